@@ -1,0 +1,32 @@
+"""ftml: the model families of a machine-learning curriculum, each as its formula in
+code.
+
+A library first: it never imports Ray, MLflow or DVC, so it works in a notebook. The
+pipeline that searches, tracks and compares stands beside it, in `pipelines`.
+"""
+
+# The package `families` first, so that its name in here is then that of the function:
+# when a family is imported later on, the package is not bound again.
+import ftml.families  # noqa: F401
+from ftml.config import FamilyConfig
+from ftml.core import Family, Step, device, families, family, fit
+from ftml.data import Cooccurrence, Domains, Splits, Table
+from ftml.saving import load, save
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cooccurrence",
+    "Domains",
+    "Family",
+    "FamilyConfig",
+    "Splits",
+    "Step",
+    "Table",
+    "device",
+    "families",
+    "family",
+    "fit",
+    "load",
+    "save",
+]

@@ -1,0 +1,292 @@
+"""Configurations of families, the distributions that search them, and their errors.
+
+A `Config` is a frozen pydantic model; the distribution that a search draws a field from
+stands on the field's line: `alpha: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e3)]
+= 1.0`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+
+class FamilyConfig(BaseModel):
+    """What every family's configuration has. Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    "seed of every generator that training makes; 0 is a seed like any other"
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Real numbers between `low` and `high`, all equally likely."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
+
+    def ends(self) -> tuple[Any, ...]:
+        # As floats, as the samples are: a whole number's field refuses both.
+        return float(self.low), float(self.high)
+
+    def sample(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Positive real numbers whose logarithm is uniform between those of `low` and
+    `high`.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
+        if self.low <= 0:
+            raise ValueError(f"log_uniform needs low > 0, came {self.low}")
+
+    def ends(self) -> tuple[Any, ...]:
+        return float(self.low), float(self.high)
+
+    def sample(self, rng: np.random.Generator) -> float:
+        value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return min(max(value, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Whole numbers from `low` to `high`, both included."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
+        if not (isinstance(self.low, int) and isinstance(self.high, int)):
+            raise ValueError(
+                f"integers needs whole numbers, came {self.low}, {self.high}"
+            )
+
+    def ends(self) -> tuple[Any, ...]:
+        return self.low, self.high
+
+    def sample(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(self.low, self.high, endpoint=True))
+
+
+class Choice:
+    """One of the given options."""
+
+    def __init__(self, *options: Any) -> None:
+        if not options:
+            raise ValueError("choice needs at least one option")
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"Choice{self.options}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self.options == other.options
+
+    def __hash__(self) -> int:
+        return hash(repr(self.options))
+
+    def ends(self) -> tuple[Any, ...]:
+        return self.options
+
+    def sample(self, rng: np.random.Generator) -> Any:
+        return self.options[int(rng.integers(len(self.options)))]
+
+
+Distribution = Uniform | LogUniform | Integers | Choice
+DISTRIBUTIONS: dict[str, Any] = {
+    "uniform": Uniform,
+    "log_uniform": LogUniform,
+    "integers": Integers,
+    "choice": Choice,
+}
+"The distributions by the name that params.yaml gives them."
+
+
+def search_space(config: type[FamilyConfig]) -> dict[str, Distribution]:
+    """Return the distribution of each field that a search varies by default."""
+    return {
+        name: mark
+        for name, field in config.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, Distribution)
+    }
+
+
+def read_distribution(value: Any) -> Distribution:
+    """Return the distribution that params.yaml writes as `{log_uniform: [low, high]}`.
+
+    Raises ValueError with what was expected and what came.
+    """
+    expected = "one of " + ", ".join(f"{{{name}: [...]}}" for name in DISTRIBUTIONS)
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(f"expected {expected}, came {_shown(value)}")
+    ((name, arguments),) = value.items()
+    if name not in DISTRIBUTIONS:
+        raise ValueError(f"unknown distribution {name!r}{nearest(name, DISTRIBUTIONS)}")
+    if not isinstance(arguments, list):
+        raise ValueError(f"{name} expects a list, came {_shown(arguments)}")
+    if name != "choice" and (
+        len(arguments) != 2
+        or any(isinstance(a, bool) or not isinstance(a, int | float) for a in arguments)
+    ):
+        raise ValueError(f"{name} expects [low, high], came {_shown(arguments)}")
+    return DISTRIBUTIONS[name](*arguments)
+
+
+def read_config(config: type[FamilyConfig], values: Mapping[str, Any]) -> FamilyConfig:
+    """Return the configuration with these values, read as JSON is (a list fills a
+    tuple).
+
+    Raises pydantic.ValidationError, which `problems` turns into sentences.
+    """
+    return config.model_validate_json(json.dumps(dict(values), default=str))
+
+
+def study_problems(
+    config: type[FamilyConfig],
+    values: Mapping[str, Any],
+    search: Mapping[str, Any],
+    *,
+    where: str,
+) -> list[str]:
+    """Return every problem of a study's `config` and `search` blocks, as sentences.
+
+    The ends of each distribution must be valid values of their field, so that no trial
+    can start with a configuration that its family refuses. `where` is the study's
+    dotted key.
+    """
+    found: list[str] = []
+    try:
+        read_config(config, values)
+        fixed = values
+    except ValidationError as error:
+        found += problems(error, where=f"{where}.config", known=config.model_fields)
+        fixed = {}
+    for name, written in search.items():
+        key = f"{where}.search.{name}"
+        if name not in config.model_fields or name == "seed":
+            known = [field for field in config.model_fields if field != "seed"]
+            found.append(f"{key}: unknown key{nearest(name, known)}")
+            continue
+        if name in values:
+            found.append(f"{key}: also fixed under config; keep one of the two")
+        try:
+            ends = read_distribution(written).ends()
+        except ValueError as error:
+            found.append(f"{key}: {error}")
+            continue
+        for end in ends:
+            try:
+                read_config(config, {**fixed, name: end})
+            except ValidationError as error:
+                found += [
+                    line.replace(f"{where}.search.{name}.{name}", key)
+                    for line in problems(error, where=key, known=config.model_fields)
+                ]
+    return found
+
+
+def problems(
+    error: ValidationError, *, where: str, known: Mapping[str, FieldInfo]
+) -> list[str]:
+    """Return each fault of a validation error: dotted key, what was expected, what
+    came.
+
+    `known` are the fields of the model that refused; a block inside it has its own.
+    """
+    lines: list[str] = []
+    unions: dict[str, list[str]] = {}
+    for fault in error.errors(include_url=False):
+        *above, last = fault["loc"] or ("",)
+        parent = ".".join([where, *map(str, above)]).strip(".")
+        key, came = f"{parent}.{last}".strip("."), _shown(fault["input"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(
+                f"{key}: unknown key{nearest(str(last), _fields(known, above))}"
+            )
+        elif fault["type"] == "missing":
+            lines.append(f"{key}: missing")
+        elif last == "[key]":
+            lines.append(f"{parent}: expected a name, came {came}; put it in quotes")
+        elif last in ("str", "int", "float", "bool"):  # a branch of a union, not a key
+            unions.setdefault(f"{parent}: @, came {came}", []).append(
+                _expected(fault["msg"])
+            )
+        else:
+            lines.append(f"{key}: {_expected(fault['msg'])}, came {came}")
+    merged = [
+        line.replace("@", " or ".join(each).replace("or expected", "or"), 1)
+        for line, each in unions.items()
+    ]
+    return lines + merged
+
+
+def _fields(
+    known: Mapping[str, FieldInfo], above: Sequence[str | int]
+) -> Iterable[str]:
+    """Return the names of the fields of the block at this place in a model."""
+    for part in above:
+        annotation = known[str(part)].annotation if part in known else None
+        blocks = [
+            a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")
+        ]
+        known = blocks[0].model_fields if blocks else {}
+    return known
+
+
+def _expected(message: str) -> str:
+    """Return what pydantic expected, in the words of a file and not of Python."""
+    message = re.sub(
+        r"a valid dictionary( or instance of \w+)?", "keys with values", message
+    )
+    message = re.sub(r" after validation, not \d+", "", message)
+    message = message.replace(
+        "String should match pattern", "expected text that matches"
+    )
+    message = re.sub(r"^(Value error, )", "", message)
+    return re.sub(r"^(Input should be|\w+ should have)", "expected", message)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; nearest: <name>` or, where nothing is near, `; known: <all names>`."""
+    names = [str(each) for each in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"; nearest: {close[0]}" if close else f"; known: {', '.join(names)}"
+
+
+def _check_bounds(low: Any, high: Any) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"expected low < high, both finite, came {low}, {high}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

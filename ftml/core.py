@@ -1,0 +1,143 @@
+"""The contract of a family, the registry that is a folder, and the loop for people.
+
+A family is one module in `ftml/families/<chapter>/`: a docstring with its source,
+`TASK`, `Config`, `Model` and the generator `train(config, data, state=None)` that
+yields `Step`s. The family owns the mathematics; whoever iterates over `train` owns the
+loop.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftml.config import FamilyConfig, nearest
+from ftml.data.splits import Splits
+
+if TYPE_CHECKING:
+    import torch
+
+State = dict[str, Any]
+"""All that training needs to go on: a tree of dicts, lists, JSON values, arrays and
+tensors.
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training: a value that later steps do not change.
+
+    `n` counts steps from 1; `metrics` are the family's own, keyed `train_<quantity>`;
+    `model` predicts as its task asks; `state` is what `train` needs to go on exactly
+    from here.
+    """
+
+    n: int
+    metrics: Mapping[str, float]
+    model: Any
+    state: State
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family module, read: what the pipeline and the tests need to know of it."""
+
+    name: str
+    chapter: str
+    task: str
+    source: str
+    Config: type[FamilyConfig]
+    Model: type
+    train: Callable[[Any, Splits, State | None], Iterator[Step]]
+
+
+@functools.cache
+def families() -> dict[str, str]:
+    """Return the name of every family and its chapter: the folder is the registry.
+
+    Nothing is imported. A module whose name begins with `_` is shared code, not a
+    family. Raises ValueError when two chapters hold a family of one name.
+    """
+    package = importlib.import_module("ftml.families")
+    found: dict[str, str] = {}
+    for chapter in pkgutil.iter_modules(package.__path__):
+        folder = [f"{path}/{chapter.name}" for path in package.__path__]
+        for module in pkgutil.iter_modules(folder):
+            if module.name.startswith("_"):
+                continue
+            if module.name in found:
+                raise ValueError(
+                    f"family {module.name} stands in two chapters: "
+                    f"{found[module.name]} and {chapter.name}"
+                )
+            found[module.name] = chapter.name
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def family(name: str) -> Family:
+    """Return the family of that name, its module imported.
+
+    Raises ValueError for a name that no chapter holds (the nearest is given) and
+    TypeError for a module that lacks a part of the contract.
+    """
+    known = families()
+    if name not in known:
+        raise ValueError(f"unknown family {name!r}{nearest(name, known)}")
+    return read_family(importlib.import_module(f"ftml.families.{known[name]}.{name}"))
+
+
+def read_family(module: Any) -> Family:
+    """Return the contract's view of a family module; TypeError for what it lacks."""
+    for part in ("TASK", "Config", "Model", "train"):
+        if not hasattr(module, part):
+            raise TypeError(f"{module.__name__} lacks {part}, which every family has")
+    if not inspect.isgeneratorfunction(module.train):
+        raise TypeError(f"{module.__name__}.train is not a generator of steps")
+    text = inspect.getdoc(module) or ""
+    _, _, source = text.partition("Source:")
+    if not source.strip():
+        raise TypeError(
+            f"{module.__name__} cites no source: its docstring has no 'Source:'"
+        )
+    parts = module.__name__.split(".")
+    return Family(
+        name=parts[-1],
+        chapter=parts[-2] if len(parts) > 1 else "",
+        task=module.TASK,
+        source=" ".join(source.split()),
+        Config=module.Config,
+        Model=module.Model,
+        train=module.train,
+    )
+
+
+def fit(config: FamilyConfig, data: Any) -> Step:
+    """Train the family of `config` to its end and return the last step.
+
+    `data` is `Splits`, or one block of a data kind, which is then all training data.
+    The model is `fit(...).model`.
+    """
+    splits = data if isinstance(data, Splits) else Splits(train=data)
+    last = deque(
+        sys.modules[type(config).__module__].train(config, splits, None), maxlen=1
+    )
+    if not last:
+        raise ValueError(f"{type(config).__module__}.train yielded no step")
+    return last[0]
+
+
+def device() -> torch.device:
+    """Return the device that torch families use: the GPU that Ray granted, else the
+    CPU.
+    """
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,8 @@
+"""The data kinds, their Parquet form, and the splits that a family is trained on."""
+
+from ftml.data.cooccurrence import Cooccurrence
+from ftml.data.domains import Domains
+from ftml.data.splits import Splits
+from ftml.data.table import Table
+
+__all__ = ["Cooccurrence", "Domains", "Splits", "Table"]

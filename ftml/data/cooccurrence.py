@@ -1,0 +1,120 @@
+"""The data kind Cooccurrence: how often words stand near each other.
+
+Axes: V words, m pairs of words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import parquet
+from ftml.data.splits import Splits
+
+VOCABULARY = "vocabulary.parquet"
+
+
+@dataclass(frozen=True)
+class Cooccurrence:
+    """Counts of a corpus, or of one split of it, over one vocabulary.
+
+    words: V different words. counts: (V,) int64, how often each occurs. row, col: (m,)
+    int32 word ids, row <= col, sorted by (row, col), no pair twice. weight: (m,)
+    float64 > 0, the sum over all pairs of positions s < t in one sentence with t - s <=
+    window, whose words are row and col in either order, of the weight of that distance.
+    So the symmetric matrix of the notes has C_ij = C_ji = weight, and C_ii = 2 weight.
+    """
+
+    words: tuple[str, ...]
+    counts: np.ndarray
+    row: np.ndarray
+    col: np.ndarray
+    weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        V = len(self.words)
+        if self.counts.shape != (V,):
+            raise ValueError(
+                f"expected counts of shape ({V},), came {self.counts.shape}"
+            )
+        if not self.row.shape == self.col.shape == self.weight.shape:
+            raise ValueError("row, col and weight must be of one length")
+        key = self.row.astype(np.int64) * V + self.col
+        if len(key) and (
+            self.row.min() < 0 or self.col.max() >= V or (self.row > self.col).any()
+        ):
+            raise ValueError(f"expected 0 <= row <= col < {V}")
+        if (np.diff(key) <= 0).any():
+            raise ValueError("pairs must be sorted by (row, col) and stand once each")
+        if len(set(self.words)) != V:
+            raise ValueError("words must differ from each other")
+        if not (self.weight > 0).all():
+            raise ValueError("expected weight > 0")
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def join(self, other: Cooccurrence) -> Cooccurrence:
+        """Return the counts of both corpora together."""
+        if self.words != other.words:
+            raise ValueError("the vocabularies differ; both must come from one dataset")
+        V = len(self.words)
+        parts = (self, other)
+        key = np.concatenate([p.row.astype(np.int64) * V + p.col for p in parts])
+        pairs, place = np.unique(key, return_inverse=True)
+        weight = np.bincount(place, np.concatenate([p.weight for p in parts]))
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            row=(pairs // V).astype(np.int32),
+            col=(pairs % V).astype(np.int32),
+            weight=weight.astype(np.float64),  # bincount of no pairs is of integers
+        )
+
+
+def write(folder: Path, splits: Splits[Cooccurrence], about: dict) -> None:
+    """Write the vocabulary and one sorted table of pairs a split; `about` says how it
+    was counted (window, weighting, ...).
+    """
+    parts = {name: getattr(splits, name) for name in parquet.SPLITS}
+    vocabulary: dict[str, Any] = {"word": splits.train.words}
+    vocabulary |= {f"{name}_count": part.counts for name, part in parts.items()}
+    parquet.write(
+        folder / VOCABULARY, pa.table(vocabulary), {"kind": "Vocabulary", **about}
+    )
+    for name, part in parts.items():
+        pairs = pa.table({"row": part.row, "col": part.col, "weight": part.weight})
+        parquet.write(
+            folder / f"{name}.parquet", pairs, {"kind": "Cooccurrence", **about}
+        )
+
+
+def load(folder: Path) -> Splits[Cooccurrence]:
+    """Return the counts of the three splits; ValueError names a bad file."""
+    vocabulary, _ = parquet.read(
+        folder / VOCABULARY,
+        kind="Vocabulary",
+        columns=["word", *(f"{name}_count" for name in parquet.SPLITS)],
+    )
+    words = tuple(vocabulary["word"].to_pylist())
+    blocks = []
+    for name in parquet.SPLITS:
+        pairs, _ = parquet.read(
+            folder / f"{name}.parquet",
+            kind="Cooccurrence",
+            columns=["row", "col", "weight"],
+        )
+        blocks.append(
+            Cooccurrence(
+                words=words,
+                counts=vocabulary[f"{name}_count"].to_numpy(),
+                row=pairs["row"].to_numpy(),
+                col=pairs["col"].to_numpy(),
+                weight=pairs["weight"].to_numpy(),
+            )
+        )
+    return Splits(*blocks)

@@ -1,0 +1,180 @@
+"""The data kind Domains: labelled samples from several domains.
+
+Axes: n samples, d features, H x W pixels, S domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.config import nearest
+from ftml.data import parquet
+from ftml.data.splits import Splits
+
+FILE = "domains.parquet"
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Samples sorted by domain (domain-major), so that a domain is one slice.
+
+    x: (n, d) float64 features, NaN where a value is missing, or (n, H, W) uint8 images.
+    y: (n,) int64 indices into `class_names`. domain: (n,) int64 indices into
+    `domain_names`, never falling. Raises ValueError for shapes or values that do not
+    fit.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    domain: np.ndarray
+    domain_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.x)
+        if self.y.shape != (n,) or self.domain.shape != (n,):
+            raise ValueError(
+                f"expected y and domain of shape ({n},), came {self.y.shape} "
+                f"and {self.domain.shape}"
+            )
+        if self.is_images and self.x.ndim != 3:
+            raise ValueError(
+                f"expected uint8 images (n, H, W), came shape {self.x.shape}"
+            )
+        if not self.is_images and self.x.ndim != 2:
+            raise ValueError(f"expected features (n, d), came shape {self.x.shape}")
+        if (np.diff(self.domain) < 0).any():
+            raise ValueError("domain must never fall: sort the rows by domain")
+        _check_indices(self.y, self.class_names, "y", "class_names")
+        _check_indices(self.domain, self.domain_names, "domain", "domain_names")
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def is_images(self) -> bool:
+        return self.x.dtype == np.uint8
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(S + 1,): domain s holds the rows offsets[s] to offsets[s + 1]."""
+        return np.searchsorted(self.domain, np.arange(len(self.domain_names) + 1))
+
+    def rows(self, index: np.ndarray) -> Domains:
+        """Return the rows of a boolean mask or of an index that never falls."""
+        return replace(
+            self, x=self.x[index], y=self.y[index], domain=self.domain[index]
+        )
+
+    def only(self, names: Sequence[str]) -> Domains:
+        """Return the rows of these domains, numbered anew in their order."""
+        keep = [s for s, name in enumerate(self.domain_names) if name in set(names)]
+        part = self.rows(np.isin(self.domain, keep))
+        return replace(
+            part,
+            domain=np.searchsorted(keep, part.domain).astype(np.int64),
+            domain_names=tuple(self.domain_names[s] for s in keep),
+        )
+
+    def join(self, other: Domains) -> Domains:
+        """Return the rows of both; within a domain these come first."""
+        if self.domain_names != other.domain_names:
+            raise ValueError(
+                f"domains differ: {', '.join(self.domain_names)} and "
+                f"{', '.join(other.domain_names)}"
+            )
+        domain = np.concatenate([self.domain, other.domain])
+        order = np.argsort(domain, kind="stable")
+        return replace(
+            self,
+            x=np.concatenate([self.x, other.x])[order],
+            y=np.concatenate([self.y, other.y])[order],
+            domain=domain[order],
+        )
+
+
+def write(folder: Path, data: Domains, split: np.ndarray) -> None:
+    """Write `domains.parquet`; `split` (n,) says train or valid for each row."""
+    parquet.check_names(("domain", "split", "label", *data.feature_names))
+    names = np.asarray(data.domain_names)
+    columns: dict[str, object] = {
+        "domain": pa.array(names[data.domain]).dictionary_encode()
+    }
+    columns |= {"split": split.astype(str), "label": data.y}
+    if data.is_images:
+        flat = data.x.reshape(len(data), -1)
+        columns["image"] = pa.array(
+            [row.tobytes() for row in flat], pa.binary(flat.shape[1])
+        )
+    else:
+        columns |= {name: data.x[:, j] for j, name in enumerate(data.feature_names)}
+    about = {
+        "kind": "Domains",
+        "domains": data.domain_names,
+        "classes": data.class_names,
+        "features": data.feature_names,
+        "image_shape": data.x.shape[1:] if data.is_images else None,
+    }
+    parquet.write(folder / FILE, pa.table(columns), about)
+
+
+def read(folder: Path) -> tuple[Domains, np.ndarray]:
+    """Return all rows of a prepared dataset and the split (n,) of each."""
+    table, about = parquet.read(
+        folder / FILE, kind="Domains", columns=["domain", "split", "label"]
+    )
+    values = ["image"] if about["image_shape"] else about["features"]
+    parquet.require(folder / FILE, table, values)
+    if about["image_shape"]:
+        pixels = b"".join(table["image"].to_pylist())
+        x = np.frombuffer(pixels, np.uint8).reshape(-1, *about["image_shape"])
+    else:
+        x = np.column_stack([table[name].to_numpy() for name in about["features"]])
+    number = {name: s for s, name in enumerate(about["domains"])}
+    data = Domains(
+        x=x,
+        y=table["label"].to_numpy(),
+        domain=np.array(
+            [number[name] for name in table["domain"].to_pylist()], np.int64
+        ),
+        domain_names=tuple(about["domains"]),
+        class_names=tuple(about["classes"]),
+        feature_names=tuple(about["features"]),
+    )
+    return data, np.asarray(table["split"].to_pylist())
+
+
+def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
+    """Return the splits that leave out `test_domains`.
+
+    Training and validation data are those rows of the other domains; the test data are
+    all rows of the test domains, whatever their split. Raises ValueError for a test
+    domain that the dataset does not have, and when no domain would be left to train on.
+    """
+    data, split = read(folder)
+    for name in test_domains:
+        if name not in data.domain_names:
+            known = nearest(name, data.domain_names)
+            raise ValueError(f"test domain {name!r} is not in {folder.name}{known}")
+    train_domains = [
+        name for name in data.domain_names if name not in set(test_domains)
+    ]
+    if not train_domains:
+        raise ValueError(f"test_domains holds every domain of {folder.name}")
+    train, valid = (
+        data.rows(split == s).only(train_domains) for s in ("train", "valid")
+    )
+    return Splits(train, valid, data.only(test_domains))
+
+
+def _check_indices(
+    index: np.ndarray, names: tuple[str, ...], what: str, of: str
+) -> None:
+    if len(index) and (index.min() < 0 or index.max() >= len(names)):
+        raise ValueError(f"{what} must index the {len(names)} {of}")

@@ -1,0 +1,99 @@
+"""The data kind Table: features and a target. Axes: n samples, d features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import parquet
+from ftml.data.splits import Splits
+
+FILE = "table.parquet"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Samples in rows.
+
+    X: (n, d) float64, finite. y: (n,) float64 for regression; int64 for classification,
+    where y[i] is an index into `classes`. Raises ValueError for shapes or values that
+    do not fit.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    feature_names: tuple[str, ...] = ()
+    target_name: str = "target"
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
+            raise ValueError(
+                f"expected X (n, d) and y (n,), came {self.X.shape} and {self.y.shape}"
+            )
+        if not np.isfinite(self.X).all() or not np.isfinite(self.y).all():
+            raise ValueError("X and y must be finite; a value is missing or infinite")
+        if not self.feature_names:
+            names = tuple(f"x{j}" for j in range(self.X.shape[1]))
+            object.__setattr__(self, "feature_names", names)
+        if len(self.feature_names) != self.X.shape[1]:
+            raise ValueError(
+                f"X has {self.X.shape[1]} columns, "
+                f"feature_names {len(self.feature_names)}"
+            )
+        if (
+            self.classes
+            and len(self)
+            and (self.y.min() < 0 or self.y.max() >= len(self.classes))
+        ):
+            raise ValueError(f"y must index the {len(self.classes)} classes")
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, index: np.ndarray) -> Table:
+        """Return the rows of a boolean mask or an integer index."""
+        return replace(self, X=self.X[index], y=self.y[index])
+
+    def join(self, other: Table) -> Table:
+        """Return the rows of both, these first."""
+        return replace(
+            self, X=np.vstack([self.X, other.X]), y=np.concatenate([self.y, other.y])
+        )
+
+
+def write(folder: Path, table: Table, split: np.ndarray) -> None:
+    """Write `table.parquet` into a folder; `split` (n,) names the split of each row."""
+    parquet.check_names((*table.feature_names, table.target_name, "split"))
+    columns = {name: table.X[:, j] for j, name in enumerate(table.feature_names)}
+    columns[table.target_name] = table.y
+    about = {
+        "kind": "Table",
+        "features": table.feature_names,
+        "target": table.target_name,
+        "classes": table.classes,
+    }
+    parquet.write(
+        folder / FILE, pa.table({**columns, "split": split.astype(str)}), about
+    )
+
+
+def load(folder: Path) -> Splits[Table]:
+    """Return the three splits of a prepared table; ValueError names a file that is not
+    one.
+    """
+    data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
+    parquet.require(folder / FILE, data, [*about["features"], about["target"]])
+    y = data[about["target"]].to_numpy()
+    whole = Table(
+        X=np.column_stack([data[name].to_numpy() for name in about["features"]]),
+        y=y.astype(np.int64 if about["classes"] else np.float64),
+        feature_names=tuple(about["features"]),
+        target_name=about["target"],
+        classes=tuple(about["classes"]),
+    )
+    split = np.asarray(data["split"].to_pylist())
+    return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -1,0 +1,156 @@
+"""Checkpoints and models on disk: JSON for the structure, safetensors for the arrays.
+
+Nothing is pickled, so that loading a file never runs code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ftml.config import FamilyConfig, read_config
+from ftml.core import family
+
+TREE, ARRAYS = "tree.json", "arrays.safetensors"
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside `target`, and put it in its place when the block ends
+    well.
+
+    When the block raises (a full disk, say) `target` stays as it was and nothing is
+    left.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    new, old = beside / "new", beside / "old"
+    try:
+        new.mkdir()
+        yield new
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def save_tree(folder: Path, tree: Any, **about: Any) -> None:
+    """Write a tree of dicts, lists, tuples, JSON values, arrays and tensors into a
+    folder.
+
+    `about` is JSON that stands beside it. A named tuple comes back as a plain one.
+    Raises TypeError for any other value in the tree, and OSError for a full disk.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    encoded = _encode(tree, arrays)
+    text = json.dumps({**about, "tree": encoded}, indent=1, sort_keys=True)
+    try:
+        save_file(arrays, folder / ARRAYS)
+    except SafetensorError as error:
+        raise OSError(f"{folder / ARRAYS}: cannot be written ({error})") from None
+    (folder / TREE).write_text(text + "\n")
+
+
+def load_tree(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the tree and what was written beside it; tensors come back on the CPU.
+
+    Raises ValueError that names the folder when a file is missing or damaged.
+    """
+    try:
+        about = json.loads((folder / TREE).read_text())
+        arrays = load_file(folder / ARRAYS)
+        return _decode(about.pop("tree"), arrays), about
+    except Exception as error:
+        raise ValueError(
+            f"{folder}: not a whole checkpoint or model ({error})"
+        ) from None
+
+
+def save(folder: Path, model: Any, config: FamilyConfig) -> None:
+    """Write a model, whole or not at all: its family, its config and its fields."""
+    # The config's module is the family; a Model may be shared and stand elsewhere.
+    module = type(config).__module__
+    fields = {
+        field.name: getattr(model, field.name) for field in dataclasses.fields(model)
+    }
+    with whole_folder(folder) as beside:
+        save_tree(
+            beside,
+            fields,
+            family=module.split(".")[-1],
+            config=config.model_dump(mode="json"),
+        )
+
+
+def load(folder: Path) -> tuple[Any, FamilyConfig]:
+    """Return the model that `save` wrote, and the config that it was trained with.
+
+    Raises ValueError that names the folder when it does not hold a whole model.
+    """
+    fields, about = load_tree(folder)
+    if "family" not in about:
+        raise ValueError(f"{folder}: holds a checkpoint, not a model")
+    kind = family(about["family"])
+    return kind.Model(**fields), read_config(kind.Config, about["config"])
+
+
+def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic) and _is_numeric(value.dtype):
+        return value.item()
+    if isinstance(value, dict):
+        pairs = [
+            [_encode(key, arrays), _encode(each, arrays)] for key, each in value.items()
+        ]
+        return {"dict": pairs}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_encode(each, arrays) for each in value]}
+    name = f"{len(arrays):04d}"
+    if isinstance(value, np.ndarray) and _is_numeric(value.dtype):
+        arrays[name] = np.asarray(value, order="C")  # ascontiguousarray drops 0-d
+        return {"array": name}
+    if type(value).__module__ == "torch" and hasattr(value, "detach"):
+        arrays[name] = np.asarray(value.detach().cpu().numpy(), order="C")
+        return {"tensor": name}
+    dtype = f" of dtype {value.dtype}" if hasattr(value, "dtype") else ""
+    raise TypeError(
+        f"cannot save a {type(value).__module__}.{type(value).__name__}{dtype}"
+    )
+
+
+def _is_numeric(dtype: np.dtype) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8
+
+
+def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "dict":
+        return {_decode(key, arrays): _decode(each, arrays) for key, each in content}
+    if kind in ("list", "tuple"):
+        items = [_decode(each, arrays) for each in content]
+        return items if kind == "list" else tuple(items)
+    if kind == "array":
+        return arrays[content]
+    import torch
+
+    return torch.from_numpy(arrays[content])

@@ -1,0 +1,33 @@
+"""One module a task: what is scored, and how a model of that task is shown and served.
+
+Every task module has
+
+- `DATA`: the data kind it is scored on;
+- `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
+  the
+  first is the one that a search looks at unless the dataset says otherwise;
+- `evaluate(model, split)`: the metrics of a model on one split, a float each;
+- `figures(model, split)`: matplotlib figures by name;
+- `example(split)`: a few inputs as a frame, as a served model takes them;
+- `serve(model, frame)`: a frame of predictions, a row for each row of `frame`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from ftml.config import nearest
+
+
+def tasks() -> list[str]:
+    """Return the name of every task."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def task(name: str) -> ModuleType:
+    """Return the module of a task; ValueError for an unknown name."""
+    if name not in tasks():
+        raise ValueError(f"unknown task {name!r}{nearest(name, tasks())}")
+    return importlib.import_module(f"ftml.tasks.{name}")

@@ -1,0 +1,53 @@
+"""Regression: predict a number. Models have `predict(X) -> (n,)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+from ftml.data.table import Table
+from ftml.plots import new_figure
+
+DATA = Table
+METRICS = {"mse": "min", "mae": "min", "r2": "max"}
+
+
+def evaluate(model: Any, split: Table) -> dict[str, float]:
+    """Return mean squared and absolute error, in units of the target, and R^2."""
+    predicted = model.predict(split.X)
+    return {
+        "mse": float(mean_squared_error(split.y, predicted)),
+        "mae": float(mean_absolute_error(split.y, predicted)),
+        "r2": float(r2_score(split.y, predicted)),
+    }
+
+
+def figures(model: Any, split: Table) -> dict[str, Figure]:
+    """Return predicted against true values, and residuals against predicted ones."""
+    predicted = model.predict(split.X)
+    name = split.target_name
+    against, axes = new_figure()
+    axes.scatter(split.y, predicted, s=14, alpha=0.6)
+    ends = [min(split.y.min(), predicted.min()), max(split.y.max(), predicted.max())]
+    axes.plot(ends, ends, color="black", linewidth=0.8, label="predicted = true")
+    axes.set(xlabel=f"true {name}", ylabel=f"predicted {name}")
+    axes.legend()
+    residuals, axes = new_figure()
+    axes.scatter(predicted, split.y - predicted, s=14, alpha=0.6)
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.set(xlabel=f"predicted {name}", ylabel="residual (true - predicted)")
+    return {"predicted_against_true": against, "residuals": residuals}
+
+
+def example(split: Table) -> pd.DataFrame:
+    """Return the first three rows as a frame of features."""
+    return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with the column `prediction`."""
+    return pd.DataFrame({"prediction": model.predict(frame.to_numpy(np.float64))})

@@ -1,0 +1,39 @@
+"""What several test modules share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_outside_services() -> None:
+    """Tests never talk to a cluster or a server that the developer happens to use."""
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+        os.environ.pop(name, None)
+
+
+def stage(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `python -m <arguments>` in a folder, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_stage(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run `python -m <arguments>` in a folder; return status and output."""
+    process = stage(folder, *arguments, **environment)
+    printed, _ = process.communicate(timeout=240)
+    return process.returncode, printed

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftml.data import domains
+from ftml.data.domains import Domains
+
+NAMES = ("a", "b", "c")
+
+
+def features() -> Domains:
+    x = np.arange(18.0).reshape(9, 2)
+    x[4, 1] = np.nan
+    y, domain = np.array([0, 1, 0, 1, 0, 1, 0, 1, 1]), np.repeat([0, 1, 2], [2, 3, 4])
+    return Domains(x, y, domain, NAMES, ("no", "yes"), ("f0", "f1"))
+
+
+def pictures() -> Domains:
+    x = np.arange(9 * 6, dtype=np.uint8).reshape(9, 2, 3)
+    return replace(features(), x=x, feature_names=())
+
+
+SPLIT = np.array(
+    ["train", "valid", "train", "train", "valid", "train", "train", "valid", "train"]
+)
+
+
+@pytest.mark.parametrize("data", [features(), pictures()], ids=["features", "pictures"])
+def test_written_domains_are_read_back(data: Domains, tmp_path: Path) -> None:
+    domains.write(tmp_path, data, SPLIT)
+    read, split = domains.read(tmp_path)
+    for name in ("x", "y", "domain"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(data, name))
+        assert getattr(read, name).dtype == getattr(data, name).dtype
+    assert read.domain_names == NAMES
+    assert read.class_names == data.class_names
+    assert read.feature_names == data.feature_names
+    np.testing.assert_array_equal(split, SPLIT)
+
+
+@pytest.mark.parametrize("data", [features(), pictures()], ids=["features", "pictures"])
+def test_load_leaves_out_the_test_domains(data: Domains, tmp_path: Path) -> None:
+    domains.write(tmp_path, data, SPLIT)
+    splits = domains.load(tmp_path, test_domains=["b"])
+    assert splits.train.domain_names == splits.valid.domain_names == ("a", "c")
+    assert splits.test.domain_names == ("b",)
+    np.testing.assert_array_equal(splits.train.x, data.x[[0, 5, 6, 8]])
+    np.testing.assert_array_equal(splits.train.domain, [0, 1, 1, 1])
+    np.testing.assert_array_equal(splits.valid.x, data.x[[1, 7]])
+    np.testing.assert_array_equal(splits.test.x, data.x[2:5])  # whatever their split
+    np.testing.assert_array_equal(splits.test.domain, [0, 0, 0])
+
+
+def test_final_fit_has_all_rows_of_the_training_domains(tmp_path: Path) -> None:
+    domains.write(tmp_path, features(), SPLIT)
+    joined = domains.load(tmp_path, test_domains=["b"]).for_final_fit().train
+    np.testing.assert_array_equal(joined.x, features().x[[0, 1, 5, 6, 8, 7]])
+    np.testing.assert_array_equal(joined.offsets, [0, 2, 6])
+
+
+def test_only_numbers_domains_anew_in_the_order_of_the_data() -> None:
+    part = features().only(["c", "a"])
+    assert part.domain_names == ("a", "c")
+    np.testing.assert_array_equal(part.offsets, [0, 2, 6])
+    np.testing.assert_array_equal(part.x, features().x[[0, 1, 5, 6, 7, 8]])
+
+
+def test_domain_without_rows_is_an_empty_slice() -> None:
+    part = features().rows(np.array([0, 1, 5]))
+    np.testing.assert_array_equal(part.offsets, [0, 2, 2, 3])
+
+
+def test_different_domains_do_not_join() -> None:
+    with pytest.raises(ValueError, match="domains differ: a, b and a, c"):
+        features().only(["a", "b"]).join(features().only(["a", "c"]))
+
+
+@pytest.mark.parametrize(
+    ("test_domains", "expected"),
+    [
+        (["d"], "test domain 'd' is not in"),
+        (list(NAMES), "test_domains holds every domain"),
+    ],
+)
+def test_wrong_test_domains_are_refused(
+    test_domains: list[str], expected: str, tmp_path: Path
+) -> None:
+    domains.write(tmp_path, features(), SPLIT)
+    with pytest.raises(ValueError, match=expected):
+        domains.load(tmp_path, test_domains=test_domains)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("y", np.zeros(3, int), r"expected y and domain of shape \(9,\)"),
+        ("domain", np.arange(9)[::-1] // 3, "sort the rows by domain"),
+        ("domain", np.arange(9), "domain must index the 3 domain_names"),
+        ("y", np.full(9, 2), "y must index the 2 class_names"),
+        ("x", np.zeros(9), r"expected features \(n, d\)"),
+        ("x", np.zeros((9, 2), np.uint8), "expected uint8 images"),
+    ],
+)
+def test_shapes_and_values_that_do_not_fit_are_refused(
+    field: str, value: np.ndarray, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        replace(features(), **{field: value})
+
+
+def test_missing_file_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no such file; `dvc repro` makes it"):
+        domains.load(tmp_path, test_domains=["a"])

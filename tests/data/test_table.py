@@ -1,0 +1,173 @@
+"""The data kind Table, and the scaling that is learnt from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from sklearn.preprocessing import StandardScaler
+
+from ftml.data import Splits, Table, table
+from ftml.data.standardize import apply_scaling, learn_scaling
+
+
+def classes_table(n: int = 12) -> Table:
+    rng = np.random.default_rng(0)
+    return Table(
+        X=rng.normal(size=(n, 2)),
+        y=np.arange(n) % 3,
+        feature_names=("age", "size"),
+        target_name="kind",
+        classes=("a", "b", "c"),
+    )
+
+
+def assert_same(one: Table, other: Table) -> None:
+    np.testing.assert_array_equal(one.X, other.X, strict=True)
+    np.testing.assert_array_equal(one.y, other.y, strict=True)
+    assert one.feature_names == other.feature_names
+    assert (one.target_name, one.classes) == (other.target_name, other.classes)
+
+
+def test_features_without_names_are_numbered() -> None:
+    assert Table(np.zeros((2, 3)), np.zeros(2)).feature_names == ("x0", "x1", "x2")
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "more", "message"),
+    [
+        (
+            np.zeros(3),
+            np.zeros(3),
+            {},
+            r"expected X \(n, d\) and y \(n,\), came \(3,\)",
+        ),
+        (np.zeros((3, 2)), np.zeros(2), {}, r"came \(3, 2\) and \(2,\)"),
+        (np.zeros((3, 2)), np.zeros((3, 1)), {}, r"came \(3, 2\) and \(3, 1\)"),
+        (np.full((3, 2), np.nan), np.zeros(3), {}, "must be finite"),
+        (np.zeros((3, 2)), np.array([0, 1, np.inf]), {}, "must be finite"),
+        (
+            np.zeros((3, 2)),
+            np.zeros(3),
+            {"feature_names": ("a",)},
+            "X has 2 columns, feat",
+        ),
+        (np.zeros((2, 1)), np.array([0, 2]), {"classes": ("a", "b")}, "the 2 classes"),
+        (np.zeros((2, 1)), np.array([-1, 0]), {"classes": ("a", "b")}, "the 2 classes"),
+    ],
+)
+def test_shapes_and_values_that_do_not_fit_are_refused(X, y, more, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Table(X, y, **more)
+
+
+def test_table_may_have_no_rows() -> None:
+    assert len(Table(np.zeros((0, 2)), np.zeros(0, np.int64), classes=("a",))) == 0
+
+
+def test_rows_are_taken_by_mask_or_index_and_keep_the_names() -> None:
+    whole = classes_table()
+    assert_same(whole.rows(whole.y == 1), whole.rows(np.array([1, 4, 7, 10])))
+    assert whole.rows(np.array([2, 0])).y.tolist() == [2, 0]
+
+
+def test_joined_parts_are_the_whole() -> None:
+    whole = classes_table()
+    first, last = whole.rows(np.arange(5)), whole.rows(np.arange(5, 12))
+    assert_same(first.join(last), whole)
+    assert_same(Splits(first, last, whole).for_final_fit().train, whole)
+    assert Splits(first, last, whole).for_final_fit().test is None
+    assert_same(Splits(first).for_final_fit().train, first)
+    assert Splits(first, last, whole).without_test() == Splits(first, last)
+
+
+@pytest.mark.parametrize("regression", [True, False])
+def test_written_table_is_read_back_split_by_split(
+    tmp_path: Path, regression: bool
+) -> None:
+    whole = classes_table()
+    if regression:
+        whole = Table(whole.X, whole.X[:, 0] * 1e-3, whole.feature_names)
+    split = np.array(["train", "valid", "test", "train"] * 3)
+    table.write(tmp_path, whole, split)
+    splits = table.load(tmp_path)
+    for name in ("train", "valid", "test"):
+        assert_same(getattr(splits, name), whole.rows(split == name))
+
+
+def test_same_table_is_written_as_the_same_bytes(tmp_path: Path) -> None:
+    written = []
+    for _ in range(2):
+        table.write(tmp_path, classes_table(), np.full(12, "train"))
+        written.append((tmp_path / table.FILE).read_bytes())
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"feature_names": ("split", "b")},
+        {"target_name": "x0"},
+        {"target_name": "split"},
+    ],
+)
+def test_columns_of_one_name_are_refused_before_one_is_lost(
+    tmp_path: Path, names
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"two columns would be named (split|x0); rename one"
+    ):
+        table.write(
+            tmp_path, Table(np.zeros((2, 2)), np.zeros(2), **names), np.full(2, "test")
+        )
+    assert not list(tmp_path.iterdir())
+
+
+# Scaling
+
+
+def test_scaling_equals_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) * [1.0, 1e4, 1e-4] + [0.0, 5.0, 1.0]
+    ours = apply_scaling(X, learn_scaling(X))
+    np.testing.assert_allclose(
+        ours, StandardScaler().fit_transform(X), rtol=1e-10, atol=1e-10
+    )
+
+
+@given(st.floats(-1e6, 1e6), st.integers(1, 50))
+def test_constant_column_keeps_its_unit(value: float, n: int) -> None:
+    # The rounded mean of n times 0.1 is not 0.1, so the deviation is not 0 but 1e-17.
+    scaling = learn_scaling(np.full((n, 1), value))
+    assert scaling.scale == 1.0
+    # A new value one away is one away, and not 1e17.
+    moved = apply_scaling(np.array([[value + 1.0]]), scaling)
+    np.testing.assert_allclose(moved, 1.0, rtol=1e-9)
+
+
+def test_missing_values_are_filled_with_the_median_of_the_others() -> None:
+    X = np.array([[1.0, np.nan], [2.0, np.nan], [9.0, np.nan], [np.nan, np.nan]])
+    scaling = learn_scaling(X)
+    np.testing.assert_array_equal(scaling.fill, [2.0, 0.0])
+    filled = np.array([[1.0, 0.0], [2.0, 0.0], [9.0, 0.0], [2.0, 0.0]])
+    np.testing.assert_array_equal(
+        apply_scaling(X, scaling), apply_scaling(filled, scaling)
+    )
+    assert np.isnan(X).sum() == 5
+
+
+@given(
+    npst.arrays("float64", (7, 2), elements=st.floats(-1e6, 1e6)),
+    st.permutations(range(7)),
+)
+def test_order_of_the_rows_does_not_matter_to_the_scaling(X, order) -> None:
+    one, other = learn_scaling(X), learn_scaling(X[list(order)])
+    np.testing.assert_array_equal(one.fill, other.fill)
+    # Sums in another order differ in the last bits, relative to the largest entry.
+    np.testing.assert_allclose(
+        one.center, other.center, rtol=1e-12, atol=1e-12 * np.abs(X).max()
+    )

@@ -1,0 +1,85 @@
+"""What the task classification scores, draws and serves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from ftml.data import Table
+from ftml.families.linear.softmax_regression import Model
+from ftml.tasks import classification
+
+
+@pytest.fixture
+def split() -> Table:
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    X = rng.normal(size=(30, 2)) + np.eye(3, 2)[y]
+    return Table(X, y, feature_names=("age", "size"), classes=("a", "b", "c"))
+
+
+MODEL = Model(np.array([[1.0, 0.0, -1.0], [0.0, 1.0, -1.0], [0.1, 0.0, 0.2]]))
+
+
+def test_metrics_equal_those_of_scikit_learn(split: Table) -> None:
+    proba = MODEL.predict_proba(split.X)
+    predicted = proba.argmax(axis=1)
+    assert classification.evaluate(MODEL, split) == {
+        "accuracy": accuracy_score(split.y, predicted),
+        "log_loss": log_loss(split.y, proba),
+        "macro_f1": f1_score(split.y, predicted, average="macro"),
+    }
+
+
+def test_metrics_by_hand() -> None:
+    # All probabilities are 1/2, so class 0 is predicted: right once in four. Its F1 is
+    # 2 * 1 / (4 + 1), the other's 0.
+    split = Table(np.zeros((4, 1)), np.array([0, 1, 1, 1]), classes=("a", "b"))
+    metrics = classification.evaluate(Model(np.zeros((2, 2))), split)
+    expected = {"accuracy": 0.25, "log_loss": np.log(2), "macro_f1": 0.2}
+    assert metrics == pytest.approx(expected, rel=1e-14)
+
+
+def test_split_that_lacks_a_class_is_scored(split: Table) -> None:
+    part = split.rows(split.y != 2)
+    metrics = classification.evaluate(MODEL, part)
+    proba = MODEL.predict_proba(part.X)
+    expected = -np.log(proba[np.arange(len(part)), part.y]).mean()
+    assert metrics["log_loss"] == pytest.approx(expected, rel=1e-12)
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_every_metric_has_a_direction_and_is_a_float(split: Table) -> None:
+    metrics = classification.evaluate(MODEL, split)
+    assert list(metrics) == list(classification.METRICS)
+    assert {type(value) for value in metrics.values()} == {float}
+    assert set(classification.METRICS.values()) <= {"min", "max"}
+
+
+def test_figures_show_every_class_even_an_absent_one(split: Table) -> None:
+    figures = classification.figures(MODEL, split.rows(split.y != 2))
+    assert set(figures) == {"confusion", "calibration"}
+    assert all(isinstance(figure, Figure) for figure in figures.values())
+    axes = figures["confusion"].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_calibration_of_a_certain_model_stands_in_the_last_bin() -> None:
+    split = Table(np.ones((4, 1)), np.array([0, 0, 0, 1]), classes=("a", "b"))
+    certain = Model(np.array([[1e3, 0.0], [0.0, 0.0]]))
+    (axes,) = classification.figures(certain, split)["calibration"].axes
+    _, line = axes.get_lines()
+    assert line.get_xydata().tolist() == [[1.0, 0.75]]
+
+
+def test_served_frame_has_the_class_and_every_probability(split: Table) -> None:
+    frame = classification.example(split)
+    assert list(frame.columns) == ["age", "size"]
+    served = classification.serve(MODEL, frame)
+    proba = MODEL.predict_proba(split.X[:3])
+    expected = {f"probability_{j}": proba[:, j] for j in range(3)}
+    expected = pd.DataFrame({"prediction": proba.argmax(axis=1), **expected})
+    pd.testing.assert_frame_equal(served, expected, check_exact=True)

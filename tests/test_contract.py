@@ -1,0 +1,690 @@
+"""What every family keeps, checked over all, and proof that each check can fail.
+
+A check takes a Family, so that broken ones, made at the end, can be given too.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import itertools
+import math
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from ftml import saving
+from ftml.config import FamilyConfig, LogUniform, read_config, search_space
+from ftml.core import Family, Step, families, family, read_family
+from ftml.data import Cooccurrence, Domains, Splits, Table
+from ftml.tasks import task
+from pipelines.params import DATASETS, TASKS, read_params
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+COUNT = 4
+"Steps that a check looks at: enough for a start, a middle and an end."
+
+
+# Small data, one kind a task
+
+
+def small_data(task_name: str) -> Splits:
+    """Return three tiny splits, always the same, for families of this task."""
+    makers = {
+        "regression": _small_regression,
+        "classification": _small_classification,
+        "domain_generalization": _small_domains,
+        "embedding": _small_cooccurrence,
+    }
+    if task_name not in makers:
+        raise ValueError(
+            f"no small data for the task {task_name}: add it to small_data"
+        )
+    return makers[task_name]()
+
+
+def _small_regression() -> Splits[Table]:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 4))
+    y = X @ [1.0, -2.0, 0.5, 0.0] + 3.0 + 0.1 * rng.normal(size=40)
+    whole = Table(X, y)
+    return Splits(
+        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 32), (32, 40)))
+    )
+
+
+def _small_classification() -> Splits[Table]:
+    rng = np.random.default_rng(2)
+    y = np.tile(np.arange(3), 14)
+    X = rng.normal(size=(42, 4)) + 2.0 * np.eye(3, 4)[y]
+    whole = Table(X, y, classes=("a", "b", "c"))
+    return Splits(
+        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
+    )
+
+
+def _small_domains() -> Splits[Domains]:
+    """Return three domains to train on and a fourth: two turned classes."""
+    rng = np.random.default_rng(3)
+
+    def turned(names: tuple[str, ...], each: int, first: float) -> Domains:
+        domain = np.repeat(np.arange(len(names)), each)
+        y = np.tile(np.arange(2), len(names) * each // 2)
+        angle = first + 0.4 * domain + np.pi * y
+        x = np.column_stack([np.cos(angle), np.sin(angle)])
+        x += 0.2 * rng.normal(size=x.shape)
+        return Domains(x, y, domain, names, ("even", "odd"), ("u", "v"))
+
+    three = ("zero", "one", "two")
+    return Splits(
+        turned(three, 16, 0.0), turned(three, 8, 0.0), turned(("three",), 12, 1.2)
+    )
+
+
+CORPUS = {
+    "train": "a b c a b . c d e . a c b d . e d c b a . b a d . a b . c e d",
+    "valid": "a b d . c d e a",
+    "test": "b a c . d e c",
+}
+
+
+def _small_cooccurrence() -> Splits[Cooccurrence]:
+    words = ("a", "b", "c", "d", "e")
+
+    def counted(text: str) -> Cooccurrence:
+        weights: dict[tuple[int, int], float] = {}
+        sentences = [
+            [words.index(word) for word in sentence.split()]
+            for sentence in text.split(".")
+        ]
+        for sentence in sentences:
+            for s, t in itertools.combinations(range(len(sentence)), 2):
+                if t - s <= 2:
+                    first, second = sorted((sentence[s], sentence[t]))
+                    weights[first, second] = weights.get((first, second), 0.0) + 1 / (
+                        t - s
+                    )
+        pairs = sorted(weights)
+        return Cooccurrence(
+            words=words,
+            counts=np.bincount(np.concatenate(sentences), minlength=len(words)),
+            row=np.array([i for i, _ in pairs], np.int32),
+            col=np.array([j for _, j in pairs], np.int32),
+            weight=np.array([weights[pair] for pair in pairs]),
+        )
+
+    return Splits(*(counted(CORPUS[part]) for part in ("train", "valid", "test")))
+
+
+# How the checks train and compare
+
+
+def data_of(kind: Family) -> Splits:
+    return small_data(kind.task).without_test()
+
+
+def steps(
+    kind: Family, data: Splits, state: Any = None, *, count: int = COUNT, seed: int = 0
+) -> Iterator[Step]:
+    """Yield the first steps of the default configuration, so few that it stays fast."""
+    return itertools.islice(kind.train(kind.Config(seed=seed), data, state), count)
+
+
+def content(tree: Any) -> tuple[bytes, bytes]:
+    """Return the bytes that a tree is saved as: equal bytes are equal trees."""
+    with tempfile.TemporaryDirectory() as folder:
+        saving.save_tree(Path(folder), tree)
+        return tuple(
+            (Path(folder) / name).read_bytes() for name in (saving.TREE, saving.ARRAYS)
+        )
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    return {
+        field.name: getattr(value, field.name) for field in dataclasses.fields(value)
+    }
+
+
+def step_content(step: Step) -> tuple[Any, ...]:
+    """Return a step as a value that nothing can change any more."""
+    return (
+        step.n,
+        content(dict(step.metrics)),
+        content(fields_of(step.model)),
+        content(step.state),
+    )
+
+
+def run_content(kind: Family, data: Splits, **options: Any) -> list[tuple[Any, ...]]:
+    return [step_content(step) for step in steps(kind, data, **options)]
+
+
+def data_content(data: Splits) -> list[tuple[bytes, bytes] | None]:
+    return [
+        None if part is None else content(fields_of(part))
+        for part in vars(data).values()
+    ]
+
+
+def read_only(data: Splits) -> Splits:
+    """Return a copy of the data whose arrays refuse to be written to."""
+    data = copy.deepcopy(data)
+    for part in vars(data).values():
+        for value in vars(part).values() if part is not None else ():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+    return data
+
+
+# The checks
+
+
+def default_configuration_is_valid_and_survives_json(kind: Family) -> None:
+    config = kind.Config()
+    assert isinstance(config, FamilyConfig)
+    assert read_config(kind.Config, config.model_dump(mode="json")) == config
+
+
+def every_field_of_the_configuration_is_described(kind: Family) -> None:
+    bare = [
+        name
+        for name, field in kind.Config.model_fields.items()
+        if not field.description
+    ]
+    assert not bare, f"fields without a docstring: {', '.join(bare)}"
+
+
+def every_sample_of_the_search_space_is_a_valid_configuration(kind: Family) -> None:
+    space = search_space(kind.Config)
+    rng = np.random.default_rng(0)
+    drawn = [
+        {name: each.sample(rng) for name, each in space.items()} for _ in range(50)
+    ]
+    ends = [{name: end} for name, each in space.items() for end in each.ends()]
+    for values in drawn + ends:
+        try:
+            read_config(kind.Config, values)
+        except ValueError as error:
+            raise AssertionError(f"{values} is refused: {error}") from None
+
+
+def its_task_exists_and_scores_it(kind: Family) -> None:
+    scored = task(kind.task)
+    data = small_data(kind.task)
+    (step,) = steps(kind, data.without_test(), count=1)
+    metrics = scored.evaluate(step.model, data.test)
+    assert set(scored.METRICS) <= set(metrics)
+    assert all(math.isfinite(value) for value in metrics.values()), metrics
+
+
+def metrics_are_finite_floats_of_the_training_split(kind: Family) -> None:
+    keys = set()
+    for step in steps(kind, data_of(kind)):
+        assert step.metrics, "a step without metrics"
+        for key, value in step.metrics.items():
+            assert key.startswith("train_"), f"{key} does not begin with train_"
+            assert isinstance(value, float), f"{key} is a {type(value).__name__}"
+            assert math.isfinite(value), f"{key} is {value}"
+        keys.add(frozenset(step.metrics))
+    assert len(keys) == 1, "the steps have different metrics"
+
+
+def steps_are_counted_from_one(kind: Family) -> None:
+    counted = [step.n for step in steps(kind, data_of(kind))]
+    assert counted == list(range(1, len(counted) + 1))
+    assert counted, "training yields no step"
+
+
+def steps_hold_a_model_of_the_family(kind: Family) -> None:
+    for step in steps(kind, data_of(kind)):
+        assert isinstance(step.model, kind.Model)
+
+
+def same_seed_gives_the_same_model(kind: Family) -> None:
+    data = data_of(kind)
+    for seed in (0, 7):
+        assert run_content(kind, data, seed=seed) == run_content(kind, data, seed=seed)
+
+
+def training_neither_reads_nor_moves_the_global_generators(kind: Family) -> None:
+    data, runs = data_of(kind), []
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        for seed in (1, 2):
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+            started = _global_state()
+            runs.append(run_content(kind, data))
+            assert _global_state() == started, "a global generator was moved or seeded"
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
+    assert runs[0] == runs[1], "the model depends on a global generator"
+
+
+def _global_state() -> tuple[Any, ...]:
+    name, keys, *rest = np.random.get_state()
+    torch_state = torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), name, keys.tobytes(), *rest, torch_state
+
+
+def resumed_training_equals_uninterrupted_training(kind: Family) -> None:
+    data = data_of(kind)
+    whole = run_content(kind, data)
+    ended = len(whole) < COUNT
+    for n, step in enumerate(steps(kind, data), start=1):
+        with tempfile.TemporaryDirectory() as folder:
+            saving.save_tree(Path(folder), step.state)
+            state, _ = saving.load_tree(Path(folder))
+        # Where training has ended, one step more is asked for: there must be none.
+        rest = run_content(kind, data, state=state, count=COUNT - n + ended)
+        assert rest == whole[n:], f"resumed after step {n}, training goes another way"
+
+
+def the_state_to_resume_from_is_not_changed(kind: Family) -> None:
+    data = data_of(kind)
+    for step in list(steps(kind, data, count=2)):
+        before = content(step.state)
+        list(steps(kind, data, state=step.state))
+        assert content(step.state) == before, f"the state of step {step.n} was changed"
+
+
+def inputs_are_not_changed(kind: Family) -> None:
+    data, untouched = data_of(kind), data_of(kind)
+    config = kind.Config()
+    before = config.model_dump()
+    expected = [
+        step_content(s) for s in itertools.islice(kind.train(config, data, None), 4)
+    ]
+    assert data_content(data) == data_content(untouched), "training changed its data"
+    assert config.model_dump() == before, "training changed its configuration"
+    torch.set_warn_always(
+        True
+    )  # or torch says only once that it was given a read-only array
+    try:
+        assert run_content(kind, read_only(untouched)) == expected
+    finally:
+        torch.set_warn_always(False)
+
+
+def a_yielded_step_does_not_change_when_training_goes_on(kind: Family) -> None:
+    kept, before = [], []
+    for step in steps(kind, data_of(kind)):
+        kept.append(step)
+        before.append(step_content(step))
+    for step, content_then in zip(kept, before, strict=True):
+        assert step_content(step) == content_then, (
+            f"step {step.n} changed after its yield"
+        )
+
+
+def it_trains_on_the_data_of_the_final_fit(kind: Family) -> None:
+    list(steps(kind, small_data(kind.task).for_final_fit()))
+
+
+def it_does_not_look_at_the_test_split(kind: Family) -> None:
+    data = small_data(kind.task)
+    assert run_content(kind, data) == run_content(kind, data.without_test())
+
+
+def a_saved_and_loaded_model_is_the_same(kind: Family) -> None:
+    scored, data = task(kind.task), small_data(kind.task)
+    config = kind.Config(seed=3)
+    (step,) = itertools.islice(kind.train(config, data.without_test(), None), 1)
+    with tempfile.TemporaryDirectory() as folder:
+        saving.save(Path(folder) / "model", step.model, config)
+        loaded, loaded_config = saving.load(Path(folder) / "model")
+    assert type(loaded) is type(step.model)
+    assert loaded_config == config
+    assert content(fields_of(loaded)) == content(fields_of(step.model))
+    assert scored.evaluate(loaded, data.test) == scored.evaluate(step.model, data.test)
+    frame = scored.example(data.test)
+    served = scored.serve(loaded, frame)
+    assert len(served) == len(frame)
+    pd.testing.assert_frame_equal(
+        served, scored.serve(step.model, frame), check_exact=True
+    )
+
+
+def it_cites_its_source(kind: Family) -> None:
+    assert len(kind.source) >= 10, f"its source says only {kind.source!r}"
+
+
+def the_figures_of_its_task_render(kind: Family) -> None:
+    data = small_data(kind.task)
+    *_, step = steps(kind, data.without_test())
+    for name, figure in task(kind.task).figures(step.model, data.test).items():
+        image = io.BytesIO()
+        figure.savefig(image, dpi=30)
+        assert image.tell() > 0, name
+
+
+def its_block_of_params_loads(kind: Family) -> None:
+    """Read the block `{family: <name>, trials: 2}` on a dataset of its task."""
+    if not search_space(kind.Config):
+        return
+    stage = {of: stage for stage, of in TASKS.items()}.get(kind.task, "tables")
+    dataset = {"source": "file:some.csv"}
+    if stage == "tables":
+        dataset["task"] = kind.task
+    study: dict[str, Any] = {"family": kind.name, "trials": 2}
+    if stage == "domains":
+        study["test_domains"] = ["some"]
+    assert stage in DATASETS
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        blocks = {
+            "datasets": {stage: {"d": dataset}},
+            "experiments": {"d": {"s": study}},
+        }
+        YAML().dump(blocks, path)
+        (read,) = read_params(path).experiments["d"]
+    assert read.family == kind
+    assert dict(read.space) == search_space(kind.Config)
+
+
+CHECKS = (
+    default_configuration_is_valid_and_survives_json,
+    every_field_of_the_configuration_is_described,
+    every_sample_of_the_search_space_is_a_valid_configuration,
+    its_task_exists_and_scores_it,
+    metrics_are_finite_floats_of_the_training_split,
+    steps_are_counted_from_one,
+    steps_hold_a_model_of_the_family,
+    same_seed_gives_the_same_model,
+    training_neither_reads_nor_moves_the_global_generators,
+    resumed_training_equals_uninterrupted_training,
+    the_state_to_resume_from_is_not_changed,
+    inputs_are_not_changed,
+    a_yielded_step_does_not_change_when_training_goes_on,
+    it_trains_on_the_data_of_the_final_fit,
+    it_does_not_look_at_the_test_split,
+    it_cites_its_source,
+)
+REGISTERED = (
+    a_saved_and_loaded_model_is_the_same,
+    the_figures_of_its_task_render,
+    its_block_of_params_loads,
+)
+"Checks that need the registry, for families in the folder only."
+
+
+def name_of(check: Callable[[Family], None]) -> str:
+    return check.__name__
+
+
+@pytest.mark.parametrize("check", CHECKS + REGISTERED, ids=name_of)
+@pytest.mark.parametrize("name", families())
+def test_family_keeps_the_contract(name: str, check: Callable[[Family], None]) -> None:
+    check(family(name))
+
+
+@pytest.mark.skipif(not PARAMS.exists(), reason="the project has no params.yaml yet")
+@pytest.mark.parametrize("name", families())
+def test_params_yaml_has_a_study_of_the_family(name: str) -> None:
+    studies = itertools.chain(*read_params(PARAMS).experiments.values())
+    assert name in {study.family.name for study in studies}
+
+
+def test_library_imports_neither_ray_nor_mlflow_nor_dvc_and_torch_only_at_need() -> (
+    None
+):
+    program = """
+import sys, ftml
+early = {"torch", "matplotlib"} & set(sys.modules)
+for name in ftml.families():
+    ftml.family(name)
+late = {"ray", "mlflow", "dvc", "pipelines"} & set(sys.modules)
+sys.exit(f"import ftml: {early}; its families: {late}" if early | late else 0)
+"""
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# Families that are broken on purpose: each check must fail on the one made for it
+
+
+class SmallConfig(FamilyConfig):
+    rate: Annotated[float, Field(gt=0, le=1), LogUniform(1e-3, 1e-1)] = 0.05
+    "learning rate"
+
+
+@dataclass(frozen=True)
+class SmallModel:
+    theta: np.ndarray
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return X @ self.theta
+
+
+def start(config: SmallConfig, d: int) -> dict[str, Any]:
+    zero = np.zeros(d)
+    generator = np.random.default_rng(config.seed).bit_generator.state
+    return {"n": 0, "theta": zero, "velocity": zero, "generator": generator}
+
+
+def moved(
+    state: dict[str, Any], config: SmallConfig, data: Splits[Table]
+) -> dict[str, Any]:
+    """Return the state after a step on one drawn row, with momentum."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = state["generator"]
+    i = rng.integers(len(data.train))
+    x, y = data.train.X[i], data.train.y[i]
+    velocity = 0.9 * state["velocity"] - config.rate * (x @ state["theta"] - y) * x
+    return {
+        "n": state["n"] + 1,
+        "theta": state["theta"] + velocity,
+        "velocity": velocity,
+        "generator": rng.bit_generator.state,
+    }
+
+
+def step_of(state: dict[str, Any], data: Splits[Table]) -> Step:
+    model = SmallModel(state["theta"])
+    mse = float(np.mean((data.train.y - model.predict(data.train.X)) ** 2))
+    return Step(state["n"], {"train_mse": mse}, model, state)
+
+
+def healthy(config, data, state=None):
+    state = state or start(config, data.train.X.shape[1])
+    while state["n"] < 6:
+        state = moved(state, config, data)
+        yield step_of(state, data)
+
+
+def loses_its_velocity_on_resume(config, data, state=None):
+    fresh = start(config, data.train.X.shape[1])
+    for step in healthy(config, data, {**fresh, **state} if state else None):
+        kept = {key: value for key, value in step.state.items() if key != "velocity"}
+        yield dataclasses.replace(step, state=kept)
+
+
+def goes_on_after_its_end(config, data, state=None):
+    state = state or start(config, data.train.X.shape[1])
+    for _ in range(2):
+        state = moved(state, config, data)
+        yield step_of(state, data)
+
+
+def draws_from_the_global_generator(config, data, state=None):
+    state = state or start(config, data.train.X.shape[1])
+    noise = np.random.normal(size=state["theta"].shape)
+    yield from healthy(config, data, {**state, "theta": state["theta"] + noise})
+
+
+def seeds_the_global_generator(config, data, state=None):
+    torch.manual_seed(config.seed)
+    yield from healthy(config, data, state)
+
+
+def ignores_its_seed(config, data, state=None):
+    state = state or start(SmallConfig(seed=random.SystemRandom().getrandbits(60)), 4)
+    yield from healthy(config, data, state)
+
+
+def centres_its_input_in_place(config, data, state=None):
+    data.train.X[:] -= data.train.X.mean(axis=0)
+    yield from healthy(config, data, state)
+
+
+def yields_a_model_that_changes_later(config, data, state=None):
+    theta = np.zeros(data.train.X.shape[1])
+    for step in healthy(config, data, state):
+        theta[:] = step.state["theta"]
+        yield dataclasses.replace(step, model=SmallModel(theta))
+
+
+def changes_the_state_it_is_given(config, data, state=None):
+    state = copy.deepcopy(state) if state is None else state
+    for step in healthy(config, data, state):
+        if state is not None:
+            state["theta"] = step.state["theta"]
+        yield step
+
+
+def counts_from_zero(config, data, state=None):
+    for step in healthy(config, data, state):
+        yield dataclasses.replace(step, n=step.n - 1)
+
+
+def yields_nothing(config, data, state=None):
+    yield from ()
+
+
+def names_a_metric_of_validation(config, data, state=None):
+    for step in healthy(config, data, state):
+        yield dataclasses.replace(step, metrics={"valid_mse": 1.0})
+
+
+def measures_nan(config, data, state=None):
+    for step in healthy(config, data, state):
+        yield dataclasses.replace(step, metrics={"train_mse": math.nan})
+
+
+def learns_from_the_test_split(config, data, state=None):
+    both = data.train if data.test is None else data.train.join(data.test)
+    yield from healthy(config, Splits(both), state)
+
+
+def yields_a_foreign_model(config, data, state=None):
+    for step in healthy(config, data, state):
+        yield dataclasses.replace(step, model=Table(data.train.X, data.train.y))
+
+
+def family_of(train: Any, **parts: Any) -> Family:
+    """Return the view of a module of this training and, elsewhere, sound parts."""
+    module = ModuleType("broken", parts.pop("doc", "A family. Source: this very test."))
+    sound = {
+        "TASK": "regression",
+        "Config": SmallConfig,
+        "Model": SmallModel,
+        "train": train,
+    }
+    for name, part in {**sound, **parts}.items():
+        if part is not None:
+            setattr(module, name, part)
+    return read_family(module)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
+def test_sound_family_passes_every_check_that_broken_ones_fail(check) -> None:
+    check(family_of(healthy))
+
+
+@pytest.mark.parametrize(
+    ("train", "check"),
+    [
+        (loses_its_velocity_on_resume, resumed_training_equals_uninterrupted_training),
+        (goes_on_after_its_end, resumed_training_equals_uninterrupted_training),
+        (
+            draws_from_the_global_generator,
+            training_neither_reads_nor_moves_the_global_generators,
+        ),
+        (
+            seeds_the_global_generator,
+            training_neither_reads_nor_moves_the_global_generators,
+        ),
+        (ignores_its_seed, same_seed_gives_the_same_model),
+        (centres_its_input_in_place, inputs_are_not_changed),
+        (
+            yields_a_model_that_changes_later,
+            a_yielded_step_does_not_change_when_training_goes_on,
+        ),
+        (changes_the_state_it_is_given, the_state_to_resume_from_is_not_changed),
+        (counts_from_zero, steps_are_counted_from_one),
+        (yields_nothing, steps_are_counted_from_one),
+        (names_a_metric_of_validation, metrics_are_finite_floats_of_the_training_split),
+        (measures_nan, metrics_are_finite_floats_of_the_training_split),
+        (learns_from_the_test_split, it_does_not_look_at_the_test_split),
+        (yields_a_foreign_model, steps_hold_a_model_of_the_family),
+    ],
+    ids=lambda value: value.__name__,
+)
+def test_check_fails_on_a_family_broken_for_it(train, check) -> None:
+    with pytest.raises(AssertionError):
+        check(family_of(train))
+
+
+def test_search_that_leaves_the_range_of_its_field_is_caught() -> None:
+    class Config(FamilyConfig):
+        rate: Annotated[float, Field(le=1), LogUniform(1e-3, 2.0)] = 0.1
+        "learning rate"
+
+    with pytest.raises(AssertionError, match="less than or equal to 1"):
+        every_sample_of_the_search_space_is_a_valid_configuration(
+            family_of(healthy, Config=Config)
+        )
+
+
+def test_field_without_a_description_is_caught() -> None:
+    class Config(FamilyConfig):
+        rate: float = 0.1
+
+    with pytest.raises(AssertionError, match="rate"):
+        every_field_of_the_configuration_is_described(family_of(healthy, Config=Config))
+
+
+@pytest.mark.parametrize("doc", ["A family.", "A family.\n\nSource:\n"])
+def test_family_without_a_source_is_refused(doc: str) -> None:
+    with pytest.raises(TypeError, match="broken cites no source"):
+        family_of(healthy, doc=doc)
+
+
+def test_family_whose_training_is_no_generator_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"broken\.train is not a generator of steps"):
+        family_of(lambda config, data, state=None: list(healthy(config, data, state)))
+
+
+@pytest.mark.parametrize("part", ["TASK", "Config", "Model", "train"])
+def test_family_that_lacks_a_part_is_refused(part: str) -> None:
+    with pytest.raises(TypeError, match=f"broken lacks {part}"):
+        family_of(**{"train": healthy, part: None})
+
+
+def test_task_without_small_data_is_named() -> None:
+    with pytest.raises(ValueError, match="no small data for the task juggling"):
+        small_data("juggling")
