@@ -1,0 +1,56 @@
+"""A plain multilayer perceptron. Axes: B batch, layers of sizes d_0, ..., d_L."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between: z = W_L relu(... relu(W_1 x + b_1) ...) + b_L.
+
+    sizes: (d_0, ..., d_L), each >= 1; (d, k) is a linear model. Weights and biases of a
+    layer are uniform in +- 1 / sqrt(d_in), as torch.nn.Linear draws them, but from
+    `generator` alone; without one they stand on the device "meta", as a shape for
+    `apply`.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(
+                f"sizes: expected two or more, each >= 1, came {tuple(sizes)}"
+            )
+        pairs = pairwise(sizes)
+        # On "meta" a layer draws nothing, so global random state is left alone.
+        self.layers = nn.ModuleList(nn.Linear(i, o, device="meta") for i, o in pairs)
+        if generator is not None:
+            self.to_empty(device=generator.device)
+            self._draw(generator)
+
+    @torch.no_grad()
+    def _draw(self, generator: torch.Generator) -> None:
+        bound = 1.0
+        for parameter in self.parameters():  # weights, then biases, layer by layer
+            if parameter.ndim == 2:
+                bound = parameter.shape[1] ** -0.5
+            parameter.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (B, d_L) for x (B, d_0)."""
+        for layer in self.layers[:-1]:
+            x = torch.relu(layer(x))
+        z: Tensor = self.layers[-1](x)
+        return z
+
+
+def apply(weights: dict[str, Tensor], x: Tensor, *, sizes: Sequence[int]) -> Tensor:
+    """Return the outputs (B, d_L) of the network of these sizes with these weights."""
+    z: Tensor = functional_call(MLP(sizes), weights, (x,))
+    return z

@@ -1,0 +1,115 @@
+"""Domain generalization: predict one of k classes in domains that training did not see.
+
+Models have `predict_proba(x) -> (n, k)` for features (n, d), NaN where a value is
+missing, or uint8 images (n, H, W).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
+
+from ftml.data.domains import Domains
+from ftml.plots import confusion_figure, new_figure
+
+DATA = Domains
+METRICS = {
+    "accuracy": "max",
+    "worst_accuracy": "max",
+    "balanced_accuracy": "max",
+    "auc": "max",
+    "log_loss": "min",
+}
+
+
+def evaluate(model: Any, split: Domains) -> dict[str, float]:
+    """Return the mean over the domains of each domain's metric.
+
+    Every domain counts the same. `worst_accuracy` is that of the worst domain and
+    `accuracy/<domain>` that of each. `balanced_accuracy` is the mean recall of the
+    classes that a domain holds. `auc` is there for two classes only, over the domains
+    that hold both.
+    """
+    proba = model.predict_proba(split.x)
+    labels = np.arange(len(split.class_names))
+    accuracy, balanced, losses, aucs = {}, [], [], []
+    for name, rows in _domains(split):
+        y, p = split.y[rows], proba[rows]
+        correct = p.argmax(axis=1) == y
+        accuracy[name] = float(correct.mean())
+        balanced.append(np.mean([correct[y == c].mean() for c in np.unique(y)]))
+        losses.append(log_loss(y, p, labels=labels))
+        if len(labels) == 2 and len(np.unique(y)) == 2:
+            aucs.append(roc_auc_score(y, p[:, 1]))
+    scores = list(accuracy.values())
+    metrics = {
+        "accuracy": float(np.mean(scores)),
+        "worst_accuracy": min(scores),
+        "balanced_accuracy": float(np.mean(balanced)),
+        "log_loss": float(np.mean(losses)),
+    }
+    metrics |= {"auc": float(np.mean(aucs))} if aucs else {}
+    return metrics | {f"accuracy/{_key(name)}": each for name, each in accuracy.items()}
+
+
+def figures(model: Any, split: Domains) -> dict[str, Figure]:
+    """Return the accuracy of each domain, and the confusion matrix of all of them."""
+    predicted = model.predict_proba(split.x).argmax(axis=1)
+    counts = confusion_matrix(
+        split.y, predicted, labels=np.arange(len(split.class_names))
+    )
+    correct = predicted == split.y
+    accuracy = {name: correct[rows].mean() for name, rows in _domains(split)}
+    bars, axes = new_figure()
+    drawn = axes.bar(list(accuracy), list(accuracy.values()))
+    axes.bar_label(drawn, fmt="{:.3f}")
+    axes.set(xlabel="domain", ylabel="accuracy", ylim=(0, 1.05))
+    return {
+        "accuracy_by_domain": bars,
+        "confusion": confusion_figure(counts, split.class_names),
+    }
+
+
+def example(split: Domains) -> pd.DataFrame:
+    """Return the first three rows: a frame of features, or of `pixel_<i>_<j>`."""
+    if not split.is_images:
+        return pd.DataFrame(split.x[:3], columns=list(split.feature_names))
+    names = [f"pixel_{i}_{j}" for i, j in np.ndindex(split.x.shape[1:])]
+    return pd.DataFrame(
+        split.x[:3].reshape(-1, len(names)).astype(np.int64), columns=names
+    )
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of the predicted class index and the probability of each class."""
+    proba = model.predict_proba(_input(frame))
+    columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
+    return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})
+
+
+def _input(frame: pd.DataFrame) -> np.ndarray:
+    """Return the features, or the images whose shape the names of the columns tell."""
+    last = re.fullmatch(r"pixel_(\d+)_(\d+)", str(frame.columns[-1]))
+    if last is None:
+        return frame.to_numpy(np.float64)
+    height, width = (int(each) + 1 for each in last.groups())
+    return frame.to_numpy(np.uint8).reshape(-1, height, width)
+
+
+def _domains(split: Domains) -> Iterator[tuple[str, slice]]:
+    """Yield the name and the rows of each domain that has any."""
+    ends = split.offsets
+    for name, start, stop in zip(split.domain_names, ends[:-1], ends[1:], strict=True):
+        if start < stop:
+            yield name, slice(start, stop)
+
+
+def _key(name: str) -> str:
+    """Return a domain's name as part of a metric's key, as MLflow allows."""
+    return re.sub(r"[^A-Za-z0-9_.\- ]", "_", name)
