@@ -1,0 +1,8 @@
+"""The pipeline: the only code that knows paths, DVC, Ray and MLflow. One module a
+stage.
+"""
+
+import os
+
+# Set before numpy is imported: parallel work here is processes, each with one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,0 +1,149 @@
+"""Stage `domains`: images turned by angles, or a table with a column of domains.
+
+Each image stands in one domain only, as in DomainBed's rotated MNIST: else a test
+domain would hold the very images of the training domains. Rows are split inside each
+domain and class.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from ftml.data import domains
+from ftml.data.domains import Domains
+from pipelines.params import DomainsBlock, domain_name
+from pipelines.sources import frame, images
+from pipelines.stage import prepare_dataset
+from pipelines.tables import check_columns, draw_split, encode, number
+
+TABLE_ONLY = ("domain", "label", "label_above", "features", "missing")
+RESERVED = ("domain", "split", "label")
+
+
+def prepare(block: DomainsBlock, folder: Path) -> None:
+    """Write the domains of a block, and their counts as `summary.json`, into a folder.
+
+    Raises ValueError for a block or data that do not make two domains, each of two
+    classes that are large enough to be split.
+    """
+    data = _from_table(block) if block.rotate is None else _from_images(block)
+    if len(data.domain_names) < 2:
+        raise ValueError(
+            f"{block.source}: expected two domains, came {data.domain_names}"
+        )
+    for s, name in enumerate(data.domain_names):
+        if len(np.unique(data.y[data.domain == s])) < 2:
+            raise ValueError(f"{block.source}: domain {name} holds one class only")
+    k = len(data.class_names)
+    names = [
+        f"class {c} of domain {s}" for s in data.domain_names for c in data.class_names
+    ]
+    shares = {"valid": block.valid_fraction}
+    split = draw_split(data.domain * k + data.y, names, shares=shares, seed=block.seed)
+    domains.write(folder, data, split)
+    summary = json.dumps(summarize(data, split), indent=2)
+    (folder / "summary.json").write_text(summary + "\n")
+
+
+def summarize(data: Domains, split: np.ndarray) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the number of rows of each domain, split and class."""
+    return {
+        name: {
+            part: {
+                called: int(
+                    ((data.domain == s) & (split == part) & (data.y == c)).sum()
+                )
+                for c, called in enumerate(data.class_names)
+            }
+            for part in ("train", "valid")
+        }
+        for s, name in enumerate(data.domain_names)
+    }
+
+
+def _from_images(block: DomainsBlock) -> Domains:
+    """Return the images, dealt to the angles and turned."""
+    if given := [name for name in TABLE_ONLY if name in block.model_fields_set]:
+        raise ValueError(
+            f"rotate is for images, {', '.join(given)} for a table; keep one"
+        )
+    angles = block.rotate or []
+    names = tuple(domain_name(angle) for angle in angles)
+    if len(set(names)) < len(names):
+        raise ValueError(f"rotate: each angle must stand once, came {', '.join(names)}")
+    pixels, labels = images(block.source, block.sha256)
+    y, classes = number(pd.Series(labels))
+    domain = deal(y, len(angles), seed=block.seed)
+    order = np.argsort(domain, kind="stable")
+    turned = [rotate(pixels[domain == s], angle) for s, angle in enumerate(angles)]
+    return Domains(np.concatenate(turned), y[order], domain[order], names, classes)
+
+
+def deal(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:
+    """Return a domain (n,) for each label; sizes, of a class too, differ by 1."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    domain = np.empty(len(y), np.int64)
+    domain[order] = np.arange(len(y)) % n_domains
+    return domain
+
+
+def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
+    """Return images (n, H, W) uint8 turned counter-clockwise by an angle in degrees.
+
+    Linear interpolation; what comes from outside the image is black.
+    """
+    turned = ndimage.rotate(
+        pixels.astype(np.float32), angle, axes=(2, 1), reshape=False, order=1
+    )
+    return np.rint(turned).clip(0, 255).astype(np.uint8)
+
+
+def _from_table(block: DomainsBlock) -> Domains:
+    """Return the rows of the table, sorted by domain."""
+    if block.domain is None:
+        raise ValueError(
+            "expected rotate, for images, or domain, the column of a table"
+        )
+    data = frame(block.source, block.sha256)
+    rest = [name for name in data.columns if name not in (block.domain, block.label)]
+    features = rest if block.features is None else block.features
+    used = [block.domain, block.label, *features, *block.missing]
+    check_columns(data, used, source=block.source)
+    if known := {block.domain, block.label} & set(features):
+        raise ValueError(
+            f"features: {', '.join(sorted(known))} cannot be a feature as well"
+        )
+    if blank := [c for c in (block.domain, block.label) if data[c].isna().any()]:
+        raise ValueError(f"{block.source}: values are missing in {', '.join(blank)}")
+    chosen = data[features].copy()
+    for name in chosen.columns.intersection(list(block.missing)):
+        chosen[name] = chosen[name].mask(chosen[name] == block.missing[name])
+    X, feature_names = encode(chosen, reserved=RESERVED)
+    y, classes = _read_label(data[block.label], above=block.label_above)
+    domain, _ = number(data[block.domain])
+    names = tuple(
+        domain_name(value) for value in np.unique(data[block.domain]).tolist()
+    )
+    order = np.argsort(domain, kind="stable")
+    return Domains(X[order], y[order], domain[order], names, classes, feature_names)
+
+
+def _read_label(
+    labels: pd.Series, *, above: float | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if above is None:
+        return number(labels)
+    if not pd.api.types.is_numeric_dtype(labels):
+        raise ValueError(f"label_above needs a number, {labels.name} is {labels.dtype}")
+    names = (f"{labels.name} <= {above:g}", f"{labels.name} > {above:g}")
+    return (labels > above).to_numpy(np.int64), names
+
+
+if __name__ == "__main__":
+    prepare_dataset(prepare)

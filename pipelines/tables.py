@@ -1,0 +1,137 @@
+"""Stage `tables`: a frame becomes features, a target and three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ftml.config import nearest
+from ftml.data import table
+from pipelines.params import TableBlock
+from pipelines.sources import frame
+from pipelines.stage import prepare_dataset
+
+
+def prepare(block: TableBlock, folder: Path) -> None:
+    """Write the table of a block into a folder.
+
+    Raises ValueError for a table with missing values, without its target, or with a
+    class too small to stand in every split.
+    """
+    data = frame(block.source, block.sha256)
+    check_columns(data, [block.target], source=block.source)
+    missing = data.isna().sum()
+    if missing.any():
+        counts = ", ".join(f"{name} ({n})" for name, n in missing.items() if n)
+        raise ValueError(f"{block.source}: values are missing in {counts}")
+    X, names = encode(data.drop(columns=block.target), reserved=["split", block.target])
+    target = data[block.target]
+    if block.task == "regression":
+        if not pd.api.types.is_numeric_dtype(target):
+            raise ValueError(
+                f"{block.source}: regression needs a number to predict, "
+                f"{block.target} is {target.dtype}"
+            )
+        y, classes = target.to_numpy(np.float64), tuple[str, ...]()
+        strata, called = np.zeros(len(y), np.int64), ["the table"]
+    else:
+        y, classes = number(target)
+        strata, called = y, [f"class {name}" for name in classes]
+    whole = table.Table(X, y, names, block.target, classes)
+    shares = {"valid": block.valid_fraction, "test": block.test_fraction}
+    table.write(
+        folder, whole, draw_split(strata, called, shares=shares, seed=block.seed)
+    )
+
+
+def encode(
+    data: pd.DataFrame, *, reserved: Iterable[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the features (n, d) float64 of a frame, and their names.
+
+    A number stays, a boolean becomes 0 or 1, and a text column one column of 0 and 1
+    for each of its values, named `column=value`. A missing value is NaN, in all columns
+    of a text. Raises ValueError for a name in `reserved` or twice, an infinite value,
+    and a column of any other type.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for name, column in data.items():
+        for called, values in _encode_column(str(name), column).items():
+            if called in columns or called in set(reserved):
+                raise ValueError(
+                    f"a feature cannot be named {called!r}: rename the column"
+                )
+            columns[called] = values
+    if not columns:
+        raise ValueError("no column is left to be a feature")
+    if infinite := [name for name, x in columns.items() if np.isinf(x).any()]:
+        raise ValueError(f"values are infinite in {', '.join(infinite)}")
+    return np.column_stack(list(columns.values())), tuple(columns)
+
+
+def _encode_column(name: str, column: pd.Series) -> dict[str, np.ndarray]:
+    seen = column.dropna()
+    if pd.api.types.is_numeric_dtype(column) or _all_of(seen, (bool, np.bool_)):
+        return {name: column.astype("Float64").to_numpy(np.float64, na_value=np.nan)}
+    if not (isinstance(column.dtype, pd.CategoricalDtype) or _all_of(seen, str)):
+        raise ValueError(f"column {name} is {column.dtype}; expected numbers or text")
+    blank = column.isna().to_numpy()
+    return {
+        f"{name}={value}": np.where(
+            blank, np.nan, (column == value).to_numpy(np.float64)
+        )
+        for value in sorted(seen.unique())
+    }
+
+
+def _all_of(values: pd.Series, kind: type | tuple[type, ...]) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
+def number(labels: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the index (n,) of each label among the sorted ones, and their names."""
+    values, index = np.unique(labels.to_numpy(), return_inverse=True)
+    return index.astype(np.int64), tuple(str(value) for value in values)
+
+
+def draw_split(
+    strata: np.ndarray, names: Sequence[str], *, shares: Mapping[str, float], seed: int
+) -> np.ndarray:
+    """Return the split (n,) of each row: "train", or a name in `shares`.
+
+    strata: (n,) indices into `names`. In each stratum every split has its share of the
+    rows, rounded. Raises ValueError for a stratum that would be absent from a split.
+    """
+    if sum(shares.values()) >= 1:
+        written = " + ".join(f"{split}_fraction" for split in shares)
+        raise ValueError(f"{written} must be below 1, came {sum(shares.values()):g}")
+    rng = np.random.default_rng(seed)
+    drawn = np.full(len(strata), "train")
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
+        ends = np.cumsum([round(len(rows) * share) for share in shares.values()])
+        parts = np.split(rows, ends)
+        if not all(map(len, parts)):
+            splits = ", ".join(["train", *shares])
+            raise ValueError(
+                f"{names[stratum]} has {len(rows)} rows, too few for {splits}"
+            )
+        for split, part in zip(shares, parts, strict=False):
+            drawn[part] = split
+    return drawn
+
+
+def check_columns(data: pd.DataFrame, columns: Iterable[str], *, source: str) -> None:
+    """Raise ValueError for the first of the columns that the frame does not have."""
+    for name in columns:
+        if name not in data.columns:
+            raise ValueError(
+                f"{source}: no column {name!r}{nearest(name, data.columns)}"
+            )
+
+
+if __name__ == "__main__":
+    prepare_dataset(prepare)
