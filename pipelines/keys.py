@@ -1,0 +1,92 @@
+"""What a study's result depends on, as one hash: when it has not changed, nothing is
+done.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.params import Study
+
+FORMAT = 1
+"Raise this when a change of the pipeline itself makes earlier results incomparable."
+
+
+def study_key(study: Study, data_digest: str) -> str:
+    """Return the hash of a study's params, its data, and the source of its family and
+    task.
+    """
+    block = study.block.model_dump(mode="json", exclude={"resources"})
+    modules = source_modules(
+        study.family.Config.__module__, f"ftml.tasks.{study.family.task}"
+    )
+    content = {
+        "format": FORMAT,
+        "block": block,
+        "metric": study.dataset.metric,
+        "data": data_digest,
+        "source": {name: _hash(path.read_bytes()) for name, path in modules.items()},
+    }
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def data_digest(folder: Path) -> str:
+    """Return DVC's own hash of a folder, as dvc.lock has it: `<md5>.dir`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = [
+        {
+            "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+            "relpath": path.relative_to(folder).as_posix(),
+        }
+        for path in files
+    ]
+    listed.sort(key=lambda entry: entry["relpath"])
+    text = json.dumps(listed, sort_keys=True).encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def source_modules(*names: str) -> dict[str, Path]:
+    """Return the source file of these modules and of all that they import from ftml."""
+    found: dict[str, Path] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _module_path(name)
+        if path is not None and name not in found:
+            found[name] = path
+            waiting += [each for each in imported(path) if each.split(".")[0] == "ftml"]
+    return dict(sorted(found.items()))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the names of all modules that a source file may import.
+
+    `from a import b` yields both `a` and `a.b`, whether or not b is a module.
+    """
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _module_path(name: str) -> Path | None:
+    """Return the file of a module of ftml; None where the name is not a module."""
+    try:
+        spec: Any = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

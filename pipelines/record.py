@@ -1,0 +1,85 @@
+"""What trials have reported, on disk from the moment it is known.
+
+A record is a file of JSON lines that is only ever appended to, so a killed driver loses
+at most a torn last line. Whatever is reported again after a restart (a trial goes on
+from its last checkpoint, which may lie before its last report) is known by its trial
+and step, and counts once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Trial:
+    """One trial: its configuration, its metrics by step, and how it ended."""
+
+    config: dict[str, Any]
+    steps: dict[int, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    ended: bool = False
+    checkpoint: str | None = None
+
+    @property
+    def last(self) -> int:
+        return max(self.steps, default=0)
+
+
+class Record:
+    """The trials of one search, by index; reads the file if there is one, appends to
+    it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: dict[int, Trial] = {}
+        if path.exists():
+            whole, _, torn = path.read_text().rpartition("\n")
+            if torn:
+                path.write_text(whole + "\n" if whole else "")
+            for line in whole.splitlines():
+                self._take(json.loads(line))
+
+    def start(self, trial: int, config: dict[str, Any]) -> None:
+        if trial not in self.trials:
+            self._append({"trial": trial, "config": config})
+
+    def step(
+        self, trial: int, n: int, metrics: dict[str, float], seconds: float
+    ) -> None:
+        if n not in self.trials[trial].steps:
+            self._append(
+                {"trial": trial, "n": n, "metrics": metrics, "seconds": seconds}
+            )
+
+    def end(
+        self, trial: int, *, error: str | None = None, checkpoint: str | None = None
+    ) -> None:
+        if not self.trials[trial].ended:
+            self._append({"trial": trial, "error": error, "checkpoint": checkpoint})
+
+    def complete(self, trials: int) -> bool:
+        """Return whether that many trials have started and all have ended."""
+        return len(self.trials) == trials and all(t.ended for t in self.trials.values())
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._take(line)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "config" in line:
+            self.trials[line["trial"]] = Trial(line["config"])
+        elif "n" in line:
+            trial = self.trials[line["trial"]]
+            trial.steps[line["n"]] = line["metrics"]
+            trial.seconds = max(trial.seconds, line["seconds"])
+        else:
+            trial = self.trials[line["trial"]]
+            trial.error, trial.checkpoint = line["error"], line["checkpoint"]
+            trial.ended = True

@@ -1,0 +1,449 @@
+"""Every MLflow call. One writer, the driver; a run is found by what it is, never made
+twice.
+
+A study is a run with a child for each trial and each final fit. Runs carry tags that
+say what they are (`ftml.key`, `ftml.role`, `ftml.index`), so that a driver that takes
+over after a death finds them, logs what is missing, and nothing a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+
+from ftml.saving import load
+from ftml.tasks import task
+from pipelines.halving import Limit
+from pipelines.keys import imported, source_modules
+from pipelines.params import Dataset as DatasetPlan
+from pipelines.params import Study
+from pipelines.record import Trial
+from pipelines.results import FILES, Outcome
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+BATCH = 1000
+"Most metric values that MLflow takes in one call."
+
+
+class TrackingError(ValueError):
+    """The store cannot be used."""
+
+
+def open_store() -> MlflowClient:
+    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` made at need.
+
+    Raises TrackingError when a server does not answer, before any work is done.
+    """
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and uri.startswith("http"):
+        _check_server(uri)
+    elif not uri:
+        uri = f"sqlite:///{Path(DATABASE).resolve()}"
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    try:
+        client.search_experiments(max_results=1)  # creates and migrates the database
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"MLflow store {uri}: {error}") from None
+    if uri.startswith("sqlite:///"):
+        with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
+            # Stays in the file: readers (the UI) do not wait for the writer.
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    return client
+
+
+def _check_server(uri: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+            pass
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(
+            f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: {reason}"
+        ) from None
+
+
+def open_experiment(client: MlflowClient, dataset: DatasetPlan, *, digest: str) -> str:
+    """Return the id of the MLflow experiment of a dataset, made or restored at need."""
+    experiment = client.get_experiment_by_name(dataset.name)
+    if experiment is None:
+        local = mlflow.get_tracking_uri().startswith("sqlite:")
+        folder = (Path(ARTIFACTS) / dataset.name).resolve().as_uri() if local else None
+        identity = client.create_experiment(dataset.name, artifact_location=folder)
+    else:
+        identity = experiment.experiment_id
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(identity)
+    about = (
+        f"Every study of the dataset `{dataset.name}` ({dataset.task}), compared by "
+        f"`test_{dataset.metric}` ({dataset.mode}).\n\n"
+        f"Source: `{dataset.block.source}`; data `{digest}`."
+    )
+    client.set_experiment_tag(identity, "mlflow.note.content", about)
+    return str(identity)
+
+
+def reap(client: MlflowClient, experiment: str) -> int:
+    """Close the runs of an experiment whose driver has died on this machine; return how
+    many.
+    """
+    closed = 0
+    for run in _search(client, experiment, "attributes.status = 'RUNNING'"):
+        host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
+        if host == socket.gethostname() and not _alive(int(pid)):
+            client.set_tag(run.info.run_id, "ftml.closed", "its driver died")
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    return closed
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _driver() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _search(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], condition, max_results=1000, page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+class StudyLog:
+    """The run of a study: the one that has its key, else a new one.
+
+    Leaving the block ends it; an exception closes it and all open children as KILLED.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment: str,
+        study: Study,
+        *,
+        key: str,
+        digest: str,
+    ) -> None:
+        self.client, self.experiment, self.study = client, experiment, study
+        self._children: list[Children] = []
+        this = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
+        runs = _search(client, experiment, this)
+        if runs:
+            self.run = runs[0].info.run_id
+            client.update_run(self.run, status="RUNNING")
+            client.set_tag(self.run, "ftml.driver", _driver())
+        else:
+            self.run = self._create(key, digest)
+
+    def _create(self, key: str, digest: str) -> str:
+        study = self.study
+        tags = _tags(study, role="study") | {
+            "ftml.key": key,
+            "ftml.data": digest,
+            "ftml.reproduce": _reproduce(study),
+            "mlflow.note.content": _description(study),
+        }
+        run = self.client.create_run(self.experiment, tags=tags, run_name=study.name)
+        fixed = study.config.model_dump(mode="json", exclude=set(study.space))
+        budget = {"trials": study.block.trials, "seeds": study.block.seeds}
+        self.client.log_batch(run.info.run_id, params=_params({**fixed, **budget}))
+        dataset = Dataset(
+            name=study.dataset.name,
+            digest=digest,
+            source_type="local",
+            source=json.dumps({"uri": str(study.dataset.folder)}),
+        )
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run.info.run_id, [DatasetInput(dataset, tags=[context])])
+        return str(run.info.run_id)
+
+    def __enter__(self) -> StudyLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for children in self._children:
+                children.close()
+        self.client.set_terminated(self.run, "KILLED" if kind else "FINISHED")
+
+    def children(self, role: str) -> Children:
+        """Return the child runs of a role, `trial` or `fit`."""
+        self._children.append(Children(self, role=role))
+        return self._children[-1]
+
+    def where(self, version: str) -> dict[str, str]:
+        """Return what finds this study in MLflow again."""
+        return {
+            "experiment": self.experiment,
+            "run": self.run,
+            "model": self.study.dataset.name,
+            "model_version": version,
+        }
+
+    def results(
+        self, outcome: Outcome, folder: Path, example: pd.DataFrame, fits: Children
+    ) -> str:
+        """Log tests, figures, files and the model; return the registered model's
+        version.
+
+        `folder` holds what `pipelines.results` has written, `example` a few model
+        inputs.
+        """
+        for index, test in enumerate(outcome.tests):
+            self._summarise(fits.runs[index], {f"test_{k}": v for k, v in test.items()})
+        version = self._register(fits.runs[0], folder / "model", example)
+        for run in (fits.runs[0], self.run):
+            self.client.log_artifacts(run, str(folder / "figures"), "figures")
+        for name in FILES:
+            self.client.log_artifact(self.run, str(folder / name))
+        summary = {
+            f"test_{name}": spread["mean"] for name, spread in outcome.test.items()
+        }
+        metric = self.study.dataset.metric
+        if (error := outcome.test[metric]["standard_error"]) is not None:
+            summary[f"test_{metric}_standard_error"] = error
+        scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
+        self._summarise(self.run, summary | scores)
+        for index in fits.runs:
+            fits.end(index, outcome="finished")
+        return version
+
+    def _summarise(self, run: str, metrics: Mapping[str, float]) -> None:
+        """Log the final metrics that a run does not have yet."""
+        have = self.client.get_run(run).data.metrics
+        missing = {name: value for name, value in metrics.items() if name not in have}
+        if missing:
+            now = int(time.time() * 1000)
+            self.client.log_batch(
+                run, [Metric(k, v, now, 0) for k, v in missing.items()]
+            )
+
+    def _register(self, run: str, folder: Path, example: pd.DataFrame) -> str:
+        """Register the model in a folder (see `ftml.save`); return its version."""
+        known = self.client.search_model_versions(f"run_id = '{run}'")
+        if known:
+            return str(known[0].version)
+        served = task(self.study.family.task).serve(load(folder)[0], example)
+        with warnings.catch_warnings(), mlflow.start_run(run_id=run):
+            warnings.simplefilter("ignore")  # MLflow's hints on types of its signatures
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(__file__).with_name("serving.py")),
+                artifacts={"model": str(folder)},
+                code_paths=[str(Path(__file__).parents[1] / "ftml")],
+                signature=infer_signature(example, served),
+                pip_requirements=_requirements(self.study),
+            )
+        name = self.study.dataset.name
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        version = self.client.create_model_version(
+            name, logged.model_uri, run_id=run, model_id=logged.model_id
+        )
+        return str(version.version)
+
+
+class Children:
+    """The child runs of a study in one role; what they lack is logged, once."""
+
+    def __init__(self, log: StudyLog, *, role: str) -> None:
+        self.parent, self.role, self.client = log, role, log.client
+        self.runs: dict[int, str] = {}
+        self._logged: dict[int, set[int]] = {}
+        self._ended: set[int] = set()
+        mine = (
+            f"tags.`mlflow.parentRunId` = '{log.run}' and tags.`ftml.role` = '{role}'"
+        )
+        for run in _search(self.client, log.experiment, mine):
+            self._take_over(int(run.data.tags["ftml.index"]), run)
+
+    def _take_over(self, index: int, run: Run) -> None:
+        """Learn what an earlier driver has logged in a run, and go on with it."""
+        self.runs[index] = run.info.run_id
+        curve = [key for key in run.data.metrics if key.startswith("train_")]
+        points = (
+            self.client.get_metric_history(run.info.run_id, curve[0]) if curve else []
+        )
+        self._logged[index] = {point.step for point in points}
+        if run.info.status in ("FINISHED", "FAILED"):
+            self._ended.add(index)
+        else:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, "ftml.driver", _driver())
+
+    def log(
+        self, trials: Mapping[int, Trial], reach: Mapping[int, Limit], which: set[int]
+    ) -> None:
+        """Bring the runs of some trials up to what is settled, and end those that
+        ended.
+        """
+        for index in sorted(which):
+            trial, limit = trials[index], reach[index]
+            self._log_steps(index, trial, upto=limit.n)
+            if self.role == "fit" or not trial.ended:
+                continue
+            if trial.error:
+                self.end(index, outcome="failed", error=trial.error)
+            elif limit.settled:
+                self.end(index, outcome="stopped" if limit.stopped else "finished")
+
+    def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
+        if index not in self.runs:
+            self.runs[index] = self._create(index, trial)
+            self._logged[index] = set()
+        now = int(time.time() * 1000)
+        batch: list[Metric] = []
+        for n, metrics in sorted(trial.steps.items()):
+            if n > upto or n in self._logged[index]:
+                continue
+            if len(batch) + len(metrics) > BATCH:
+                self.client.log_batch(self.runs[index], metrics=batch)
+                batch = []
+            batch += [Metric(key, value, now, n) for key, value in metrics.items()]
+            self._logged[index].add(n)
+        if batch:
+            self.client.log_batch(self.runs[index], metrics=batch)
+
+    def _create(self, index: int, trial: Trial) -> str:
+        study = self.parent.study
+        seed = trial.config.get("seed")
+        name = f"{study.name}, " + (
+            f"seed {seed}" if self.role == "fit" else f"trial {index}"
+        )
+        tags = _tags(study, role=self.role) | {
+            "mlflow.parentRunId": self.parent.run,
+            "ftml.index": str(index),
+        }
+        run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
+        self.client.log_batch(run.info.run_id, params=_params(trial.config))
+        return str(run.info.run_id)
+
+    def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
+        """Close a run with how it ended: finished, stopped or failed."""
+        if index in self._ended:
+            return
+        tags = [RunTag("ftml.outcome", outcome)]
+        if error:
+            tags.append(RunTag("ftml.error", error[:5000]))
+        self.client.log_batch(self.runs[index], tags=tags)
+        status = "FAILED" if outcome == "failed" else "FINISHED"
+        self.client.set_terminated(self.runs[index], status)
+        self._ended.add(index)
+
+    def close(self) -> None:
+        """Close what is open when the driver has to stop: none stays RUNNING."""
+        for index in set(self.runs) - self._ended:
+            self.client.set_terminated(self.runs[index], "KILLED")
+
+
+def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:
+    """Give the alias `champion` to a version; False if it is not in this store."""
+    try:
+        client.set_registered_model_alias(dataset, "champion", version)
+    except MlflowException:
+        return False
+    return True
+
+
+def _requirements(study: Study) -> list[str]:
+    """Return the exact versions that a served model needs, from what its source
+    imports.
+    """
+    modules = source_modules(
+        study.family.Config.__module__, f"ftml.tasks.{study.family.task}"
+    )
+    tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
+    packages = metadata.packages_distributions()
+    needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}
+    return sorted(f"{name}=={_public(name)}" for name in needed | {"mlflow"})
+
+
+def _public(package: str) -> str:
+    """Return an installed version without its local part (`+cpu`)."""
+    return metadata.version(package).split("+")[0]
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    return [Param(name, json.dumps(value)) for name, value in values.items()]
+
+
+def _tags(study: Study, *, role: str) -> dict[str, str]:
+    tags = {
+        "ftml.role": role,
+        "ftml.family": study.family.name,
+        "ftml.task": study.family.task,
+        "ftml.study": study.name,
+        "ftml.driver": _driver(),
+        "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
+        "mlflow.source.type": "JOB",
+    }
+    commit = _commit()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _description(study: Study) -> str:
+    return (
+        f"**{study.name}**: the family `{study.family.name}` on the dataset "
+        f"`{study.dataset.name}`.\n\nSource: {study.family.source}\n\n"
+        f"Reproduce: `{_reproduce(study)}`"
+    )
+
+
+def _reproduce(study: Study) -> str:
+    commit = _commit()
+    checkout = f"git checkout {commit} && " if commit else ""
+    return f"{checkout}dvc repro experiment@{study.dataset.name}"
+
+
+@cache
+def _commit() -> str:
+    """Return the checked-out commit; nothing outside a repository."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

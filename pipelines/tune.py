@@ -1,0 +1,402 @@
+"""Every Ray call: the cluster, a trial, and a search that survives the death of
+anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Read by Ray when it is imported: our own record replaces Tune's CSV, JSON and
+# TensorBoard logs, usage is not reported, and a snapshot of the search is at most this
+# old.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "5")
+os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import BasicVariantGenerator
+
+from ftml.config import Choice, Distribution, Integers, LogUniform, Uniform, read_config
+from ftml.core import Step, family
+from ftml.data import Splits
+from ftml.saving import load, load_tree, save, save_tree
+from ftml.tasks import task
+from pipelines.halving import Limit, limits
+from pipelines.params import EarlyStopping, Resources
+from pipelines.record import Record, Trial
+
+CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
+"""Environment variable: seconds of training between two checkpoints of a trial, 10 by
+default."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is run: a family, its configurations, what trials report and keep."""
+
+    folder: Path
+    "where its record and Ray's state live until the study is complete"
+
+    family: str
+    config: Mapping[str, Any]
+    "fixed values"
+
+    space: Mapping[str, Distribution]
+    "what is drawn; the first trial takes the defaults"
+
+    trials: int
+    metric: str
+    mode: str
+    resources: Resources
+    report_every: int = 1
+    seeds: tuple[int, ...] = ()
+    "final fits: a trial for each seed, nothing drawn"
+
+    last_step: int | None = None
+    "final fits: the step at which training stops and whose model is kept"
+
+    early_stopping: EarlyStopping | None = None
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "record.jsonl"
+
+
+class SearchError(ValueError):
+    """A search could not be completed; the stage, run again, goes on from there."""
+
+
+class CheckpointError(OSError):
+    """A checkpoint could not be written: the trial's work is at risk, so the search
+    ends.
+    """
+
+
+Watch = Callable[[Record, int], None]
+"Told of a search: called with its record and the index of a trial that has changed."
+
+
+@dataclass
+class _Live:
+    """What a running search is connected to in this process, and Ray must not save."""
+
+    record: Record
+    watch: Watch
+    errors: dict[int, str]
+
+
+_live: dict[str, _Live] = {}
+"""By search folder. Ray saves its callbacks and schedulers; these find here what they
+report to."""
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Connect to the Ray cluster in RAY_ADDRESS, or start one here, and leave it at the
+    end.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address:
+            code = [
+                str(Path(__file__).parents[1] / part) for part in ("ftml", "pipelines")
+            ]
+            ray.init(address, runtime_env={"py_modules": code}, **quiet)
+        else:
+            ray.init("local", include_dashboard=False, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        where = f"at RAY_ADDRESS={address}" if address else "on this machine"
+        raise SearchError(f"no Ray cluster {where}: {error}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run(search: Search, data: Splits, *, watch: Watch) -> Record:
+    """Run every trial of a search that has not ended yet, and return the record of all.
+
+    Raises SearchError when a trial could not be run to its end, and KeyboardInterrupt
+    when the search was interrupted; both leave the search in its folder, to go on from.
+    """
+    search.folder.mkdir(parents=True, exist_ok=True)
+    record = Record(search.record)
+    if record.complete(search.trials):
+        return record
+    _live[str(search.folder)] = _Live(record, watch, {})
+    try:
+        results = _tuner(search, data).fit()
+    finally:
+        del _live[str(search.folder)]
+    for error in results.errors:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise SearchError(f"a trial of {search.folder} died: {lines[-1]}")
+    if not record.complete(search.trials):
+        raise KeyboardInterrupt
+    return record
+
+
+def load_fit(trial: Trial) -> Any:
+    """Return the model that a final fit kept in its last checkpoint."""
+    with tune.Checkpoint(str(trial.checkpoint)).as_directory() as folder:
+        return load(Path(folder) / "model")[0]
+
+
+def _tuner(search: Search, data: Splits) -> tune.Tuner:
+    """Return the tuner of a search: restored where there is one, else new."""
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, search=search, data=data),
+        _granted(search.resources),
+    )
+    state = search.folder.resolve() / "ray"
+    if tune.Tuner.can_restore(str(state)):
+        try:
+            return tune.Tuner.restore(
+                str(state), trainable, resume_unfinished=True, resume_errored=True
+            )
+        except Exception:
+            # A driver killed while it wrote the state leaves one that cannot be read.
+            # The trials are drawn from the seed, so beginning again repeats them
+            # exactly.
+            shutil.rmtree(state)
+    return tune.Tuner(
+        trainable,
+        param_space=_param_space(search),
+        tune_config=tune.TuneConfig(
+            num_samples=1 if search.seeds else search.trials,
+            search_alg=_generator(search),
+            scheduler=Halving(search),
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=state.name,
+            storage_path=str(state.parent),
+            failure_config=tune.FailureConfig(max_failures=3),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
+            callbacks=[Recorder(search)],
+            verbose=0,
+        ),
+    )
+
+
+def _granted(resources: Resources) -> dict[str, float]:
+    """Return what a trial asks Ray for; SearchError when the cluster could never grant
+    it.
+    """
+    has = ray.cluster_resources()
+    wanted = {"cpu": resources.cpu}
+    if resources.gpu and has.get("GPU"):
+        wanted["gpu"] = resources.gpu
+    for name, amount in wanted.items():
+        if amount > has.get(name.upper(), 0):
+            raise SearchError(
+                f"a trial asks for {name}: {amount:g}, "
+                f"the whole cluster has {has.get(name.upper(), 0):g}"
+            )
+    return wanted
+
+
+def _param_space(search: Search) -> dict[str, Any]:
+    if search.seeds:
+        return {"seed": tune.grid_search(list(search.seeds))}
+    return {name: _domain(distribution) for name, distribution in search.space.items()}
+
+
+def _generator(search: Search) -> BasicVariantGenerator:
+    """Return Tune's random search, seeded by the study; the first trial takes the
+    defaults.
+    """
+    if search.seeds or not search.space:
+        return BasicVariantGenerator()
+    defaults = read_config(family(search.family).Config, search.config).model_dump(
+        mode="json"
+    )
+    first = {name: defaults[name] for name in search.space}
+    return BasicVariantGenerator(
+        points_to_evaluate=[first], random_state=defaults["seed"]
+    )
+
+
+def _domain(distribution: Distribution) -> Any:
+    """Return Tune's form of a distribution."""
+    match distribution:
+        case Uniform(low=low, high=high):
+            return tune.uniform(low, high)
+        case LogUniform(low=low, high=high):
+            return tune.loguniform(low, high)
+        case Integers(low=low, high=high):
+            return tune.randint(low, high + 1)
+        case Choice():
+            return tune.choice(list(distribution.options))
+
+
+class Recorder(tune.Callback):
+    """Keeps the record of a search: which trials started and how they ended."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    def on_trial_start(
+        self, iteration: int, trials: list, trial: Any, **info: Any
+    ) -> None:
+        live = _live[str(self.search.folder)]
+        live.record.start(_index(trial), dict(trial.config))
+        live.watch(live.record, _index(trial))
+
+    def on_trial_complete(
+        self, iteration: int, trials: list, trial: Any, **info: Any
+    ) -> None:
+        live, index = _live[str(self.search.folder)], _index(trial)
+        checkpoint = trial.checkpoint.path if trial.checkpoint else None
+        live.record.end(index, error=live.errors.get(index), checkpoint=checkpoint)
+        live.watch(live.record, index)
+
+
+class Halving(FIFOScheduler):
+    """Records what a trial reports, and stops it where `pipelines.halving` says.
+
+    Tune asks its scheduler about a result before it tells its callbacks, so this is
+    where a result is first seen.
+    """
+
+    def __init__(self, search: Search) -> None:
+        super().__init__()
+        self.search = search
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
+        live, index = _live[str(self.search.folder)], _index(trial)
+        if "error" in result:
+            live.errors[index] = result["error"]
+        elif "n" in result:
+            start = "metrics/"
+            metrics = {
+                k.removeprefix(start): v
+                for k, v in result.items()
+                if k.startswith(start)
+            }
+            live.record.step(index, result["n"], metrics, result["seconds"])
+            live.watch(live.record, index)
+            if search_limits(self.search, live.record)[index].stopped:
+                return TrialScheduler.STOP
+        return TrialScheduler.CONTINUE
+
+
+def search_limits(search: Search, record: Record) -> dict[int, Limit]:
+    """Return how far each trial of a search counts (see `pipelines.halving`)."""
+    if search.early_stopping is None:
+        return dict.fromkeys(record.trials, Limit())
+    return limits(
+        record.trials,
+        metric=search.metric,
+        mode=search.mode,
+        grace=search.early_stopping.grace * search.report_every,
+        factor=search.early_stopping.reduction_factor,
+    )
+
+
+def _index(trial: Any) -> int:
+    """Return the place of a Ray trial in its search: ids end in _00000, _00001, ..."""
+    return int(trial.trial_id.rpartition("_")[2])
+
+
+def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
+    """Train one configuration, from its last checkpoint if it has one, and report.
+
+    An error of the family (a configuration that diverges, a GPU out of memory) is the
+    trial's result; one in saving a checkpoint is not, and ends the search.
+    """
+    kind = family(search.family)
+    _use_threads(search.resources)
+    config = read_config(kind.Config, {**search.config, **drawn})
+    final = search.last_step is not None
+    period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
+    state, seconds = _restore()
+    saved, step = time.monotonic(), None
+    try:
+        for step, took in _timed(kind.train(config, data, state)):
+            seconds += took
+            last = step.n == search.last_step
+            if last or step.n % search.report_every == 0:
+                keep = last or time.monotonic() - saved >= period
+                _report(step, search, data, config, seconds=seconds, keep=keep)
+                saved = time.monotonic() if keep else saved
+            if last:
+                break
+        else:
+            # Training ended by itself. A step that was reported before counts once.
+            if step is not None and (final or step.n % search.report_every):
+                _report(step, search, data, config, seconds=seconds, keep=final)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        tune.report({"error": f"{type(error).__name__}: {error}"})
+
+
+def _report(
+    step: Step, search: Search, data: Splits, config: Any, *, seconds: float, keep: bool
+) -> None:
+    """Report a step and its validation score; with a checkpoint if `keep`."""
+    metrics = dict(step.metrics)
+    if data.valid is not None:
+        scores = task(family(search.family).task).evaluate(step.model, data.valid)
+        metrics |= {f"valid_{name}": value for name, value in scores.items()}
+    row = {"n": step.n, "seconds": seconds, "metrics": metrics}
+    if not keep:
+        tune.report(row)
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
+            save_tree(Path(folder), step.state, seconds=seconds)
+            if search.last_step is not None:
+                save(Path(folder) / "model", step.model, config)
+            tune.report(row, checkpoint=tune.Checkpoint.from_directory(folder))
+    except OSError as error:
+        raise CheckpointError(
+            f"no checkpoint of step {step.n} could be written: {error}"
+        ) from None
+
+
+def _restore() -> tuple[Any, float]:
+    """Return the state to go on from, None at the beginning, and the seconds spent so
+    far.
+    """
+    checkpoint = tune.get_checkpoint()
+    if checkpoint is None:
+        return None, 0.0
+    with checkpoint.as_directory() as folder:
+        state, about = load_tree(Path(folder))
+    return state, about["seconds"]
+
+
+def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
+    """Yield each step and the seconds that training took to it, scoring not counted."""
+    while True:
+        start = time.perf_counter()
+        step = next(steps, None)
+        if step is None:
+            return
+        yield step, time.perf_counter() - start
+
+
+def _use_threads(resources: Resources) -> None:
+    """Give torch, where the family has imported it, as many threads as the trial has
+    CPUs.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(max(1, int(resources.cpu)))

@@ -1,0 +1,155 @@
+"""Whatever is killed, at any time: nothing is lost, nothing is counted twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.conftest import run_stage, stage
+
+pytestmark = pytest.mark.slow
+
+# Three trials of some seconds each, all of full length, then two final fits.
+PARAMS = """
+datasets:
+  tables:
+    digits: {source: "sklearn:digits", task: classification}
+experiments:
+  digits:
+    softmax_regression:
+      trials: 3
+      seeds: 2
+      report_every: 50
+      early_stopping: {grace: 1000}
+      config: {n_iterations: 4000, tolerance: 0.0}
+"""
+STUDY = Path("digits/softmax_regression")
+RESULTS = ("metrics.json", "trials.parquet", "fits.parquet", "best.yaml", "model")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the experiment has run in peace."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "params.yaml").write_text(PARAMS)
+    assert run_stage(folder, "pipelines.tables", "digits") == (0, "")
+    status, printed = run_stage(folder, "pipelines.experiment", "digits")
+    assert status == 0, printed
+    assert_whole(folder, undisturbed=folder)
+    return folder
+
+
+@pytest.fixture
+def folder(undisturbed: Path, tmp_path: Path) -> Path:
+    """Return a folder in which the experiment has yet to run."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    shutil.copytree(undisturbed / "data", tmp_path / "data")
+    return tmp_path
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return stage(
+        folder, "pipelines.experiment", "digits", FTML_CHECKPOINT_SECONDS="0.5"
+    )
+
+
+def wait_for_steps(folder: Path, count: int, *, phase: str = "search") -> None:
+    """Wait until the trials of a phase have reported that many steps."""
+    record = folder / ".search" / STUDY / phase / "record.jsonl"
+    deadline = time.monotonic() + 120
+    while not record.exists() or record.read_text().count('"n"') < count:
+        assert time.monotonic() < deadline, "the stage reports nothing"
+        time.sleep(0.05)
+
+
+def workers(driver: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the processes that run a trial for this driver."""
+    below = psutil.Process(driver.pid).children(recursive=True)
+    return [child for child in below if "ImplicitFunc" in " ".join(child.cmdline())]
+
+
+def runs(folder: Path, query: str) -> list[tuple]:
+    with sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def assert_whole(folder: Path, *, undisturbed: Path) -> None:
+    """All trials finished once, every metric point there once, no run left open,
+    results equal to those of the undisturbed run, and nothing in flight any more.
+    """
+    statuses = Counter(status for (status,) in runs(folder, "select status from runs"))
+    assert statuses == {"FINISHED": 1 + 3 + 2}
+    trials = pd.read_parquet(folder / "experiments" / STUDY / "trials.parquet")
+    fits = pd.read_parquet(folder / "experiments" / STUDY / "fits.parquet")
+    assert not trials.duplicated(["trial", "n"]).any()
+    assert list(trials.groupby("trial").size()) == [80, 80, 80]
+    points = runs(
+        folder, "select run_uuid, step from metrics where key = 'train_objective'"
+    )
+    assert len(points) == len(set(points)) == len(trials) + len(fits)
+    doubled = "select 1 from metrics group by run_uuid, key, step having count(*) > 1"
+    assert runs(folder, doubled) == []
+    for name in RESULTS:
+        ours, theirs = (
+            root / "experiments" / STUDY / name for root in (folder, undisturbed)
+        )
+        files = [ours, *ours.rglob("*")] if ours.is_dir() else [ours]
+        for path in (each for each in files if each.is_file()):
+            twin = theirs / path.relative_to(ours)
+            assert path.read_bytes() == twin.read_bytes(), path
+    assert not (folder / ".search").exists()
+
+
+def test_a_killed_worker_goes_on_from_its_checkpoint(
+    folder: Path, undisturbed: Path
+) -> None:
+    driver = start(folder)
+    wait_for_steps(folder, 60)
+    for worker in workers(driver)[:1]:
+        worker.kill()
+    printed, _ = driver.communicate(timeout=240)
+    assert driver.returncode == 0, printed
+    assert_whole(folder, undisturbed=undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("phase", "count"), [("search", 1), ("search", 150), ("fits", 1)]
+)
+def test_a_killed_driver_goes_on_when_run_again(
+    folder: Path, undisturbed: Path, phase: str, count: int
+) -> None:
+    driver = start(folder)
+    wait_for_steps(folder, count, phase=phase)
+    driver.kill()
+    driver.communicate()
+    assert ("RUNNING",) in runs(folder, "select status from runs")
+    status, printed = run_stage(folder, "pipelines.experiment", "digits")
+    assert status == 0, printed
+    assert_whole(folder, undisturbed=undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_driver_leaves_no_open_run_and_goes_on(
+    folder: Path, undisturbed: Path, number: signal.Signals
+) -> None:
+    driver = start(folder)
+    wait_for_steps(folder, 60)
+    os.killpg(driver.pid, number)
+    printed, _ = driver.communicate(timeout=120)
+    assert driver.returncode not in (0, 1), printed
+    assert "Traceback" not in printed
+    assert ("RUNNING",) not in runs(folder, "select status from runs")
+    assert not (folder / "experiments").exists()
+    status, printed = run_stage(folder, "pipelines.experiment", "digits")
+    assert status == 0, printed
+    assert_whole(folder, undisturbed=undisturbed)
