@@ -1,0 +1,46 @@
+# Every command of the project. `make help` lists them; each sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint format ui bench clean lock
+
+# The virtual environment is made once for each content of the lock file.
+READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(READY):
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "ftml needs Python 3.11 or newer; python3 is $$(python3 --version)" >&2; exit 1; }
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@rm -f .venv/.ready-* && touch $@
+
+setup: $(READY) ## make the virtual environment from the lock file
+
+repro: $(READY) ## prepare data, search, refit, test and report: what params.yaml says
+	@dvc repro
+
+test: $(READY) ## run all tests
+	@pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+lint: $(READY) ## check format, style and types
+	@ruff format --check . && ruff check . && mypy
+
+format: $(READY) ## put the code in format
+	@ruff format . && ruff check --fix .
+
+ui: $(READY) ## open the MLflow UI on the default store
+	@mlflow ui --backend-store-uri sqlite:///mlflow.db --port $${PORT:-5000}
+
+bench: $(READY) ## run the benchmarks (minutes)
+	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+lock: ## choose the newest allowed versions again and write requirements.lock
+	rm -rf .venv/lock && python3 -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet 'torch==$(shell sed -n 's/^torch==//p' requirements.lock)' '.[dev]'
+	.venv/lock/bin/pip freeze --exclude ftml | sed 's/+cpu$$//' > requirements.lock
+
+clean: ## remove everything that was made, but not the virtual environment or MLflow's store
+	rm -rf data experiments reports .search dvc.lock
