@@ -1,0 +1,223 @@
+"""Searches on a real Ray: one small cluster for this module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from ftml import Splits, Table, family
+from ftml.config import search_space
+from pipelines import tune
+from pipelines.halving import Limit
+from pipelines.params import EarlyStopping, Resources
+from pipelines.record import Record
+from pipelines.tune import Search
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def data() -> Splits[Table]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    table = Table(X, X @ [1.0, -2.0, 0.5] + 0.1 * rng.normal(size=90))
+    return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
+
+
+@pytest.fixture
+def labelled() -> Splits[Table]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    y = (X @ [1.0, -2.0, 0.5] + 0.5 * rng.normal(size=90) > 0).astype(np.int64)
+    table = Table(X, y, classes=("no", "yes"))
+    return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
+
+
+def search(folder: Path, name: str = "ridge", **changes: object) -> Search:
+    plan = Search(
+        folder=folder / "search",
+        family=name,
+        config={},
+        space=search_space(family(name).Config),
+        trials=6,
+        metric="valid_mse",
+        mode="min",
+        resources=Resources(),
+    )
+    return replace(plan, **changes)
+
+
+def ignore(record: Record, index: int) -> None:
+    pass
+
+
+def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    told: list[int] = []
+    first = tune.run(search(tmp_path / "a"), data, watch=lambda _, i: told.append(i))
+    assert sorted(first.trials) == list(range(6))
+    assert set(told) == set(range(6))
+    assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
+    assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
+    scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
+    assert len(scores) == 6
+    second = tune.run(search(tmp_path / "b"), data, watch=ignore)
+    for index, trial in first.trials.items():
+        assert second.trials[index].config == trial.config
+        assert second.trials[index].steps == trial.steps
+
+
+def test_a_complete_search_is_not_run_again(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, trials=2)
+    before = tune.run(plan, data, watch=ignore)
+    text = plan.record.read_text()
+    again = tune.run(plan, data, watch=lambda *_: pytest.fail("a trial was run"))
+    assert again.trials == before.trials
+    assert plan.record.read_text() == text
+
+
+def test_a_search_whose_state_cannot_be_read_begins_again_with_the_same_trials(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path)
+    before = tune.run(plan, data, watch=ignore)
+    (plan.folder / "ray" / "tuner.pkl").write_bytes(b"torn")
+    lines = plan.record.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["trial"] < 3]
+    plan.record.write_text("".join(kept))
+    again = tune.run(plan, data, watch=ignore)
+    assert {i: t.config for i, t in again.trials.items()} == {
+        i: t.config for i, t in before.trials.items()
+    }
+    assert {i: t.steps for i, t in again.trials.items()} == {
+        i: t.steps for i, t in before.trials.items()
+    }
+
+
+def test_trials_are_stopped_early_and_the_best_is_not(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"n_iterations": 60, "tolerance": 0.0},
+        metric="valid_log_loss",
+        report_every=2,
+        early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+    )
+    record = tune.run(plan, labelled, watch=ignore)
+    reach = tune.search_limits(plan, record)
+    assert reach[0] == Limit()
+    assert any(limit.stopped for limit in reach.values())
+    assert all(limit.settled for limit in reach.values())
+    assert record.trials[0].last == 60
+    assert all(n % 2 == 0 for trial in record.trials.values() for n in trial.steps)
+
+
+def test_final_fits_keep_the_model_of_their_last_step(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"alpha": 0.01},
+        space={},
+        trials=2,
+        seeds=(1, 2),
+        report_every=10,
+        last_step=7,
+    )
+    record = tune.run(plan, labelled.for_final_fit(), watch=ignore)
+    steps = list(
+        family("softmax_regression").train(
+            family("softmax_regression").Config(alpha=0.01),
+            labelled.for_final_fit(),
+            None,
+        )
+    )
+    for index, seed in enumerate((1, 2)):
+        trial = record.trials[index]
+        assert trial.config == {"seed": seed}
+        assert list(trial.steps) == [7]
+        model = tune.load_fit(trial)
+        assert np.array_equal(model.theta, steps[6].model.theta)
+
+
+def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, space={}, trials=1, seeds=(1,), last_step=5)
+    record = tune.run(plan, data.for_final_fit(), watch=ignore)
+    assert list(record.trials[0].steps) == [1]
+    assert tune.load_fit(record.trials[0]).theta.shape == (4,)
+
+
+def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    broken = Splits(
+        data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
+    )
+    record = tune.run(search(tmp_path, trials=2), broken, watch=ignore)
+    for trial in record.trials.values():
+        assert trial.ended
+        assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
+
+
+def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, resources=Resources(cpu=64.0))
+    with pytest.raises(tune.SearchError, match="asks for cpu: 64, .* cluster has 2"):
+        tune.run(plan, data, watch=ignore)
+
+
+def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, trials=1, resources=Resources(cpu=1.0, gpu=0.5))
+    assert tune.run(plan, data, watch=ignore).complete(1)
+
+
+def test_a_full_disk_is_one_error_and_the_search_goes_on_when_there_is_room(
+    tmp_path: Path, data: Splits[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = search(tmp_path, space={}, trials=1, seeds=(1,), last_step=1)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder of temporary files should be")
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "run_trial", with_temporary_folder(str(blocked)))
+        with pytest.raises(tune.SearchError, match="no checkpoint of step 1 could be"):
+            tune.run(plan, data, watch=ignore)
+    assert tune.run(plan, data, watch=ignore).complete(1)
+
+
+def with_temporary_folder(folder: str) -> object:
+    """Return the trial as it runs where temporary files cannot be made."""
+
+    def run_trial(drawn: dict, *, search: Search, data: Splits) -> None:
+        import tempfile
+
+        from pipelines import tune
+
+        tempfile.tempdir = folder
+        try:
+            tune.run_trial(drawn, search=search, data=data)
+        finally:
+            tempfile.tempdir = None
+
+    return run_trial
