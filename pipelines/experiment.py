@@ -242,6 +242,9 @@ def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
     """Give the alias `champion` to the study that is best in validation."""
     from pipelines import tracking
 
+    if len({tuple(study.test_domains) for study in studies}) > 1:
+        print(f"champion of {dataset.name}: none, the studies test on other domains")
+        return
     sign = 1.0 if dataset.mode == "min" else -1.0
     best = min(studies, key=lambda study: sign * results.validation(study))
     version = results.circumstances(best)["mlflow"]["model_version"]

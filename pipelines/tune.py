@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -110,6 +111,8 @@ def cluster() -> Iterator[None]:
     end.
     """
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_address(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:
@@ -126,6 +129,18 @@ def cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise SearchError when nobody listens there: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():  # "auto" and the like, which Ray looks up
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        where = f"no Ray cluster at RAY_ADDRESS={address}"
+        raise SearchError(f"{where}: {error}") from None
 
 
 def run(search: Search, data: Splits, *, watch: Watch) -> Record:

@@ -20,8 +20,7 @@ def trial(values: list[float], *, ended: bool = True) -> Trial:
 
 
 def one_after_the_other(curves: list[list[float]], *, factor: int) -> list[float]:
-    """Return where each trial stops when they run one at a time: ASHA by its definition,
-    with rungs at 1, factor, factor^2, ... steps."""
+    """Return where each trial stops when they run one at a time: ASHA's definition."""
     seen: dict[int, list[float]] = {}
     stops = []
     for curve in curves:

@@ -18,13 +18,13 @@ import pytest
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
-from pipelines import report
+from pipelines import report, wording
 from pipelines.figures import best_of_trials, curves_figure, search_figure
 from pipelines.params import read_params
 
 LONG = "erm_with_every_augmentation_we_know_and_a_name_that_goes_on_for_long"
 NASTY = 'a<b>&"c"|*d*'
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "wbr"}
 
 PARAMS = {
     "datasets": {
@@ -497,7 +497,7 @@ def test_learning_curves_are_those_of_fits_of_several_steps(read):
     ],
 )
 def test_results_are_rounded_by_their_error(test, shown):
-    assert report.spread(test) == shown
+    assert wording.spread(test) == shown
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_results_are_rounded_by_their_error(test, shown):
     ],
 )
 def test_seconds_are_said_in_the_unit_that_people_use(seconds, shown):
-    assert report.duration(seconds) == shown
+    assert wording.duration(seconds) == shown
 
 
 def test_axes_are_logarithmic_where_values_span_more_than_two_decades():

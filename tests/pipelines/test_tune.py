@@ -182,7 +182,7 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, resources=Resources(cpu=64.0))
-    with pytest.raises(tune.SearchError, match="asks for cpu: 64, .* cluster has 2"):
+    with pytest.raises(tune.SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
         tune.run(plan, data, watch=ignore)
 
 

@@ -1,0 +1,133 @@
+"""A cluster that is there already: RAY_ADDRESS, several nodes, and none at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.conftest import run_stage, stage
+
+PARAMS = """
+datasets:
+  tables:
+    digits: {source: "sklearn:digits", task: classification}
+experiments:
+  digits:
+    softmax_regression:
+      trials: 4
+      report_every: 50
+      early_stopping: {grace: 1000}
+      config: {n_iterations: 2000, tolerance: 0.0}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "params.yaml").write_text(PARAMS)
+    status, printed = run_stage(folder, "pipelines.tables", "digits")
+    assert status == 0, printed
+    return folder / "data"
+
+
+@pytest.fixture
+def project(data: Path, tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "data").symlink_to(data)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Start a head without CPUs and two nodes of one CPU each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[str]:
+    """Start `ray start --head` on a free port, as a user would."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    port = free_port()
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    command = [ray, "start", "--head", "--num-cpus=2", f"--port={port}"]
+    command += ["--include-dashboard=false", "--disable-usage-stats"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    yield f"127.0.0.1:{port}"
+    subprocess.run([ray, "stop", "--force"], capture_output=True, env=environment)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def trial_processes() -> list[psutil.Process]:
+    """Return the processes on this machine that run a trial."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "ImplicitFunc" in " ".join(process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
+    driver = stage(
+        project,
+        "pipelines.experiment",
+        "digits",
+        RAY_ADDRESS=cluster.address,
+        RAY_AUTH_MODE="disabled",
+    )
+    raylets = set()
+    while driver.poll() is None:
+        raylets |= {process.ppid() for process in trial_processes()}
+        time.sleep(0.1)
+    printed = driver.stdout.read()
+    driver.stdout.close()
+    assert driver.returncode == 0, printed
+    assert len(raylets) == 2, "each node's raylet is the parent of its workers"
+    metrics = project / "experiments/digits/softmax_regression/metrics.json"
+    assert json.loads(metrics.read_text())["trials"] == 4
+
+
+@pytest.mark.slow
+def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
+    status, printed = run_stage(
+        project,
+        "pipelines.experiment",
+        "digits",
+        RAY_ADDRESS=head,
+        RAY_AUTH_MODE="disabled",
+    )
+    assert status == 0, printed
+    assert printed.startswith("softmax_regression: 4 trials, 1 final fits")
+
+
+def test_a_cluster_that_does_not_answer_is_one_error(project: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    status, printed = run_stage(
+        project, "pipelines.experiment", "digits", RAY_ADDRESS=address
+    )
+    assert status == 1
+    assert f"error: no Ray cluster at RAY_ADDRESS={address}" in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,258 @@
+"""A whole experiment in one process: files, MLflow, reuse, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import ray
+
+import ftml
+from ftml.data import table
+from pipelines import experiment, tracking, tune
+from pipelines.params import ParamsError
+from pipelines.tracking import TrackingError
+
+PARAMS = """
+datasets:
+  tables:
+    toy: {source: "file:none.csv", task: regression}
+experiments:
+  toy:
+    ridge: {trials: 3}
+    twice: {family: ridge, seeds: 2, config: {alpha: 0.5}}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated, empty database: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        tracking.open_store()
+    finally:
+        os.chdir(before)
+        forget_store()
+    return folder / "mlflow.db"
+
+
+def forget_store() -> None:
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Go to a folder with params, prepared data and a store; use the module's Ray."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "data/toy").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X @ [1.0, -2.0, 0.5] + 0.3 * rng.normal(size=60)
+    split = np.repeat(["train", "valid", "test"], 20)
+    table.write(tmp_path / "data/toy", ftml.Table(X, y), split)
+    monkeypatch.setattr(ray, "init", lambda *args, **kwargs: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    yield tmp_path
+    forget_store()
+
+
+def runs(**tags: str) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient()
+    found = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    return [
+        run
+        for run in found
+        if all(run.data.tags.get(f"ftml.{k}") == v for k, v in tags.items())
+    ]
+
+
+def modified() -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in Path("experiments").rglob("*.json")}
+
+
+def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.main("toy")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("ridge: 3 trials, 1 final fits, test mse ")
+    assert printed[1].startswith("twice: 1 trials, 2 final fits, test mse ")
+    assert "+- 0" in printed[1], "a closed form does not depend on the seed"
+    assert printed[2].startswith("champion of toy in validation: ")
+
+    folder = Path("experiments/toy/ridge")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert list(trials["trial"]) == [0, 1, 2]
+    best = trials.loc[trials["valid_mse"].idxmin()]
+    assert metrics["best_trial"] == best["trial"]
+    assert metrics["config"]["alpha"] == best["config.alpha"]
+    data = table.load(project / "data/toy")
+    again = ftml.fit(
+        ftml.family("ridge").Config(alpha=best["config.alpha"], seed=1),
+        data.for_final_fit(),
+    )
+    errors = again.model.predict(data.test.X) - data.test.y
+    assert metrics["test"]["mse"]["mean"] == float(np.mean(errors**2))
+    assert (folder / "figures/residuals.png").stat().st_size > 0
+    assert not Path(".search").exists()
+
+    study = runs(role="study", study="ridge")[0]
+    assert study.info.status == "FINISHED"
+    assert study.data.metrics["test_mse"] == metrics["test"]["mse"]["mean"]
+    assert study.inputs.dataset_inputs[0].dataset.digest == study.data.tags["ftml.data"]
+    assert len(runs(role="trial", study="ridge")) == 3
+    assert len(runs(role="fit", study="twice")) == 2
+    assert {run.info.status for run in runs()} == {"FINISHED"}
+    assert "dvc repro experiment@toy" in study.data.tags["ftml.reproduce"]
+
+    served = mlflow.pyfunc.load_model("models:/toy@champion")
+    name = printed[2].split(": ")[1].split()[0]
+    model, _ = ftml.load(Path("experiments/toy") / name / "model")
+    frame = pd.DataFrame(data.test.X, columns=["x0", "x1", "x2"])
+    turned = served.predict(frame[["x2", "x0", "x1"]])["prediction"]
+    expected = model.predict(data.test.X)  # X in another memory order: other last bits
+    np.testing.assert_allclose(turned, expected, rtol=1e-12)
+
+
+def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.main("toy")
+    before = modified()
+    capsys.readouterr()
+    experiment.main("toy")
+    assert capsys.readouterr().out == "ridge: reused\ntwice: reused\n"
+    assert modified() == before
+
+    changed = PARAMS.replace("alpha: 0.5", "alpha: 0.25")
+    (project / "params.yaml").write_text(changed)
+    experiment.main("toy")
+    printed = capsys.readouterr().out
+    assert "ridge: reused" in printed
+    assert "twice: 1 trials" in printed
+    after = modified()
+    same = {path for path in before if after[path] == before[path]}
+    assert same == {path for path in before if "/ridge/" in path}
+
+    (project / "params.yaml").write_text(changed.partition("    twice")[0])
+    experiment.main("toy")
+    assert not Path("experiments/toy/twice").exists()
+    assert Path("experiments/toy/ridge").exists()
+
+
+def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
+    project: Path,
+) -> None:
+    experiment.main("toy")
+    first = {run.info.run_id: dict(run.data.metrics) for run in runs()}
+    versions = mlflow.MlflowClient().search_model_versions("name = 'toy'")
+    shutil.rmtree("experiments")
+    experiment.main("toy")
+    assert {run.info.run_id: dict(run.data.metrics) for run in runs()} == first
+    client = mlflow.MlflowClient()
+    for run, metrics in first.items():
+        for key in metrics:
+            assert len(client.get_metric_history(run, key)) == 1
+    assert len(client.search_model_versions("name = 'toy'")) == len(versions)
+
+
+def test_a_failing_search_closes_its_runs_and_says_why(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise tune.SearchError("a trial died: no space left on device")
+
+    monkeypatch.setattr(tune, "run", fail)
+    with pytest.raises(tune.SearchError, match="no space left"):
+        experiment.main("toy")
+    assert [run.info.status for run in runs()] == ["KILLED"]
+    assert not Path("experiments").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_damaged_data_are_one_error_before_any_work_starts(
+    project: Path, damage: str
+) -> None:
+    path = project / "data/toy/table.parquet"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    else:
+        pd.DataFrame({"a": [1]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"data/toy/table\.parquet: "):
+        experiment.main("toy")
+    assert not Path("experiments").exists()
+    assert not Path(".search").exists()
+    assert (
+        mlflow.MlflowClient("sqlite:///mlflow.db").get_experiment_by_name("toy") is None
+    )
+
+
+def test_a_server_that_does_not_answer_is_one_error_before_any_work_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    start = time.monotonic()
+    with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 does not answer"):
+        experiment.main("toy")
+    assert time.monotonic() - start < 30
+    assert not Path(".search").exists()
+
+
+def test_an_unknown_experiment_is_named_with_those_that_there_are(
+    project: Path,
+) -> None:
+    with pytest.raises(ValueError, match="unknown experiment 'toys'; known: toy"):
+        experiment.main("toys")
+
+
+def test_a_typo_in_params_stops_everything_before_it_starts(project: Path) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("trials: 3", "trails: 3"))
+    with pytest.raises(
+        ParamsError, match=r"toy\.ridge\.trails: unknown key; nearest: trials"
+    ):
+        experiment.main("toy")
+
+
+def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
+    project: Path,
+) -> None:
+    client = tracking.open_store()
+    identity = client.create_experiment("toy")
+    host = tracking._driver().rpartition(":")[0]
+    drivers = {
+        "dead": f"{host}:{2**22 + 1}",
+        "alive": f"{host}:{os.getpid()}",
+        "elsewhere": "another-host:1",
+    }
+    ids = {
+        name: client.create_run(identity, tags={"ftml.driver": driver}).info.run_id
+        for name, driver in drivers.items()
+    }
+    assert tracking.reap(client, identity) == 1
+    statuses = {name: client.get_run(run).info.status for name, run in ids.items()}
+    assert statuses == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
