@@ -23,7 +23,7 @@ repro: $(READY) ## prepare data, search, refit, test and report: what params.yam
 	@dvc repro
 
 test: $(READY) ## run all tests
-	@pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+	@pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: $(READY) ## check format, style and types
 	@ruff format --check . && ruff check . && mypy

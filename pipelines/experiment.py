@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,9 +233,9 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
     ]
     for folder in others:
         shutil.rmtree(folder)
-    for empty in (IN_FLIGHT / dataset.name, IN_FLIGHT):
-        if empty.exists() and not any(empty.iterdir()):
-            empty.rmdir()
+    with suppress(OSError):  # not empty, not there, or a disk of its own
+        (IN_FLIGHT / dataset.name).rmdir()
+        IN_FLIGHT.rmdir()
     return any(folder.parts[0] == "experiments" for folder in others)
 
 

@@ -4,6 +4,7 @@ anything.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,11 @@ class _Live:
 
     record: Record
     watch: Watch
-    errors: dict[int, str]
+    errors: dict[int, str] = field(default_factory=dict)
+    "of the family, by trial: the trial has failed"
+
+    fatal: str = ""
+    "why a checkpoint could not be written: the search cannot go on"
 
 
 _live: dict[str, _Live] = {}
@@ -125,6 +130,8 @@ def cluster() -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         raise SearchError(f"no Ray cluster {where}: {error}") from None
+    # Tune logs the traceback of each failure of a trial; what ends a search is raised.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield
     finally:
@@ -153,17 +160,43 @@ def run(search: Search, data: Splits, *, watch: Watch) -> Record:
     record = Record(search.record)
     if record.complete(search.trials):
         return record
-    _live[str(search.folder)] = _Live(record, watch, {})
+    live = _live[str(search.folder)] = _Live(record, watch)
     try:
-        results = _tuner(search, data).fit()
+        died = _fit(search, data)
+    except Exception as error:
+        reason = live.fatal or f"{type(error).__name__}: {error}"
+        raise SearchError(f"{search.folder}: {reason}") from error
     finally:
         del _live[str(search.folder)]
-    for error in results.errors:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise SearchError(f"a trial of {search.folder} died: {lines[-1]}")
+    if died:
+        lines = str(died[0]).strip().splitlines() or [type(died[0]).__name__]
+        raise SearchError(f"{search.folder}: a trial died: {live.fatal or lines[-1]}")
     if not record.complete(search.trials):
         raise KeyboardInterrupt
     return record
+
+
+def _fit(search: Search, data: Splits) -> list[Exception]:
+    """Run a search from where Ray's state of it says; return the errors of trials."""
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, search=search, data=data),
+        _granted(search.resources),
+    )
+    state = search.folder.resolve() / "ray"
+    if tune.Tuner.can_restore(str(state)):
+        try:
+            tuner = tune.Tuner.restore(
+                str(state), trainable, resume_unfinished=True, resume_errored=True
+            )
+            return tuner.fit().errors
+        except Exception:
+            if _live[str(search.folder)].fatal:
+                raise
+            # A driver killed, or out of disk, while it wrote the state leaves one that
+            # cannot be read. The trials are drawn from the seed, so beginning again
+            # repeats them exactly.
+            shutil.rmtree(state)
+    return _new_tuner(search, trainable, state).fit().errors
 
 
 def load_fit(trial: Trial) -> Any:
@@ -172,23 +205,7 @@ def load_fit(trial: Trial) -> Any:
         return load(Path(folder) / "model")[0]
 
 
-def _tuner(search: Search, data: Splits) -> tune.Tuner:
-    """Return the tuner of a search: restored where there is one, else new."""
-    trainable = tune.with_resources(
-        tune.with_parameters(run_trial, search=search, data=data),
-        _granted(search.resources),
-    )
-    state = search.folder.resolve() / "ray"
-    if tune.Tuner.can_restore(str(state)):
-        try:
-            return tune.Tuner.restore(
-                str(state), trainable, resume_unfinished=True, resume_errored=True
-            )
-        except Exception:
-            # A driver killed while it wrote the state leaves one that cannot be read.
-            # The trials are drawn from the seed, so beginning again repeats them
-            # exactly.
-            shutil.rmtree(state)
+def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
     return tune.Tuner(
         trainable,
         param_space=_param_space(search),
@@ -297,6 +314,8 @@ class Halving(FIFOScheduler):
         live, index = _live[str(self.search.folder)], _index(trial)
         if "error" in result:
             live.errors[index] = result["error"]
+        elif "fatal" in result:
+            live.fatal = result["fatal"]
         elif "n" in result:
             start = "metrics/"
             metrics = {
@@ -356,7 +375,9 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
             # Training ended by itself. A step that was reported before counts once.
             if step is not None and (final or step.n % search.report_every):
                 _report(step, search, data, config, seconds=seconds, keep=final)
-    except CheckpointError:
+    except CheckpointError as error:
+        # Said in time: Ray writes its own account of it to the disk that is full.
+        tune.report({"fatal": str(error)})
         raise
     except Exception as error:
         tune.report({"error": f"{type(error).__name__}: {error}"})

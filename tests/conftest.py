@@ -7,16 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _no_outside_services() -> None:
-    """Tests never talk to a cluster or a server that the developer happens to use."""
-    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
-        os.environ.pop(name, None)
+# Tests never talk to a cluster or a server that the developer happens to use, and the
+# clusters that they start are open to each other.
+for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)
+os.environ["RAY_AUTH_MODE"] = "disabled"
 
 
 def stage(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:

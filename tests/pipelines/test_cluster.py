@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -59,16 +58,20 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def head(tmp_path: Path) -> Iterator[str]:
-    """Start `ray start --head` on a free port, as a user would."""
-    ray = str(Path(sys.executable).with_name("ray"))
+    """Start `ray start --head` on a free port, as a user would, and kill it whole."""
     port = free_port()
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    command = [ray, "start", "--head", "--num-cpus=2", f"--port={port}"]
-    command += ["--include-dashboard=false", "--disable-usage-stats"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    command += ["--num-cpus=2", f"--port={port}", "--include-dashboard=false"]
+    with (tmp_path / "ray.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while "Ray runtime started" not in (tmp_path / "ray.log").read_text():
+        assert time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
+        time.sleep(0.2)
     yield f"127.0.0.1:{port}"
-    subprocess.run([ray, "stop", "--force"], capture_output=True, env=environment)
+    for child in (*psutil.Process(process.pid).children(recursive=True), process):
+        child.kill()
+    process.wait()
 
 
 def free_port() -> int:
@@ -78,9 +81,9 @@ def free_port() -> int:
 
 
 def trial_processes() -> list[psutil.Process]:
-    """Return the processes on this machine that run a trial."""
+    """Return the processes that run a trial on the nodes that this process started."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.Process().children(recursive=True):
         try:
             if "ImplicitFunc" in " ".join(process.cmdline()):
                 found.append(process)
@@ -92,11 +95,7 @@ def trial_processes() -> list[psutil.Process]:
 @pytest.mark.slow
 def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
     driver = stage(
-        project,
-        "pipelines.experiment",
-        "digits",
-        RAY_ADDRESS=cluster.address,
-        RAY_AUTH_MODE="disabled",
+        project, "pipelines.experiment", "digits", RAY_ADDRESS=cluster.address
     )
     raylets = set()
     while driver.poll() is None:
@@ -113,11 +112,7 @@ def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
 @pytest.mark.slow
 def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
     status, printed = run_stage(
-        project,
-        "pipelines.experiment",
-        "digits",
-        RAY_ADDRESS=head,
-        RAY_AUTH_MODE="disabled",
+        project, "pipelines.experiment", "digits", RAY_ADDRESS=head
     )
     assert status == 0, printed
     assert printed.startswith("softmax_regression: 4 trials, 1 final fits")

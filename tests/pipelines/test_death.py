@@ -9,12 +9,16 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 
+from ftml import Table
+from ftml.data import table
 from tests.conftest import run_stage, stage
 
 pytestmark = pytest.mark.slow
@@ -31,7 +35,7 @@ experiments:
       seeds: 2
       report_every: 50
       early_stopping: {grace: 1000}
-      config: {n_iterations: 4000, tolerance: 0.0}
+      config: {n_iterations: 2000, tolerance: 0.0}
 """
 STUDY = Path("digits/softmax_regression")
 RESULTS = ("metrics.json", "trials.parquet", "fits.parquet", "best.yaml", "model")
@@ -92,7 +96,7 @@ def assert_whole(folder: Path, *, undisturbed: Path) -> None:
     trials = pd.read_parquet(folder / "experiments" / STUDY / "trials.parquet")
     fits = pd.read_parquet(folder / "experiments" / STUDY / "fits.parquet")
     assert not trials.duplicated(["trial", "n"]).any()
-    assert list(trials.groupby("trial").size()) == [80, 80, 80]
+    assert list(trials.groupby("trial").size()) == [40, 40, 40]
     points = runs(
         folder, "select run_uuid, step from metrics where key = 'train_objective'"
     )
@@ -114,7 +118,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(
     folder: Path, undisturbed: Path
 ) -> None:
     driver = start(folder)
-    wait_for_steps(folder, 60)
+    wait_for_steps(folder, 30)
     for worker in workers(driver)[:1]:
         worker.kill()
     printed, _ = driver.communicate(timeout=240)
@@ -122,34 +126,81 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(
     assert_whole(folder, undisturbed=undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("phase", "count"), [("search", 1), ("search", 150), ("fits", 1)]
-)
-def test_a_killed_driver_goes_on_when_run_again(
-    folder: Path, undisturbed: Path, phase: str, count: int
+def test_a_driver_killed_again_and_again_goes_on_when_run_again(
+    folder: Path, undisturbed: Path
 ) -> None:
-    driver = start(folder)
-    wait_for_steps(folder, count, phase=phase)
-    driver.kill()
-    driver.communicate()
-    assert ("RUNNING",) in runs(folder, "select status from runs")
+    for phase, count in (("search", 1), ("search", 60), ("fits", 1)):
+        driver = start(folder)
+        wait_for_steps(folder, count, phase=phase)
+        driver.kill()
+        driver.communicate()
+        assert ("RUNNING",) in runs(folder, "select status from runs")
     status, printed = run_stage(folder, "pipelines.experiment", "digits")
     assert status == 0, printed
     assert_whole(folder, undisturbed=undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_driver_leaves_no_open_run_and_goes_on(
-    folder: Path, undisturbed: Path, number: signal.Signals
+    folder: Path, undisturbed: Path
 ) -> None:
-    driver = start(folder)
-    wait_for_steps(folder, 60)
-    os.killpg(driver.pid, number)
-    printed, _ = driver.communicate(timeout=120)
-    assert driver.returncode not in (0, 1), printed
-    assert "Traceback" not in printed
-    assert ("RUNNING",) not in runs(folder, "select status from runs")
-    assert not (folder / "experiments").exists()
+    for number, count in ((signal.SIGINT, 10), (signal.SIGTERM, 60)):
+        driver = start(folder)
+        wait_for_steps(folder, count)
+        os.killpg(driver.pid, number)
+        printed, _ = driver.communicate(timeout=120)
+        assert driver.returncode not in (0, 1), printed
+        assert "Traceback" not in printed
+        assert ("RUNNING",) not in runs(folder, "select status from runs")
+        assert not (folder / "experiments").exists()
     status, printed = run_stage(folder, "pipelines.experiment", "digits")
     assert status == 0, printed
     assert_whole(folder, undisturbed=undisturbed)
+
+
+BIG = """
+datasets:
+  tables:
+    big: {source: "file:none.csv", task: classification}
+experiments:
+  big:
+    softmax_regression:
+      report_every: 2
+      config: {n_iterations: 40, tolerance: 0.0}
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a project whose `.search` is a disk of 1 MB, with larger states."""
+    (tmp_path / "params.yaml").write_text(BIG)
+    (tmp_path / "data/big").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 8000)), np.arange(60) % 3
+    split = np.repeat(["train", "valid", "test"], 20)
+    table.write(tmp_path / "data/big", Table(X, y, classes=("a", "b", "c")), split)
+    disk = tmp_path / ".search"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk needs the right to do so")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_is_one_error_and_what_was_done_is_kept(small_disk: Path) -> None:
+    command = ("pipelines.experiment", "big")
+    status, printed = run_stage(small_disk, *command, FTML_CHECKPOINT_SECONDS="0")
+    assert status == 1
+    assert "no checkpoint of step" in printed
+    assert "No space left on device" in printed
+    assert "Traceback" not in printed
+    assert ("RUNNING",) not in runs(small_disk, "select status from runs")
+    assert not (small_disk / "experiments").exists()
+    resize = ["mount", "-o", "remount,size=100m", str(small_disk / ".search")]
+    subprocess.run(resize, check=True)
+    status, printed = run_stage(small_disk, *command, FTML_CHECKPOINT_SECONDS="0")
+    assert status == 0, printed
+    points = runs(
+        small_disk, "select run_uuid, step from metrics where key like 'train_o%'"
+    )
+    assert len(points) == len(set(points)) > 20
