@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,20 @@ class MLP(nn.Module):
                 bound = parameter.shape[1] ** -0.5
             parameter.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (B, d_L) for x (B, d_0)."""
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, which turns the features into the outputs."""
+        return cast(nn.Linear, self.layers[-1])
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0)."""
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        z: Tensor = self.layers[-1](x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (B, d_L) for x (B, d_0)."""
+        z: Tensor = self.layers[-1](self.features(x))
         return z
 
 
