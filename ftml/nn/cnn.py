@@ -25,8 +25,8 @@ class CNN(nn.Module):
     draws them, but from `generator` alone; without one they stand on the device "meta",
     as a shape for `torch.func.functional_call`.
 
-    Source: Gulrajani and Lopez-Paz 2021, "In search of lost domain generalization",
-    appendix D.1.
+    Source: Gulrajani and Lopez-Paz 2021, "In search of lost domain generalization", its
+    network for the MNIST data sets.
     """
 
     def __init__(

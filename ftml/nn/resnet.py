@@ -145,6 +145,11 @@ class ResNet(nn.Module):
                 module.eval()
         return self
 
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, which turns the features into the outputs."""
+        return self.fc
+
     def features(self, x: Tensor) -> Tensor:
         """Return the inputs of the head, (B, 512) or (B, 2048), for x (B, C, H, W).
 
