@@ -151,6 +151,15 @@ class Batch:
         pairs = zip(self.x.split(self.sizes), self.y.split(self.sizes), strict=True)
         return list(pairs)
 
+    def only(self, domains: Sequence[int]) -> Batch:
+        """Return the rows of these domains, weighted for the mean over them alone."""
+        x, y, weight = (
+            torch.cat([rows.split(self.sizes)[s] for s in domains])
+            for rows in (self.x, self.y, self.weight * len(self.sizes))
+        )
+        sizes = tuple(self.sizes[s] for s in domains)
+        return Batch(x, y, sizes, weight / len(domains))
+
 
 Objective = Callable[[nn.Module, Batch, State, torch.Generator], tuple[Tensor, State]]
 Direction = Callable[
