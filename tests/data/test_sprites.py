@@ -109,7 +109,7 @@ def test_sprites_stand_whole_in_the_image(shape: int) -> None:
     rng = np.random.default_rng(0)
     x = draw(np.full(8000, shape), white, image_size=(16, 16), rng=rng)
     area = x[..., 0].sum(axis=(1, 2)) / 255
-    # The radius r is uniform in 16 [a, b]: the mean of r^2 is 16^2 (a^2 + a b + b^2) / 3.
+    # The radius is uniform in 16 [a, b]: the mean of r^2 is 16^2 (a^2 + ab + b^2) / 3.
     # r^2 spreads by .3 of its mean, so that four standard errors are 1.4 % of it.
     a, b = RADIUS
     expected = np.pi * (a * a + a * b + b * b) * 16**2 / 3
