@@ -42,8 +42,8 @@ from ftml.data import Domains, Splits
 from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 from ftml.nn.mlp import MLP, apply
 
-CHUNK = 8192
-"Rows that are predicted at once."
+CHUNK = 1024
+"Rows that are predicted at once: few enough to stay in the cache."
 
 
 class DomainConfig(FamilyConfig):
@@ -116,7 +116,7 @@ def network_input(x: np.ndarray, scaling: Any, d: int) -> Tensor:
 
 def as_float(x: Tensor) -> Tensor:
     """Return float32: pixels divided by 255, features as they are."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    return x / 255 if x.dtype == torch.uint8 else x
 
 
 def domain_weights(offsets: np.ndarray) -> Tensor:
@@ -300,7 +300,9 @@ def epoch_batches(
     rows, sizes = plan_epoch(offsets, batch_size=batch_size, generator=generator)
     weight = domain_weights(np.cumsum((0, *sizes))).to(x.device)
     for index in rows.to(x.device):
-        yield Batch(as_float(x[index]), y[index], sizes, weight)
+        # Not x[index], which takes 15 times as long for rows of uint8.
+        part = as_float(x.index_select(0, index))
+        yield Batch(part, y.index_select(0, index), sizes, weight)
 
 
 def copied(tree: Any, *, where: torch.device | None = None) -> Any:

@@ -45,6 +45,7 @@ from ftml.core import State, Step
 from ftml.data import Domains, Splits
 from ftml.families.domain_generalization._training import (
     Batch,
+    Direction,
     DomainConfig,
     Model,
     run,
@@ -166,6 +167,29 @@ def no_moments(network: nn.Module) -> State:
     }
 
 
+def fish(config: Config) -> Direction:
+    """Return the direction theta - theta~, the mean of the inner loops of an update."""
+    rates = {
+        "learning_rate": config.inner_learning_rate,
+        "weight_decay": config.weight_decay,
+    }
+
+    def direction(
+        network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
+    ) -> tuple[Tensor, Sequence[Tensor], State]:
+        step = sgd_step(**rates)
+        if config.inner_optimizer == "adam":
+            memory = memory or no_moments(network)
+            step = adam_step(memory, **rates)
+        orders = draw_orders(len(batch.sizes), order=config.order, generator=generator)
+        loops = [inner_loop(network, batch, order, step) for order in orders]
+        losses, ways = zip(*loops, strict=True)
+        way = [torch.stack(each).mean(dim=0) for each in zip(*ways, strict=True)]
+        return torch.stack(losses).mean(), way, memory
+
+    return direction
+
+
 def outer_sgd(
     config: DomainConfig, parameters: Sequence[nn.Parameter]
 ) -> torch.optim.Optimizer:
@@ -180,23 +204,4 @@ def train(
 
     Raises ValueError for a domain without samples.
     """
-    rates = {
-        "learning_rate": config.inner_learning_rate,
-        "weight_decay": config.weight_decay,
-    }
-
-    def direction(
-        network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
-        step = sgd_step(**rates)
-        if config.inner_optimizer == "adam":
-            memory = memory or no_moments(network)
-            step = adam_step(memory, **rates)
-        orders = draw_orders(len(batch.sizes), order=config.order, generator=generator)
-        losses, ways = zip(
-            *(inner_loop(network, batch, order, step) for order in orders), strict=True
-        )
-        way = [torch.stack(each).mean(dim=0) for each in zip(*ways, strict=True)]
-        return torch.stack(losses).mean(), way, memory
-
-    yield from run(config, data, state, direction, optimizer=outer_sgd)
+    yield from run(config, data, state, fish(config), optimizer=outer_sgd)
