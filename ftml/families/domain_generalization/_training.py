@@ -1,4 +1,4 @@
-"""What the families of domain generalization share: config, model, batches, loop.
+"""What the families of domain generalization share: batches and the loop.
 
 A family says in which direction an update descends; `run` draws the batches, steps,
 counts epochs, and yields steps that resume to the bit. It calls
@@ -21,6 +21,7 @@ and `gradient_of(objective)` is its direction. Modules whose name begins with `_
 families.
 
 Axes: n samples, d features, k classes, S domains, m rows of a batch, B of each domain.
+For a CNN, (m, C, H, W) stands wherever (m, d) is said of x.
 """
 
 from __future__ import annotations
@@ -28,95 +29,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
-from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
-from ftml.nn.mlp import MLP, apply
-
-CHUNK = 1024
-"Rows that are predicted at once: few enough to stay in the cache."
-
-
-class DomainConfig(FamilyConfig):
-    """What the configuration of every family of this chapter has."""
-
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
-    "units of each hidden layer; none makes the model linear"
-
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-4, 1e-1)] = 3e-3
-    "step size of Adam"
-
-    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-1)] = 1e-4
-    "L2 penalty on weights and biases, as Adam adds it to the gradient"
-
-    batch_size: Annotated[int, Field(ge=1)] | None = 64
-    "samples of each domain in an update; `null` takes all: the loss is L_ERM itself"
-
-    n_epochs: Annotated[int, Field(ge=1)] = 60
-    "an epoch is as many updates as a domain of mean size holds batches"
-
-
-@dataclass(frozen=True)
-class Model:
-    sizes: tuple[int, ...]
-    "units of each layer, the inputs first, the classes last"
-
-    weights: dict[str, Tensor]
-    "of the MLP of these sizes, float32"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features, learnt from the training domains; None for images"
-
-    def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """Return the probability of each class, (n, k) float64.
-
-        x: (n, d) float64, NaN where a value is missing, or images (n, H, W) uint8.
-        """
-        where = next(iter(self.weights.values())).device
-        chunks = []
-        with torch.inference_mode():
-            for start in range(0, max(len(x), 1), CHUNK):
-                part = network_input(
-                    x[start : start + CHUNK], self.scaling, self.sizes[0]
-                )
-                logits = apply(self.weights, as_float(part.to(where)), sizes=self.sizes)
-                chunks.append(F.softmax(logits.double(), dim=1).cpu().numpy())
-        return np.concatenate(chunks)
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the index of the most probable class, (n,)."""
-        index: np.ndarray = self.predict_proba(x).argmax(axis=1)
-        return index
-
-
-def network_input(x: np.ndarray, scaling: Any, d: int) -> Tensor:
-    """Return x as rows of d numbers: pixels uint8, or scaled features float32.
-
-    Raises ValueError when x has not d columns, or is not what the model was fitted on.
-    """
-    kind = "uint8 images" if scaling is None else "features"
-    if (x.dtype == np.uint8) != (scaling is None):
-        raise ValueError(f"the model was fitted on {kind}, x is {x.dtype}")
-    rows = x.reshape(len(x), math.prod(x.shape[1:]))
-    if rows.shape[1] != d:
-        raise ValueError(f"x has {rows.shape[1]} columns, the model was fitted on {d}")
-    if scaling is None:
-        return torch.from_numpy(rows.copy())
-    return torch.from_numpy(apply_scaling(rows, Scaling(*scaling)).astype(np.float32))
-
-
-def as_float(x: Tensor) -> Tensor:
-    """Return float32: pixels divided by 255, features as they are."""
-    return x / 255 if x.dtype == torch.uint8 else x
+from ftml.data.standardize import learn_scaling
+from ftml.families.domain_generalization._model import DomainConfig as DomainConfig
+from ftml.families.domain_generalization._model import Model as Model
+from ftml.families.domain_generalization._model import (
+    as_float,
+    make_network,
+    network_input,
+    sizes_of,
+)
 
 
 def domain_weights(offsets: np.ndarray) -> Tensor:
@@ -247,13 +177,13 @@ def run(
     if min_domains > S:
         raise ValueError(f"training needs {min_domains} domains or more, came {S}")
     scaling = None if block.is_images else learn_scaling(block.x)
-    d = math.prod(block.x.shape[1:])
-    sizes = (d, *config.hidden, len(block.class_names))
-    x = network_input(block.x, scaling, d).to(where)
+    sizes = sizes_of(config, block)
+    x = network_input(block.x, network=config.network, sizes=sizes, scaling=scaling)
+    x = x.to(where)
     y = torch.tensor(block.y, device=where)
     domain_weights(block.offsets)  # checks that no domain is empty
     generator = torch.Generator().manual_seed(config.seed)
-    network = MLP(sizes, generator=generator).to(where)
+    network = make_network(config.network, sizes, generator).to(where)
     descent = optimizer(config, list(network.parameters()))
     n, memory = 0, State()
     if state is not None:
@@ -285,7 +215,7 @@ def run(
             "memory": copied(memory),
             "generator": generator.get_state(),
         }
-        yield Step(n, metrics, Model(sizes, weights, scaling), state)
+        yield Step(n, metrics, Model(config.network, sizes, weights, scaling), state)
 
 
 def epoch_batches(

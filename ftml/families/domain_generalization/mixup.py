@@ -86,7 +86,7 @@ def mixed_loss(
 
     share: (m,), lam of each row. partner: (m,), the row that it is mixed with.
     """
-    lam = share[:, None]
+    lam = share.view(-1, *[1] * (batch.x.ndim - 1))  # (m, 1), or (m, 1, 1, 1)
     logits = network(lam * batch.x + (1 - lam) * batch.x[partner])
     return erm_loss(logits, batch.y, batch.weight * share) + erm_loss(
         logits, batch.y[partner], batch.weight * (1 - share)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from ftml import fit, load, save
 from ftml.core import Step
 from ftml.data import Domains, Splits
-from ftml.families.domain_generalization import _training
+from ftml.families.domain_generalization import _model, _training
 from ftml.families.domain_generalization._training import domain_weights
 from ftml.families.domain_generalization.erm import Config, erm_loss, train
 from ftml.saving import load_tree, save_tree
@@ -233,7 +233,7 @@ def test_probabilities_sum_to_one_and_survive_saving(kind: str, tmp_path: Path) 
 def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = fit(Config(n_epochs=1), blobs()).model, blobs().x
     whole = model.predict_proba(x)
-    monkeypatch.setattr(_training, "CHUNK", 33)
+    monkeypatch.setattr(_model, "CHUNK", 33)
     # float32: a product of other shape may add in another order.
     np.testing.assert_allclose(model.predict_proba(x), whole, rtol=1e-5)
     assert model.predict_proba(x[:0]).shape == (0, 2)
@@ -241,7 +241,7 @@ def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pixels_are_divided_by_255() -> None:
     white = torch.full((1, 4), 255, dtype=torch.uint8)
-    assert _training.as_float(white).tolist() == [[1.0] * 4]
+    assert _model.as_float(white).tolist() == [[1.0] * 4]
 
 
 def test_wrong_input_is_refused() -> None:

@@ -37,14 +37,18 @@ def weights_of(step: Step) -> Tensor:
     return torch.cat([each.flatten() for each in step.model.weights.values()])
 
 
+def scaled(data: Domains) -> Tensor:
+    x = (data.x - data.x.mean(axis=0)) / data.x.std(axis=0)
+    return torch.from_numpy(x.astype(np.float32))
+
+
 def like_domainbed(config: Config, data: Domains) -> dict[str, Tensor]:
     """Train as DomainBed's Fish does: copies of the network, a new Adam, every update.
 
     The domains stand in fixed order, and the moments of Adam go on by its state dict.
     """
     draw = torch.Generator().manual_seed(config.seed)
-    scaling = _training.learn_scaling(data.x)
-    x = _training.network_input(data.x, scaling, 2)
+    x = scaled(data)
     network = MLP((2, *config.hidden, 2), generator=draw)
     moments = None
     for _ in range(config.n_epochs):
@@ -99,7 +103,7 @@ def test_all_the_way_in_a_fixed_order_is_plain_sgd_over_the_domains() -> None:
     )
     network = MLP((2, 2), generator=torch.Generator().manual_seed(0))
     sgd = torch.optim.SGD(network.parameters(), lr=rate, weight_decay=0.01)
-    x = _training.network_input(data.x, _training.learn_scaling(data.x), 2)
+    x = scaled(data)
     for _ in range(5):
         for s in range(3):
             rows = torch.from_numpy(data.domain == s)
