@@ -39,7 +39,6 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
-    gradient_of,
     run,
 )
 
@@ -89,21 +88,26 @@ def losses_at_once(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tenso
     return losses, list(gradients.values())
 
 
-def alignment(gradients: Sequence[Tensor]) -> Tensor:
-    """Return P, the mean inner product of the gradients of two domains, a scalar.
+@torch.no_grad()
+def alignment(gradients: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return P and its derivatives by the G_i, 2 / (S (S - 1)) (sum_j G_j - G_i).
 
-    gradients: one tensor (S, *shape) a parameter; S >= 2.
+    gradients: one tensor (S, *shape) a parameter, S >= 2; the derivatives are alike.
     """
     S = len(gradients[0])
-    of_the_sum = torch.stack([g.sum(dim=0).square().sum() for g in gradients]).sum()
-    of_each = torch.stack([g.square().sum() for g in gradients]).sum()
-    return (of_the_sum - of_each) / (S * (S - 1))
+    slopes = [(g.sum(dim=0) - g).mul_(2 / (S * (S - 1))) for g in gradients]
+    # P is of second degree in the G_i: half of what they and its derivatives give.
+    products = [
+        g.flatten() @ slope.flatten()
+        for g, slope in zip(gradients, slopes, strict=True)
+    ]
+    return torch.stack(products).sum() / 2, slopes
 
 
-def idgm_loss(
+def idgm_gradient(
     network: nn.Module, batch: Batch, *, gamma: float, mode: Mode = "auto"
-) -> Tensor:
-    """Return L_ERM - gamma P on the batch, a scalar to be differentiated.
+) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return L_IDGM on the batch, a scalar, and its gradient for each parameter.
 
     gamma: >= 0. mode: "autograd" takes the domains one by one, "vmap" at once.
     """
@@ -111,7 +115,15 @@ def idgm_loss(
         mode = "vmap" if len(batch.sizes) >= VMAP_FROM else "autograd"
     gradients_of = losses_at_once if mode == "vmap" else losses_one_by_one
     losses, gradients = gradients_of(network, batch)
-    return losses.mean() - gamma * alignment(gradients)
+    P, slopes = alignment(gradients)
+    loss = losses.mean()
+    # The chain rule by hand: P goes to theta through the G_i alone.
+    gradient = torch.autograd.grad(
+        [loss, *gradients],
+        list(network.parameters()),
+        [torch.ones_like(loss), *(slope.mul_(-gamma) for slope in slopes)],
+    )
+    return loss.detach() - gamma * P, gradient
 
 
 def train(
@@ -121,10 +133,12 @@ def train(
     without samples.
     """
 
-    def objective(
+    def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
-        loss = idgm_loss(network, batch, gamma=config.gamma, mode=config.mode)
-        return loss, memory
+    ) -> tuple[Tensor, Sequence[Tensor], State]:
+        loss, gradient = idgm_gradient(
+            network, batch, gamma=config.gamma, mode=config.mode
+        )
+        return loss, gradient, memory
 
-    yield from run(config, data, state, gradient_of(objective), min_domains=2)
+    yield from run(config, data, state, direction, min_domains=2)

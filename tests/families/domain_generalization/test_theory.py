@@ -18,7 +18,7 @@ from ftml.families.domain_generalization._training import Batch, domain_losses
 from ftml.families.domain_generalization.fish import gamma_of, inner_loop, sgd_step
 from ftml.families.domain_generalization.idgm import (
     alignment,
-    idgm_loss,
+    idgm_gradient,
     losses_one_by_one,
 )
 from ftml.families.domain_generalization.mldg import mldg_loss
@@ -118,7 +118,7 @@ def test_direction_of_fish_is_the_gradient_of_idgm_with_gamma_of_the_inner_step(
 
     def residual(a: float, scale: float) -> float:
         gamma = scale * gamma_of(a, S=4)
-        idgm = gradient(idgm_loss(network, batch, gamma=gamma), network)
+        idgm = flat(idgm_gradient(network, batch, gamma=gamma)[1])
         way = mean_way(network, batch, ORDERS["all"], a)
         return float((way / (4 * a) - idgm).norm())
 
@@ -169,20 +169,16 @@ def test_idgm_by_pairs_by_the_identity_and_by_vmap_are_the_same() -> None:
         erm = domain_losses(network(batch.x), batch).mean()
         naive = erm - 0.7 * 2 / (S * (S - 1)) * pairs
         for mode in ("autograd", "vmap", "auto"):
-            loss = idgm_loss(network, batch, gamma=0.7, mode=mode)
-            torch.testing.assert_close(loss, naive, rtol=1e-10, atol=1e-10)
-            torch.testing.assert_close(
-                gradient(loss, network),
-                gradient(naive, network, retain_graph=True),
-                rtol=1e-10,
-                atol=1e-10,
-            )
+            loss, found = idgm_gradient(network, batch, gamma=0.7, mode=mode)
+            torch.testing.assert_close(loss, naive.detach(), rtol=1e-10, atol=1e-10)
+            expected = gradient(naive, network, retain_graph=True)
+            torch.testing.assert_close(flat(found), expected, rtol=1e-10, atol=1e-10)
 
 
 def test_gradient_of_idgm_is_that_of_central_differences() -> None:
     network, batch = smooth_network(), batch_of()
     parameters = list(network.parameters())
-    exact = gradient(idgm_loss(network, batch, gamma=0.7), network)
+    exact = flat(idgm_gradient(network, batch, gamma=0.7)[1])
     theta, h, found = flat(parameters).detach(), 1e-5, []
     for i in range(len(theta)):
         values = []
@@ -190,7 +186,7 @@ def test_gradient_of_idgm_is_that_of_central_differences() -> None:
             moved = theta.clone()
             moved[i] += sign * h
             nn.utils.vector_to_parameters(moved, parameters)
-            values.append(idgm_loss(network, batch, gamma=0.7).item())
+            values.append(idgm_gradient(network, batch, gamma=0.7)[0].item())
         found.append((values[0] - values[1]) / (2 * h))
     difference = (exact - torch.tensor(found, dtype=torch.float64)).norm()
     assert difference < 1e-8 * exact.norm()
@@ -202,9 +198,19 @@ def test_alignment_is_the_mean_over_ordered_pairs() -> None:
     ordered = sum(
         gradients[i] @ gradients[j] for i in range(4) for j in range(4) if i != j
     )
-    P = alignment(losses_one_by_one(network, batch)[1])
-    torch.testing.assert_close(P, ordered / 12, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(P, 2 * pairs / 12, rtol=1e-12, atol=1e-12)
+    P, _ = alignment(losses_one_by_one(network, batch)[1])
+    torch.testing.assert_close(P, ordered.detach() / 12, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(P, 2 * pairs.detach() / 12, rtol=1e-12, atol=1e-12)
+
+
+def test_derivatives_of_alignment_are_those_of_autograd() -> None:
+    G = torch.randn(4, 3, 2, generator=generator(), dtype=torch.float64)
+    G.requires_grad_()
+    identity = (G.sum(dim=0).square().sum() - G.square().sum()) / 12
+    (expected,) = torch.autograd.grad(identity, G)
+    P, (found,) = alignment([G])
+    torch.testing.assert_close(P, identity.detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def mldg_residual(a: float, *, second_order: bool, beta: float = 0.8) -> float:
