@@ -14,9 +14,9 @@ the 4, and takes all pairs of training domains, for there is no target to look a
 1 / h and 1 / h^2 keep the penalty's size from depending on the width. A batch's
 covariance is noisy where h is larger than B, and its noise is penalised too.
 
-The features are those that the head is given. A linear model (`hidden: []`) has only
-its inputs, which no weight moves: the penalty would be a constant and the family ERM
-under another name, so this is refused.
+The features are those that the head is given. A linear model (an MLP with `hidden: []`)
+has only its inputs, which no weight moves: the penalty would be a constant and the
+family ERM under another name, so this is refused.
 
 Axes: m rows of a batch, h features, S >= 2 domains.
 
@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from ftml.config import LogUniform
@@ -41,6 +41,7 @@ from ftml.families.domain_generalization._penalties import (
     counts,
     domain_means,
     domain_products,
+    spread,
     to_rows,
 )
 from ftml.families.domain_generalization._training import (
@@ -59,13 +60,17 @@ TASK = "domain_generalization"
 
 
 class Config(DomainConfig):
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-        64,
-    )
-    "units of each hidden layer; the last one's are aligned, so one at least is needed"
-
     penalty: Annotated[float, Field(ge=0), LogUniform(1e-1, 1e2)] = 1.0
     "weight of the distance between the domains' features"
+
+    @field_validator("hidden")
+    @classmethod
+    def _has_features(
+        cls, hidden: tuple[int, ...], info: ValidationInfo
+    ) -> tuple[int, ...]:
+        if not hidden and info.data.get("network") == "mlp":
+            raise ValueError("expected one layer or more, whose features are aligned")
+        return hidden
 
 
 def distance(features: Tensor, sizes: tuple[int, ...]) -> Tensor:
@@ -78,7 +83,8 @@ def distance(features: Tensor, sizes: tuple[int, ...]) -> Tensor:
     centred = features - to_rows(means, sizes)
     covariances = domain_products(centred, centred, sizes)  # (S, h, h)
     covariances = covariances * (n / (n - 1))[:, None, None]
-    return 2 * (means.var(dim=0).mean() + covariances.var(dim=0).mean())
+    S = len(sizes)
+    return 2 * S / (S - 1) * (spread(means).mean() + spread(covariances).mean())
 
 
 def coral(*, penalty: float) -> Objective:

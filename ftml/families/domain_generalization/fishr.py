@@ -43,6 +43,7 @@ from ftml.families.domain_generalization._penalties import (
     counts,
     domain_products,
     run_annealed,
+    spread,
 )
 from ftml.families.domain_generalization._training import (
     Batch,
@@ -86,13 +87,13 @@ def gradient_variances(
     return ((second - mean.square()) * (n / (n - 1))).flatten(1)
 
 
-def spread(variances: Tensor) -> Tensor:
+def distance(variances: Tensor) -> Tensor:
     """Return (1/S) sum_s |v_s - vbar|^2 for variances (S, P)."""
-    return variances.var(dim=0, correction=0).sum()
+    return spread(variances).sum() / len(variances)
 
 
 def fishr(*, penalty: float, ema: float) -> Objective:
-    """Return the objective L_ERM + penalty * spread of the averaged variances."""
+    """Return the objective L_ERM + penalty * distance of the averaged variances."""
 
     def objective(
         network: Any, batch: Batch, memory: State, generator: torch.Generator
@@ -102,7 +103,7 @@ def fishr(*, penalty: float, ema: float) -> Objective:
         now = gradient_variances(features, logits, batch.y, batch.sizes)
         average = ema * memory.get("variances", now.detach()) + (1 - ema) * now
         loss = erm_loss(logits, batch.y, batch.weight)
-        return loss + penalty * spread(average), {"variances": average.detach()}
+        return loss + penalty * distance(average), {"variances": average.detach()}
 
     return objective
 

@@ -20,6 +20,12 @@ Before `anneal_epochs` the penalty is 1; then it is `penalty`, and Adam starts a
 that penalty 0 is ERM; its code divides the loss by a penalty above 1, here Adam does
 not mind the scale, but weight decay is then weaker in proportion.
 
+A penalty too early or too large ends in logits that say nothing, where g_s is zero too.
+Training accuracy on the rotated digits (75 degrees left out, 60 epochs of 4 updates, 3
+seeds; ERM 0.94): penalty 10 from epoch 30 0.86, from epoch 6 0.53; penalty 100 from
+epoch 30 0.82, from the start 0.19, and there 0.02 by the plain square of batches. Hence
+the defaults; DomainBed's are 100 and a tenth of 5,000 updates.
+
 Axes: m rows of a batch, k classes, S domains, n_s rows of domain s.
 
 Source: Arjovsky, Bottou, Gulrajani and Lopez-Paz 2019, "Invariant risk minimization",
@@ -58,10 +64,10 @@ TASK = "domain_generalization"
 
 
 class Config(DomainConfig):
-    penalty: Annotated[float, Field(ge=0), LogUniform(1e-1, 1e5)] = 100.0
+    penalty: Annotated[float, Field(ge=0), LogUniform(1e-1, 1e5)] = 10.0
     "weight of the squared gradients, from `anneal_epochs` on"
 
-    anneal_epochs: Annotated[int, Field(ge=0), Integers(0, 30)] = 6
+    anneal_epochs: Annotated[int, Field(ge=0), Integers(0, 60)] = 30
     "epochs at the start in which that weight is 1"
 
 

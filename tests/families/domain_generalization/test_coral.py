@@ -114,8 +114,9 @@ def test_penalty_brings_the_features_together() -> None:
 
 
 def test_linear_model_has_nothing_to_align() -> None:
-    with pytest.raises(ValidationError, match=r"hidden\n.*at least 1 item"):
+    with pytest.raises(ValidationError, match=r"hidden\n.*expected one layer or more"):
         Config(hidden=())
+    Config(network="cnn", hidden=())  # whose features are not of the MLP's layers
 
 
 def test_too_few_domains_or_rows_are_refused() -> None:

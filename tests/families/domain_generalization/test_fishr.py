@@ -12,9 +12,9 @@ from ftml.data import Splits
 from ftml.families.domain_generalization import erm
 from ftml.families.domain_generalization.fishr import (
     Config,
+    distance,
     fishr,
     gradient_variances,
-    spread,
     train,
 )
 from ftml.nn.cnn import CNN
@@ -72,7 +72,7 @@ def test_gradient_of_the_penalty_is_that_of_the_naive_double_backward() -> None:
     rows = row_gradients(network, batch.x, batch.y)
     naive = torch.stack([part.var(dim=0) for part in rows.split(SIZES)])
     expected = (naive - naive.mean(dim=0)).square().sum(dim=1).mean()
-    ours = spread(variances_of(network, batch))
+    ours = distance(variances_of(network, batch))
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=0)
     torch.testing.assert_close(
         gradient(ours, network), gradient(expected, network), rtol=1e-8, atol=1e-14
@@ -92,7 +92,7 @@ def test_gradients_agree_with_differences() -> None:
     features, logits = normal(12, 4).requires_grad_(), normal(12, 3, seed=3)
     y = labels(12, 3)
     assert torch.autograd.gradcheck(
-        lambda z, out: spread(gradient_variances(z, out, y, SIZES)),
+        lambda z, out: distance(gradient_variances(z, out, y, SIZES)),
         (features, logits.requires_grad_()),
     )
 
@@ -128,7 +128,9 @@ def test_average_follows_its_recursion_from_the_first_variances() -> None:
     torch.testing.assert_close(memory["variances"], expected, rtol=1e-12, atol=0)
     assert not memory["variances"].requires_grad
     plain = erm.erm_loss(networks[1](batch.x), batch.y, batch.weight)
-    torch.testing.assert_close(loss, plain + 10 * spread(expected), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        loss, plain + 10 * distance(expected), rtol=1e-12, atol=0
+    )
 
 
 def test_gradient_goes_through_the_new_term_of_the_average_alone() -> None:
