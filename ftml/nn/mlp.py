@@ -8,7 +8,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 
 class MLP(nn.Module):
@@ -17,7 +16,7 @@ class MLP(nn.Module):
     sizes: (d_0, ..., d_L), each >= 1; (d, k) is a linear model. Weights and biases of a
     layer are uniform in +- 1 / sqrt(d_in), as torch.nn.Linear draws them, but from
     `generator` alone; without one they stand on the device "meta", as a shape for
-    `apply`.
+    `torch.func.functional_call`.
     """
 
     def __init__(
@@ -58,9 +57,3 @@ class MLP(nn.Module):
         """Return the outputs (B, d_L) for x (B, d_0)."""
         z: Tensor = self.layers[-1](self.features(x))
         return z
-
-
-def apply(weights: dict[str, Tensor], x: Tensor, *, sizes: Sequence[int]) -> Tensor:
-    """Return the outputs (B, d_L) of the network of these sizes with these weights."""
-    z: Tensor = functional_call(MLP(sizes), weights, (x,))
-    return z

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ftml import saving
+from ftml.core import Step
 from ftml.data import Domains, Splits
 from ftml.families.domain_generalization import erm
 from ftml.families.domain_generalization._training import (
@@ -33,6 +34,17 @@ def blobs(sizes: Sequence[int] = (30, 50, 120)) -> Domains:
     border = x[:, 0] + (domain - 1) * x[:, 1] / 4 + rng.logistic(size=len(domain))
     names = tuple("abcdefgh"[: len(sizes)])
     return Domains(x, (border > domain).astype(np.int64), domain, names, ("0", "1"))
+
+
+def turned(S: int = 3, each: int = 40) -> Domains:
+    """Two classes around a border that turns from domain to domain."""
+    rng = np.random.default_rng(0)
+    domain = np.repeat(np.arange(S), each)
+    y = np.tile(np.arange(2), S * each // 2)
+    angle = 0.5 * domain + np.pi * y
+    x = np.column_stack([np.cos(angle), np.sin(angle)])
+    names = tuple(f"turn {s}" for s in range(S))
+    return Domains(x + rng.normal(size=x.shape), y, domain, names, ("0", "1"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,6 +91,11 @@ def gradient(loss: Tensor, network: MLP) -> Tensor:
     return torch.cat(
         [g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()))]
     )
+
+
+def weights_of(step: Step) -> Tensor:
+    """Return all weights of a step's model, in one row."""
+    return torch.cat([each.flatten() for each in step.model.weights.values()])
 
 
 def assert_same(a: Any, b: Any) -> None:

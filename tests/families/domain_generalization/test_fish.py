@@ -2,39 +2,22 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from itertools import islice, permutations
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ftml import fit
-from ftml.core import Step
 from ftml.data import Domains, Splits
-from ftml.families.domain_generalization import _training, fish, idgm, mldg
+from ftml.families.domain_generalization import _training
 from ftml.families.domain_generalization.fish import Config, draw_orders, train
 from ftml.nn.mlp import MLP
-from ftml.saving import load_tree, save_tree
+from tests.families.domain_generalization.checks import turned, weights_of
 
 SMALL = {"hidden": (8,), "batch_size": 16, "n_epochs": 6}
-
-
-def turned(S: int = 3, each: int = 40) -> Domains:
-    """Two classes around a border that turns from domain to domain."""
-    rng = np.random.default_rng(0)
-    domain = np.repeat(np.arange(S), each)
-    y = np.tile(np.arange(2), S * each // 2)
-    angle = 0.5 * domain + np.pi * y
-    x = np.column_stack([np.cos(angle), np.sin(angle)])
-    names = tuple(f"turn {s}" for s in range(S))
-    return Domains(x + rng.normal(size=x.shape), y, domain, names, ("0", "1"))
-
-
-def weights_of(step: Step) -> Tensor:
-    return torch.cat([each.flatten() for each in step.model.weights.values()])
 
 
 def scaled(data: Domains) -> Tensor:
@@ -141,54 +124,6 @@ def test_order_changes_the_weights() -> None:
     ]
     for i in range(3):
         assert (trained[i] - trained[i - 1]).abs().max() > 1e-4
-
-
-FAMILIES = {
-    **{
-        f"fish {order} {inner}": (fish, {"order": order, "inner_optimizer": inner})
-        for order in ("shuffled", "antithetic", "fixed")
-        for inner in ("sgd", "adam")
-    },
-    "idgm autograd": (idgm, {"mode": "autograd"}),
-    "idgm vmap": (idgm, {"mode": "vmap"}),
-    "mldg": (mldg, {}),
-    "mldg first order": (mldg, {"second_order": False}),
-}
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_training_killed_anywhere_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
-    module, options = FAMILIES[name]
-    data, config = Splits(turned()), module.Config(**SMALL, **options)
-    *_, whole = module.train(config, data)
-    draw = np.random.default_rng(len(name))
-    state = None
-    while state is None or state["n"] < config.n_epochs:  # killed again and again
-        left = config.n_epochs - (state["n"] if state else 0)
-        count = int(draw.integers(1, left + 1))
-        *_, last = islice(module.train(config, data, state), count)
-        save_tree(tmp_path, last.state)
-        state, _ = load_tree(tmp_path)
-    assert last.metrics == whole.metrics
-    assert torch.equal(weights_of(last), weights_of(whole))
-    save_tree(tmp_path, [last.state, whole.state])
-    one, other = load_tree(tmp_path)[0]
-    assert_equal_trees(one, other)
-
-
-def assert_equal_trees(one: object, other: object) -> None:
-    assert type(one) is type(other)
-    if isinstance(one, Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        assert_equal_trees(list(one.values()), list(other.values()))
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_equal_trees(a, b)
-    else:
-        assert one == other
 
 
 def test_moments_of_the_inner_adam_are_remembered(tmp_path: Path) -> None:

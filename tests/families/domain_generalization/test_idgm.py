@@ -1,30 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from ftml import fit
-from ftml.data import Domains, Splits
+from ftml.data import Splits
 from ftml.families.domain_generalization import erm, idgm
 from ftml.families.domain_generalization.idgm import Config, train
+from tests.families.domain_generalization.checks import turned, weights_of
 
 SMALL = {"hidden": (8,), "batch_size": 16, "n_epochs": 4}
-
-
-def turned(S: int = 3, each: int = 40) -> Domains:
-    """Two classes around a border that turns from domain to domain."""
-    rng = np.random.default_rng(0)
-    domain = np.repeat(np.arange(S), each)
-    y = np.tile(np.arange(2), S * each // 2)
-    angle = 0.5 * domain + np.pi * y
-    x = np.column_stack([np.cos(angle), np.sin(angle)])
-    names = tuple(f"turn {s}" for s in range(S))
-    return Domains(x + rng.normal(size=x.shape), y, domain, names, ("0", "1"))
-
-
-def weights_of(step) -> torch.Tensor:
-    return torch.cat([each.flatten() for each in step.model.weights.values()])
 
 
 def test_without_a_reward_idgm_is_erm() -> None:
