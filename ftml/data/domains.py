@@ -1,10 +1,12 @@
 """The data kind Domains: labelled samples from several domains.
 
-Axes: n samples, d features, H x W pixels, S domains.
+Axes: n samples, d features, H x W pixels, S domains. Images are grey, (n, H, W), or
+have colour, (n, H, W, 3): red, green and blue come last, in memory and on disk.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +25,10 @@ FILE = "domains.parquet"
 class Domains:
     """Samples sorted by domain (domain-major), so that a domain is one slice.
 
-    x: (n, d) float64 features, NaN where a value is missing, or (n, H, W) uint8 images.
-    y: (n,) int64 indices into `class_names`. domain: (n,) int64 indices into
-    `domain_names`, never falling. Raises ValueError for shapes or values that do not
-    fit.
+    x: (n, d) float64 features, NaN where a value is missing, or uint8 images, (n, H, W)
+    or (n, H, W, 3). y: (n,) int64 indices into `class_names`. domain: (n,) int64
+    indices into `domain_names`, never falling. Raises ValueError for shapes or values
+    that do not fit.
     """
 
     x: np.ndarray
@@ -43,9 +45,10 @@ class Domains:
                 f"expected y and domain of shape ({n},), came {self.y.shape} "
                 f"and {self.domain.shape}"
             )
-        if self.is_images and self.x.ndim != 3:
+        if self.is_images and self.x.ndim != 3 and self.x.shape[3:] != (3,):
             raise ValueError(
-                f"expected uint8 images (n, H, W), came shape {self.x.shape}"
+                "expected uint8 images (n, H, W) or (n, H, W, 3), "
+                f"came shape {self.x.shape}"
             )
         if not self.is_images and self.x.ndim != 2:
             raise ValueError(f"expected features (n, d), came shape {self.x.shape}")
@@ -108,10 +111,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
     }
     columns |= {"split": split.astype(str), "label": data.y}
     if data.is_images:
-        flat = data.x.reshape(len(data), -1)
-        columns["image"] = pa.array(
-            [row.tobytes() for row in flat], pa.binary(flat.shape[1])
-        )
+        columns["image"] = _as_bytes(data.x)
     else:
         columns |= {name: data.x[:, j] for j, name in enumerate(data.feature_names)}
     about = {
@@ -132,8 +132,7 @@ def read(folder: Path) -> tuple[Domains, np.ndarray]:
     values = ["image"] if about["image_shape"] else about["features"]
     parquet.require(folder / FILE, table, values)
     if about["image_shape"]:
-        pixels = b"".join(table["image"].to_pylist())
-        x = np.frombuffer(pixels, np.uint8).reshape(-1, *about["image_shape"])
+        x = _as_pixels(table["image"]).reshape(-1, *about["image_shape"])
     else:
         x = np.column_stack([table[name].to_numpy() for name in about["features"]])
     number = {name: s for s, name in enumerate(about["domains"])}
@@ -155,7 +154,8 @@ def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
 
     Training and validation data are those rows of the other domains; the test data are
     all rows of the test domains, whatever their split. Raises ValueError for a test
-    domain that the dataset does not have, and when no domain would be left to train on.
+    domain that the dataset does not have, when no domain would be left to train on, and
+    for a class that only test domains hold: nobody could learn it.
     """
     data, split = read(folder)
     for name in test_domains:
@@ -170,7 +170,38 @@ def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
     train, valid = (
         data.rows(split == s).only(train_domains) for s in ("train", "valid")
     )
-    return Splits(train, valid, data.only(test_domains))
+    test = data.only(test_domains)
+    learnt = np.union1d(train.y, valid.y)
+    if unseen := [data.class_names[c] for c in np.setdiff1d(test.y, learnt)]:
+        raise ValueError(
+            f"{folder.name}: class {', '.join(unseen)} stands in the test domains "
+            f"{', '.join(test_domains)} alone"
+        )
+    return Splits(train, valid, test)
+
+
+def _as_bytes(x: np.ndarray) -> pa.Array:
+    """Return each image as the bytes of its pixels, without a copy of them all."""
+    width = math.prod(x.shape[1:])
+    pixels = pa.py_buffer(np.ascontiguousarray(x))
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(x), [None, pixels]
+    )
+
+
+def _as_pixels(column: pa.ChunkedArray) -> np.ndarray:
+    """Return the pixels of all images in one row, (n H W,) or (n H W 3,) uint8."""
+    width = column.type.byte_width
+    parts = [
+        np.frombuffer(
+            part.buffers()[1],
+            np.uint8,
+            count=len(part) * width,
+            offset=part.offset * width,
+        )
+        for part in column.chunks
+    ]
+    return np.concatenate(parts)
 
 
 def _check_indices(

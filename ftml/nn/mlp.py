@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 
 class MLP(nn.Module):
@@ -16,7 +16,7 @@ class MLP(nn.Module):
     sizes: (d_0, ..., d_L), each >= 1; (d, k) is a linear model. Weights and biases of a
     layer are uniform in +- 1 / sqrt(d_in), as torch.nn.Linear draws them, but from
     `generator` alone; without one they stand on the device "meta", as a shape for
-    `apply`.
+    `torch.func.functional_call`.
     """
 
     def __init__(
@@ -42,15 +42,18 @@ class MLP(nn.Module):
                 bound = parameter.shape[1] ** -0.5
             parameter.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (B, d_L) for x (B, d_0)."""
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, which turns the features into the outputs."""
+        return cast(nn.Linear, self.layers[-1])
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0)."""
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        z: Tensor = self.layers[-1](x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (B, d_L) for x (B, d_0)."""
+        z: Tensor = self.layers[-1](self.features(x))
         return z
-
-
-def apply(weights: dict[str, Tensor], x: Tensor, *, sizes: Sequence[int]) -> Tensor:
-    """Return the outputs (B, d_L) of the network of these sizes with these weights."""
-    z: Tensor = functional_call(MLP(sizes), weights, (x,))
-    return z

@@ -1,7 +1,7 @@
 """Domain generalization: predict one of k classes in domains that training did not see.
 
 Models have `predict_proba(x) -> (n, k)` for features (n, d), NaN where a value is
-missing, or uint8 images (n, H, W).
+missing, or uint8 images, grey (n, H, W) or coloured (n, H, W, 3).
 """
 
 from __future__ import annotations
@@ -77,10 +77,16 @@ def figures(model: Any, split: Domains) -> dict[str, Figure]:
 
 
 def example(split: Domains) -> pd.DataFrame:
-    """Return the first three rows: a frame of features, or of `pixel_<i>_<j>`."""
+    """Return the first three rows: a frame of features or of pixels.
+
+    A pixel is named `pixel_<i>_<j>` by its row and column, and `pixel_<i>_<j>_<c>` with
+    its channel where the images have colour.
+    """
     if not split.is_images:
         return pd.DataFrame(split.x[:3], columns=list(split.feature_names))
-    names = [f"pixel_{i}_{j}" for i, j in np.ndindex(split.x.shape[1:])]
+    names = [
+        "_".join(["pixel", *map(str, place)]) for place in np.ndindex(split.x.shape[1:])
+    ]
     return pd.DataFrame(
         split.x[:3].reshape(-1, len(names)).astype(np.int64), columns=names
     )
@@ -95,11 +101,11 @@ def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _input(frame: pd.DataFrame) -> np.ndarray:
     """Return the features, or the images whose shape the names of the columns tell."""
-    last = re.fullmatch(r"pixel_(\d+)_(\d+)", str(frame.columns[-1]))
-    if last is None:
+    last = str(frame.columns[-1])
+    if re.fullmatch(r"pixel(_\d+){2,3}", last) is None:
         return frame.to_numpy(np.float64)
-    height, width = (int(each) + 1 for each in last.groups())
-    return frame.to_numpy(np.uint8).reshape(-1, height, width)
+    shape = [int(each) + 1 for each in last.split("_")[1:]]
+    return frame.to_numpy(np.uint8).reshape(-1, *shape)
 
 
 def _domains(split: Domains) -> Iterator[tuple[str, slice]]:

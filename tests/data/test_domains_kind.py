@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ftml.data import domains
@@ -24,12 +25,20 @@ def pictures() -> Domains:
     return replace(features(), x=x, feature_names=())
 
 
+def coloured() -> Domains:
+    x = np.arange(9 * 18, dtype=np.uint8).reshape(9, 2, 3, 3)
+    return replace(features(), x=x, feature_names=())
+
+
+KINDS = {"features": features(), "pictures": pictures(), "coloured": coloured()}
+every_kind = pytest.mark.parametrize("data", KINDS.values(), ids=KINDS)
+
 SPLIT = np.array(
     ["train", "valid", "train", "train", "valid", "train", "train", "valid", "train"]
 )
 
 
-@pytest.mark.parametrize("data", [features(), pictures()], ids=["features", "pictures"])
+@every_kind
 def test_written_domains_are_read_back(data: Domains, tmp_path: Path) -> None:
     domains.write(tmp_path, data, SPLIT)
     read, split = domains.read(tmp_path)
@@ -42,7 +51,7 @@ def test_written_domains_are_read_back(data: Domains, tmp_path: Path) -> None:
     np.testing.assert_array_equal(split, SPLIT)
 
 
-@pytest.mark.parametrize("data", [features(), pictures()], ids=["features", "pictures"])
+@every_kind
 def test_load_leaves_out_the_test_domains(data: Domains, tmp_path: Path) -> None:
     domains.write(tmp_path, data, SPLIT)
     splits = domains.load(tmp_path, test_domains=["b"])
@@ -53,6 +62,30 @@ def test_load_leaves_out_the_test_domains(data: Domains, tmp_path: Path) -> None
     np.testing.assert_array_equal(splits.valid.x, data.x[[1, 7]])
     np.testing.assert_array_equal(splits.test.x, data.x[2:5])  # whatever their split
     np.testing.assert_array_equal(splits.test.domain, [0, 0, 0])
+
+
+def test_images_that_do_not_lie_in_one_piece_are_written(tmp_path: Path) -> None:
+    data = replace(coloured(), x=coloured().x[:, ::-1, ::-1])
+    domains.write(tmp_path, data, SPLIT)
+    np.testing.assert_array_equal(domains.read(tmp_path)[0].x, data.x)
+
+
+def test_images_in_parts_of_longer_chunks_are_read_whole() -> None:
+    x = coloured().x
+    whole = domains._as_bytes(x)
+    column = pa.chunked_array([whole.slice(2, 3), whole.slice(7), whole.slice(1, 0)])
+    np.testing.assert_array_equal(
+        domains._as_pixels(column), x[[2, 3, 4, 7, 8]].reshape(-1)
+    )
+
+
+def test_class_of_the_test_domains_alone_is_refused(tmp_path: Path) -> None:
+    y = np.where(features().domain == 1, 2, features().y)
+    data = replace(features(), y=y, class_names=("no", "yes", "maybe"))
+    domains.write(tmp_path, data, SPLIT)
+    with pytest.raises(ValueError, match="class maybe stands in the test domains b al"):
+        domains.load(tmp_path, test_domains=["b"])
+    assert len(domains.load(tmp_path, test_domains=["c"]).test) == 4
 
 
 def test_final_fit_has_all_rows_of_the_training_domains(tmp_path: Path) -> None:
@@ -103,6 +136,11 @@ def test_wrong_test_domains_are_refused(
         ("y", np.full(9, 2), "y must index the 2 class_names"),
         ("x", np.zeros(9), r"expected features \(n, d\)"),
         ("x", np.zeros((9, 2), np.uint8), "expected uint8 images"),
+        (
+            "x",
+            np.zeros((9, 2, 3, 4), np.uint8),
+            r"images \(n, H, W\) or \(n, H, W, 3\)",
+        ),
     ],
 )
 def test_shapes_and_values_that_do_not_fit_are_refused(

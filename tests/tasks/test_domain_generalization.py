@@ -15,7 +15,14 @@ from sklearn.metrics import (
 
 from ftml.data import Domains
 from ftml.tasks import domain_generalization, task
-from ftml.tasks.domain_generalization import METRICS, evaluate, example, figures, serve
+from ftml.tasks.domain_generalization import (
+    METRICS,
+    _input,
+    evaluate,
+    example,
+    figures,
+    serve,
+)
 
 SIZES = (10, 25, 40)
 
@@ -129,11 +136,16 @@ def test_served_features_predict_as_the_model_does() -> None:
     check_served(frame, data)
 
 
-def test_served_images_predict_as_the_model_does() -> None:
-    pixels = np.random.default_rng(0).integers(0, 3, (75, 2, 3), dtype=np.uint8)
+@pytest.mark.parametrize(
+    ("shape", "last"), [((2, 3), "pixel_1_2"), ((2, 4, 3), "pixel_1_3_2")]
+)
+def test_served_images_predict_as_the_model_does(shape: tuple, last: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 3, (75, *shape), dtype=np.uint8)
     data = replace(domains(4), x=pixels, feature_names=())
     frame = example(data)
-    assert list(frame.columns) == [f"pixel_{i}_{j}" for i in range(2) for j in range(3)]
+    first = f"pixel_0_0{'_0' if len(shape) == 3 else ''}"
+    assert (frame.columns[0], frame.columns[-1]) == (first, last)
+    np.testing.assert_array_equal(_input(frame), pixels[:3])
     check_served(frame, data)
 
 

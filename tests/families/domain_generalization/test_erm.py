@@ -15,13 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from ftml import fit, load, save
 from ftml.core import Step
 from ftml.data import Domains, Splits
-from ftml.families.domain_generalization import erm
-from ftml.families.domain_generalization.erm import (
-    Config,
-    domain_weights,
-    erm_loss,
-    train,
-)
+from ftml.families.domain_generalization import _model, _training
+from ftml.families.domain_generalization._training import domain_weights
+from ftml.families.domain_generalization.erm import Config, erm_loss, train
 from ftml.saving import load_tree, save_tree
 
 SIZES = (30, 50, 120)
@@ -84,7 +80,7 @@ def test_gradient_is_the_mean_of_the_gradients_of_the_domains() -> None:
 
 def test_batch_holds_as_many_rows_of_each_domain_and_can_hold_any() -> None:
     offsets = np.array([0, 3, 10, 11])
-    rows = erm.draw_batches(
+    rows = _training.draw_batches(
         offsets, batch_size=5, n_batches=200, generator=torch.Generator().manual_seed(0)
     )
     assert rows.shape == (200, 15)
@@ -96,7 +92,7 @@ def test_batch_holds_as_many_rows_of_each_domain_and_can_hold_any() -> None:
 def test_batches_are_unbiased_for_the_balanced_loss() -> None:
     data = blobs()
     losses = torch.from_numpy(data.x[:, 0] ** 2)
-    rows = erm.draw_batches(
+    rows = _training.draw_batches(
         data.offsets,
         batch_size=50,
         n_batches=2000,
@@ -237,7 +233,7 @@ def test_probabilities_sum_to_one_and_survive_saving(kind: str, tmp_path: Path) 
 def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = fit(Config(n_epochs=1), blobs()).model, blobs().x
     whole = model.predict_proba(x)
-    monkeypatch.setattr(erm, "CHUNK", 33)
+    monkeypatch.setattr(_model, "CHUNK", 33)
     # float32: a product of other shape may add in another order.
     np.testing.assert_allclose(model.predict_proba(x), whole, rtol=1e-5)
     assert model.predict_proba(x[:0]).shape == (0, 2)
@@ -245,7 +241,7 @@ def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pixels_are_divided_by_255() -> None:
     white = torch.full((1, 4), 255, dtype=torch.uint8)
-    assert erm.as_float(white).tolist() == [[1.0] * 4]
+    assert _model.as_float(white).tolist() == [[1.0] * 4]
 
 
 def test_wrong_input_is_refused() -> None:
