@@ -175,9 +175,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "params.yaml").write_text(BIG)
     (tmp_path / "data/big").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(60, 8000)), np.arange(60) % 3
-    split = np.repeat(["train", "valid", "test"], 20)
-    table.write(tmp_path / "data/big", Table(X, y, classes=("a", "b", "c")), split)
+    # Few columns, many classes: a state of 0.5 MB, in a table that is quick to serve.
+    X, y = rng.normal(size=(300, 200)), np.arange(300) % 100
+    split = np.repeat(["train", "valid", "test"], 100)
+    classes = tuple(f"class {j}" for j in range(100))
+    table.write(tmp_path / "data/big", Table(X, y, classes=classes), split)
     disk = tmp_path / ".search"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
