@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,9 @@ def run_stage(folder: Path, *arguments: str, **environment: str) -> tuple[int, s
     process = stage(folder, *arguments, **environment)
     printed, _ = process.communicate(timeout=240)
     return process.returncode, printed
+
+
+def runs(folder: Path, query: str) -> list[tuple]:
+    """Return what a query finds in the MLflow database of a folder."""
+    with sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True) as connection:
+        return connection.execute(query).fetchall()

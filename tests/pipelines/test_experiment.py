@@ -166,6 +166,8 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
 def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
     project: Path,
 ) -> None:
+    head, _, tail = PARAMS.partition("    ridge: {trials: 3}\n")
+    (project / "params.yaml").write_text(head + tail)
     experiment.main("toy")
     first = {run.info.run_id: dict(run.data.metrics) for run in runs()}
     versions = mlflow.MlflowClient().search_model_versions("name = 'toy'")
