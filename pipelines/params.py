@@ -171,14 +171,50 @@ class DomainsBlock(DatasetBlock):
         return sorted(lines)
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TextBlock(Block):
+    """A source of text."""
+
+    source: str
+    "as that of a dataset"
+
+    sha256: Sha256 | None = None
+    "of the fetched bytes, as that of a dataset"
+
+    column: str | None = None
+    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
+
+
+class WordSetsBlock(Block):
+    """Word lists that people rated, scored once, on the final fits."""
+
+    source: str
+    "files of `word word score` or `a b c d` lines, as gensim's package carries them"
+
+    sha256: Sha256 | None = None
+    "of the fetched bytes"
+
+
 class CooccurrenceBlock(DatasetBlock):
     """A dataset of the kind Cooccurrence, made by the stage `cooccurrence`."""
 
+    column: str | None = None
+    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
+
+    also: list[TextBlock] = []
+    "further sources of text, read after the first"
+
+    sentences: Literal["line", "paragraph", "stop"] = "line"
+    """where a sentence ends: with its line, at a blank line, or at a full stop,
+    question mark or exclamation mark (and a blank line). No pair of words crosses it"""
+
     valid_fraction: Fraction = 0.05
-    "share of the sentences held out for validation"
+    "chance of a sentence to be held out for validation"
 
     test_fraction: Fraction = 0.05
-    "share of the sentences held out for the test"
+    "chance of a sentence to be held out for the test"
 
     window: Annotated[int, Field(ge=1)] = 5
     "largest distance, in words, between two words that are counted together"
@@ -188,6 +224,33 @@ class CooccurrenceBlock(DatasetBlock):
 
     min_count: Annotated[int, Field(ge=1)] = 5
     "words that occur less often in the training sentences are dropped"
+
+    max_size: Annotated[int, Field(ge=1)] | None = None
+    "words that are kept at most, the most frequent ones"
+
+    subsample: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    "share of the text above which a word is thinned, as word2vec does (1e-3); 0: none"
+
+    passes: Annotated[int, Field(ge=0)] = 0
+    """texts that are thinned and counted, for their mean; 0 weighs pairs by the chance
+    that both words stay"""
+
+    memory_mb: Annotated[int, Field(ge=16)] = 1024
+    "memory that counting may use, in megabytes; what does not fit goes to disk"
+
+    word_sets: WordSetsBlock | None = None
+    "word lists to score the final fits on; without, held-out text alone is scored"
+
+    def texts(self) -> list[TextBlock]:
+        """Return all sources of text, this block's own first."""
+        own = TextBlock(source=self.source, sha256=self.sha256, column=self.column)
+        return [own, *self.also]
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        if self.passes and not self.subsample:
+            return ["passes: only with subsample; without it all passes are the same"]
+        return []
 
 
 DATASETS: dict[str, type[DatasetBlock]] = {

@@ -11,9 +11,9 @@ A source is one of
 - `deb:package/member`: a file in a Debian package, fetched with apt-get;
 - `sklearn:name`: a dataset that scikit-learn carries, which is no file.
 
-A path or member may be a pattern (`texts/*.txt`, `*` stays in its folder); its files
-come in the order of their names. Fetched files are kept in `$XDG_CACHE_HOME/ftml`,
-which is `~/.cache/ftml` where that variable is not set.
+A path or member may be a pattern (`texts/*.txt`, `*` stays in its folder; of a member
+also `{one,other}.txt`); its files come in the order of their names. Fetched files are
+kept in `$XDG_CACHE_HOME/ftml`, which is `~/.cache/ftml` where that variable is not set.
 """
 
 from __future__ import annotations
@@ -65,11 +65,12 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
     if scheme not in FETCHERS:
         raise ValueError(_no_scheme(source, scheme))
     kept = (
-        _cache() / f"{_slug(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+        cache_folder()
+        / f"{_slug(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     )
     if kept.is_dir():
         files = _files(kept)
-        if files and sha256 in (None, _digest(files)):
+        if files and sha256 in (None, digest(files)):
             return files
         _drop(kept)
     with _beside(kept) as folder:
@@ -244,6 +245,10 @@ def _shorten(names: Mapping[str, Any], archive: Path) -> Mapping[str, Any]:
 
 
 def _matches(name: str, pattern: str) -> bool:
+    choice = re.fullmatch(r"(.*?)\{([^{}]*)\}(.*)", pattern)
+    if choice is not None:
+        before, options, after = choice.groups()
+        return any(_matches(name, before + o + after) for o in options.split(","))
     parts, wanted = name.split("/"), pattern.split("/")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
@@ -282,7 +287,8 @@ def _no_scheme(source: str, scheme: str) -> str:
     return f"{source}: unknown scheme {scheme!r}{nearest(scheme, known)}"
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return where fetched files, and what is made of them alone, are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftml"
 
 
@@ -325,7 +331,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def _digest(files: list[Path]) -> str:
+def digest(files: list[Path]) -> str:
+    """Return the sha256 of all bytes of the files, one after the other."""
     total = hashlib.sha256()
     for path in files:
         with open(path, "rb") as file:
@@ -335,7 +342,7 @@ def _digest(files: list[Path]) -> str:
 
 
 def _check(source: str, files: list[Path], sha256: str | None) -> None:
-    if sha256 is not None and (came := _digest(files)) != sha256:
+    if sha256 is not None and (came := digest(files)) != sha256:
         raise ValueError(f"{source}: expected sha256 {sha256}, came {came}")
 
 

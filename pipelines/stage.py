@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,9 @@ def prepare_dataset(prepare: Callable[[Any, Path], None]) -> None:
             raise ValueError(
                 f"unknown dataset {sys.argv[1]!r}; known to {stage}: {known}"
             )
+        # Of a stage that was killed; DVC lets only one at a time make this folder.
+        for left in dataset.folder.parent.glob(f".{dataset.name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
         with whole_folder(dataset.folder) as folder:
             prepare(dataset.block, folder)
     except (ValueError, OSError) as error:

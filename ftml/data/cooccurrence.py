@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ftml.data import parquet
+from ftml.data import parquet, word_sets
 from ftml.data.splits import Splits
+from ftml.data.word_sets import WordSets
 
 VOCABULARY = "vocabulary.parquet"
 
@@ -27,6 +28,9 @@ class Cooccurrence:
     float64 > 0, the sum over all pairs of positions s < t in one sentence with t - s <=
     window, whose words are row and col in either order, of the weight of that distance.
     So the symmetric matrix of the notes has C_ij = C_ji = weight, and C_ii = 2 weight.
+
+    word_sets: word lists that people have rated, which only a test split carries, so
+    that no search can look at them.
     """
 
     words: tuple[str, ...]
@@ -34,6 +38,7 @@ class Cooccurrence:
     row: np.ndarray
     col: np.ndarray
     weight: np.ndarray
+    word_sets: WordSets | None = None
 
     def __post_init__(self) -> None:
         V = len(self.words)
@@ -65,14 +70,16 @@ class Cooccurrence:
         V = len(self.words)
         parts = (self, other)
         key = np.concatenate([p.row.astype(np.int64) * V + p.col for p in parts])
-        pairs, place = np.unique(key, return_inverse=True)
-        weight = np.bincount(place, np.concatenate([p.weight for p in parts]))
+        order = np.argsort(key, kind="stable")  # merges the two, which are sorted
+        key = key[order]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        weight = np.concatenate([p.weight for p in parts])[order]
         return replace(
             self,
             counts=self.counts + other.counts,
-            row=(pairs // V).astype(np.int32),
-            col=(pairs % V).astype(np.int32),
-            weight=weight.astype(np.float64),  # bincount of no pairs is of integers
+            row=(key[first] // V).astype(np.int32),
+            col=(key[first] % V).astype(np.int32),
+            weight=np.add.reduceat(weight, first) if len(first) else weight,
         )
 
 
@@ -81,7 +88,9 @@ def write(folder: Path, splits: Splits[Cooccurrence], about: dict) -> None:
     was counted (window, weighting, ...).
     """
     parts = {name: getattr(splits, name) for name in parquet.SPLITS}
-    vocabulary: dict[str, Any] = {"word": splits.train.words}
+    V = len(splits.train.words)
+    vocabulary: dict[str, Any] = {"id": np.arange(V, dtype=np.int32)}
+    vocabulary["word"] = splits.train.words
     vocabulary |= {f"{name}_count": part.counts for name, part in parts.items()}
     parquet.write(
         folder / VOCABULARY, pa.table(vocabulary), {"kind": "Vocabulary", **about}
@@ -93,14 +102,23 @@ def write(folder: Path, splits: Splits[Cooccurrence], about: dict) -> None:
         )
 
 
-def load(folder: Path) -> Splits[Cooccurrence]:
-    """Return the counts of the three splits; ValueError names a bad file."""
-    vocabulary, _ = parquet.read(
+def load_vocabulary(folder: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Return the words, and how often each occurs in each split, (V,) int64."""
+    columns = {name: f"{name}_count" for name in parquet.SPLITS}
+    table, _ = parquet.read(
         folder / VOCABULARY,
         kind="Vocabulary",
-        columns=["word", *(f"{name}_count" for name in parquet.SPLITS)],
+        columns=["id", "word", *columns.values()],
     )
-    words = tuple(vocabulary["word"].to_pylist())
+    words = tuple(table["word"].to_pylist())
+    return words, {name: table[column].to_numpy() for name, column in columns.items()}
+
+
+def load(folder: Path) -> Splits[Cooccurrence]:
+    """Return the counts of the three splits, the last with the word lists of the
+    folder, if it has any; ValueError names a bad file.
+    """
+    words, counts = load_vocabulary(folder)
     blocks = []
     for name in parquet.SPLITS:
         pairs, _ = parquet.read(
@@ -111,10 +129,11 @@ def load(folder: Path) -> Splits[Cooccurrence]:
         blocks.append(
             Cooccurrence(
                 words=words,
-                counts=vocabulary[f"{name}_count"].to_numpy(),
+                counts=counts[name],
                 row=pairs["row"].to_numpy(),
                 col=pairs["col"].to_numpy(),
                 weight=pairs["weight"].to_numpy(),
             )
         )
-    return Splits(*blocks)
+    train, valid, test = blocks
+    return Splits(train, valid, replace(test, word_sets=word_sets.load(folder)))

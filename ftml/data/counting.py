@@ -1,127 +1,326 @@
-"""From text to counts: words, a vocabulary, ids, and the pairs of words in a window.
+"""How often words stand near each other, counted in bounded memory.
 
-Axes: V words of the vocabulary, S sentences, n ids of all sentences one after the
-other.
+Axes: V words, n ids, m pairs of a table, K runs.
 
 A word outside the vocabulary is removed before windows are taken, as word2vec does: its
 neighbours move together. (GloVe does the same; the other choice, to keep its place,
 would make the distance of two words depend on words that the model never sees.)
+
+Weights are counted in whole units (`units_of`), so that sums do not depend on their
+order: shards counted anywhere and merged give the same table to the last bit.
+
+A shard is counted row by row. The places of word i are known (a counting sort), and the
+neighbours at each are added into an array of V units, which a bitmap then reads out in
+order: no list of single pairs is ever made or sorted. The rows of all shards are merged
+the same way, in ranges that fit into memory.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from ftml.compiled import compiled
 from ftml.data.cooccurrence import Cooccurrence
+from ftml.data.tokens import Sentences
 
-TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?")
-"A word of lower-case letters, with one apostrophe inside at most: love, love's, o'er."
+WEIGHTINGS = ("harmonic", "dynamic", "flat")
+FINEST = 1 << 31
+"Most units in a weight of one."
 
-
-@dataclass(frozen=True)
-class Sentences:
-    """Encoded sentences: sentence s is `ids[offsets[s] : offsets[s + 1]]`.
-
-    ids: (n,) int32 word ids. offsets: (S + 1,) int64, the first 0, the last n, rising.
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
-
-    def __post_init__(self) -> None:
-        ends = self.offsets[[0, -1]] if len(self.offsets) else np.array([-1, -1])
-        if (
-            ends[0] != 0
-            or ends[1] != len(self.ids)
-            or (np.diff(self.offsets) < 0).any()
-        ):
-            raise ValueError(
-                f"offsets must rise from 0 to the number of ids, {len(self.ids)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+ONE, SIX, TWELVE, LAST = np.uint64(1), np.uint64(6), np.uint64(12), np.uint64(63)
+DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+PLACE_OF = np.zeros(64, np.int64)
+PLACE_OF[[(int(DE_BRUIJN) << b) % 2**64 >> 58 for b in range(64)]] = np.arange(64)
 
 
-def tokenize(text: str) -> list[str]:
-    """Return the words of a text in lower case, each `[a-z]+('[a-z]+)?`."""
-    return TOKEN.findall(text.lower())
+class Units(NamedTuple):
+    """The weight of each distance as a whole number: `of_distance / scale`."""
+
+    of_distance: np.ndarray
+    "(window,) int64 for d = 1, ..., window"
+    scale: int
 
 
-def vocabulary(
-    sentences: Iterable[Sequence[str]], *, min_count: int
-) -> tuple[str, ...]:
-    """Return the words that occur `min_count` times or more, most frequent first."""
-    counts = Counter(word for sentence in sentences for word in sentence)
-    kept = [word for word, count in counts.items() if count >= min_count]
-    return tuple(sorted(kept, key=lambda word: (-counts[word], word)))
-
-
-def encode(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> Sentences:
-    """Return the ids of the words of each sentence; words outside `words` are removed.
-
-    The number of sentences stays: one that loses all its words is empty.
-    """
-    number = {word: i for i, word in enumerate(words)}
-    encoded = [[number[w] for w in sentence if w in number] for sentence in sentences]
-    ids = np.fromiter((i for sentence in encoded for i in sentence), np.int32)
-    lengths = np.fromiter((len(sentence) for sentence in encoded), np.int64)
-    return Sentences(ids, np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def distance_weights(*, window: int, weighting: str) -> np.ndarray:
-    """Return the weight of each distance d = 1, ..., window, (window,) float64.
+def units_of(*, window: int, weighting: str) -> Units:
+    """Return the weight of each distance d = 1, ..., window.
 
     harmonic: 1/d (GloVe). dynamic: (window - d + 1)/window, the chance that word2vec's
-    window, drawn uniformly from 1, ..., window, reaches d. flat: 1.
+    window, drawn uniformly from 1, ..., window, reaches d. flat: 1. The weights are
+    exact but for harmonic windows above 22, whose 1/d is rounded to 2^-31.
     """
     if window < 1:
         raise ValueError(f"window must be 1 or more, came {window}")
     d = np.arange(1, window + 1)
     if weighting == "harmonic":
-        return 1.0 / d
+        exact = math.lcm(*range(1, window + 1))
+        scale = exact if exact <= FINEST else FINEST
+        return Units(np.maximum(np.rint(scale / d), 1).astype(np.int64), scale)
     if weighting == "dynamic":
-        return (window - d + 1) / window
+        return Units(window - d + 1, window)
     if weighting == "flat":
-        return np.ones(window)
-    raise ValueError(f"weighting must be harmonic, dynamic or flat, came {weighting!r}")
+        return Units(np.ones(window, np.int64), 1)
+    raise ValueError(f"weighting must be one of {WEIGHTINGS}, came {weighting!r}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Counted rows `first`, `first` + 1, ...: row r is `start[r] : start[r + 1]`.
+
+    start: (rows + 1,) int64. col: (m,) int32, rising in a row, at least the row's own
+    number. units: (m,) int64.
+    """
+
+    first: int
+    start: np.ndarray
+    col: np.ndarray
+    units: np.ndarray
+
+    def rows(self) -> np.ndarray:
+        """Return the row of each pair, (m,) int32."""
+        numbers = np.arange(self.first, self.first + len(self.start) - 1)
+        return np.repeat(numbers, np.diff(self.start)).astype(np.int32)
+
+
+def count_rows(
+    sentences: Sentences, *, V: int, units: Units, room: int
+) -> Iterator[Run]:
+    """Yield the counted pairs of words of some sentences, in rows 0, ..., V - 1.
+
+    The units of i and j (i <= j) are the sum of `of_distance[t - s]` over positions s <
+    t of one sentence that hold i and j in either order, each pair of positions once.
+    room: pairs that a yielded run may hold; a single row may need more. Raises
+    ValueError for ids outside of 0, ..., V - 1.
+    """
+    ids = sentences.ids
+    if len(ids) and (ids.min() < 0 or ids.max() >= V):
+        raise ValueError(f"ids must index the {V} words")
+    text = _laid_out(ids, sentences.offsets)
+    place, start = np.empty(len(ids), np.int32), np.zeros(V + 1, np.int64)
+    _sort_places(text, place, start)
+    row_of = _Row.of(V)
+    row = 0
+    while row < V:
+        held = np.minimum(np.diff(start[row:]) * 2 * len(units.of_distance), V)
+        rows = _fitting(held, room)
+        size = int(held[:rows].sum())
+        col, counted = np.empty(size, np.int32), np.empty(size, np.int64)
+        ends = np.zeros(rows + 1, np.int64)
+        _count(text, place, start, row, units.of_distance, *row_of, col, counted, ends)
+        m = int(ends[-1])
+        yield Run(row, ends, col[:m], counted[:m])
+        row += rows
+
+
+class _Row(NamedTuple):
+    """The row that is being counted: its units, and which of them are not zero."""
+
+    total: np.ndarray
+    "(V,) int64"
+    bits: np.ndarray
+    "uint64, a bit a word"
+    groups: np.ndarray
+    "uint64, a bit for each of `bits` that is not zero"
+
+    @classmethod
+    def of(cls, V: int) -> _Row:
+        bits = np.zeros(V // 64 + 1, np.uint64)
+        return cls(np.zeros(V, np.int64), bits, np.zeros(V // 4096 + 1, np.uint64))
+
+
+def _fitting(sizes: np.ndarray, room: int) -> int:
+    """Return how many of the first sizes sum to at most `room`; one at least."""
+    return max(1, int(np.searchsorted(np.cumsum(sizes), room, side="right")))
+
+
+def merge_rows(runs: Sequence[Run], *, V: int) -> Run:
+    """Return the sum of runs of the same rows."""
+    rows = len(runs[0].start) - 1
+    size = sum(len(run.col) for run in runs)
+    col, summed = np.empty(size, np.int32), np.empty(size, np.int64)
+    row_of = _Row.of(V)
+    ends = np.zeros(rows + 1, np.int64)
+    _merge(
+        np.concatenate([run.col for run in runs]),
+        np.concatenate([run.units for run in runs]),
+        np.stack([run.start for run in runs]),
+        *row_of,
+        col,
+        summed,
+        ends,
+    )
+    m = int(ends[-1])
+    return Run(runs[0].first, ends, col[:m], summed[:m])
+
+
+def join_rows(runs: Sequence[Run]) -> Run:
+    """Return runs of rows that follow one another as one."""
+    ends = np.cumsum([0, *(len(run.col) for run in runs)])
+    starts = [run.start[1:] + end for run, end in zip(runs, ends[:-1], strict=True)]
+    return Run(
+        runs[0].first,
+        np.concatenate([[0], *starts]),
+        np.concatenate([run.col for run in runs]),
+        np.concatenate([run.units for run in runs]),
+    )
 
 
 def count_pairs(
     sentences: Sentences, words: Sequence[str], *, window: int, weighting: str
 ) -> Cooccurrence:
-    """Return how often each word occurs and each pair of words stands within a window.
-
-    weight_ij = sum of w(t - s) over positions s < t <= s + window of one sentence that
-    hold i and j in either order, each pair of positions once. `Cooccurrence` says how
-    the symmetric matrix follows. Distance by distance the pairs are counted as
-    integers, so that the result does not depend on the order of the sentences, to the
-    bit.
+    """Return how often each word occurs and each pair stands within a window: the
+    counts of sentences that fit into memory.
     """
-    ids, V = sentences.ids.astype(np.int64), len(words)
-    if len(ids) and (ids.min() < 0 or ids.max() >= V):
-        raise ValueError(f"ids must index the {V} words")
-    sentence = np.repeat(np.arange(len(sentences)), np.diff(sentences.offsets))  # (n,)
-    keys, weights = [], []
-    weight_of = distance_weights(window=window, weighting=weighting)
-    for d, weight in enumerate(weight_of, start=1):
-        inside = sentence[:-d] == sentence[d:]
-        first, second = ids[:-d][inside], ids[d:][inside]
-        key = np.minimum(first, second) * V + np.maximum(first, second)
-        key, times = np.unique(key, return_counts=True)
-        keys.append(key)
-        weights.append(weight * times)
-    pairs, place = np.unique(np.concatenate(keys), return_inverse=True)
-    total = np.bincount(place, np.concatenate(weights), minlength=len(pairs))
+    V, units = len(words), units_of(window=window, weighting=weighting)
+    room = 2 * window * max(1, len(sentences.ids))
+    none = Run(0, np.zeros(V + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
+    run = join_rows([*count_rows(sentences, V=V, units=units, room=room)] or [none])
     return Cooccurrence(
         words=tuple(words),
-        counts=np.bincount(ids, minlength=V).astype(np.int64),
-        row=(pairs // V).astype(np.int32),
-        col=(pairs % V).astype(np.int32),
-        weight=total,
+        counts=np.bincount(sentences.ids, minlength=V).astype(np.int64),
+        row=run.rows(),
+        col=run.col,
+        weight=run.units / units.scale,
     )
+
+
+def keep_probability(counts: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Return the chance (V,) that an occurrence stays when frequent words are thinned.
+
+        min(1, sqrt(t/f) + t/f),  f the word's share of all, t the threshold
+
+    as word2vec has it. All ones for threshold 0. counts: (V,), their sum above 0.
+    """
+    if not threshold:
+        return np.ones(len(counts))
+    ratio = threshold / np.maximum(counts / counts.sum(), np.finfo(float).tiny)
+    kept: np.ndarray = np.minimum(1.0, np.sqrt(ratio) + ratio)
+    return kept
+
+
+def thin(sentences: Sentences, keep: np.ndarray, *, stream: Sequence[int]) -> Sentences:
+    """Return the sentences with each id w kept with probability `keep[w]`.
+
+    stream: what the draws are seeded by. The rest of a sentence moves together.
+    """
+    drawn = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
+    stays = drawn < keep[sentences.ids]
+    kept = np.concatenate([[0], np.cumsum(stays)])
+    return Sentences(sentences.ids[stays], kept[sentences.offsets])
+
+
+def _laid_out(ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the ids with -1 before, between and after sentences."""
+    text = np.full(len(ids) + len(offsets), -1, np.int32)
+    _lay_out(ids, offsets, text)
+    return text
+
+
+@compiled
+def _lay_out(ids, offsets, text):
+    for s in range(len(offsets) - 1):
+        for at in range(offsets[s], offsets[s + 1]):
+            text[at + s + 1] = ids[at]
+
+
+@compiled
+def _sort_places(text, place, start):
+    """Write the places of word i in the text, rising, to place[start[i]:start[i + 1]].
+
+    start must be zero.
+    """
+    V = len(start) - 1
+    for word in text:
+        if word >= 0:
+            start[word + 1] += 1
+    for i in range(V):
+        start[i + 1] += start[i]
+    for at in range(len(text)):
+        if text[at] >= 0:
+            place[start[text[at]]] = at
+            start[text[at]] += 1
+    for i in range(V, 0, -1):
+        start[i] = start[i - 1]
+    start[0] = 0
+
+
+@compiled
+def _add(j, more, total, bits, groups):
+    """Add to total[j], and mark j in the bitmap and its group in that of groups."""
+    total[j] += more
+    bits[j >> SIX] |= ONE << (j & LAST)
+    groups[j >> TWELVE] |= ONE << ((j >> SIX) & LAST)
+
+
+@compiled
+def _lowest(bits):
+    """Return the number of the lowest bit that is set (de Bruijn multiplication)."""
+    return PLACE_OF[((bits & (~bits + ONE)) * DE_BRUIJN) >> np.uint64(58)]
+
+
+@compiled
+def _read_out(total, bits, groups, col, units, m):
+    """Write the marked words, rising, and their totals from place m on; return where
+    they end. Totals and marks are zero then.
+    """
+    for group in range(len(groups)):
+        words = groups[group]
+        groups[group] = 0
+        while words:
+            word = 64 * group + _lowest(words)
+            words &= words - ONE
+            left = bits[word]
+            bits[word] = 0
+            while left:
+                j = 64 * word + _lowest(left)
+                left &= left - ONE
+                col[m], units[m] = j, total[j]
+                total[j] = 0
+                m += 1
+    return m
+
+
+@compiled
+def _count(
+    text, place, start, first, of_distance, total, bits, groups, col, units, ends
+):
+    """Count the rows first, first + 1, ... as many as `ends` has, into col and units.
+
+    Unsigned places spare numba the question whether they count from the end.
+    """
+    window, m = len(of_distance), 0
+    for row in range(len(ends) - 1):
+        i = first + row
+        for at in place[start[i] : start[i + 1]]:
+            for d in range(1, window + 1):
+                j = text[np.uint64(at + d)]
+                if j < 0:
+                    break
+                if j >= i:  # a pair of one word: once, from its left
+                    _add(np.uint64(j), of_distance[d - 1], total, bits, groups)
+            for d in range(1, window + 1):
+                j = text[np.uint64(at - d)]
+                if j < 0:
+                    break
+                if j > i:
+                    _add(np.uint64(j), of_distance[d - 1], total, bits, groups)
+        m = _read_out(total, bits, groups, col, units, m)
+        ends[row + 1] = m
+
+
+@compiled
+def _merge(cols, counted, starts, total, bits, groups, col, units, ends):
+    """Sum each row over the runs, which stand one after the other in cols, counted."""
+    m = 0
+    for row in range(len(ends) - 1):
+        before = 0
+        for k in range(len(starts)):
+            for at in range(before + starts[k, row], before + starts[k, row + 1]):
+                _add(np.uint64(cols[at]), counted[at], total, bits, groups)
+            before += starts[k, -1]
+        m = _read_out(total, bits, groups, col, units, m)
+        ends[row + 1] = m

@@ -9,22 +9,41 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "valid", "test")
+T = TypeVar("T")
 
 
 def write(path: Path, table: pa.Table, about: dict[str, Any]) -> None:
     """Write a table with its description in the metadata. The bytes depend on these
     alone.
     """
-    metadata = {b"ftml": json.dumps(about, sort_keys=True).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+    pq.write_table(
+        table.replace_schema_metadata(_metadata(about)), path, compression="zstd"
+    )
+
+
+@contextmanager
+def writer(
+    path: Path, schema: pa.Schema, about: Mapping[str, Any], **options: Any
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that writes a table as one row group of a file, as `write` does
+    with a whole one. options: of pyarrow's ParquetWriter.
+    """
+    schema = schema.with_metadata(_metadata(about))
+    with pq.ParquetWriter(path, schema, compression="zstd", **options) as file:
+        yield lambda table: file.write_table(table, row_group_size=max(1, len(table)))
+
+
+def _metadata(about: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {b"ftml": json.dumps(dict(about), sort_keys=True).encode()}
 
 
 def read(
@@ -35,23 +54,37 @@ def read(
     Raises ValueError that names the file when it is missing, truncated, not Parquet,
     not written by ftml, of another kind, or without one of `columns`.
     """
+    table = _opened(path, pq.read_table)
+    about = _about(path, table.schema, kind=kind)
+    require(path, table, columns)
+    return table, about
+
+
+def check(path: Path, *, kind: str) -> dict[str, Any]:
+    """Return the description of a file without reading its table; raises as `read`."""
+    return _about(path, _opened(path, pq.read_schema), kind=kind)
+
+
+def _opened(path: Path, opener: Callable[[Path], T]) -> T:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; `dvc repro` makes it")
     try:
-        table = pq.read_table(path)
+        return opener(path)
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: truncated or not Parquet ({reason})") from None
-    written = (table.schema.metadata or {}).get(b"ftml")
+
+
+def _about(path: Path, schema: pa.Schema, *, kind: str) -> dict[str, Any]:
+    written = (schema.metadata or {}).get(b"ftml")
     if written is None:
         raise ValueError(
             f"{path}: Parquet, but not written by ftml (no 'ftml' metadata)"
         )
-    about = json.loads(written)
+    about: dict[str, Any] = json.loads(written)
     if about["kind"] != kind:
         raise ValueError(f"{path}: holds {about['kind']}, expected {kind}")
-    require(path, table, columns)
-    return table, about
+    return about
 
 
 def require(path: Path, table: pa.Table, columns: Iterable[str]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ftml.data import cooccurrence, parquet
-from ftml.data.counting import count_pairs, encode
-from pipelines.cooccurrence import draw_splits, prepare, read_sentences
+from ftml.data import cooccurrence, encoding, parquet
+from ftml.data.counting import count_pairs
+from pipelines import cooccurrence as stage_module
+from pipelines.cooccurrence import prepare
 from pipelines.params import CooccurrenceBlock
+from tests.conftest import stage
 
 LINES = [
     "The king loves the queen.",
@@ -18,6 +24,11 @@ LINES = [
     "Exeunt",
     "Blood and love",
 ] * 10
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -41,39 +52,32 @@ def prepared(block: CooccurrenceBlock, folder: Path) -> Path:
     return folder
 
 
-def sentences_of(folder: Path, words: tuple[str, ...]) -> dict[str, list[list[str]]]:
-    table, _ = parquet.read(
-        folder / "ids.parquet", kind="Sentences", columns=["split", "ids"]
-    )
-    found: dict[str, list[list[str]]] = {name: [] for name in parquet.SPLITS}
-    for split, ids in zip(
-        table["split"].to_pylist(), table["ids"].to_pylist(), strict=True
-    ):
-        found[split].append([words[i] for i in ids])
+def sentences_of(folder: Path) -> dict[str, encoding.Sentences]:
+    ids, found = folder / encoding.IDS, {}
+    for split in parquet.SPLITS:
+        numbers = [g.number for g in encoding.groups(ids) if g.split == split]
+        found[split] = encoding.chain([encoding.read_group(ids, n) for n in numbers])
     return found
 
 
 def test_splits_hold_every_sentence_once_and_nothing_of_one_word(text, tmp_path):
-    folder = prepared(block(text), tmp_path / "data")
+    folder = prepared(block(text, min_count=1), tmp_path / "data")
     words = cooccurrence.load(folder).train.words
-    found = sentences_of(folder, words)
-    assert {name: len(each) for name, each in found.items()} == {
-        "train": 18,
-        "valid": 6,
-        "test": 6,
-    }
-    every = sorted(" ".join(s) for each in found.values() for s in each)
+    every = [
+        " ".join(words[i] for i in each.ids[a:b])
+        for each in sentences_of(folder).values()
+        for a, b in zip(each.offsets[:-1], each.offsets[1:], strict=True)
+    ]
     expected = ["the king loves the queen", "the queen the king", "blood and love"] * 10
-    assert every == sorted(expected)
+    assert sorted(every) == sorted(expected)
+    assert all(len(each) >= 2 for each in sentences_of(folder).values())
 
 
 def test_counts_are_those_of_the_sentences_that_stand_beside_them(text, tmp_path):
     folder = prepared(block(text, weighting="dynamic"), tmp_path / "data")
     splits = cooccurrence.load(folder)
-    found = sentences_of(folder, splits.train.words)
-    for name in parquet.SPLITS:
+    for name, sentences in sentences_of(folder).items():
         part = getattr(splits, name)
-        sentences = encode(found[name], part.words)
         again = count_pairs(sentences, part.words, window=2, weighting="dynamic")
         for field in ("counts", "row", "col", "weight"):
             assert np.array_equal(getattr(part, field), getattr(again, field))
@@ -85,8 +89,10 @@ def test_vocabulary_is_that_of_the_training_sentences_alone(text, tmp_path):
     splits = cooccurrence.load(prepared(block(text, min_count=1), tmp_path / "data"))
     assert (splits.train.counts >= 1).all()
     assert (np.diff(splits.train.counts) <= 0).all()
-    # 50 sentences: 20 are held out, and some of them hold a rare word.
+    # Of 50 sentences some are held out, and some of those hold a rare word.
     assert len(splits.train.words) < 7 + 20
+    kept = cooccurrence.load(prepared(block(text, max_size=3), tmp_path / "few"))
+    assert kept.train.words == splits.train.words[:3]
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_other_splits(
@@ -107,40 +113,77 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_other_splits(
 def test_files_say_how_they_were_counted(text, tmp_path):
     folder = prepared(block(text, seed=3), tmp_path / "data")
     _, about = parquet.read(folder / "train.parquet", kind="Cooccurrence")
+    assert about.pop("total_weight") == pytest.approx(
+        cooccurrence.load(folder).train.weight.sum()
+    )
+    assert len(about.pop("corpus")) == len(about.pop("vocabulary")) == 64
     assert about == {
         "kind": "Cooccurrence",
+        "sentences": "line",
         "window": 2,
         "weighting": "harmonic",
+        "subsample": 0.0,
+        "passes": 0,
         "min_count": 2,
+        "max_size": None,
         "valid_fraction": 0.2,
         "test_fraction": 0.2,
         "seed": 3,
+        "counting_seed": 3,
     }
 
 
-def test_splits_of_a_draw_are_disjoint_and_whole():
-    part = draw_splits(101, valid_fraction=0.1, test_fraction=0.2, seed=5)
-    assert {name: len(rows) for name, rows in part.items()} == {
-        "valid": 10,
-        "test": 20,
-        "train": 71,
-    }
-    assert sorted(np.concatenate(list(part.values()))) == list(range(101))
+def test_another_window_does_not_read_the_text_again(text, tmp_path, capsys):
+    first = prepared(block(text), tmp_path / "first")
+    assert capsys.readouterr().out == ""
+    other = prepared(block(text, window=1, subsample=0.01), tmp_path / "other")
+    assert capsys.readouterr().out == "corpus: reused\n"
+    for name in ("ids.parquet", "vocabulary.parquet"):
+        assert (first / name).read_bytes() == (other / name).read_bytes()
+    prepared(block(text, sentences="stop"), tmp_path / "stop")
+    (text / "a.txt").write_text("The king and the queen\n" * 9)
+    prepared(block(text), tmp_path / "changed")
+    assert capsys.readouterr().out == ""
 
 
-def test_text_that_is_not_utf8_is_an_error_with_its_file_and_line(text):
-    bad = text / "a.txt"
-    bad.write_bytes("two words\nthe caf\xe9\n".encode("latin-1"))
+def test_further_sources_and_columns_are_read_after_the_first(text, tmp_path):
+    table = tmp_path / "more.csv"
+    table.write_text('n,text\n1,"king of kings,\nmy king"\n' * 20)
+    also = [{"source": f"file:{table}", "column": "text"}]
+    splits = cooccurrence.load(prepared(block(text, also=also), tmp_path / "data"))
+    assert {"of", "kings", "my"} < set(splits.train.words)
+    alone = block(text, source=f"file:{table}", column="text")
+    assert (
+        cooccurrence.load(prepared(alone, tmp_path / "alone")).train.words[0] == "king"
+    )
+
+
+def test_word_lists_go_with_the_test_split_alone(text, tmp_path):
+    (tmp_path / "lists.tsv").write_text("# rated\nking\tQueen\t8.5\n")
+    (tmp_path / "questions.txt").write_text(": royal\nking queen lord lady\n")
+    sets = {"source": f"file:{tmp_path}/*s.t*"}
+    splits = cooccurrence.load(prepared(block(text, word_sets=sets), tmp_path / "data"))
+    assert splits.test.word_sets.similarities == (("lists", "king", "queen", 8.5),)
+    assert splits.test.word_sets.analogies == (
+        ("royal", "king", "queen", "lord", "lady"),
+    )
+    assert splits.train.word_sets is splits.valid.word_sets is None
+    assert splits.for_final_fit().train.word_sets is None
+
+
+def test_text_that_is_not_utf8_is_an_error_with_its_file_and_line(text, tmp_path):
+    (text / "a.txt").write_bytes("two words\nthe caf\xe9\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"a\.txt: line 2 is not UTF-8 \(byte 0xe9\)"):
-        read_sentences(bad)
+        prepared(block(text), tmp_path / "data")
+    assert not list((tmp_path / "cache").rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is empty"),
-        (" \n", "is empty"),
-        ("one\nword\n", "has no line with two words"),
+        ("", "no sentence of two words or more"),
+        (" \n", "no sentence of two words or more"),
+        ("one\nword\n", "no sentence of two words or more"),
     ],
 )
 def test_a_file_without_a_sentence_is_an_error_with_its_name(
@@ -153,16 +196,14 @@ def test_a_file_without_a_sentence_is_an_error_with_its_name(
 
 def test_a_min_count_that_no_word_reaches_is_an_error(text, tmp_path):
     with pytest.raises(
-        ValueError, match="no word occurs min_count = 99 times in the 18"
+        ValueError, match="no word occurs min_count = 99 times in the training"
     ):
         prepared(block(text, min_count=99), tmp_path / "data")
 
 
 def test_a_split_without_pairs_is_an_error(text, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"the valid split has no pair .*\(0 of 30 sent"
-    ):
-        prepared(block(text, valid_fraction=0.01), tmp_path / "data")
+    with pytest.raises(ValueError, match=r"the valid split has no pair of words"):
+        prepared(block(text, valid_fraction=0.0001), tmp_path / "data")
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_an_error(text, tmp_path):
@@ -175,3 +216,68 @@ def test_fractions_that_leave_nothing_to_train_on_are_an_error(text, tmp_path):
 def test_a_source_that_does_not_match_its_hash_is_an_error(text, tmp_path):
     with pytest.raises(ValueError, match=r"expected sha256 0{64}, came"):
         prepared(block(text, sha256="0" * 64), tmp_path / "data")
+
+
+PARAMS = """
+datasets:
+  cooccurrence:
+    corpus: {{source: "file:{text}", min_count: 2, memory_mb: 16, subsample: 0.01}}
+experiments: {{}}
+"""
+
+
+def long_text(folder: Path, *, lines: int) -> Path:
+    """Write lines of twenty words by Zipf's law."""
+    rng, letters = np.random.default_rng(0), "etaoinshrdlu"
+    names = np.array([a + b + c for a in letters for b in letters for c in letters])
+    p = 1 / np.arange(1, len(names) + 1)
+    drawn = names[rng.choice(len(names), (lines, 20), p=p / p.sum())]
+    path = folder / "long.txt"
+    path.write_text("\n".join(" ".join(line) for line in drawn))
+    return path
+
+
+@pytest.mark.slow
+def test_a_stage_that_is_killed_while_it_merges_gives_the_same_table_again(tmp_path):
+    text = long_text(tmp_path, lines=60_000)
+    (tmp_path / "params.yaml").write_text(PARAMS.format(text=text))
+    data = tmp_path / "data"
+    process = stage(tmp_path, "pipelines.cooccurrence", "corpus")
+    while process.poll() is None:
+        # The merge of the training split has begun when its table is there.
+        if list(data.glob(".corpus.*/new/train.parquet")):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (data / "corpus").exists()
+    printed, _ = stage(tmp_path, "pipelines.cooccurrence", "corpus").communicate()
+    assert printed == "corpus: reused\n"
+    assert [path.name for path in data.iterdir()] == ["corpus"]
+    fields = {"source": f"file:{text}", "min_count": 2, "subsample": 0.01}
+    whole = prepared(CooccurrenceBlock.model_validate(fields), tmp_path / "whole")
+    for path in whole.iterdir():
+        assert path.read_bytes() == (data / "corpus" / path.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
+    import ray
+
+    from pipelines.sharding import over_tasks
+
+    here = prepared(block(text, passes=2, subsample=0.1), tmp_path / "here")
+
+    @contextmanager
+    def on_ray():
+        yield over_tasks, 1
+
+    monkeypatch.setattr(stage_module, "carrying", on_ray)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        there = prepared(block(text, passes=2, subsample=0.1), tmp_path / "there")
+    finally:
+        ray.shutdown()
+    for path in here.iterdir():
+        assert path.read_bytes() == (there / path.name).read_bytes()

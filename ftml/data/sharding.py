@@ -1,0 +1,285 @@
+"""Counting a corpus larger than memory: shards, sorted runs on disk, and their merge.
+
+Two functions do the work, and neither knows where it runs: `count_shard` counts some
+row groups of `ids.parquet` into runs on disk, `merge_range` sums a range of rows of all
+runs. Whoever calls `count_split` gives the `map` that carries them: the built-in one,
+one over threads (`threads`), or one over Ray tasks. Weights are whole units, so the
+table is the same to the last entry.
+
+Axes: V words, m pairs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import encoding, parquet
+from ftml.data.counting import (
+    Run,
+    Units,
+    count_rows,
+    keep_probability,
+    merge_rows,
+    thin,
+    units_of,
+)
+
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"As the built-in map: the results come in the order of what they are made of."
+
+PAIRS = pa.schema([("row", pa.int32()), ("col", pa.int32()), ("weight", pa.float64())])
+GROUP = 1 << 20
+"Pairs of a row group of a table, whatever the memory: the bytes depend on the counts."
+
+FAN_IN = 16
+"Runs that are merged at once: more are merged into fewer first."
+
+BYTES_A_WORD, BYTES_A_PAIR = 32, 128
+"What is held for each word of a shard, and for each pair of runs that are merged."
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How pairs are counted.
+
+    subsample: threshold t of `keep_probability`, 0 for none. passes: 0 multiplies
+    weights by keep_i keep_j, the expectation over thinned texts of which each word
+    keeps its distance; p > 0 thins the text p times and takes the mean, as word2vec
+    does in p epochs: there the rest moves together.
+    """
+
+    window: int
+    weighting: str
+    subsample: float = 0.0
+    passes: int = 0
+    seed: int = 0
+
+    @property
+    def units(self) -> Units:
+        return units_of(window=self.window, weighting=self.weighting)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Row groups of an ids file."""
+
+    ids: Path
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DiskRun:
+    """A run of all rows in a folder, and the sum of its units."""
+
+    folder: Path
+    total: int
+
+    def starts(self) -> np.ndarray:
+        """Return where each row starts, (V + 1,) int64, without reading it whole."""
+        return np.load(self.folder / "start.npy", mmap_mode="r")
+
+    def rows(self, first: int, end: int) -> Run:
+        start = np.array(self.starts()[first : end + 1])
+        m = int(start[-1] - start[0])
+        col, units = (
+            np.fromfile(
+                self.folder / name,
+                dtype,
+                count=m,
+                offset=int(start[0]) * dtype.itemsize,
+            )
+            for name, dtype in (("col", np.dtype(np.int32)), ("units", np.dtype(int)))
+        )
+        return Run(first, start - start[0], col, units)
+
+
+def count_split(
+    ids: Path,
+    split: str,
+    folder: Path,
+    *,
+    counts: np.ndarray,
+    how: Counting,
+    memory: int,
+    workers: int = 1,
+    carry: Map = map,
+) -> tuple[float, Iterator[pa.Table]]:
+    """Return the total weight of a split before words are subsampled in expectation,
+    and its counted pairs, sorted by (row, col), GROUP at once.
+
+    folder: for the runs, empty. counts: (V,), of the training split, which say what is
+    subsampled. memory: bytes, for all `workers` that `carry` keeps busy together; a
+    GROUP of the table comes on top. What is smaller than a row group of ids, or than a
+    row, cannot be divided.
+    """
+    share = memory // workers
+    keep = keep_probability(counts, threshold=how.subsample)
+    shards = plan_shards(ids, split, words=max(1, share // 2 // BYTES_A_WORD))
+    count = partial(
+        count_shard, folder=folder, keep=keep, how=how, room=share // 2 // BYTES_A_PAIR
+    )
+    runs = list(itertools.chain(*carry(count, shards)))
+    total = sum(run.total for run in runs)
+    pairs = max(1, share // BYTES_A_PAIR)
+    while len(runs) > FAN_IN:
+        some = [runs[n : n + FAN_IN] for n in range(0, len(runs), FAN_IN)]
+        runs = list(carry(partial(merge_runs, V=len(counts), pairs=pairs), some))
+    ranges = plan_ranges(runs, V=len(counts), pairs=pairs)
+    merged = carry(partial(merge_range, runs=runs, V=len(counts)), ranges)
+    scale = float(how.units.scale * max(1, how.passes))
+    factor = keep if how.passes == 0 else np.ones(len(keep))
+    tables = (_weighted(run, scale=scale, factor=factor) for run in merged)
+    return total / scale, _grouped(tables)
+
+
+def plan_shards(ids: Path, split: str, *, words: int) -> list[Shard]:
+    """Return the row groups of a split in shards of at most so many words, if one row
+    group has no more.
+    """
+    shards: list[Shard] = []
+    size = 0
+    for group in encoding.groups(ids):
+        if group.split != split:
+            continue
+        if shards and size + group.size <= words:
+            shards[-1] = Shard(ids, (*shards[-1].groups, group.number))
+            size += group.size
+        else:
+            shards.append(Shard(ids, (group.number,)))
+            size = group.size
+    return shards
+
+
+def count_shard(
+    shard: Shard, *, folder: Path, keep: np.ndarray, how: Counting, room: int
+) -> list[DiskRun]:
+    """Count a shard and return its runs, one a pass, written into `folder`.
+
+    keep: (V,), the chance that a word stays. room: pairs gathered before they are
+    written. The same shard is written to the same place: a task that ran twice does no
+    harm.
+    """
+    read = {number: encoding.read_group(shard.ids, number) for number in shard.groups}
+    runs = []
+    for number in range(max(1, how.passes)):
+        parts = read
+        if how.passes:
+            parts = {
+                group: thin(part, keep, stream=(how.seed, number, group))
+                for group, part in read.items()
+            }
+        target = folder / f"{shard.groups[0]:06d}-{number:03d}"
+        sentences = encoding.chain(list(parts.values()))
+        counted = count_rows(sentences, V=len(keep), units=how.units, room=room)
+        runs.append(_write_run(target, counted, V=len(keep)))
+    return runs
+
+
+def _write_run(target: Path, parts: Iterable[Run], *, V: int) -> DiskRun:
+    target.mkdir(exist_ok=True)
+    start, total = np.zeros(V + 1, np.int64), 0
+    with open(target / "col", "wb") as col, open(target / "units", "wb") as units:
+        for part in parts:
+            end = part.first + len(part.start)
+            start[part.first + 1 : end] = start[part.first] + part.start[1:]
+            col.write(part.col.data)
+            units.write(part.units.data)
+            total += int(part.units.sum())
+    np.save(target / "start.npy", start)
+    return DiskRun(target, total)
+
+
+def plan_ranges(
+    runs: Sequence[DiskRun], *, V: int, pairs: int
+) -> list[tuple[int, int]]:
+    """Return ranges of rows (first, end), each with at most so many pairs in all runs
+    together, if one row has no more.
+    """
+    size = np.zeros(V, np.int64)
+    for run in runs:
+        size += np.diff(run.starts())
+    ends, ranges, first = np.concatenate([[0], np.cumsum(size)]), [], 0
+    while runs and first < V:
+        end = int(np.searchsorted(ends, ends[first] + pairs, side="right")) - 1
+        end = max(end, first + 1)
+        ranges.append((first, end))
+        first = end
+    return ranges
+
+
+def merge_runs(runs: Sequence[DiskRun], *, V: int, pairs: int) -> DiskRun:
+    """Return the sum of some runs as one, written beside the first of them."""
+    if len(runs) == 1:
+        return runs[0]
+    ranges = plan_ranges(runs, V=V, pairs=pairs)
+    merged = (merge_range(rows, runs=runs, V=V) for rows in ranges)
+    target = runs[0].folder.with_name(runs[0].folder.name + "m")
+    return _write_run(target, merged, V=V)
+
+
+def merge_range(rows: tuple[int, int], *, runs: Sequence[DiskRun], V: int) -> Run:
+    """Return the sum of a range of rows (first, end) over all runs."""
+    return merge_rows([run.rows(*rows) for run in runs], V=V)
+
+
+def _weighted(run: Run, *, scale: float, factor: np.ndarray) -> pa.Table:
+    row = run.rows()
+    weight = run.units / scale * factor[row] * factor[run.col]
+    return pa.Table.from_arrays([row, run.col, weight], schema=PAIRS)
+
+
+def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of the tables, GROUP at once but for the last."""
+    rest = PAIRS.empty_table()
+    for table in tables:
+        rest = pa.concat_tables([rest, table])
+        while len(rest) >= GROUP:
+            yield rest.slice(0, GROUP)
+            rest = rest.slice(GROUP)
+    if len(rest):
+        yield rest
+
+
+def write_pairs(
+    path: Path, tables: Iterable[pa.Table], about: Mapping[str, Any]
+) -> int:
+    """Write the pairs of a split and return how many there are."""
+    m = 0
+    options = {"use_dictionary": ["row"], "compression_level": 1}
+    with parquet.writer(
+        path, PAIRS, {"kind": "Cooccurrence", **about}, **options
+    ) as write:
+        for table in tables:
+            write(table)
+            m += len(table)
+    return m
+
+
+@contextmanager
+def threads(n: int) -> Iterator[Map]:
+    """Give a map over n threads; it holds at most n results that nobody has taken."""
+    with ThreadPoolExecutor(n) as pool:
+
+        def carry(
+            function: Callable[[Any], Any], items: Iterable[Any]
+        ) -> Iterator[Any]:
+            waiting: deque = deque()
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+        yield carry
