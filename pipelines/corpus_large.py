@@ -42,7 +42,7 @@ def plain(file: Path) -> str:
     """Return the text of a file, unzipped if need be."""
     raw = file.read_bytes()
     unzipped = gzip.decompress(raw) if file.suffix in (".gz", ".dz") else raw
-    return unzipped.decode("utf-8", errors="replace").replace("\0", " ")
+    return unzipped.decode("utf-8", errors="replace")
 
 
 def wrapped_html(file: Path) -> str:
@@ -71,7 +71,7 @@ def sword(file: Path) -> str:
     for offset, size, _ in struct.iter_unpack("<III", index):
         if size:
             block = zlib.decompress(blocks[offset : offset + size])
-            texts.append(block.decode("utf-8", errors="replace").replace("\0", "\n\n"))
+            texts.append(block.decode("utf-8", errors="replace"))
     return without_tags("\n\n".join(texts))
 
 
@@ -133,7 +133,7 @@ def assemble(target: Path) -> None:
     with gzip.open(beside, "wb", compresslevel=6) as out:
         for part in PARTS:
             text = "\n\n".join(part.read(file) for file in read_files(part))
-            raw = text.encode()
+            raw = text.replace("\0", "\n\n").encode()
             words = sum(
                 len(sentences.ids) for sentences in Tokenizer(rule="stop").read([raw])
             )

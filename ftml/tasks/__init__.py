@@ -23,7 +23,8 @@ from ftml.config import nearest
 
 def tasks() -> list[str]:
     """Return the name of every task."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def task(name: str) -> ModuleType:

@@ -1,5 +1,8 @@
 """Embedding: vectors of words, scored on pairs of words counted in held-out text.
 
+A test split may carry word lists that people rated; their scores stand beside. No other
+split has them, so that nothing can be chosen by them.
+
 Models have `words`, `embed(words) -> (n, dimension)`, `nearest(word, n) -> [(word,
 cosine)]` and `pair_score(rows, cols) -> (n,)`, high for words that stand near each
 other.
@@ -14,7 +17,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ftml.data.cooccurrence import Cooccurrence
+from ftml.data.word_sets import WordSets
 from ftml.plots import new_figure
+from ftml.tasks._word_lists import analogy_sections, word_list_scores
 
 DATA = Cooccurrence
 METRICS = {"auc": "max"}
@@ -34,8 +39,8 @@ def evaluate(model: Any, split: Cooccurrence) -> dict[str, float]:
     C is the symmetric matrix of the split, count its word counts. A rising
     transformation of the scores changes nothing, so families of different scale can be
     compared. It is estimated from 20,000 pairs with five noise words each, the same in
-    every call; the standard error is below 0.0036. Raises ValueError for other words
-    than the model's.
+    every call; the standard error is below 0.0036. Word lists of the split add their
+    scores (`word_list_scores`). Raises ValueError for other words than the model's.
     """
     if tuple(model.words) != split.words:
         raise ValueError(
@@ -44,7 +49,10 @@ def evaluate(model: Any, split: Cooccurrence) -> dict[str, float]:
     i, j, v = sample_pairs(split)
     counted = model.pair_score(i, j)[:, None]  # (N_PAIRS, 1)
     noise = model.pair_score(np.repeat(i, N_NOISE), v.ravel()).reshape(v.shape)
-    return {"auc": float(np.mean((counted > noise) + 0.5 * (counted == noise)))}
+    scores = {"auc": float(np.mean((counted > noise) + 0.5 * (counted == noise)))}
+    if split.word_sets is not None:
+        scores |= word_list_scores(model, split.word_sets)
+    return scores
 
 
 def sample_pairs(split: Cooccurrence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,26 +85,60 @@ def frequent_words(split: Cooccurrence, n: int, *, every: int = 1) -> list[str]:
 
 
 def figures(model: Any, split: Cooccurrence) -> dict[str, Figure]:
-    """Return the nearest neighbours of frequent words, and a map of more of them."""
-    return {"neighbours": _neighbours(model, split), "map": _map(model, split)}
+    """Return the nearest neighbours of frequent words, and a map of more of them.
+
+    With them the scores of word lists, where the split has any, and the singular values
+    of a model that is a decomposition.
+    """
+    found = {"neighbours": _neighbours(model, split), "map": _map(model, split)}
+    if split.word_sets is not None:
+        found["word_lists"] = _word_lists(model, split.word_sets)
+    if len(getattr(model, "spectrum", ())):
+        found["spectrum"] = _spectrum(model.spectrum)
+    return found
 
 
 def _neighbours(model: Any, split: Cooccurrence) -> Figure:
     words = frequent_words(split, 14, every=12)
     rows = [[word, *(near for near, _ in model.nearest(word, n=6))] for word in words]
     width = max(len(row) for row in rows)
-    figure, axes = new_figure(8.4, 4.6)
+    titles = ["word", *(f"nearest {n}" for n in range(1, width))]
+    return _table(titles, [row + [""] * (width - len(row)) for row in rows])
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> Figure:
+    figure, axes = new_figure(8.4, 1.0 + 0.26 * len(rows))
     axes.set_axis_off()
     table = axes.table(
-        [row + [""] * (width - len(row)) for row in rows],
-        colLabels=["word", *(f"nearest {n}" for n in range(1, width))],
-        loc="center",
-        cellLoc="left",
-        edges="horizontal",
+        rows, colLabels=titles, loc="center", cellLoc="left", edges="horizontal"
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     table.scale(1.0, 1.25)
+    return figure
+
+
+def _word_lists(model: Any, sets: WordSets) -> Figure:
+    """Return each list's score, its interval, and how much of it could be asked."""
+    scores = word_list_scores(model, sets)
+    rows = []
+    for name in dict.fromkeys(row[0] for row in sets.similarities):
+        if name in scores:
+            low, high = scores[f"{name}_low"], scores[f"{name}_high"]
+            value = [f"{scores[name]:.3f}", f"{low:.3f} to {high:.3f}"]
+        else:
+            value = ["-", ""]
+        rows.append([f"{name} (Spearman)", *value, f"{scores[f'{name}_coverage']:.0%}"])
+    for name, (right, asked, known) in analogy_sections(model, sets).items():
+        value = [f"{right / asked:.3f}" if asked else "-", f"{right} of {asked}"]
+        rows.append([f"analogies: {name}", *value, f"{asked / known:.0%}"])
+    return _table(["list", "score", "95 % interval, or right answers", "asked"], rows)
+
+
+def _spectrum(values: np.ndarray) -> Figure:
+    figure, axes = new_figure()
+    axes.plot(np.arange(1, len(values) + 1), values, marker=".")
+    axes.set(xlabel="number", ylabel="singular value", yscale="log")
     return figure
 
 
