@@ -106,11 +106,20 @@ def _neighbours(model: Any, split: Cooccurrence) -> Figure:
     return _table(titles, [row + [""] * (width - len(row)) for row in rows])
 
 
-def _table(titles: list[str], rows: list[list[str]]) -> Figure:
+def _table(
+    titles: list[str], rows: list[list[str]], *, widths: list[float] | None = None
+) -> Figure:
+    """Return a table; widths: of the columns, in shares of the figure."""
     figure, axes = new_figure(8.4, 1.0 + 0.26 * len(rows))
     axes.set_axis_off()
     table = axes.table(
-        rows, colLabels=titles, loc="center", cellLoc="left", edges="horizontal"
+        rows,
+        colLabels=titles,
+        colWidths=widths,
+        loc="center",
+        cellLoc="left",
+        colLoc="left",
+        edges="horizontal",
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
@@ -132,7 +141,8 @@ def _word_lists(model: Any, sets: WordSets) -> Figure:
     for name, (right, asked, known) in analogy_sections(model, sets).items():
         value = [f"{right / asked:.3f}" if asked else "-", f"{right} of {asked}"]
         rows.append([f"analogies: {name}", *value, f"{asked / known:.0%}"])
-    return _table(["list", "score", "95 % interval, or right answers", "asked"], rows)
+    titles = ["list", "score", "95 % interval, or right answers", "asked"]
+    return _table(titles, rows, widths=[0.42, 0.12, 0.34, 0.12])
 
 
 def _spectrum(values: np.ndarray) -> Figure:

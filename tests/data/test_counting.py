@@ -22,9 +22,7 @@ WORDS = ("the", "king", "love", "blood")
 V = len(WORDS)
 CORPUS = st.lists(st.lists(st.integers(0, V - 1), max_size=9), max_size=6)
 WEIGHTING = st.sampled_from(("harmonic", "dynamic", "flat"))
-# The first call of a compiled loop takes its time.
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
+untimed = settings(deadline=None)  # the first call compiles
 
 
 def sentences_of(corpus: list[list[int]]) -> Sentences:
@@ -50,6 +48,7 @@ def brute_force(corpus, *, window: int, weighting: str) -> dict[tuple[int, int],
     return total
 
 
+@untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING)
 def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting):
     counted = count_pairs(
@@ -66,6 +65,7 @@ def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting
     assert counted.counts.tolist() == [flat.count(word) for word in range(V)]
 
 
+@untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING, st.integers(1, 40), st.integers(0, 6))
 def test_shards_merged_give_the_counts_of_the_whole_to_the_last_entry(
     corpus, window, weighting, room, cut
