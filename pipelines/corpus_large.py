@@ -129,8 +129,18 @@ def assemble(target: Path) -> None:
     """Write the corpus, whole or not at all, and print what it is made of."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}")
+    try:
+        whole = _write(beside)
+        beside.rename(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    print(f"{whole:>11,} words  in {target}")
+
+
+def _write(target: Path) -> int:
+    """Write all parts and return how many words they have."""
     whole = 0
-    with gzip.open(beside, "wb", compresslevel=6) as out:
+    with gzip.open(target, "wb", compresslevel=6) as out:
         for part in PARTS:
             text = "\n\n".join(part.read(file) for file in read_files(part))
             raw = text.replace("\0", "\n\n").encode()
@@ -140,8 +150,7 @@ def assemble(target: Path) -> None:
             out.write(raw + b"\n\n")
             whole += words
             print(f"{words:>11,} words  {part.licence:20}  {part.source}", flush=True)
-    beside.rename(target)
-    print(f"{whole:>11,} words  in {target}")
+    return whole
 
 
 def read_files(part: Part) -> Iterator[Path]:

@@ -17,7 +17,6 @@ the same way, in ranges that fit into memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,44 +26,12 @@ import numpy as np
 from ftml.compiled import compiled
 from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.tokens import Sentences
-
-WEIGHTINGS = ("harmonic", "dynamic", "flat")
-FINEST = 1 << 31
-"Most units in a weight of one."
+from ftml.data.weights import Units, units_of
 
 ONE, SIX, TWELVE, LAST = np.uint64(1), np.uint64(6), np.uint64(12), np.uint64(63)
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 PLACE_OF = np.zeros(64, np.int64)
 PLACE_OF[[(int(DE_BRUIJN) << b) % 2**64 >> 58 for b in range(64)]] = np.arange(64)
-
-
-class Units(NamedTuple):
-    """The weight of each distance as a whole number: `of_distance / scale`."""
-
-    of_distance: np.ndarray
-    "(window,) int64 for d = 1, ..., window"
-    scale: int
-
-
-def units_of(*, window: int, weighting: str) -> Units:
-    """Return the weight of each distance d = 1, ..., window.
-
-    harmonic: 1/d (GloVe). dynamic: (window - d + 1)/window, the chance that word2vec's
-    window, drawn uniformly from 1, ..., window, reaches d. flat: 1. The weights are
-    exact but for harmonic windows above 22, whose 1/d is rounded to 2^-31.
-    """
-    if window < 1:
-        raise ValueError(f"window must be 1 or more, came {window}")
-    d = np.arange(1, window + 1)
-    if weighting == "harmonic":
-        exact = math.lcm(*range(1, window + 1))
-        scale = exact if exact <= FINEST else FINEST
-        return Units(np.maximum(np.rint(scale / d), 1).astype(np.int64), scale)
-    if weighting == "dynamic":
-        return Units(window - d + 1, window)
-    if weighting == "flat":
-        return Units(np.ones(window, np.int64), 1)
-    raise ValueError(f"weighting must be one of {WEIGHTINGS}, came {weighting!r}")
 
 
 @dataclass(frozen=True)
@@ -186,31 +153,6 @@ def count_pairs(
         col=run.col,
         weight=run.units / units.scale,
     )
-
-
-def keep_probability(counts: np.ndarray, *, threshold: float) -> np.ndarray:
-    """Return the chance (V,) that an occurrence stays when frequent words are thinned.
-
-        min(1, sqrt(t/f) + t/f),  f the word's share of all, t the threshold
-
-    as word2vec has it. All ones for threshold 0. counts: (V,), their sum above 0.
-    """
-    if not threshold:
-        return np.ones(len(counts))
-    ratio = threshold / np.maximum(counts / counts.sum(), np.finfo(float).tiny)
-    kept: np.ndarray = np.minimum(1.0, np.sqrt(ratio) + ratio)
-    return kept
-
-
-def thin(sentences: Sentences, keep: np.ndarray, *, stream: Sequence[int]) -> Sentences:
-    """Return the sentences with each id w kept with probability `keep[w]`.
-
-    stream: what the draws are seeded by. The rest of a sentence moves together.
-    """
-    drawn = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
-    stays = drawn < keep[sentences.ids]
-    kept = np.concatenate([[0], np.cumsum(stays)])
-    return Sentences(sentences.ids[stays], kept[sentences.offsets])
 
 
 def _laid_out(ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -25,15 +25,8 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import encoding, parquet
-from ftml.data.counting import (
-    Run,
-    Units,
-    count_rows,
-    keep_probability,
-    merge_rows,
-    thin,
-    units_of,
-)
+from ftml.data.counting import Run, count_rows, merge_rows
+from ftml.data.weights import Units, keep_probability, thin, units_of
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 "As the built-in map: the results come in the order of what they are made of."

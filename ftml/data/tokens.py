@@ -178,6 +178,31 @@ def _number(slots, letters, ends, size, start, end):
 
 
 @compiled
+def _copy_word(text, at, letters, start):
+    """Copy the word that begins at a place of the text, in lower case, to the letters;
+    return where it ends there.
+    """
+    end, apostrophes, N = start, 0, len(text)
+    while at < N:
+        small = text[at] | 32
+        if 97 <= small <= 122:
+            letters[end] = small
+        elif (
+            text[at] == 39
+            and apostrophes == 0
+            and at + 1 < N
+            and 97 <= (text[at + 1] | 32) <= 122
+        ):
+            letters[end] = 39
+            apostrophes = 1
+        else:
+            break
+        end += 1
+        at += 1
+    return end
+
+
+@compiled
 def _scan(text, rule, slots, letters, ends, size, line, ids, held, lengths):
     """Read a piece of text into ids; return the number of ids, how many of them stand
     in ended sentences, and the number of those.
@@ -190,23 +215,8 @@ def _scan(text, rule, slots, letters, ends, size, line, ids, held, lengths):
         small = c | 32
         if 97 <= small <= 122:
             start = ends[size[0] - 1] if size[0] else 0
-            end, apostrophes = start, 0
-            while at < N:
-                small = text[at] | 32
-                if 97 <= small <= 122:
-                    letters[end] = small
-                elif (
-                    text[at] == 39
-                    and apostrophes == 0
-                    and at + 1 < N
-                    and 97 <= (text[at + 1] | 32) <= 122
-                ):
-                    letters[end] = 39
-                    apostrophes = 1
-                else:
-                    break
-                end += 1
-                at += 1
+            end = _copy_word(text, at, letters, start)
+            at += end - start
             ids[n] = _number(slots, letters, ends, size, start, end)
             n += 1
             line[0] = 1

@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftml.data.counting import (
-    count_pairs,
-    count_rows,
-    join_rows,
-    keep_probability,
-    merge_rows,
-    thin,
-    units_of,
-)
+from ftml.data.counting import count_pairs, count_rows, join_rows, merge_rows
 from ftml.data.tokens import Sentences
+from ftml.data.weights import keep_probability, thin, units_of
 
 WORDS = ("the", "king", "love", "blood")
 V = len(WORDS)

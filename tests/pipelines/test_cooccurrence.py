@@ -213,6 +213,18 @@ def test_fractions_that_leave_nothing_to_train_on_are_an_error(text, tmp_path):
         prepared(block(text, valid_fraction=0.6, test_fraction=0.5), tmp_path / "data")
 
 
+@pytest.mark.parametrize("bad", [{"window": 0}, {"memory_mb": 1}, {"subsample": 1.0}])
+def test_a_window_memory_or_threshold_out_of_range_is_refused(text, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        block(text, **bad)
+
+
+def test_passes_without_a_threshold_are_a_misfit(text):
+    assert block(text).misfits() == []
+    (line,) = block(text, passes=2).misfits()
+    assert line.startswith("passes: only with subsample")
+
+
 def test_a_source_that_does_not_match_its_hash_is_an_error(text, tmp_path):
     with pytest.raises(ValueError, match=r"expected sha256 0{64}, came"):
         prepared(block(text, sha256="0" * 64), tmp_path / "data")

@@ -143,9 +143,10 @@ def train(
         X, Z = (_numpy(state[name]) for name in ("X", "Z"))
         metrics = objective(X, Z, C, counts=counts, config=config)
         if not math.isfinite(metrics["train_objective"]):
+            rate = "adagrad_rate" if _in_batches(config) else "learning_rate"
             raise FloatingPointError(
                 f"pass {state['n']}: the objective is {metrics['train_objective']:g}; "
-                f"learning_rate {config.learning_rate} is too large"
+                f"{rate} {getattr(config, rate)} is too large"
             )
         X, Z = (np.ascontiguousarray(each[:, :d]) for each in (X, Z))
         model = Vectors(words, X, Z, summed=config.summed)
@@ -160,8 +161,7 @@ def _passes(
     config: Config, data: Splits[Cooccurrence], C: Rows, state: State | None
 ) -> Iterator[State]:
     """Yield the state after each pass that is left."""
-    batches = config.engine == "batches" or (config.engine == "auto" and _has_gpu())
-    if batches:
+    if _in_batches(config):
         from ftml.families.embedding import _batches
 
         yield from _batches.passes(
@@ -180,8 +180,9 @@ def _passes(
         yield state
 
 
-def _has_gpu() -> bool:
-    return device().type == "cuda"
+def _in_batches(config: Config) -> bool:
+    gpu = config.engine == "auto" and device().type == "cuda"
+    return gpu or config.engine == "batches"
 
 
 def _start(config: Config, data: Splits[Cooccurrence]) -> tuple[np.ndarray, np.ndarray]:
