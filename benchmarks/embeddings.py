@@ -3,13 +3,15 @@ corpus-large`: CPU seconds, peak memory, objective, held-out score and word list
 
     python benchmarks/embeddings.py [CORPUS] [WORD LISTS ...]
 
-Every job is a process of its own with one thread, one after the other; gensim (`pip
-install gensim`) stands in the middle of them. The texts of gensim are shuffled once: as
-they stand, it ends on the last of the sources.
+A corpus that is not there is assembled, lists that are not given are fetched. Every job
+is a process of its own with one thread, one after the other; gensim (`pip install
+gensim`) stands in the middle of them. Its sentences are shuffled once: as they stand,
+it ends on the last of the sources.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import os
@@ -30,12 +32,19 @@ from ftml.data.sharding import Counting, count_split, write_pairs
 from ftml.data.text import pieces
 from ftml.families.embedding import glove, ppmi_svd, skipgram
 from ftml.families.embedding._matrix import symmetric
+from ftml.plots import COLOURS, new_figure
 from ftml.tasks import embedding
 from ftml.tasks._word_lists import word_list_scores
+from pipelines.corpus_large import DEFAULT, assemble
+from pipelines.sources import fetch
 
 HOW = Counting(window=5, weighting="dynamic", subsample=1e-3)
 READ = encoding.Encoding(
     sentences="stop", min_count=10, valid_fraction=0.02, test_fraction=0.02
+)
+WORD_LISTS = (
+    "pypi:gensim==4.4.0/gensim/test/test_data/"
+    "{questions-words,simlex999,wordsim353}.t[sx][tv]"
 )
 DIMENSION, MEMORY = 100, 1 << 30
 SKIPGRAM: dict[str, Any] = {
@@ -160,7 +169,7 @@ JOBS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def run(job: str, *arguments: str) -> None:
+def run(job: str, *arguments: str) -> dict[str, Any]:
     """Run a job in a process of its own; print what it found and its peak memory."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, "--job", job, *arguments]
@@ -170,10 +179,11 @@ def run(job: str, *arguments: str) -> None:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         print(f"{job} {arguments[1:]}: failed", flush=True)
-        return
+        return {}
     found = json.loads(out.splitlines()[-1])
     found["peak_mb"] = usage.ru_maxrss // 1024
-    show(job, arguments[1:], found)
+    show(job, arguments[1:], dict(found))
+    return found
 
 
 def show(job: str, arguments: tuple[str, ...], found: dict[str, Any]) -> None:
@@ -191,7 +201,29 @@ def show(job: str, arguments: tuple[str, ...], found: dict[str, Any]) -> None:
         )
 
 
+def draw(curves: list[tuple[str, list[tuple[float, float]]]], path: Path) -> None:
+    """Write the figure of the held-out score against CPU seconds."""
+    figure, axes = new_figure()
+    colour: dict[str, str] = {}
+    for name, curve in curves:
+        seconds, auc = zip(*curve, strict=True)
+        label = None if name in colour else name
+        colour.setdefault(name, COLOURS[len(colour)])
+        axes.plot(seconds, auc, marker="o", color=colour[name], label=label)
+    axes.set(xscale="log", xlabel="CPU seconds", ylabel="held-out auc")
+    axes.legend()
+    figure.savefig(path, metadata={"Software": None})
+
+
 def main(corpus: str, *lists: str) -> None:
+    curves: list[tuple[str, list[tuple[float, float]]]] = []
+
+    def trained(job: str, *arguments: str) -> None:
+        found = run(job, folder, *arguments)
+        if found:
+            curves.append((arguments[0] if job == "train" else job, found["path"]))
+            draw(curves, Path(__file__).with_suffix(".png"))
+
     with tempfile.TemporaryDirectory(prefix="embeddings-") as folder:
         run("encode", folder, corpus, *lists)
         for _ in range(3):
@@ -200,14 +232,14 @@ def main(corpus: str, *lists: str) -> None:
         pmi = json.dumps({"dimension": DIMENSION, "exponent": 0.0})
         climb = json.dumps(SKIPGRAM)
         for seed in "123":
-            run("train", folder, "ppmi_svd", seed, pmi)
-            run("train", folder, "skipgram", seed, climb)
-            if seed == "1":
-                run("gensim", folder, "5")
+            trained("train", "ppmi_svd", seed, pmi)
+            trained("train", "skipgram", seed, climb)
+            if seed == "1" and importlib.util.find_spec("gensim"):
+                trained("gensim", "5")
         many = json.dumps({"dimension": DIMENSION, "n_passes": 5})
-        run("train", folder, "skipgram", "1", many)
+        trained("train", "skipgram", "1", many)
         five = json.dumps({"dimension": DIMENSION, "count_max": 10.0, "n_passes": 5})
-        run("train", folder, "glove", "1", five)
+        trained("train", "glove", "1", five)
 
 
 if __name__ == "__main__":
@@ -215,4 +247,7 @@ if __name__ == "__main__":
         job, folder, *arguments = sys.argv[2:]
         print(json.dumps(JOBS[job](Path(folder), *arguments)))
     else:
-        main(*(sys.argv[1:] or ["corpora/large.txt.gz"]))
+        corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+        if not corpus.exists():
+            assemble(corpus)
+        main(str(corpus), *(sys.argv[2:] or map(str, fetch(WORD_LISTS))))
