@@ -232,19 +232,17 @@ class StudyLog:
         `folder` holds what `pipelines.results` has written, `example` a few model
         inputs.
         """
-        for index, test in enumerate(outcome.tests):
-            self._summarise(fits.runs[index], {f"test_{k}": v for k, v in test.items()})
         version = self._register(fits.runs[0], folder / "model", example)
         for run in (fits.runs[0], self.run):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
             self.client.log_artifact(self.run, str(folder / name))
-        summary = {
-            f"test_{name}": spread["mean"] for name, spread in outcome.test.items()
-        }
-        metric = self.study.dataset.metric
-        if (error := outcome.test[metric]["standard_error"]) is not None:
+        test, metric = outcome.test(), self.study.dataset.metric
+        summary = {f"test_{name}": spread["mean"] for name, spread in test.items()}
+        if (error := test[metric]["standard_error"]) is not None:
             summary[f"test_{metric}_standard_error"] = error
+        for other in self.study.block.selections[1:]:
+            summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric]["mean"]
         scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
         self._summarise(self.run, summary | scores)
         for index in fits.runs:
@@ -349,16 +347,15 @@ class Children:
 
     def _create(self, index: int, trial: Trial) -> str:
         study = self.parent.study
-        seed = trial.config.get("seed")
-        name = f"{study.name}, " + (
-            f"seed {seed}" if self.role == "fit" else f"trial {index}"
-        )
+        name = _child_name(study, self.role, index, trial)
         tags = _tags(study, role=self.role) | {
             "mlflow.parentRunId": self.parent.run,
             "ftml.index": str(index),
         }
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
-        self.client.log_batch(run.info.run_id, params=_params(trial.config))
+        left_out = {"left_out": ", ".join(trial.fold)} if trial.fold else {}
+        params = _params({**trial.config, **left_out})
+        self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
@@ -377,6 +374,31 @@ class Children:
         """Close what is open when the driver has to stop: none stays RUNNING."""
         for index in set(self.runs) - self._ended:
             self.client.set_terminated(self.runs[index], "KILLED")
+
+
+def log_comparison(
+    client: MlflowClient, experiment: str, dataset: str, folder: Path
+) -> None:
+    """Log the files that compare the studies of a dataset, into one run of their own.
+
+    `folder` holds what `pipelines.comparison` has written.
+    """
+    runs = _search(client, experiment, "tags.`ftml.role` = 'comparison'")
+    if runs:
+        run = runs[0].info.run_id
+    else:
+        tags = {"ftml.role": "comparison", "ftml.driver": _driver()}
+        name = f"comparison of {dataset}"
+        run = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+    client.set_tag(run, "mlflow.note.content", (folder / "table.md").read_text())
+    client.log_artifacts(run, str(folder))
+    client.set_terminated(run, "FINISHED")
+
+
+def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
+    which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
+    without = f", without {', '.join(trial.fold)}" if trial.fold else ""
+    return f"{study.name}, {which}{without}"
 
 
 def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:

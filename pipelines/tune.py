@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from ftml.core import Step, family
 from ftml.data import Splits
 from ftml.saving import load, load_tree, save, save_tree
 from ftml.tasks import task
+from ftml.tasks.domain_generalization import domain_key
+from pipelines.folds import Fit, Fold
 from pipelines.halving import Limit, limits
 from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record, Trial
@@ -48,7 +51,10 @@ default."""
 
 @dataclass(frozen=True)
 class Search:
-    """What is run: a family, its configurations, what trials report and keep."""
+    """What is run: a family, its configurations, what trials report and keep.
+
+    Trial i of a search tries configuration i // len(folds) on fold i % len(folds).
+    """
 
     folder: Path
     "where its record and Ray's state live until the study is complete"
@@ -61,17 +67,27 @@ class Search:
     "what is drawn; the first trial takes the defaults"
 
     trials: int
+    "how many configurations are drawn; each is tried on every fold"
+
     metric: str
+    "of the task"
+
     mode: str
     resources: Resources
     report_every: int = 1
-    seeds: tuple[int, ...] = ()
-    "final fits: a trial for each seed, nothing drawn"
+    folds: tuple[Fold, ...] = ((),)
+    scores_left_out: bool = False
+    "whether trials report scores on the domains of their fold: some selections look"
 
-    last_step: int | None = None
-    "final fits: the step at which training stops and whose model is kept"
+    fits: tuple[Fit, ...] = ()
+    "final fits: these are the trials, nothing is drawn"
 
     early_stopping: EarlyStopping | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of trials, of all configurations on all folds."""
+        return len(self.fits) or self.trials * len(self.folds)
 
     @property
     def record(self) -> Path:
@@ -88,6 +104,7 @@ class CheckpointError(OSError):
     """
 
 
+Data = Callable[[Fold], Splits]
 Watch = Callable[[Record, int], None]
 "Told of a search: called with its record and the index of a trial that has changed."
 
@@ -150,15 +167,18 @@ def _check_address(address: str) -> None:
         raise SearchError(f"{where}: {error}") from None
 
 
-def run(search: Search, data: Splits, *, watch: Watch) -> Record:
+def run(search: Search, data: Data, *, watch: Watch) -> Record:
     """Run every trial of a search that has not ended yet, and return the record of all.
+
+    `data` gives the splits of a fold; only final fits and trials that score what is
+    left out are shown the test part of it.
 
     Raises SearchError when a trial could not be run to its end, and KeyboardInterrupt
     when the search was interrupted; both leave the search in its folder, to go on from.
     """
     search.folder.mkdir(parents=True, exist_ok=True)
     record = Record(search.record)
-    if record.complete(search.trials):
+    if record.complete(search.size):
         return record
     live = _live[str(search.folder)] = _Live(record, watch)
     try:
@@ -171,12 +191,12 @@ def run(search: Search, data: Splits, *, watch: Watch) -> Record:
     if died:
         lines = str(died[0]).strip().splitlines() or [type(died[0]).__name__]
         raise SearchError(f"{search.folder}: a trial died: {live.fatal or lines[-1]}")
-    if not record.complete(search.trials):
+    if not record.complete(search.size):
         raise KeyboardInterrupt
     return record
 
 
-def _fit(search: Search, data: Splits) -> list[Exception]:
+def _fit(search: Search, data: Data) -> list[Exception]:
     """Run a search from where Ray's state of it says; return the errors of trials."""
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, search=search, data=data),
@@ -210,7 +230,7 @@ def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
         trainable,
         param_space=_param_space(search),
         tune_config=tune.TuneConfig(
-            num_samples=1 if search.seeds else search.trials,
+            num_samples=1 if search.fits else search.trials,
             search_alg=_generator(search),
             scheduler=Halving(search),
             reuse_actors=True,
@@ -244,23 +264,26 @@ def _granted(resources: Resources) -> dict[str, float]:
 
 
 def _param_space(search: Search) -> dict[str, Any]:
-    if search.seeds:
-        return {"seed": tune.grid_search(list(search.seeds))}
-    return {name: _domain(distribution) for name, distribution in search.space.items()}
+    """Return Tune's space; its variable "place" says which fit or fold a trial has."""
+    places = range(len(search.fits) or len(search.folds))
+    drawn = {name: _domain(each) for name, each in search.space.items()}
+    return {**({} if search.fits else drawn), "place": tune.grid_search(list(places))}
 
 
 def _generator(search: Search) -> BasicVariantGenerator:
-    """Return Tune's random search, seeded by the study; the first trial takes the
-    defaults.
+    """Return Tune's random search, seeded by the study; the first configuration is the
+    default one.
     """
-    if search.seeds or not search.space:
+    if search.fits or not search.space:
         return BasicVariantGenerator()
     defaults = read_config(family(search.family).Config, search.config).model_dump(
         mode="json"
     )
     first = {name: defaults[name] for name in search.space}
     return BasicVariantGenerator(
-        points_to_evaluate=[first], random_state=defaults["seed"]
+        points_to_evaluate=[first],
+        random_state=defaults["seed"],
+        constant_grid_search=True,  # a configuration is the same on every fold
     )
 
 
@@ -287,7 +310,8 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        live.record.start(_index(trial), dict(trial.config))
+        config, fold, _ = _assigned(self.search, trial.config)
+        live.record.start(_index(trial), config, fold)
         live.watch(live.record, _index(trial))
 
     def on_trial_complete(
@@ -334,13 +358,25 @@ def search_limits(search: Search, record: Record) -> dict[int, Limit]:
     """Return how far each trial of a search counts (see `pipelines.halving`)."""
     if search.early_stopping is None:
         return dict.fromkeys(record.trials, Limit())
-    return limits(
-        record.trials,
-        metric=search.metric,
-        mode=search.mode,
-        grace=search.early_stopping.grace * search.report_every,
-        factor=search.early_stopping.reduction_factor,
-    )
+    found: dict[int, Limit] = {}
+    for place in range(len(search.folds)):
+        # Trials are compared with those of the same fold.
+        trials = {
+            index // len(search.folds): trial
+            for index, trial in record.trials.items()
+            if index % len(search.folds) == place
+        }
+        found |= {
+            number * len(search.folds) + place: limit
+            for number, limit in limits(
+                trials,
+                metric=f"valid_{search.metric}",
+                mode=search.mode,
+                grace=search.early_stopping.grace * search.report_every,
+                factor=search.early_stopping.reduction_factor,
+            ).items()
+        }
+    return found
 
 
 def _index(trial: Any) -> int:
@@ -348,7 +384,20 @@ def _index(trial: Any) -> int:
     return int(trial.trial_id.rpartition("_")[2])
 
 
-def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
+def _assigned(
+    search: Search, drawn: Mapping[str, Any]
+) -> tuple[dict[str, Any], Fold, int | None]:
+    """Return the configuration of a trial beyond the fixed values, its fold, and for a
+    final fit its last step.
+    """
+    if search.fits:
+        fit = search.fits[drawn["place"]]
+        return dict(fit.config), fit.fold, fit.last_step
+    config = {name: value for name, value in drawn.items() if name != "place"}
+    return config, search.folds[drawn["place"]], None
+
+
+def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
     """Train one configuration, from its last checkpoint if it has one, and report.
 
     An error of the family (a configuration that diverges, a GPU out of memory) is the
@@ -356,25 +405,28 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
     """
     kind = family(search.family)
     _use_threads(search.resources)
-    config = read_config(kind.Config, {**search.config, **drawn})
-    final = search.last_step is not None
+    values, fold, last_step = _assigned(search, drawn)
+    config = read_config(kind.Config, {**search.config, **values})
+    splits = data(fold)
+    seen = splits.for_final_fit() if last_step else splits.without_test()
+    report = partial(_report, search=search, splits=splits, config=config)
     period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
     state, seconds = _restore()
     saved, step = time.monotonic(), None
     try:
-        for step, took in _timed(kind.train(config, data, state)):
+        for step, took in _timed(kind.train(config, seen, state)):
             seconds += took
-            last = step.n == search.last_step
+            last = step.n == last_step
             if last or step.n % search.report_every == 0:
                 keep = last or time.monotonic() - saved >= period
-                _report(step, search, data, config, seconds=seconds, keep=keep)
+                report(step, seconds=seconds, keep=keep)
                 saved = time.monotonic() if keep else saved
             if last:
                 break
         else:
             # Training ended by itself. A step that was reported before counts once.
-            if step is not None and (final or step.n % search.report_every):
-                _report(step, search, data, config, seconds=seconds, keep=final)
+            if step is not None and (last_step or step.n % search.report_every):
+                report(step, seconds=seconds, keep=bool(last_step))
     except CheckpointError as error:
         # Said in time: Ray writes its own account of it to the disk that is full.
         tune.report({"fatal": str(error)})
@@ -384,13 +436,18 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
 
 
 def _report(
-    step: Step, search: Search, data: Splits, config: Any, *, seconds: float, keep: bool
+    step: Step,
+    *,
+    search: Search,
+    splits: Splits,
+    config: Any,
+    seconds: float,
+    keep: bool,
 ) -> None:
-    """Report a step and its validation score; with a checkpoint if `keep`."""
+    """Report a step and its scores; with a checkpoint if `keep`."""
     metrics = dict(step.metrics)
-    if data.valid is not None:
-        scores = task(family(search.family).task).evaluate(step.model, data.valid)
-        metrics |= {f"valid_{name}": value for name, value in scores.items()}
+    if keep or not search.fits:  # a final fit is tested once, at its end
+        metrics |= _scores(step.model, search, splits)
     row = {"n": step.n, "seconds": seconds, "metrics": metrics}
     if not keep:
         tune.report(row)
@@ -398,13 +455,31 @@ def _report(
     try:
         with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
             save_tree(Path(folder), step.state, seconds=seconds)
-            if search.last_step is not None:
+            if search.fits:
                 save(Path(folder) / "model", step.model, config)
             tune.report(row, checkpoint=tune.Checkpoint.from_directory(folder))
     except OSError as error:
         raise CheckpointError(
             f"no checkpoint of step {step.n} could be written: {error}"
         ) from None
+
+
+def _scores(model: Any, search: Search, splits: Splits) -> dict[str, float]:
+    """Return the scores of a model: in the test for a final fit, else in validation,
+    and where the search looks at what is left out, on each domain of the fold.
+    """
+    evaluate = task(family(search.family).task).evaluate
+    if search.fits:
+        return {f"test_{k}": v for k, v in evaluate(model, splits.test).items()}
+    scores: dict[str, float] = {}
+    if splits.valid is not None:
+        valid = evaluate(model, splits.valid)
+        scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
+    if search.scores_left_out and splits.test is not None:
+        for name in splits.test.domain_names:
+            out = evaluate(model, splits.test.only([name]))
+            scores[f"out_{search.metric}/{domain_key(name)}"] = out[search.metric]
+    return scores
 
 
 def _restore() -> tuple[Any, float]:
