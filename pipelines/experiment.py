@@ -24,12 +24,13 @@ from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
 from pipelines import comparison, results
-from pipelines.folds import Fit, Fold, Folds, read_folds
+from pipelines.folds import Data, Fit, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
 from pipelines.params import Dataset, Study, read_params
 from pipelines.progress import Progress
 from pipelines.record import Record
 from pipelines.results import Outcome
+from pipelines.search import Search, search_limits
 from pipelines.stage import fail
 
 if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused study saves
@@ -37,7 +38,6 @@ if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused stud
     from mlflow import MlflowClient
 
     from pipelines.tracking import Children, StudyLog
-    from pipelines.tune import Data, Search
 
 IN_FLIGHT = Path(".search")
 FLUSH_SECONDS = 5.0
@@ -70,12 +70,12 @@ def run_studies(
     studies: Sequence[Study], *, keys: Mapping[str, str], digest: str
 ) -> None:
     """Run studies of one dataset in one Ray session, one after the other."""
-    from pipelines import tracking, tune
+    from pipelines import store, tracking, tune
 
     data = [read_folds(study) for study in studies]
-    client = tracking.open_store()
-    experiment = tracking.open_experiment(client, studies[0].dataset, digest=digest)
-    tracking.reap(client, experiment)
+    client = store.open_store()
+    experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
+    store.reap(client, experiment)
     with tune.cluster():
         for study, folds in zip(studies, data, strict=True):
             key = keys[study.name]
@@ -96,7 +96,7 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
     flight = in_flight(study, key)
     search = plan_search(study, flight, folds)
     tried = follow(search, folds.splits, log.children("trial"))
-    runs = results.runs_table(tried, tune.search_limits(search, tried), search.folds)
+    runs = results.runs_table(tried, search_limits(search, tried), search.folds)
     choices = choose(study, runs, folds)
     configs = results.configurations(tried, search.folds)
     fits = plan_fits(study, search, choices, configs)
@@ -138,8 +138,6 @@ def in_flight(study: Study, key: str) -> Path:
 
 def plan_search(study: Study, folder: Path, folds: Folds) -> Search:
     """Return the search of a study: trained on train, scored on validation."""
-    from pipelines.tune import Search
-
     return Search(
         folder=folder / "search",
         family=study.family.name,
@@ -218,7 +216,7 @@ def follow(search: Search, data: Data, children: Children) -> Record:
         changed.add(index)
         progress.show(record)
         if time.monotonic() - flushed >= FLUSH_SECONDS:
-            children.log(record.trials, tune.search_limits(search, record), changed)
+            children.log(record.trials, search_limits(search, record), changed)
             changed.clear()
             flushed = time.monotonic()
 
@@ -226,7 +224,7 @@ def follow(search: Search, data: Data, children: Children) -> Record:
         record = tune.run(search, data, watch=watch)
     finally:
         progress.clear()
-    children.log(record.trials, tune.search_limits(search, record), set(record.trials))
+    children.log(record.trials, search_limits(search, record), set(record.trials))
     return record
 
 
@@ -249,15 +247,15 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
 
 def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
     """Give the alias `champion` to the study that is best in validation."""
-    from pipelines import tracking
+    from pipelines import store
 
     if len({tuple(study.test_domains) for study in studies}) > 1:
         print(f"champion of {dataset.name}: none, the studies test on other domains")
         return
     best = best_in_validation(dataset, studies)
     version = results.circumstances(best)["mlflow"]["model_version"]
-    client: MlflowClient = tracking.open_store()
-    held = tracking.set_champion(client, dataset.name, version)
+    client: MlflowClient = store.open_store()
+    held = store.set_champion(client, dataset.name, version)
     where = (
         f"models:/{dataset.name}@champion" if held else "its model is not in this store"
     )
@@ -277,10 +275,10 @@ def compare(dataset: Dataset, studies: Sequence[Study], *, digest: str) -> None:
     with whole_folder(target) as folder:
         comparison.write(folder, measured, table)
         if (folder / comparison.TABLE).read_bytes() != before:
-            from pipelines import tracking
+            from pipelines import store, tracking
 
-            client = tracking.open_store()
-            experiment = tracking.open_experiment(client, dataset, digest=digest)
+            client = store.open_store()
+            experiment = store.open_experiment(client, dataset, digest=digest)
             tracking.log_comparison(client, experiment, dataset.name, folder)
 
 

@@ -17,6 +17,8 @@ from ftml.data import Domains, Splits, cooccurrence, domains, table
 from pipelines.params import EACH, Study
 
 Fold = tuple[str, ...]
+Data = Callable[[Fold], Splits[Any]]
+"The splits of each fold. Ray sends it to the workers with all that it holds, once."
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Folds:
     domains: tuple[str, ...]
     "the names of all domains"
 
-    splits: Callable[[Fold], Splits[Any]]
-    "Ray sends it to the workers with the data that it holds, once"
+    splits: Data
 
 
 def read_folds(study: Study) -> Folds:

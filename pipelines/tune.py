@@ -1,4 +1,4 @@
-"""Every Ray call: the cluster, a trial, and a search that survives the death of
+"""The driver's side of Ray: the cluster, and a search that survives the death of
 anything.
 """
 
@@ -8,13 +8,9 @@ import logging
 import os
 import shutil
 import socket
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,77 +30,20 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import BasicVariantGenerator
 
 from ftml.config import Choice, Distribution, Integers, LogUniform, Uniform, read_config
-from ftml.core import Step, family
-from ftml.data import Splits
-from ftml.saving import load, load_tree, save, save_tree
-from ftml.tasks import task
-from ftml.tasks.domain_generalization import domain_key
-from pipelines.folds import Fit, Fold
-from pipelines.halving import Limit, limits
-from pipelines.params import EarlyStopping, Resources
+from ftml.core import family
+from ftml.saving import load
+from pipelines.folds import Data
+from pipelines.halving import Limit
+from pipelines.params import Resources
 from pipelines.record import Record, Trial
-
-CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
-"""Environment variable: seconds of training between two checkpoints of a trial, 10 by
-default."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is run: a family, its configurations, what trials report and keep.
-
-    Trial i of a search tries configuration i // len(folds) on fold i % len(folds).
-    """
-
-    folder: Path
-    "where its record and Ray's state live until the study is complete"
-
-    family: str
-    config: Mapping[str, Any]
-    "fixed values"
-
-    space: Mapping[str, Distribution]
-    "what is drawn; the first trial takes the defaults"
-
-    trials: int
-    "how many configurations are drawn; each is tried on every fold"
-
-    metric: str
-    "of the task"
-
-    mode: str
-    resources: Resources
-    report_every: int = 1
-    folds: tuple[Fold, ...] = ((),)
-    scores_left_out: bool = False
-    "whether trials report scores on the domains of their fold: some selections look"
-
-    fits: tuple[Fit, ...] = ()
-    "final fits: these are the trials, nothing is drawn"
-
-    early_stopping: EarlyStopping | None = None
-
-    @property
-    def size(self) -> int:
-        """The number of trials, of all configurations on all folds."""
-        return len(self.fits) or self.trials * len(self.folds)
-
-    @property
-    def record(self) -> Path:
-        return self.folder / "record.jsonl"
+from pipelines.search import Search, assigned, is_rung, search_limits
+from pipelines.trial import run_trial
 
 
 class SearchError(ValueError):
     """A search could not be completed; the stage, run again, goes on from there."""
 
 
-class CheckpointError(OSError):
-    """A checkpoint could not be written: the trial's work is at risk, so the search
-    ends.
-    """
-
-
-Data = Callable[[Fold], Splits]
 Watch = Callable[[Record, int], None]
 "Told of a search: called with its record and the index of a trial that has changed."
 
@@ -120,6 +59,9 @@ class _Live:
 
     fatal: str = ""
     "why a checkpoint could not be written: the search cannot go on"
+
+    limits: dict[int, Limit] = field(default_factory=dict)
+    "of the trials, since something was reported that decides"
 
 
 _live: dict[str, _Live] = {}
@@ -180,7 +122,8 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
     record = Record(search.record)
     if record.complete(search.size):
         return record
-    live = _live[str(search.folder)] = _Live(record, watch)
+    live = _Live(record, watch, limits=search_limits(search, record))
+    _live[str(search.folder)] = live
     try:
         died = _fit(search, data)
     except Exception as error:
@@ -310,7 +253,7 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        config, fold, _ = _assigned(self.search, trial.config)
+        config, fold, _ = assigned(self.search, trial.config)
         live.record.start(_index(trial), config, fold)
         live.watch(live.record, _index(trial))
 
@@ -320,6 +263,7 @@ class Recorder(tune.Callback):
         live, index = _live[str(self.search.folder)], _index(trial)
         checkpoint = trial.checkpoint.path if trial.checkpoint else None
         live.record.end(index, error=live.errors.get(index), checkpoint=checkpoint)
+        live.limits = search_limits(self.search, live.record)
         live.watch(live.record, index)
 
 
@@ -349,165 +293,13 @@ class Halving(FIFOScheduler):
             }
             live.record.step(index, result["n"], metrics, result["seconds"])
             live.watch(live.record, index)
-            if search_limits(self.search, live.record)[index].stopped:
+            if is_rung(self.search, result["n"]):
+                live.limits = search_limits(self.search, live.record)
+            if live.limits.get(index, Limit()).stopped:
                 return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
-
-
-def search_limits(search: Search, record: Record) -> dict[int, Limit]:
-    """Return how far each trial of a search counts (see `pipelines.halving`)."""
-    if search.early_stopping is None:
-        return dict.fromkeys(record.trials, Limit())
-    found: dict[int, Limit] = {}
-    for place in range(len(search.folds)):
-        # Trials are compared with those of the same fold.
-        trials = {
-            index // len(search.folds): trial
-            for index, trial in record.trials.items()
-            if index % len(search.folds) == place
-        }
-        found |= {
-            number * len(search.folds) + place: limit
-            for number, limit in limits(
-                trials,
-                metric=f"valid_{search.metric}",
-                mode=search.mode,
-                grace=search.early_stopping.grace * search.report_every,
-                factor=search.early_stopping.reduction_factor,
-            ).items()
-        }
-    return found
 
 
 def _index(trial: Any) -> int:
     """Return the place of a Ray trial in its search: ids end in _00000, _00001, ..."""
     return int(trial.trial_id.rpartition("_")[2])
-
-
-def _assigned(
-    search: Search, drawn: Mapping[str, Any]
-) -> tuple[dict[str, Any], Fold, int | None]:
-    """Return the configuration of a trial beyond the fixed values, its fold, and for a
-    final fit its last step.
-    """
-    if search.fits:
-        fit = search.fits[drawn["place"]]
-        return dict(fit.config), fit.fold, fit.last_step
-    config = {name: value for name, value in drawn.items() if name != "place"}
-    return config, search.folds[drawn["place"]], None
-
-
-def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
-    """Train one configuration, from its last checkpoint if it has one, and report.
-
-    An error of the family (a configuration that diverges, a GPU out of memory) is the
-    trial's result; one in saving a checkpoint is not, and ends the search.
-    """
-    kind = family(search.family)
-    _use_threads(search.resources)
-    values, fold, last_step = _assigned(search, drawn)
-    config = read_config(kind.Config, {**search.config, **values})
-    splits = data(fold)
-    seen = splits.for_final_fit() if last_step else splits.without_test()
-    report = partial(_report, search=search, splits=splits, config=config)
-    period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
-    state, seconds = _restore()
-    saved, step = time.monotonic(), None
-    try:
-        for step, took in _timed(kind.train(config, seen, state)):
-            seconds += took
-            last = step.n == last_step
-            if last or step.n % search.report_every == 0:
-                keep = last or time.monotonic() - saved >= period
-                report(step, seconds=seconds, keep=keep)
-                saved = time.monotonic() if keep else saved
-            if last:
-                break
-        else:
-            # Training ended by itself. A step that was reported before counts once.
-            if step is not None and (last_step or step.n % search.report_every):
-                report(step, seconds=seconds, keep=bool(last_step))
-    except CheckpointError as error:
-        # Said in time: Ray writes its own account of it to the disk that is full.
-        tune.report({"fatal": str(error)})
-        raise
-    except Exception as error:
-        tune.report({"error": f"{type(error).__name__}: {error}"})
-
-
-def _report(
-    step: Step,
-    *,
-    search: Search,
-    splits: Splits,
-    config: Any,
-    seconds: float,
-    keep: bool,
-) -> None:
-    """Report a step and its scores; with a checkpoint if `keep`."""
-    metrics = dict(step.metrics)
-    if keep or not search.fits:  # a final fit is tested once, at its end
-        metrics |= _scores(step.model, search, splits)
-    row = {"n": step.n, "seconds": seconds, "metrics": metrics}
-    if not keep:
-        tune.report(row)
-        return
-    try:
-        with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            save_tree(Path(folder), step.state, seconds=seconds)
-            if search.fits:
-                save(Path(folder) / "model", step.model, config)
-            tune.report(row, checkpoint=tune.Checkpoint.from_directory(folder))
-    except OSError as error:
-        raise CheckpointError(
-            f"no checkpoint of step {step.n} could be written: {error}"
-        ) from None
-
-
-def _scores(model: Any, search: Search, splits: Splits) -> dict[str, float]:
-    """Return the scores of a model: in the test for a final fit, else in validation,
-    and where the search looks at what is left out, on each domain of the fold.
-    """
-    evaluate = task(family(search.family).task).evaluate
-    if search.fits:
-        return {f"test_{k}": v for k, v in evaluate(model, splits.test).items()}
-    scores: dict[str, float] = {}
-    if splits.valid is not None:
-        valid = evaluate(model, splits.valid)
-        scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
-    if search.scores_left_out and splits.test is not None:
-        for name in splits.test.domain_names:
-            out = evaluate(model, splits.test.only([name]))
-            scores[f"out_{search.metric}/{domain_key(name)}"] = out[search.metric]
-    return scores
-
-
-def _restore() -> tuple[Any, float]:
-    """Return the state to go on from, None at the beginning, and the seconds spent so
-    far.
-    """
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is None:
-        return None, 0.0
-    with checkpoint.as_directory() as folder:
-        state, about = load_tree(Path(folder))
-    return state, about["seconds"]
-
-
-def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
-    """Yield each step and the seconds that training took to it, scoring not counted."""
-    while True:
-        start = time.perf_counter()
-        step = next(steps, None)
-        if step is None:
-            return
-        yield step, time.perf_counter() - start
-
-
-def _use_threads(resources: Resources) -> None:
-    """Give torch, where the family has imported it, as many threads as the trial has
-    CPUs.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(max(1, int(resources.cpu)))

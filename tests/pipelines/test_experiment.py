@@ -18,9 +18,9 @@ import ray
 import ftml
 import ftml.tasks
 from ftml.data import domains, table
-from pipelines import experiment, tracking, tune
+from pipelines import experiment, store, tune
 from pipelines.params import ParamsError
-from pipelines.tracking import TrackingError
+from pipelines.store import TrackingError
 
 PARAMS = """
 datasets:
@@ -47,7 +47,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        tracking.open_store()
+        store.open_store()
     finally:
         os.chdir(before)
         forget_store()
@@ -245,9 +245,9 @@ def test_a_typo_in_params_stops_everything_before_it_starts(project: Path) -> No
 def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
     project: Path,
 ) -> None:
-    client = tracking.open_store()
+    client = store.open_store()
     identity = client.create_experiment("toy")
-    host = tracking._driver().rpartition(":")[0]
+    host = store.driver().rpartition(":")[0]
     drivers = {
         "dead": f"{host}:{2**22 + 1}",
         "alive": f"{host}:{os.getpid()}",
@@ -257,7 +257,7 @@ def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
         name: client.create_run(identity, tags={"ftml.driver": driver}).info.run_id
         for name, driver in drivers.items()
     }
-    assert tracking.reap(client, identity) == 1
+    assert store.reap(client, identity) == 1
     statuses = {name: client.get_run(run).info.status for name, run in ids.items()}
     assert statuses == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
 

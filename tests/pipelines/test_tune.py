@@ -16,11 +16,11 @@ from ftml.config import search_space
 from ftml.data.domains import leave_out
 from ftml.tasks import task
 from pipelines import tune
-from pipelines.folds import Fit
+from pipelines.folds import Data, Fit
 from pipelines.halving import Limit
 from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record
-from pipelines.tune import Search
+from pipelines.search import Search, search_limits
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,7 +61,7 @@ def search(folder: Path, name: str = "ridge", **changes: object) -> Search:
     return replace(plan, **changes)
 
 
-def same(splits: Splits[Table]) -> tune.Data:
+def same(splits: Splits[Table]) -> Data:
     """Return data with these splits, whatever the fold."""
     return lambda fold: splits
 
@@ -125,7 +125,7 @@ def test_trials_are_stopped_early_and_the_best_is_not(
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
     record = tune.run(plan, same(labelled), watch=ignore)
-    reach = tune.search_limits(plan, record)
+    reach = search_limits(plan, record)
     assert reach[0] == Limit()
     assert any(limit.stopped for limit in reach.values())
     assert all(limit.settled for limit in reach.values())
@@ -216,7 +216,7 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
         assert trial.fold == plan.folds[index % 3]
         assert trial.config == record.trials[index - index % 3].config
     assert len({trial.config["alpha"] for trial in record.trials.values()}) == 4
-    reach = tune.search_limits(plan, record)
+    reach = search_limits(plan, record)
     # The folds are alike here, so what is stopped in one is stopped in all.
     stopped = [[reach[3 * i + j].stopped for j in range(3)] for i in range(4)]
     assert all(len(set(each)) == 1 for each in stopped)
