@@ -148,9 +148,15 @@ class Section:
 
     @property
     def parts(self) -> list[str]:
-        """The names of the test metrics of single domains: `accuracy/75`."""
+        """The names of the test metrics of single domains, the dataset's own first:
+        `accuracy/75`.
+        """
         names = dict.fromkeys(name for r in self.results for name in r.measured["test"])
-        return [name for name in names if "/" in name]
+        order = [self.dataset.metric, *self.modes]
+        return sorted(
+            (name for name in names if "/" in name),
+            key=lambda name: order.index(name.partition("/")[0]),
+        )
 
     @property
     def differing_domains(self) -> bool:
