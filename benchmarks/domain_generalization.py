@@ -296,7 +296,7 @@ def measure_idgm() -> Iterator[Row]:
 def measure_data(data: Splits[Domains]) -> Iterator[Row]:
     endless = loaders(data.train)
     x = torch.from_numpy(data.train.x.reshape(len(data.train), -1))
-    y, draw = torch.from_numpy(data.train.y), generator()
+    y, draw, config = torch.from_numpy(data.train.y), generator(), erm.Config()
 
     def plain() -> None:
         for _ in range(100):
@@ -304,7 +304,7 @@ def measure_data(data: Splits[Domains]) -> Iterator[Row]:
                 next(loader)
 
     def ours() -> None:
-        for _ in epoch_batches(x, y, data.train.offsets, batch_size=B, generator=draw):
+        for _ in epoch_batches(config, x, y, data.train.offsets, generator=draw):
             pass
 
     found = best_of(3, plain=plain, ours=ours)

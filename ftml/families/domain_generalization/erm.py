@@ -26,6 +26,7 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
+    Scalars,
     gradient_of,
     run,
 )
@@ -46,9 +47,9 @@ def erm_loss(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
 
 def objective(
     network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-) -> tuple[Tensor, State]:
+) -> tuple[Scalars, State]:
     """Return L_ERM; nothing is remembered or drawn."""
-    return erm_loss(network(batch.x), batch.y, batch.weight), memory
+    return {"loss": erm_loss(network(batch.x), batch.y, batch.weight)}, memory
 
 
 def train(

@@ -48,6 +48,7 @@ from ftml.families.domain_generalization._training import (
     Direction,
     DomainConfig,
     Model,
+    Scalars,
     run,
 )
 
@@ -176,7 +177,7 @@ def fish(config: Config) -> Direction:
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
+    ) -> tuple[Scalars, Sequence[Tensor], State]:
         step = sgd_step(**rates)
         if config.inner_optimizer == "adam":
             memory = memory or no_moments(network)
@@ -185,7 +186,7 @@ def fish(config: Config) -> Direction:
         loops = [inner_loop(network, batch, order, step) for order in orders]
         losses, ways = zip(*loops, strict=True)
         way = [torch.stack(each).mean(dim=0) for each in zip(*ways, strict=True)]
-        return torch.stack(losses).mean(), way, memory
+        return {"loss": torch.stack(losses).mean()}, way, memory
 
     return direction
 

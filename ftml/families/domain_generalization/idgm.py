@@ -39,6 +39,7 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
+    Scalars,
     run,
 )
 
@@ -106,8 +107,9 @@ def alignment(gradients: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
 
 def idgm_gradient(
     network: nn.Module, batch: Batch, *, gamma: float, mode: Mode = "auto"
-) -> tuple[Tensor, Sequence[Tensor]]:
-    """Return L_IDGM on the batch, a scalar, and its gradient for each parameter.
+) -> tuple[Scalars, Sequence[Tensor]]:
+    """Return L_IDGM on the batch ("loss") and P ("alignment"), scalars, and the
+    gradient of L_IDGM for each parameter.
 
     gamma: >= 0. mode: "autograd" takes the domains one by one, "vmap" at once.
     """
@@ -123,22 +125,23 @@ def idgm_gradient(
         list(network.parameters()),
         [torch.ones_like(loss), *(slope.mul_(-gamma) for slope in slopes)],
     )
-    return loss.detach() - gamma * P, gradient
+    return {"loss": loss.detach() - gamma * P, "alignment": P}, gradient
 
 
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch. Raises ValueError for fewer than two domains, and for one
-    without samples.
+    """Yield after each epoch; `train_alignment` is P on the batches.
+
+    Raises ValueError for fewer than two domains, and for one without samples.
     """
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
-        loss, gradient = idgm_gradient(
+    ) -> tuple[Scalars, Sequence[Tensor], State]:
+        scalars, gradient = idgm_gradient(
             network, batch, gamma=config.gamma, mode=config.mode
         )
-        return loss, gradient, memory
+        return scalars, gradient, memory
 
     yield from run(config, data, state, direction, min_domains=2)

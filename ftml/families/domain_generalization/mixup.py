@@ -39,6 +39,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     gradient_of,
     run,
 )
@@ -98,11 +99,11 @@ def mixup(*, alpha: float) -> Objective:
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         partner = draw_partners(batch.sizes, generator).to(batch.x.device)
         shares = draw_shares(len(batch.sizes), alpha=alpha, generator=generator)
         share = to_rows(shares, batch.sizes).to(batch.x)
-        return mixed_loss(network, batch, share, partner), memory
+        return {"loss": mixed_loss(network, batch, share, partner)}, memory
 
     return objective
 

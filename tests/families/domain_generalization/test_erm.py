@@ -241,7 +241,7 @@ def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pixels_are_divided_by_255() -> None:
     white = torch.full((1, 4), 255, dtype=torch.uint8)
-    assert _model.as_float(white).tolist() == [[1.0] * 4]
+    assert _model.as_float(white, network="mlp").tolist() == [[1.0] * 4]
 
 
 def test_wrong_input_is_refused() -> None:

@@ -169,8 +169,10 @@ def test_idgm_by_pairs_by_the_identity_and_by_vmap_are_the_same() -> None:
         erm = domain_losses(network(batch.x), batch).mean()
         naive = erm - 0.7 * 2 / (S * (S - 1)) * pairs
         for mode in ("autograd", "vmap", "auto"):
-            loss, found = idgm_gradient(network, batch, gamma=0.7, mode=mode)
+            met, found = idgm_gradient(network, batch, gamma=0.7, mode=mode)
+            loss, P = met["loss"], 2 / (S * (S - 1)) * pairs.detach()
             torch.testing.assert_close(loss, naive.detach(), rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(met["alignment"], P, rtol=1e-10, atol=1e-10)
             expected = gradient(naive, network, retain_graph=True)
             torch.testing.assert_close(flat(found), expected, rtol=1e-10, atol=1e-10)
 
@@ -186,7 +188,8 @@ def test_gradient_of_idgm_is_that_of_central_differences() -> None:
             moved = theta.clone()
             moved[i] += sign * h
             nn.utils.vector_to_parameters(moved, parameters)
-            values.append(idgm_gradient(network, batch, gamma=0.7)[0].item())
+            met, _ = idgm_gradient(network, batch, gamma=0.7)
+            values.append(met["loss"].item())
         found.append((values[0] - values[1]) / (2 * h))
     difference = (exact - torch.tensor(found, dtype=torch.float64)).norm()
     assert difference < 1e-8 * exact.norm()
@@ -227,7 +230,7 @@ def mldg_residual(a: float, *, second_order: bool, beta: float = 0.8) -> float:
         inner_learning_rate=a,
         beta=beta,
         second_order=second_order,
-    )
+    )["loss"]
     return float((gradient(loss, network) - expected).norm())
 
 
@@ -251,12 +254,12 @@ def test_first_order_mldg_over_both_roles_rewards_half_the_inner_product() -> No
 
     def residual(a: float) -> float:
         loss = sum(
-            mldg_loss(network, *each, inner_learning_rate=a, second_order=False) / 2
+            mldg_loss(network, *each, inner_learning_rate=a, second_order=False)["loss"]
             for each in (parts, parts[::-1])
         )
         target = losses[0] + losses[1] - a / 2 * (G_A @ G_B)
         expected = gradient(target, network, retain_graph=True)
-        return float((gradient(loss, network) - expected).norm())
+        return float((gradient(loss / 2, network) - expected).norm())
 
     ratio = residual(A) / residual(A / 2)
     assert 3.6 < ratio < 4.4
