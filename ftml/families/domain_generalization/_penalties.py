@@ -89,5 +89,5 @@ def run_annealed(
             state, done = step.state, step.n
             yield step
     if state is not None and done == anneal_epochs:
-        state = {**state, "optimizer": {**state["optimizer"], "state": {}}}
+        state = {**state, "optimizer": {}}
     yield from run(config, data, state, after, min_domains=min_domains)

@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
 from ftml.data.standardize import learn_scaling
+from ftml.families.domain_generalization._descent import Descent, adam
 from ftml.families.domain_generalization._model import DomainConfig as DomainConfig
 from ftml.families.domain_generalization._model import Model as Model
 from ftml.families.domain_generalization._model import (
@@ -157,14 +158,9 @@ def plan_epoch(
     return rows, (batch_size,) * S
 
 
-def adam(config: DomainConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
-    """Return the optimizer that descends where a family does not say otherwise."""
-    return torch.optim.Adam(
-        parameters,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+def outer_adam(config: DomainConfig) -> Descent:
+    """Return what descends where a family does not say otherwise."""
+    return adam(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def run(
@@ -173,14 +169,14 @@ def run(
     state: State | None,
     direction: Direction,
     *,
-    optimizer: Callable[[Any, Sequence[nn.Parameter]], torch.optim.Optimizer] = adam,
+    optimizer: Callable[[Any], Descent] = outer_adam,
     min_domains: int = 1,
 ) -> Iterator[Step]:
     """Yield after each epoch of updates along `direction`, going on from `state`.
 
-    optimizer: makes what descends, from the config and the parameters. min_domains: how
-    many domains the family needs to train on. Raises ValueError where there are fewer,
-    and for a domain without samples.
+    optimizer: makes what descends, from the config. min_domains: how many domains the
+    family needs to train on. Raises ValueError where there are fewer, and for a domain
+    without samples.
     """
     block = data.train
     S = len(block.domain_names)
@@ -193,31 +189,29 @@ def run(
     x, y = x.to(device()), torch.tensor(block.y, device=device())
     generator = torch.Generator().manual_seed(config.seed)
     network = make_network(config.network, sizes, generator).to(x.device)
-    parameters = list(network.parameters())
-    descent = optimizer(config, parameters)
-    n, memory = 0, State()
+    parameters: list[Tensor] = list(network.parameters())
+    descend = optimizer(config)
+    n, memory, moments = 0, State(), State()
     if state is None:
         prepare(network, config, x, block.offsets, generator=generator)
     else:
         n = state["n"]
         network.load_state_dict(state["weights"])
         # Copied, for what is given here is changed in place.
-        descent.load_state_dict(copied(state["optimizer"]))
+        moments = copied(state["optimizer"], where=x.device)
         memory = copied(state["memory"], where=x.device)
         generator.set_state(state["generator"])
     while n < config.n_epochs:
         n, met = n + 1, []
         for batch in epoch_batches(config, x, y, block.offsets, generator=generator):
             scalars, ascent, memory = direction(network, batch, memory, generator)
-            for parameter, each in zip(parameters, ascent, strict=True):
-                parameter.grad = each
-            descent.step()
+            descend(parameters, ascent, moments)
             met.append(scalars)
         weights = copied(network.state_dict())
         state = {
             "n": n,
             "weights": weights,
-            "optimizer": copied(descent.state_dict()),
+            "optimizer": copied(moments),
             "memory": copied(memory),
             "generator": generator.get_state(),
         }

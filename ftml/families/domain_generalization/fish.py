@@ -38,11 +38,11 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Domains, Splits
+from ftml.families.domain_generalization._descent import Descent, adam, sgd
 from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
@@ -56,8 +56,6 @@ __all__ = ["TASK", "Config", "Model", "train"]
 
 TASK = "domain_generalization"
 Order = Literal["shuffled", "antithetic", "fixed"]
-InnerStep = Callable[[list[Tensor], list[Tensor]], None]
-"Changes the parameters (first) along their gradients (second), in place."
 
 
 class Config(DomainConfig):
@@ -96,13 +94,14 @@ def inner_loop(
     network: nn.Module,
     batch: Batch,
     order: Sequence[int],
-    step: InnerStep,
+    descend: Descent,
+    moments: State,
     *,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Tensor, Sequence[Tensor]]:
     """Return the mean of the losses met on the way, and theta - theta~.
 
-    The network ends with the weights theta that it came with.
+    The network ends with the weights theta that it came with, the moments go on.
     """
     parameters: list[Tensor] = list(network.parameters())
     start = [parameter.detach().clone() for parameter in parameters]
@@ -110,92 +109,37 @@ def inner_loop(
     for s in order:
         x, y = domains[s]
         value = loss(network(x), y)
-        gradient = list(torch.autograd.grad(value, parameters))
-        with torch.no_grad():
-            step(parameters, gradient)
+        descend(parameters, torch.autograd.grad(value, parameters), moments)
         losses.append(value.detach())
     with torch.no_grad():
         way = torch._foreach_sub(start, parameters)
         torch._foreach_copy_(parameters, start)
-    return torch.stack(losses).mean(), list(way)
-
-
-def sgd_step(*, learning_rate: float, weight_decay: float = 0.0) -> InnerStep:
-    """Return the step theta <- theta - lambda (g + decay theta)."""
-
-    def step(parameters: list[Tensor], gradient: list[Tensor]) -> None:
-        if weight_decay:
-            decay = torch._foreach_mul(parameters, weight_decay)
-            gradient = list(torch._foreach_add(gradient, decay))
-        torch._foreach_add_(parameters, gradient, alpha=-learning_rate)
-
-    return step
-
-
-def adam_step(
-    moments: State, *, learning_rate: float, weight_decay: float = 0.0
-) -> InnerStep:
-    """Return the step of Adam as torch has it, its `moments` changed in place."""
-
-    def step(parameters: list[Tensor], gradient: list[Tensor]) -> None:
-        adam(
-            parameters,
-            gradient,
-            moments["exp_avg"],
-            moments["exp_avg_sq"],
-            [],
-            moments["steps"],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
-
-    return step
-
-
-def no_moments(network: nn.Module) -> State:
-    """Return what Adam starts with: zeros for each parameter."""
-    parameters = [parameter.detach() for parameter in network.parameters()]
-    return {
-        "exp_avg": [torch.zeros_like(each) for each in parameters],
-        "exp_avg_sq": [torch.zeros_like(each) for each in parameters],
-        "steps": [torch.zeros((), device=each.device) for each in parameters],
-    }
+    return torch.stack(losses).mean(), way
 
 
 def fish(config: Config) -> Direction:
     """Return the direction theta - theta~, the mean of the inner loops of an update."""
-    rates = {
-        "learning_rate": config.inner_learning_rate,
-        "weight_decay": config.weight_decay,
-    }
+    optimizer = {"sgd": sgd, "adam": adam}[config.inner_optimizer]
+    inner = optimizer(
+        learning_rate=config.inner_learning_rate, weight_decay=config.weight_decay
+    )
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
     ) -> tuple[Scalars, Sequence[Tensor], State]:
-        step = sgd_step(**rates)
-        if config.inner_optimizer == "adam":
-            memory = memory or no_moments(network)
-            step = adam_step(memory, **rates)
         orders = draw_orders(len(batch.sizes), order=config.order, generator=generator)
-        loops = [inner_loop(network, batch, order, step) for order in orders]
-        losses, ways = zip(*loops, strict=True)
-        way = [torch.stack(each).mean(dim=0) for each in zip(*ways, strict=True)]
+        loops = [inner_loop(network, batch, each, inner, memory) for each in orders]
+        losses, (way, *back) = zip(*loops, strict=True)
+        if back:
+            way = torch._foreach_lerp(way, back[0], 0.5)
         return {"loss": torch.stack(losses).mean()}, way, memory
 
     return direction
 
 
-def outer_sgd(
-    config: DomainConfig, parameters: Sequence[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """Return theta <- theta - epsilon (theta - theta~) as torch has it."""
-    return torch.optim.SGD(parameters, lr=config.learning_rate)
+def outer_sgd(config: DomainConfig) -> Descent:
+    """Return the step theta <- theta - epsilon (theta - theta~)."""
+    return sgd(learning_rate=config.learning_rate)
 
 
 def train(

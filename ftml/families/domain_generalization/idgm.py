@@ -79,9 +79,8 @@ def losses_at_once(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tenso
         logits = functional_call(network, weights, (x,))
         return weight @ F.cross_entropy(logits, y, reduction="none")
 
-    # (S, B, ...), a short domain filled up with rows of weight 0.
     x, y, weight = (
-        pad_sequence(rows.split(batch.sizes), batch_first=True)
+        by_domain(rows, batch.sizes)
         for rows in (batch.x, batch.y, batch.weight * len(batch.sizes))
     )
     each = vmap(grad_and_value(loss), in_dims=(None, 0, 0, 0))
@@ -89,20 +88,26 @@ def losses_at_once(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tenso
     return losses, list(gradients.values())
 
 
+def by_domain(rows: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Return rows (m, ...) as (S, B, ...), a short domain filled up with zeros."""
+    if len(set(sizes)) == 1:  # nothing to fill, and nothing to copy
+        return rows.view(len(sizes), -1, *rows.shape[1:])
+    return pad_sequence(rows.split(sizes), batch_first=True)
+
+
 @torch.no_grad()
 def alignment(gradients: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return P and its derivatives by the G_i, 2 / (S (S - 1)) (sum_j G_j - G_i).
+    """Return P, a scalar, and sum_i G_i for each parameter.
 
-    gradients: one tensor (S, *shape) a parameter, S >= 2; the derivatives are alike.
+    gradients: one tensor (S, *shape) a parameter, S >= 2.
     """
     S = len(gradients[0])
-    slopes = [(g.sum(dim=0) - g).mul_(2 / (S * (S - 1))) for g in gradients]
-    # P is of second degree in the G_i: half of what they and its derivatives give.
-    products = [
-        g.flatten() @ slope.flatten()
-        for g, slope in zip(gradients, slopes, strict=True)
+    totals = [g.sum(dim=0) for g in gradients]
+    squares = [
+        total.flatten() @ total.flatten() - g.flatten() @ g.flatten()
+        for g, total in zip(gradients, totals, strict=True)
     ]
-    return torch.stack(products).sum() / 2, slopes
+    return torch.stack(squares).sum() / (S * (S - 1)), totals
 
 
 def idgm_gradient(
@@ -117,13 +122,19 @@ def idgm_gradient(
         mode = "vmap" if len(batch.sizes) >= VMAP_FROM else "autograd"
     gradients_of = losses_at_once if mode == "vmap" else losses_one_by_one
     losses, gradients = gradients_of(network, batch)
-    P, slopes = alignment(gradients)
-    loss = losses.mean()
-    # The chain rule by hand: P goes to theta through the G_i alone.
+    P, totals = alignment(gradients)
+    loss, S = losses.mean(), len(losses)
+    # The chain rule by hand: P goes to theta through the G_i alone, and its derivative
+    # by G_i is 2 / (S (S - 1)) (sum_j G_j - G_i). It takes the place of G_i, which
+    # nothing needs any more: S gradients are large.
+    slopes = [
+        g.detach().sub_(total).mul_(2 * gamma / (S * (S - 1)))
+        for g, total in zip(gradients, totals, strict=True)
+    ]
     gradient = torch.autograd.grad(
         [loss, *gradients],
         list(network.parameters()),
-        [torch.ones_like(loss), *(slope.mul_(-gamma) for slope in slopes)],
+        [torch.ones_like(loss), *slopes],
     )
     return {"loss": loss.detach() - gamma * P, "alignment": P}, gradient
 
