@@ -284,7 +284,7 @@ def measure_idgm() -> Iterator[Row]:
                 name: partial(way, network, batch, gamma=0.01)
                 for name, way in ways.items()
             }
-            found = best_of(6, **tasks)
+            found = best_of(20, **tasks)
             name = f"gradient of IDGM, {n_domains} domains, {'-'.join(map(str, sizes))}"
             for rival in ("pairs", "flat pairs"):
                 for mode in ("autograd", "vmap"):

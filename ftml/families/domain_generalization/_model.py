@@ -49,7 +49,7 @@ class DomainConfig(FamilyConfig):
     "an MLP on features, or on the pixels of images; a small CNN or a ResNet on images"
 
     pretrained: str | None = None
-    "weights a ResNet starts from: a safetensors or state-dict file; try rates of 5e-5"
+    "file of the weights that a ResNet starts from, safetensors or a state dict"
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
     "units of each hidden layer of the MLP; none makes the model linear"
@@ -57,10 +57,10 @@ class DomainConfig(FamilyConfig):
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 16
     "channels of the CNN's first convolution; the others have twice as many"
 
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-4, 1e-1)] = 3e-3
-    "step size of Adam"
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-1)] = 3e-3
+    "step size of Adam; a ResNet wants 1e-5 to 1e-3"
 
-    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-1)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-2)] = 1e-4
     "L2 penalty on weights and biases, as Adam adds it to the gradient"
 
     batch_size: Annotated[int, Field(ge=1)] | None = 64

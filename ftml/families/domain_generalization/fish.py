@@ -17,6 +17,13 @@ already have the mean over all orders up to O(lambda^3). All of this holds for p
 SGD as the inner optimizer only; Adam, which DomainBed and the authors' code take, has
 none of these constants.
 
+An epoch moves theta by epsilon lambda S gradients an update, and no Adam lengthens a
+short step. On the rotated digits (75 degrees left out, 60 epochs of 4 updates, 2 seeds)
+validation on the training domains gives 0.58 for lambda = 0.1, epsilon = 0.05, 0.84 for
+0.1 and 0.5, 0.94 for 1.0 and 0.5, 0.95 for 1.0 and 1.0, and 0.2 for 2.0; ERM with its
+default has 0.87. On heart disease (Switzerland left out) 0.03 to 0.1 with 0.5 is best.
+Hence the ranges, and defaults that come as far as ERM's on both.
+
 Where the notes err: in (1.3.1), theta~_i - theta = -lambda sum_{j<i} g_j, with a minus
 (mistake E2); in (1.3.4) and (1.3.6) the second term has lambda^2, not lambda, and the
 remainder is O(lambda^3) (E3); in (1.3.7), algo 1 follows algo 2 for gamma =
@@ -59,13 +66,13 @@ Order = Literal["shuffled", "antithetic", "fixed"]
 
 
 class Config(DomainConfig):
-    learning_rate: Annotated[float, Field(gt=0, le=1), LogUniform(0.05, 1.0)] = 0.5
+    learning_rate: Annotated[float, Field(gt=0, le=1), LogUniform(0.2, 1.0)] = 0.5
     "epsilon, the part of the way to theta~ that theta goes"
 
-    inner_learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1.0)] = 0.1
-    "lambda, the step on one domain; Adam wants it smaller by a factor of ten or more"
+    inner_learning_rate: Annotated[float, Field(gt=0), LogUniform(0.03, 1.0)] = 0.2
+    "lambda, the step on one domain; Adam wants 1e-3 to 3e-2, a ResNet 1e-3 of SGD"
 
-    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-1)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-2)] = 1e-4
     "L2 penalty on weights and biases, as the inner step adds it to the gradient"
 
     inner_optimizer: Literal["sgd", "adam"] = "sgd"
