@@ -184,7 +184,7 @@ def as_float(x: Tensor, *, network: str) -> Tensor:
     """
     if x.dtype != torch.uint8:
         return x
-    x = x.float().div_(255)
+    x = x.float().mul_(1 / 255)  # to divide takes half as long again
     if network in DEPTHS and x.shape[1] == len(IMAGENET):
         for channel, (mean, deviation) in enumerate(IMAGENET):
             x[:, channel].sub_(mean).div_(deviation)
