@@ -200,7 +200,7 @@ def test_colours_of_a_resnet_are_scaled_as_imagenets() -> None:
 def test_gradient_of_idgm_is_the_same_in_both_modes_on_a_resnet() -> None:
     draw = torch.Generator().manual_seed(0)
     network = ResNet(18, 2, freeze_norm=True, generator=draw).double()
-    x = torch.rand(6, 3, 32, 32, generator=draw, dtype=torch.float64)
+    x = torch.rand(6, 3, 9, 8, generator=draw, dtype=torch.float64)
     set_statistics(network, x)
     y, weight = torch.arange(6) % 2, torch.full((6,), 1 / 6, dtype=torch.float64)
     batch = Batch(x, y, (2, 4), weight * torch.tensor([1.5] * 2 + [0.75] * 4))
