@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines.params import Study
 
-FORMAT = 1
+FORMAT = 2
 "Raise this when a change of the pipeline itself makes earlier results incomparable."
 
 

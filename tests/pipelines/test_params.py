@@ -526,3 +526,51 @@ def test_distributions_of_params_replace_those_of_the_family(plan_of) -> None:
     space = plan_of(text).experiments["d"][0].space
     own = LogUniform(1e-6, 1e0)
     assert space == {"alpha": own, "n_iterations": Integers(1, 9)}
+
+
+EACH = """
+datasets: {{domains: {{d: {{source: s, rotate: [0, 15]{baseline}}}}}}}
+experiments: {{d: {{erm: {study}}}}}
+"""
+
+
+def test_each_domain_can_be_left_out_in_turn(plan_of) -> None:
+    plan = plan_of(EACH.format(baseline="", study="{test_domains: each}"))
+    (study,) = plan.experiments["d"]
+    assert study.test_domains == ["each"]
+    assert study.block.selections == ["validation"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "study", "expected"),
+    [
+        ("", "{test_domains: eahc}", "erm.test_domains: expected a valid list"),
+        (
+            "",
+            "{test_domains: each, selections: [oracel]}",
+            "erm.selections.0: expected 'validation', 'leave_one_domain_out' or",
+        ),
+        (
+            "",
+            "{test_domains: each, selections: [oracle, oracle]}",
+            "erm.selections: one stands there twice",
+        ),
+        (", baseline: em", "{test_domains: each}", "d.baseline: no study 'em' of this"),
+    ],
+)
+def test_what_is_wrong_with_the_protocol_is_named(
+    problems_of, baseline: str, study: str, expected: str
+) -> None:
+    (line,) = problems_of(EACH.format(baseline=baseline, study=study))
+    assert expected in line
+
+
+def test_selections_that_need_domains_are_for_datasets_of_domains(problems_of) -> None:
+    (line,) = problems_of(study("{selections: [oracle]}"))
+    assert line == "experiments.d.ridge.selections: only for a dataset of domains"
+
+
+def test_a_study_cannot_have_the_name_of_the_comparison(problems_of) -> None:
+    text = study("{}").replace("ridge: {}", "comparison: {family: ridge}")
+    (line,) = problems_of(text)
+    assert line.endswith("the name of a study cannot be comparison")
