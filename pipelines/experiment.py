@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftml.config import input_files
 from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
@@ -138,10 +139,13 @@ def in_flight(study: Study, key: str) -> Path:
 
 def plan_search(study: Study, folder: Path, folds: Folds) -> Search:
     """Return the search of a study: trained on train, scored on validation."""
+    config = study.config.model_dump(mode="json", exclude=set(study.space))
+    # A worker is in another folder.
+    config |= {k: str(v.resolve()) for k, v in input_files(study.config).items()}
     return Search(
         folder=folder / "search",
         family=study.family.name,
-        config=study.config.model_dump(mode="json", exclude=set(study.space)),
+        config=config,
         space=study.space,
         trials=study.block.trials,
         metric=study.dataset.metric,

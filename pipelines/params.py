@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ftml.config import (
     Distribution,
     FamilyConfig,
+    input_files,
     nearest,
     problems,
     read_config,
@@ -486,7 +487,14 @@ def _read_study(
     if block.trials > 1 and not space:
         found.append(f"{where}.trials: {block.trials} trials, but nothing to search")
         return None
-    return Study(name, dataset, kind, block, read_config(kind.Config, config), space)
+    settings = read_config(kind.Config, config)
+    missing = [
+        f"{where}.config.{key}: no file {str(path)!r}"
+        for key, path in input_files(settings).items()
+        if not path.is_file()
+    ]
+    found += missing
+    return None if missing else Study(name, dataset, kind, block, settings, space)
 
 
 def _listed(path: Path, found: list[str]) -> str:

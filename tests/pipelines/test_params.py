@@ -574,3 +574,16 @@ def test_a_study_cannot_have_the_name_of_the_comparison(problems_of) -> None:
     text = study("{}").replace("ridge: {}", "comparison: {family: ridge}")
     (line,) = problems_of(text)
     assert line.endswith("the name of a study cannot be comparison")
+
+
+def test_a_file_that_a_configuration_names_must_be_there(
+    plan_of, problems_of, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    block = f"{{network: resnet18, pretrained: {weights}}}"
+    text = EACH.format(baseline="", study=f"{{test_domains: each, config: {block}}}")
+    (line,) = problems_of(text)
+    assert line == f"experiments.d.erm.config.pretrained: no file '{weights}'"
+    weights.write_bytes(b"")
+    (study,) = plan_of(text).experiments["d"]
+    assert study.config.pretrained == str(weights)

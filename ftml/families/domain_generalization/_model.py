@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from ftml.config import FamilyConfig, LogUniform
+from ftml.config import FamilyConfig, InputFile, LogUniform
 from ftml.data import Domains
 from ftml.data.standardize import Scaling, apply_scaling
 from ftml.nn.cnn import CNN
@@ -48,7 +48,7 @@ class DomainConfig(FamilyConfig):
     network: Literal["mlp", "cnn", "resnet18", "resnet50"] = "mlp"
     "an MLP on features, or on the pixels of images; a small CNN or a ResNet on images"
 
-    pretrained: str | None = None
+    pretrained: Annotated[str | None, InputFile()] = None
     "file of the weights that a ResNet starts from, safetensors or a state dict"
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
