@@ -20,7 +20,12 @@ from ftml.config import search_space
 from pipelines import store, tracking, tune
 from pipelines.params import read_params
 from pipelines.record import Record
-from pipelines.search import Search, search_limits
+from pipelines.search import (
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 
 PARAMS = """
 datasets: {tables: {diabetes: {source: "sklearn:diabetes", task: regression}}}
@@ -30,12 +35,18 @@ experiments: {diabetes: {ridge: {trials: 2}}}
 
 def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     """Return the seconds of a search with its MLflow runs, and of their parts."""
+    Config = family("ridge").Config
+    configs = draw_configurations(
+        search_space(Config),
+        count=trials,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
     plan = Search(
         folder=folder / f"search-{trials}",
         family="ridge",
         config={},
-        space=search_space(family("ridge").Config),
-        trials=trials,
+        trials=on_every_fold(configs, ((),)),
         metric="mse",
         mode="min",
         resources=read_params().experiments["diabetes"][0].block.resources,

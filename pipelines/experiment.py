@@ -25,13 +25,19 @@ from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
 from pipelines import comparison, results
-from pipelines.folds import Data, Fit, Fold, Folds, read_folds
+from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
 from pipelines.params import Dataset, Study, read_params
 from pipelines.progress import Progress
 from pipelines.record import Record
 from pipelines.results import Outcome
-from pipelines.search import Search, search_limits
+from pipelines.search import (
+    Assignment,
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 from pipelines.stage import fail
 
 if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused study saves
@@ -95,18 +101,24 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
 
     start = time.monotonic()
     flight = in_flight(study, key)
-    search = plan_search(study, flight, folds)
+    configs = draw_configurations(
+        study.space,
+        count=study.block.trials,
+        defaults=study.config.model_dump(mode="json"),
+        seed=study.config.seed,
+    )
+    search = plan_search(study, flight, on_every_fold(configs, folds.tried))
     tried = follow(search, folds.splits, log.children("trial"))
-    runs = results.runs_table(tried, search_limits(search, tried), search.folds)
+    reach = search_limits(search, tried)
+    runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
-    configs = results.configurations(tried, search.folds)
     fits = plan_fits(study, search, choices, configs)
     fit_log = log.children("fit")
     fitted = follow(fits, folds.splits, fit_log)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
-    outcome = Outcome(study, runs, configs, choices, fits.fits, tried, fitted)
+    outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
     kind = task(study.family.task)
     with whole_folder(study.folder) as folder:
         results.write(folder, outcome, tune.load_fit(fitted.trials[0]))
@@ -137,7 +149,7 @@ def in_flight(study: Study, key: str) -> Path:
     return folder
 
 
-def plan_search(study: Study, folder: Path, folds: Folds) -> Search:
+def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
     """Return the search of a study: trained on train, scored on validation."""
     config = study.config.model_dump(mode="json", exclude=set(study.space))
     # A worker is in another folder.
@@ -146,13 +158,11 @@ def plan_search(study: Study, folder: Path, folds: Folds) -> Search:
         folder=folder / "search",
         family=study.family.name,
         config=config,
-        space=study.space,
-        trials=study.block.trials,
+        trials=trials,
         metric=study.dataset.metric,
         mode=study.dataset.mode,
         resources=study.block.resources,
         report_every=study.block.report_every,
-        folds=folds.tried,
         scores_left_out=study.block.selections != ["validation"],
         early_stopping=study.block.early_stopping,
     )
@@ -179,14 +189,14 @@ def plan_fits(
     study: Study,
     search: Search,
     choices: Mapping[tuple[str, Fold], Choice],
-    configs: Mapping[int, Mapping[str, Any]],
+    configs: Sequence[Mapping[str, Any]],
 ) -> Search:
     """Return the final fits: what was chosen, under seeds that the search did not use.
 
     They train on training and validation data together, for as many steps as served
     best. What several selections chose is fitted once.
     """
-    fits: list[Fit] = []
+    fits: list[Assignment] = []
     for (_, fold), choice in choices.items():
         wanted = results.fits_for(study, fold, choice, configs)
         fits += [fit for fit in wanted if fit not in fits]
@@ -194,9 +204,7 @@ def plan_fits(
         search,
         folder=search.folder.with_name("fits"),
         config={k: v for k, v in search.config.items() if k != "seed"},
-        space={},
-        folds=((),),
-        fits=tuple(fits),
+        trials=tuple(fits),
         scores_left_out=False,
         early_stopping=None,
     )
@@ -208,7 +216,7 @@ def follow(search: Search, data: Data, children: Children) -> Record:
 
     progress = Progress(
         str(search.folder.relative_to(IN_FLIGHT)),
-        search.size,
+        len(search.trials),
         f"valid_{search.metric}",
         search.mode,
     )

@@ -6,7 +6,7 @@ that have no domains have one fold, the empty one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,18 +19,6 @@ from pipelines.params import EACH, Study
 Fold = tuple[str, ...]
 Data = Callable[[Fold], Splits[Any]]
 "The splits of each fold. Ray sends it to the workers with all that it holds, once."
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A final fit: what was chosen for a fold, trained anew under a seed of its own."""
-
-    fold: Fold
-    config: Mapping[str, Any]
-    "what the study does not fix, and the seed"
-
-    last_step: int
-    "the step at which training stops and whose model is kept and tested"
 
 
 @dataclass(frozen=True)

@@ -23,35 +23,28 @@ from ftml.config import FamilyConfig, read_config
 from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
-from pipelines.folds import Fit, Fold
+from pipelines.folds import Fold
 from pipelines.halving import Limit
 from pipelines.params import Study
 from pipelines.record import Record
+from pipelines.search import Assignment
 
 METRICS, CIRCUMSTANCES = "metrics.json", "run.json"
 FILES = (METRICS, "best.yaml", "trials.parquet", "fits.parquet")
 
 
-def configurations(tried: Record, folds: Sequence[Fold]) -> dict[int, dict[str, Any]]:
-    """Return what was drawn for each configuration of a search, by its number."""
-    return {
-        index // len(folds): trial.config
-        for index, trial in sorted(tried.trials.items())
-    }
-
-
 def runs_table(
-    tried: Record, reach: Mapping[int, Limit], folds: Sequence[Fold]
+    tried: Record, reach: Mapping[int, Limit], *, n_folds: int
 ) -> pd.DataFrame:
     """Return the table of runs of a search, as `ftml.selection` reads it.
 
     A row for each trial and step that counts. `trial` is the number of the
-    configuration, `config.<name>` what was drawn for it; `stopped` says whether the run
-    was stopped early.
+    configuration, which was tried on all folds before the next one; `config.<name>`
+    what was drawn for it; `stopped` says whether the run was stopped early.
     """
     rows = [
         {
-            "trial": index // len(folds),
+            "trial": index // n_folds,
             "left_out": list(trial.fold),
             "n": n,
             **{f"config.{name}": value for name, value in trial.config.items()},
@@ -67,12 +60,12 @@ def runs_table(
 
 
 def fits_for(
-    study: Study, fold: Fold, choice: Choice, configs: Mapping[int, Mapping[str, Any]]
-) -> list[Fit]:
+    study: Study, fold: Fold, choice: Choice, configs: Sequence[Mapping[str, Any]]
+) -> list[Assignment]:
     """Return the final fits of what was chosen for a fold, one for each seed."""
     first = study.config.seed + 1
     return [
-        Fit(fold, {**configs[choice.trial], "seed": seed}, choice.n)
+        Assignment(fold, {**configs[choice.trial], "seed": seed}, choice.n)
         for seed in range(first, first + study.block.seeds)
     ]
 
@@ -85,11 +78,13 @@ class Outcome:
     runs: pd.DataFrame
     "see `runs_table`"
 
-    configs: Mapping[int, Mapping[str, Any]]
+    configs: Sequence[Mapping[str, Any]]
+    "what was drawn, by the number that the table of runs calls `trial`"
+
     choices: Mapping[tuple[str, Fold], Choice]
     "by selection and tested fold"
 
-    fits: Sequence[Fit]
+    fits: Sequence[Assignment]
     tried: Record
     fitted: Record
 
@@ -108,7 +103,7 @@ class Outcome:
         wanted = fits_for(self.study, fold, choice, self.configs)
         return [self.fits.index(fit) for fit in wanted]
 
-    def config(self, fit: Fit) -> FamilyConfig:
+    def config(self, fit: Assignment) -> FamilyConfig:
         """Return the whole configuration of a final fit."""
         fixed = self.study.config.model_dump(mode="json")
         return read_config(self.study.family.Config, {**fixed, **fit.config})

@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from ftml.config import read_config
+from ftml.config import FamilyConfig, read_config
 from ftml.core import Step, family
 from ftml.data import Splits
 from ftml.saving import load_tree, save, save_tree
@@ -21,7 +21,7 @@ from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
 from pipelines.folds import Data
 from pipelines.params import Resources
-from pipelines.search import Search, assigned
+from pipelines.search import Assignment, Search
 
 CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
 """Environment variable: seconds of training between two checkpoints of a trial, 10 by
@@ -34,7 +34,26 @@ class CheckpointError(OSError):
     """
 
 
-def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
+@dataclass(frozen=True)
+class Work:
+    """What a trial works on."""
+
+    search: Search
+    assigned: Assignment
+    config: FamilyConfig
+    splits: Splits
+
+    @property
+    def final(self) -> bool:
+        return self.assigned.last_step is not None
+
+    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
+        kind = task(family(self.search.family).task)
+        scores: dict[str, float] = kind.evaluate(model, split)
+        return scores
+
+
+def run_trial(chosen: dict[str, int], *, search: Search, data: Data) -> None:
     """Train one configuration, from its last checkpoint if it has one, and report.
 
     An error of the family (a configuration that diverges, a GPU out of memory) is the
@@ -42,11 +61,11 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
     """
     kind = family(search.family)
     _use_threads(search.resources)
-    values, fold, last_step = assigned(search, drawn)
-    config = read_config(kind.Config, {**search.config, **values})
-    splits = data(fold)
+    assigned = search.trials[chosen["trial"]]
+    config = read_config(kind.Config, {**search.config, **assigned.config})
+    splits, last_step = data(assigned.fold), assigned.last_step
     seen = splits.for_final_fit() if last_step else splits.without_test()
-    report = partial(_report, search=search, splits=splits, config=config)
+    work = Work(search, assigned, config, splits)
     period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
     state, seconds = _restore()
     saved, step = time.monotonic(), None
@@ -56,14 +75,14 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
             last = step.n == last_step
             if last or step.n % search.report_every == 0:
                 keep = last or time.monotonic() - saved >= period
-                report(step, seconds=seconds, keep=keep)
+                _report(step, work, seconds=seconds, keep=keep)
                 saved = time.monotonic() if keep else saved
             if last:
                 break
         else:
             # Training ended by itself. A step that was reported before counts once.
             if step is not None and (last_step or step.n % search.report_every):
-                report(step, seconds=seconds, keep=bool(last_step))
+                _report(step, work, seconds=seconds, keep=work.final)
     except CheckpointError as error:
         # Said in time: Ray writes its own account of it to the disk that is full.
         tune.report({"fatal": str(error)})
@@ -72,19 +91,13 @@ def run_trial(drawn: dict[str, Any], *, search: Search, data: Data) -> None:
         tune.report({"error": f"{type(error).__name__}: {error}"})
 
 
-def _report(
-    step: Step,
-    *,
-    search: Search,
-    splits: Splits,
-    config: Any,
-    seconds: float,
-    keep: bool,
-) -> None:
+def _report(step: Step, work: Work, *, seconds: float, keep: bool) -> None:
     """Report a step and its scores; with a checkpoint if `keep`."""
     metrics = dict(step.metrics)
-    if keep or not search.fits:  # a final fit is tested once, at its end
-        metrics |= _scores(step.model, search, splits)
+    if not work.final:
+        metrics |= _validation(step.model, work)
+    elif keep:  # its end
+        metrics |= _test(step.model, work)
     row = {"n": step.n, "seconds": seconds, "metrics": metrics}
     if not keep:
         tune.report(row)
@@ -92,8 +105,8 @@ def _report(
     try:
         with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
             save_tree(Path(folder), step.state, seconds=seconds)
-            if search.fits:
-                save(Path(folder) / "model", step.model, config)
+            if work.final:
+                save(Path(folder) / "model", step.model, work.config)
             tune.report(row, checkpoint=tune.Checkpoint.from_directory(folder))
     except OSError as error:
         raise CheckpointError(
@@ -101,22 +114,25 @@ def _report(
         ) from None
 
 
-def _scores(model: Any, search: Search, splits: Splits) -> dict[str, float]:
-    """Return the scores of a model: in the test for a final fit, else in validation,
-    and where the search looks at what is left out, on each domain of the fold.
+def _validation(model: Any, work: Work) -> dict[str, float]:
+    """Return the validation scores, and where the search looks at what is left out, the
+    score on each domain of the fold.
     """
-    evaluate = task(family(search.family).task).evaluate
-    if search.fits:
-        return {f"test_{k}": v for k, v in evaluate(model, splits.test).items()}
     scores: dict[str, float] = {}
-    if splits.valid is not None:
-        valid = evaluate(model, splits.valid)
+    if work.splits.valid is not None:
+        valid = work.evaluate(model, work.splits.valid)
         scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
-    if search.scores_left_out and splits.test is not None:
-        for name in splits.test.domain_names:
-            out = evaluate(model, splits.test.only([name]))
-            scores[f"out_{search.metric}/{domain_key(name)}"] = out[search.metric]
+    test, metric = work.splits.test, work.search.metric
+    if work.search.scores_left_out and test is not None:
+        for name in test.domain_names:
+            out = work.evaluate(model, test.only([name]))
+            scores[f"out_{metric}/{domain_key(name)}"] = out[metric]
     return scores
+
+
+def _test(model: Any, work: Work) -> dict[str, float]:
+    scores = work.evaluate(model, work.splits.test)
+    return {f"test_{name}": value for name, value in scores.items()}
 
 
 def _restore() -> tuple[Any, float]:

@@ -27,16 +27,13 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import BasicVariantGenerator
 
-from ftml.config import Choice, Distribution, Integers, LogUniform, Uniform, read_config
-from ftml.core import family
 from ftml.saving import load
 from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.params import Resources
 from pipelines.record import Record, Trial
-from pipelines.search import Search, assigned, is_rung, search_limits
+from pipelines.search import Search, is_rung, search_limits
 from pipelines.trial import run_trial
 
 
@@ -120,7 +117,7 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
     """
     search.folder.mkdir(parents=True, exist_ok=True)
     record = Record(search.record)
-    if record.complete(search.size):
+    if record.complete(len(search.trials)):
         return record
     live = _Live(record, watch, limits=search_limits(search, record))
     _live[str(search.folder)] = live
@@ -134,7 +131,7 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
     if died:
         lines = str(died[0]).strip().splitlines() or [type(died[0]).__name__]
         raise SearchError(f"{search.folder}: a trial died: {live.fatal or lines[-1]}")
-    if not record.complete(search.size):
+    if not record.complete(len(search.trials)):
         raise KeyboardInterrupt
     return record
 
@@ -156,8 +153,7 @@ def _fit(search: Search, data: Data) -> list[Exception]:
             if _live[str(search.folder)].fatal:
                 raise
             # A driver killed, or out of disk, while it wrote the state leaves one that
-            # cannot be read. The trials are drawn from the seed, so beginning again
-            # repeats them exactly.
+            # cannot be read. Beginning again repeats the trials exactly.
             shutil.rmtree(state)
     return _new_tuner(search, trainable, state).fit().errors
 
@@ -171,13 +167,8 @@ def load_fit(trial: Trial) -> Any:
 def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
     return tune.Tuner(
         trainable,
-        param_space=_param_space(search),
-        tune_config=tune.TuneConfig(
-            num_samples=1 if search.fits else search.trials,
-            search_alg=_generator(search),
-            scheduler=Halving(search),
-            reuse_actors=True,
-        ),
+        param_space={"trial": tune.grid_search(list(range(len(search.trials))))},
+        tune_config=tune.TuneConfig(scheduler=Halving(search), reuse_actors=True),
         run_config=tune.RunConfig(
             name=state.name,
             storage_path=str(state.parent),
@@ -206,43 +197,6 @@ def _granted(resources: Resources) -> dict[str, float]:
     return wanted
 
 
-def _param_space(search: Search) -> dict[str, Any]:
-    """Return Tune's space; its variable "place" says which fit or fold a trial has."""
-    places = range(len(search.fits) or len(search.folds))
-    drawn = {name: _domain(each) for name, each in search.space.items()}
-    return {**({} if search.fits else drawn), "place": tune.grid_search(list(places))}
-
-
-def _generator(search: Search) -> BasicVariantGenerator:
-    """Return Tune's random search, seeded by the study; the first configuration is the
-    default one.
-    """
-    if search.fits or not search.space:
-        return BasicVariantGenerator()
-    defaults = read_config(family(search.family).Config, search.config).model_dump(
-        mode="json"
-    )
-    first = {name: defaults[name] for name in search.space}
-    return BasicVariantGenerator(
-        points_to_evaluate=[first],
-        random_state=defaults["seed"],
-        constant_grid_search=True,  # a configuration is the same on every fold
-    )
-
-
-def _domain(distribution: Distribution) -> Any:
-    """Return Tune's form of a distribution."""
-    match distribution:
-        case Uniform(low=low, high=high):
-            return tune.uniform(low, high)
-        case LogUniform(low=low, high=high):
-            return tune.loguniform(low, high)
-        case Integers(low=low, high=high):
-            return tune.randint(low, high + 1)
-        case Choice():
-            return tune.choice(list(distribution.options))
-
-
 class Recorder(tune.Callback):
     """Keeps the record of a search: which trials started and how they ended."""
 
@@ -253,8 +207,8 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        config, fold, _ = assigned(self.search, trial.config)
-        live.record.start(_index(trial), config, fold)
+        assigned = self.search.trials[_index(trial)]
+        live.record.start(_index(trial), dict(assigned.config), assigned.fold)
         live.watch(live.record, _index(trial))
 
     def on_trial_complete(
@@ -301,5 +255,5 @@ class Halving(FIFOScheduler):
 
 
 def _index(trial: Any) -> int:
-    """Return the place of a Ray trial in its search: ids end in _00000, _00001, ..."""
-    return int(trial.trial_id.rpartition("_")[2])
+    """Return the place of a Ray trial in its search."""
+    return int(trial.config["trial"])

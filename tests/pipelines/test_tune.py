@@ -16,11 +16,17 @@ from ftml.config import search_space
 from ftml.data.domains import leave_out
 from ftml.tasks import task
 from pipelines import tune
-from pipelines.folds import Data, Fit
+from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record
-from pipelines.search import Search, search_limits
+from pipelines.search import (
+    Assignment,
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,13 +53,26 @@ def labelled() -> Splits[Table]:
     return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
 
 
-def search(folder: Path, name: str = "ridge", **changes: object) -> Search:
+def search(
+    folder: Path,
+    name: str = "ridge",
+    *,
+    count: int = 6,
+    folds: tuple[tuple[str, ...], ...] = ((),),
+    **changes: object,
+) -> Search:
+    Config = family(name).Config
+    configs = draw_configurations(
+        search_space(Config),
+        count=count,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
     plan = Search(
         folder=folder / "search",
         family=name,
         config={},
-        space=search_space(family(name).Config),
-        trials=6,
+        trials=on_every_fold(configs, folds),
         metric="mse",
         mode="min",
         resources=Resources(),
@@ -140,7 +159,7 @@ def test_final_fits_keep_the_model_of_their_last_step(
         tmp_path,
         "softmax_regression",
         config={"alpha": 0.01},
-        fits=tuple(Fit((), {"seed": seed}, last_step=7) for seed in (1, 2)),
+        trials=tuple(Assignment((), {"seed": seed}, last_step=7) for seed in (1, 2)),
         report_every=10,
     )
     tested = replace(labelled, test=labelled.valid)
@@ -165,7 +184,7 @@ def test_final_fits_keep_the_model_of_their_last_step(
 def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
-    plan = search(tmp_path, fits=(Fit((), {"seed": 1}, last_step=5),))
+    plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
     record = tune.run(plan, same(replace(data, test=data.valid)), watch=ignore)
     assert list(record.trials[0].steps) == [1]
     assert tune.load_fit(record.trials[0]).theta.shape == (4,)
@@ -177,7 +196,7 @@ def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
     broken = Splits(
         data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
     )
-    record = tune.run(search(tmp_path, trials=2), same(broken), watch=ignore)
+    record = tune.run(search(tmp_path, count=2), same(broken), watch=ignore)
     for trial in record.trials.values():
         assert trial.ended
         assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
@@ -194,7 +213,7 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
 def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
-    plan = search(tmp_path, trials=1, resources=Resources(cpu=1.0, gpu=0.5))
+    plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
     assert tune.run(plan, same(data), watch=ignore).complete(1)
 
 
@@ -206,14 +225,14 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
         "softmax_regression",
         config={"n_iterations": 12, "tolerance": 0.0},
         metric="log_loss",
-        trials=4,
+        count=4,
         folds=(("a",), ("b",), ("a", "b")),
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
     record = tune.run(plan, same(labelled), watch=ignore)
     assert sorted(record.trials) == list(range(12))
     for index, trial in record.trials.items():
-        assert trial.fold == plan.folds[index % 3]
+        assert trial.fold == plan.trials[index].fold
         assert trial.config == record.trials[index - index % 3].config
     assert len({trial.config["alpha"] for trial in record.trials.values()}) == 4
     reach = search_limits(plan, record)
@@ -243,7 +262,7 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
     about = {
         "config": {"n_epochs": 1, "hidden": []},
         "metric": "accuracy",
-        "trials": 1,
+        "count": 1,
         "folds": (("a", "c"),),
     }
     blind = tune.run(search(tmp_path / "a", "erm", **about), splits, watch=ignore)
