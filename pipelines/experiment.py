@@ -164,6 +164,7 @@ def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> S
         resources=study.block.resources,
         report_every=study.block.report_every,
         scores_left_out=study.block.selections != ["validation"],
+        cv=study.block.cv,
         early_stopping=study.block.early_stopping,
     )
 

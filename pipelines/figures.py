@@ -176,7 +176,8 @@ def search_figure(
     """Return the best validation value of each trial against one hyper-parameter.
 
     Filled: trained to the end; hollow: stopped early; cross at the bottom: without a
-    value, since it failed. The chosen trials are ringed.
+    value, since it failed. The chosen trials are ringed. Bars are standard errors over
+    the folds of cross-validation, where there are any.
     """
     best = best_of_trials(trials, metric=metric, mode=mode)
     x, ticks = _positions(best[f"config.{name}"])
@@ -197,6 +198,10 @@ def search_figure(
     height = np.full((~has_value).sum(), 0.04)
     bottom = axes.get_xaxis_transform()
     axes.plot(x[~has_value], height, "x", color=GREY, transform=bottom)
+    folds = best[[name for name in best if str(name).startswith(f"{metric}/fold_")]]
+    if len(folds.columns):
+        error = folds.sem(axis=1).to_numpy(float)
+        axes.errorbar(x, y, yerr=error, fmt="none", ecolor=BLUE, elinewidth=0.8)
     ring = best["trial"].isin(chosen).to_numpy()
     axes.plot(
         x[ring],

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ftml.data import Domains, Splits, cooccurrence, domains, table
+from pipelines.cross_validation import cross_validation
 from pipelines.params import EACH, Study
 
 Fold = tuple[str, ...]
@@ -46,7 +47,10 @@ def read_folds(study: Study) -> Folds:
     folder = study.dataset.folder
     if study.dataset.stage != "domains":
         kind = cooccurrence if study.dataset.stage == "cooccurrence" else table
-        return Folds(((),), ((),), (), partial(_always, kind.load(folder)))
+        splits = kind.load(folder)
+        if study.block.cv:  # checks it before any work is done
+            cross_validation(splits, n_folds=study.block.cv, seed=study.config.seed)
+        return Folds(((),), ((),), (), partial(_always, splits))
     data, split = domains.read(folder)
     names = data.domain_names
     each = study.test_domains == EACH

@@ -256,6 +256,10 @@ class StudyBlock(Block):
     """steps between two reports of a trial; each is scored, checkpointed at need and
     logged"""
 
+    cv: Annotated[int, Field(ge=2)] | None = None
+    """folds of cross-validation that a trial is scored on, for tables: of all rows but
+    the test's, in place of the one validation split"""
+
     test_domains: TestDomains | None = None
     "domains that are left out of training and tested on; `each`: one after the other"
 
@@ -476,6 +480,8 @@ def _read_study(
         and written.get("selections", ["validation"]) != ["validation"]
     ):
         found.append(f"{where}.selections: only for a dataset of domains")
+    if dataset and dataset.stage != "tables" and written.get("cv") is not None:
+        found.append(f"{where}.cv: only for a dataset of tables")
     if len(set(block.selections)) < len(block.selections):
         found.append(f"{where}.selections: one stands there twice")
     if len(found) > before or dataset is None:

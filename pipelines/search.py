@@ -54,6 +54,9 @@ class Search:
     scores_left_out: bool = False
     "whether trials report scores on the domains of their fold: some selections look"
 
+    cv: int | None = None
+    "folds of cross-validation that a trial is scored on"
+
     early_stopping: EarlyStopping | None = None
 
     @property

@@ -6,9 +6,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ray import tune
@@ -19,6 +21,7 @@ from ftml.data import Splits
 from ftml.saving import load_tree, save, save_tree
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
+from pipelines.cross_validation import cross_validation, train_folds
 from pipelines.folds import Data
 from pipelines.params import Resources
 from pipelines.search import Assignment, Search
@@ -47,6 +50,14 @@ class Work:
     def final(self) -> bool:
         return self.assigned.last_step is not None
 
+    @cached_property
+    def folds(self) -> list[Splits[Any]]:
+        """What a trial under cross-validation trains on and is scored on; none else."""
+        if self.final or self.search.cv is None:
+            return []
+        seed = self.search.config["seed"]
+        return cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
+
     def evaluate(self, model: Any, split: Any) -> dict[str, float]:
         kind = task(family(self.search.family).task)
         scores: dict[str, float] = kind.evaluate(model, split)
@@ -66,11 +77,14 @@ def run_trial(chosen: dict[str, int], *, search: Search, data: Data) -> None:
     splits, last_step = data(assigned.fold), assigned.last_step
     seen = splits.for_final_fit() if last_step else splits.without_test()
     work = Work(search, assigned, config, splits)
+    train = partial(kind.train, config, seen)
+    if work.folds:
+        train = partial(train_folds, kind, config, work.folds)
     period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
     state, seconds = _restore()
     saved, step = time.monotonic(), None
     try:
-        for step, took in _timed(kind.train(config, seen, state)):
+        for step, took in _timed(train(state)):
             seconds += took
             last = step.n == last_step
             if last or step.n % search.report_every == 0:
@@ -115,9 +129,12 @@ def _report(step: Step, work: Work, *, seconds: float, keep: bool) -> None:
 
 
 def _validation(model: Any, work: Work) -> dict[str, float]:
-    """Return the validation scores, and where the search looks at what is left out, the
-    score on each domain of the fold.
+    """Return the validation scores; under cross-validation their means, and the score
+    of each fold. Where the search looks at what is left out, also the score on each
+    domain of that.
     """
+    if work.folds:
+        return _cross_validation(model, work)
     scores: dict[str, float] = {}
     if work.splits.valid is not None:
         valid = work.evaluate(model, work.splits.valid)
@@ -128,6 +145,15 @@ def _validation(model: Any, work: Work) -> dict[str, float]:
             out = work.evaluate(model, test.only([name]))
             scores[f"out_{metric}/{domain_key(name)}"] = out[metric]
     return scores
+
+
+def _cross_validation(models: Sequence[Any], work: Work) -> dict[str, float]:
+    pairs = zip(models, work.folds, strict=True)
+    parts = [work.evaluate(model, fold.valid) for model, fold in pairs]
+    scores = {f"valid_{k}": fmean(part[k] for part in parts) for k in parts[0]}
+    metric = work.search.metric
+    singles = {f"valid_{metric}/fold_{i}": p[metric] for i, p in enumerate(parts)}
+    return scores | singles
 
 
 def _test(model: Any, work: Work) -> dict[str, float]:

@@ -29,7 +29,7 @@ datasets:
 experiments:
   toy:
     ridge: {trials: 3}
-    twice: {family: ridge, seeds: 2, config: {alpha: 0.5}}
+    twice: {family: ridge, seeds: 2, cv: 4, config: {alpha: 0.5}}
 """
 
 
@@ -120,6 +120,10 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert metrics["test"]["mse"]["mean"] == float(np.mean(errors**2))
     assert (folder / "figures/residuals.png").stat().st_size > 0
     assert not Path(".search").exists()
+
+    crossed = pd.read_parquet("experiments/toy/twice/trials.parquet").iloc[0]
+    singles = [crossed[f"valid_mse/fold_{i}"] for i in range(4)]
+    assert crossed["valid_mse"] == pytest.approx(np.mean(singles), rel=1e-12)
 
     study = runs(role="study", study="ridge")[0]
     assert study.info.status == "FINISHED"

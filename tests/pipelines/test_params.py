@@ -587,3 +587,11 @@ def test_a_file_that_a_configuration_names_must_be_there(
     weights.write_bytes(b"")
     (study,) = plan_of(text).experiments["d"]
     assert study.config.pretrained == str(weights)
+
+
+def test_cross_validation_is_for_tables(plan_of, problems_of) -> None:
+    (line,) = problems_of(EACH.format(baseline="", study="{test_domains: each, cv: 5}"))
+    assert line == "experiments.d.erm.cv: only for a dataset of tables"
+    assert plan_of(study("{cv: 5}")).experiments["d"][0].block.cv == 5
+    (line,) = problems_of(study("{cv: 1}"))
+    assert "cv: expected" in line
