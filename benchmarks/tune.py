@@ -17,10 +17,15 @@ from sklearn.datasets import load_diabetes
 
 from ftml import Splits, Table, family
 from ftml.config import search_space
-from pipelines import tracking, tune
+from pipelines import store, tracking, tune
 from pipelines.params import read_params
 from pipelines.record import Record
-from pipelines.tune import Search
+from pipelines.search import (
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 
 PARAMS = """
 datasets: {tables: {diabetes: {source: "sklearn:diabetes", task: regression}}}
@@ -30,13 +35,19 @@ experiments: {diabetes: {ridge: {trials: 2}}}
 
 def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     """Return the seconds of a search with its MLflow runs, and of their parts."""
+    Config = family("ridge").Config
+    configs = draw_configurations(
+        search_space(Config),
+        count=trials,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
     plan = Search(
         folder=folder / f"search-{trials}",
         family="ridge",
         config={},
-        space=search_space(family("ridge").Config),
-        trials=trials,
-        metric="valid_mse",
+        trials=on_every_fold(configs, ((),)),
+        metric="mse",
         mode="min",
         resources=read_params().experiments["diabetes"][0].block.resources,
     )
@@ -46,17 +57,17 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     def watch(record: Record, index: int) -> None:
         times.append(time.perf_counter() - start)
 
-    record = tune.run(plan, data, watch=watch)
+    record = tune.run(plan, lambda fold: data, watch=watch)
     searched = time.perf_counter() - start
-    client = tracking.open_store()
+    client = store.open_store()
     dataset = read_params().datasets["diabetes"]
-    experiment = tracking.open_experiment(client, dataset, digest="benchmark")
+    experiment = store.open_experiment(client, dataset, digest="benchmark")
     study = read_params().experiments["diabetes"][0]
     opened = time.perf_counter()
     with tracking.StudyLog(
         client, experiment, study, key=str(trials), digest="benchmark"
     ) as log:
-        reach = tune.search_limits(plan, record)
+        reach = search_limits(plan, record)
         log.children("trial").log(record.trials, reach, set(record.trials))
     logged = time.perf_counter() - opened
     return {
@@ -78,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, tune.cluster():
         os.chdir(place)
         Path("params.yaml").write_text(PARAMS)
-        tracking.open_store()
+        store.open_store()
         measure(2, data, Path(place))  # workers warm, database migrated
         found = {n: measure(n, data, Path(place)) for n in (8, 32)}
     lines = [

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import numpy as np
@@ -128,6 +129,24 @@ DISTRIBUTIONS: dict[str, Any] = {
     "choice": Choice,
 }
 "The distributions by the name that params.yaml gives them."
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """Marks a field that names a file to be read: `Annotated[str | None, InputFile()]`.
+
+    A study runs again when its content changes.
+    """
+
+
+def input_files(config: FamilyConfig) -> dict[str, Path]:
+    """Return the path of each field of a configuration that names a file."""
+    return {
+        name: Path(value)
+        for name, field in type(config).model_fields.items()
+        if any(isinstance(mark, InputFile) for mark in field.metadata)
+        and (value := getattr(config, name)) is not None
+    }
 
 
 def search_space(config: type[FamilyConfig]) -> dict[str, Distribution]:

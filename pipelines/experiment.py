@@ -20,23 +20,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftml.data import Splits, cooccurrence, domains, table
+from ftml.config import input_files
 from ftml.saving import whole_folder
+from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
-from pipelines import results
-from pipelines.halving import best_step
+from pipelines import comparison, results
+from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
 from pipelines.params import Dataset, Study, read_params
 from pipelines.progress import Progress
 from pipelines.record import Record
 from pipelines.results import Outcome
+from pipelines.search import (
+    Assignment,
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 from pipelines.stage import fail
 
 if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused study saves
+    import pandas as pd
     from mlflow import MlflowClient
 
     from pipelines.tracking import Children, StudyLog
-    from pipelines.tune import Search
 
 IN_FLIGHT = Path(".search")
 FLUSH_SECONDS = 5.0
@@ -62,40 +70,29 @@ def main(name: str) -> None:
         run_studies(due, keys=keys, digest=digest)
     if remove_others(dataset, studies) or due:
         crown(dataset, studies)
+    compare(dataset, studies, digest=digest)
 
 
 def run_studies(
     studies: Sequence[Study], *, keys: Mapping[str, str], digest: str
 ) -> None:
     """Run studies of one dataset in one Ray session, one after the other."""
-    from pipelines import tracking, tune
+    from pipelines import store, tracking, tune
 
-    data = [load_splits(study) for study in studies]
-    client = tracking.open_store()
-    experiment = tracking.open_experiment(client, studies[0].dataset, digest=digest)
-    tracking.reap(client, experiment)
+    data = [read_folds(study) for study in studies]
+    client = store.open_store()
+    experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
+    store.reap(client, experiment)
     with tune.cluster():
-        for study, splits in zip(studies, data, strict=True):
+        for study, folds in zip(studies, data, strict=True):
             key = keys[study.name]
             with tracking.StudyLog(
                 client, experiment, study, key=key, digest=digest
             ) as log:
-                run_study(study, splits, key=key, log=log)
+                run_study(study, folds, key=key, log=log)
 
 
-def load_splits(study: Study) -> Splits[Any]:
-    """Return the splits of a study's dataset; ValueError names a file that is not
-    whole.
-    """
-    folder = study.dataset.folder
-    if study.dataset.stage == "domains":
-        return domains.load(folder, test_domains=study.test_domains)
-    if study.dataset.stage == "cooccurrence":
-        return cooccurrence.load(folder)
-    return table.load(folder)
-
-
-def run_study(study: Study, data: Splits[Any], *, key: str, log: StudyLog) -> None:
+def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
     """Search, refit, test and log one study, from wherever it was left.
 
     Its folder in `experiments/` is put there whole, at the end.
@@ -104,32 +101,33 @@ def run_study(study: Study, data: Splits[Any], *, key: str, log: StudyLog) -> No
 
     start = time.monotonic()
     flight = in_flight(study, key)
-    search = plan_search(study, flight)
-    tried = follow(search, data.without_test(), log.children("trial"))
-    reach = tune.search_limits(search, tried)
-    index, steps = best_step(
-        tried.trials, reach, metric=search.metric, mode=search.mode
+    configs = draw_configurations(
+        study.space,
+        count=study.block.trials,
+        defaults=study.config.model_dump(mode="json"),
+        seed=study.config.seed,
     )
-    fits = plan_fits(study, search, tried.trials[index].config, steps=steps)
+    search = plan_search(study, flight, on_every_fold(configs, folds.tried))
+    tried = follow(search, folds.splits, log.children("trial"))
+    reach = search_limits(search, tried)
+    runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
+    choices = choose(study, runs, folds)
+    fits = plan_fits(study, search, choices, configs)
     fit_log = log.children("fit")
-    fitted = follow(fits, data.for_final_fit(), fit_log)
+    fitted = follow(fits, folds.splits, fit_log)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
-    models = [tune.load_fit(fitted.trials[i]) for i in sorted(fitted.trials)]
+    outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
     kind = task(study.family.task)
-    outcome = Outcome(
-        study=study,
-        tried=tried.trials,
-        reach=reach,
-        best=index,
-        steps=steps,
-        fitted=fitted.trials,
-        tests=tuple(kind.evaluate(model, data.test) for model in models),
-    )
     with whole_folder(study.folder) as folder:
-        results.write(folder, outcome, models[0], kind.figures(models[0], data.test))
-        version = log.results(outcome, folder, kind.example(data.test), fit_log)
+        results.write(folder, outcome, tune.load_fit(fitted.trials[0]))
+        for fold in folds.tested:
+            model = tune.load_fit(fitted.trials[outcome.fits_of(fold)[0]])
+            drawn = kind.figures(model, folds.splits(fold).test)
+            results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
+        example = kind.example(folds.splits(folds.tested[0]).test)
+        version = log.results(outcome, folder, example, fit_log)
         seconds = time.monotonic() - start
         results.write_circumstances(
             folder, outcome, key=key, seconds=seconds, mlflow=log.where(version)
@@ -151,55 +149,76 @@ def in_flight(study: Study, key: str) -> Path:
     return folder
 
 
-def plan_search(study: Study, folder: Path) -> Search:
+def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
     """Return the search of a study: trained on train, scored on validation."""
-    from pipelines.tune import Search
-
+    config = study.config.model_dump(mode="json", exclude=set(study.space))
+    # A worker is in another folder.
+    config |= {k: str(v.resolve()) for k, v in input_files(study.config).items()}
     return Search(
         folder=folder / "search",
         family=study.family.name,
-        config=study.config.model_dump(mode="json", exclude=set(study.space)),
-        space=study.space,
-        trials=study.block.trials,
-        metric=f"valid_{study.dataset.metric}",
+        config=config,
+        trials=trials,
+        metric=study.dataset.metric,
         mode=study.dataset.mode,
         resources=study.block.resources,
         report_every=study.block.report_every,
+        scores_left_out=study.block.selections != ["validation"],
+        cv=study.block.cv,
         early_stopping=study.block.early_stopping,
     )
 
 
+def choose(
+    study: Study, runs: pd.DataFrame, folds: Folds
+) -> dict[tuple[str, Fold], Choice]:
+    """Return what each selection of a study chooses for each fold that is tested."""
+    return {
+        (selection, fold): SELECTIONS[selection](
+            runs,
+            left_out=fold,
+            domains=folds.domains,
+            metric=study.dataset.metric,
+            mode=study.dataset.mode,
+        )
+        for selection in study.block.selections
+        for fold in folds.tested
+    }
+
+
 def plan_fits(
-    study: Study, search: Search, chosen: Mapping[str, Any], *, steps: int
+    study: Study,
+    search: Search,
+    choices: Mapping[tuple[str, Fold], Choice],
+    configs: Sequence[Mapping[str, Any]],
 ) -> Search:
-    """Return the final fits: the chosen configuration under seeds the search did not
-    use.
+    """Return the final fits: what was chosen, under seeds that the search did not use.
 
     They train on training and validation data together, for as many steps as served
-    best.
+    best. What several selections chose is fitted once.
     """
-    first = study.config.seed + 1
-    config = {**search.config, **chosen}
+    fits: list[Assignment] = []
+    for (_, fold), choice in choices.items():
+        wanted = results.fits_for(study, fold, choice, configs)
+        fits += [fit for fit in wanted if fit not in fits]
     return replace(
         search,
         folder=search.folder.with_name("fits"),
-        config={name: value for name, value in config.items() if name != "seed"},
-        space={},
-        trials=study.block.seeds,
-        seeds=tuple(range(first, first + study.block.seeds)),
-        last_step=steps,
+        config={k: v for k, v in search.config.items() if k != "seed"},
+        trials=tuple(fits),
+        scores_left_out=False,
         early_stopping=None,
     )
 
 
-def follow(search: Search, data: Splits[Any], children: Children) -> Record:
+def follow(search: Search, data: Data, children: Children) -> Record:
     """Run a search to its end, with its line on the terminal and its runs in MLflow."""
     from pipelines import tune
 
     progress = Progress(
         str(search.folder.relative_to(IN_FLIGHT)),
-        search.trials,
-        search.metric,
+        len(search.trials),
+        f"valid_{search.metric}",
         search.mode,
     )
     changed: set[int] = set()
@@ -210,7 +229,7 @@ def follow(search: Search, data: Splits[Any], children: Children) -> Record:
         changed.add(index)
         progress.show(record)
         if time.monotonic() - flushed >= FLUSH_SECONDS:
-            children.log(record.trials, tune.search_limits(search, record), changed)
+            children.log(record.trials, search_limits(search, record), changed)
             changed.clear()
             flushed = time.monotonic()
 
@@ -218,7 +237,7 @@ def follow(search: Search, data: Splits[Any], children: Children) -> Record:
         record = tune.run(search, data, watch=watch)
     finally:
         progress.clear()
-    children.log(record.trials, tune.search_limits(search, record), set(record.trials))
+    children.log(record.trials, search_limits(search, record), set(record.trials))
     return record
 
 
@@ -229,7 +248,7 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
         folder
         for root in (Path("experiments"), IN_FLIGHT)
         for folder in (root / dataset.name).glob("*")
-        if folder.name not in names
+        if folder.name not in {*names, comparison.FOLDER}
     ]
     for folder in others:
         shutil.rmtree(folder)
@@ -241,22 +260,45 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
 
 def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
     """Give the alias `champion` to the study that is best in validation."""
-    from pipelines import tracking
+    from pipelines import store
 
     if len({tuple(study.test_domains) for study in studies}) > 1:
         print(f"champion of {dataset.name}: none, the studies test on other domains")
         return
-    sign = 1.0 if dataset.mode == "min" else -1.0
-    best = min(studies, key=lambda study: sign * results.validation(study))
+    best = best_in_validation(dataset, studies)
     version = results.circumstances(best)["mlflow"]["model_version"]
-    client: MlflowClient = tracking.open_store()
-    held = tracking.set_champion(client, dataset.name, version)
+    client: MlflowClient = store.open_store()
+    held = store.set_champion(client, dataset.name, version)
     where = (
         f"models:/{dataset.name}@champion" if held else "its model is not in this store"
     )
     print(
         f"champion of {dataset.name} in validation: {best.name} ({where})", flush=True
     )
+
+
+def compare(dataset: Dataset, studies: Sequence[Study], *, digest: str) -> None:
+    """Write the comparison of the studies, and log it where it is a new one."""
+    measured = [results.measured(study) for study in studies]
+    baseline = dataset.block.baseline or best_in_validation(dataset, studies).name
+    table = comparison.compare(measured, baseline=baseline)
+    target = Path("experiments") / dataset.name / comparison.FOLDER
+    path = target / comparison.TABLE
+    before = path.read_bytes() if path.exists() else None
+    with whole_folder(target) as folder:
+        comparison.write(folder, measured, table)
+        if (folder / comparison.TABLE).read_bytes() != before:
+            from pipelines import store, tracking
+
+            client = store.open_store()
+            experiment = store.open_experiment(client, dataset, digest=digest)
+            tracking.log_comparison(client, experiment, dataset.name, folder)
+
+
+def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:
+    """Return the study with the best validation score; the first of equals."""
+    sign = 1.0 if dataset.mode == "min" else -1.0
+    return min(studies, key=lambda study: sign * results.validation(study))
 
 
 def _leave(number: int, _frame: object) -> None:

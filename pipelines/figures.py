@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +20,13 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import t as student_t
 
 from ftml.plots import COLOURS, new_figure
 
 BLUE, VERMILION = COLOURS[:2]
 GREY = "#8c8c8c"
+MARKERS = "osD^v<>P"
 DECADES = 2
 "An axis whose positive values span more decades than this is logarithmic."
 
@@ -64,18 +67,20 @@ def study_pictures(
 
     `results` and `trials` are the content of metrics.json and trials.parquet.
     """
-    metric, chosen = f"valid_{results['metric']}", results["best_trial"]
+    metric, mode = f"valid_{results['metric']}", results["mode"]
+    choices = [c for c in results["chosen"] if c["selection"] == results["selection"]]
+    chosen = {(choice["trial"], choice["steps"]) for choice in choices}
+    trials = over_folds(trials, [tuple(choice["left_out"]) for choice in choices])
     drawn = []
-    if results["trials"] > 1:
-        for name in results["config"]:
+    if trials["trial"].nunique() > 1:
+        for name in choices[0]["config"]:
+            numbers = {number for number, _ in chosen}
             figure = search_figure(
-                trials, name, metric=metric, mode=results["mode"], chosen=chosen
+                trials, name, metric=metric, mode=mode, chosen=numbers
             )
             drawn.append(draw(figure, f"search over {name}"))
     if trials.groupby("trial").size().max() > 1:
-        figure = curves_figure(
-            trials, metric=metric, chosen=chosen, steps=results["steps"]
-        )
+        figure = curves_figure(trials, metric=metric, chosen=chosen)
         drawn.append(draw(figure, "learning curves of the trials"))
     paths = sorted((folder / "figures").glob("*.png"))
     return drawn + [
@@ -106,13 +111,73 @@ def comparison_figure(
     return figure
 
 
+def domains_figure(table: pd.DataFrame, *, metric: str, mode: str) -> Figure:
+    """Return the test metric of each study on each test domain, with 95 % intervals.
+
+    `table` is that of `pipelines.comparison.compare`; the studies' own selection is
+    shown. Domains whose names are numbers, angles for one, stand at these.
+    """
+    rows = table.drop_duplicates("study").reset_index(drop=True)
+    start = f"{metric}/"
+    names = [
+        name.removeprefix(start)
+        for name in map(str, rows.columns)
+        if name.startswith(start) and not name.endswith("_standard_error")
+    ]
+    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names)
+    x = np.array([float(name) if numeric else i for i, name in enumerate(names)])
+    gap = np.diff(np.sort(x)).min()
+    figure, axes = new_figure(7.2, 4.6)
+    for i, row in rows.iterrows():
+        is_baseline = row["study"] == row["baseline"]
+        shift = gap * 0.5 * ((int(str(i)) + 0.5) / len(rows) - 0.5)
+        half = np.array(
+            [row[f"{start}{name}_standard_error"] for name in names], float
+        ) * student_t.ppf(0.975, max(1, row["seeds"] - 1))
+        axes.errorbar(
+            x + shift,
+            np.array([row[f"{start}{name}"] for name in names], float),
+            yerr=np.nan_to_num(half),
+            fmt=f"{MARKERS[int(str(i)) % len(MARKERS)]}{'-' if numeric else ''}",
+            color="black" if is_baseline else COLOURS[int(str(i)) % (len(COLOURS) - 1)],
+            label=row["study"],
+            markersize=4,
+            linewidth=1.6 if is_baseline else 0.8,
+            elinewidth=0.9,
+        )
+    axes.set_xticks(x, names)
+    axes.set(xlabel="test domain", ylabel=f"test {metric} ({_direction(mode)})")
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    return figure
+
+
+def over_folds(trials: pd.DataFrame, folds: Sequence[tuple[str, ...]]) -> pd.DataFrame:
+    """Return a row for each trial and step: numbers are means over these folds."""
+    rows = trials[trials["left_out"].map(tuple).isin(folds)].drop(columns="left_out")
+    if len(folds) == 1:
+        return rows
+    numbers = rows.select_dtypes("number").columns.difference(["trial", "n"])
+    how = {
+        name: "mean" if name in numbers and not name.startswith("config.") else "first"
+        for name in rows.columns
+        if name not in ("trial", "n")
+    }
+    return rows.groupby(["trial", "n"], as_index=False).agg(how)
+
+
 def search_figure(
-    trials: pd.DataFrame, name: str, *, metric: str, mode: str, chosen: int
+    trials: pd.DataFrame,
+    name: str,
+    *,
+    metric: str,
+    mode: str,
+    chosen: Collection[int],
 ) -> Figure:
     """Return the best validation value of each trial against one hyper-parameter.
 
     Filled: trained to the end; hollow: stopped early; cross at the bottom: without a
-    value, since it failed. The chosen trial is ringed.
+    value, since it failed. The chosen trials are ringed. Bars are standard errors over
+    the folds of cross-validation, where there are any.
     """
     best = best_of_trials(trials, metric=metric, mode=mode)
     x, ticks = _positions(best[f"config.{name}"])
@@ -133,7 +198,11 @@ def search_figure(
     height = np.full((~has_value).sum(), 0.04)
     bottom = axes.get_xaxis_transform()
     axes.plot(x[~has_value], height, "x", color=GREY, transform=bottom)
-    ring = best["trial"].to_numpy() == chosen
+    folds = best[[name for name in best if str(name).startswith(f"{metric}/fold_")]]
+    if len(folds.columns):
+        error = folds.sem(axis=1).to_numpy(float)
+        axes.errorbar(x, y, yerr=error, fmt="none", ecolor=BLUE, elinewidth=0.8)
+    ring = best["trial"].isin(chosen).to_numpy()
     axes.plot(
         x[ring],
         y[ring],
@@ -154,21 +223,25 @@ def search_figure(
 
 
 def curves_figure(
-    trials: pd.DataFrame, *, metric: str, chosen: int, steps: int
+    trials: pd.DataFrame, *, metric: str, chosen: Collection[tuple[int, int]]
 ) -> Figure:
-    """Return the validation metric of every trial by step, the chosen one on top."""
+    """Return the validation metric of every trial by step, the chosen ones on top.
+
+    `chosen` holds pairs of a trial and the step that was chosen.
+    """
     figure, axes = new_figure(3.5, 2.45)
     rows = trials[np.isfinite(trials[metric].to_numpy(float))]
     for trial, curve in rows.groupby("trial"):
-        if trial != chosen:
+        if trial not in {number for number, _ in chosen}:
             end = "." if len(curve) == 1 else ""
             axes.plot(
                 curve["n"], curve[metric], end, color=GREY, alpha=0.6, linewidth=0.8
             )
-    best = rows[rows["trial"] == chosen]
-    axes.plot(best["n"], best[metric], color=VERMILION, linewidth=1.8)
-    at = best[best["n"] == steps]
-    axes.plot(at["n"], at[metric], "o", color=VERMILION, markersize=6)
+    for trial, steps in sorted(chosen):
+        best = rows[rows["trial"] == trial]
+        axes.plot(best["n"], best[metric], color=VERMILION, linewidth=1.8)
+        at = best[best["n"] == steps]
+        axes.plot(at["n"], at[metric], "o", color=VERMILION, markersize=6)
     axes.set(xlabel="training step", ylabel=_spoken(metric))
     _log_if_wide(axes, "y", rows[metric])
     return figure

@@ -69,28 +69,6 @@ def limits(
     return found
 
 
-def best_step(
-    trials: Mapping[int, Trial], reach: Mapping[int, Limit], *, metric: str, mode: str
-) -> tuple[int, int]:
-    """Return the trial and the step of the best value; the first of equals.
-
-    Only steps within each trial's limit count. Raises ValueError when no trial has a
-    number.
-    """
-    candidates = [
-        (_cost(metrics.get(metric, math.nan), mode), index, n)
-        for index, trial in trials.items()
-        for n, metrics in trial.steps.items()
-        if n <= reach[index].n
-    ]
-    cost, index, n = min(candidates, default=(math.inf, -1, 0))
-    if not math.isfinite(cost):
-        errors = sorted({trial.error for trial in trials.values() if trial.error})
-        reason = f": {errors[0]}" if errors else ""
-        raise ValueError(f"no trial reported a finite {metric}{reason}")
-    return index, n
-
-
 def _cost(value: float, mode: str) -> float:
     """Return what is to be small; infinity for a value that is not a number."""
     if not math.isfinite(value):

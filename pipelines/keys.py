@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ftml.config import input_files
 from pipelines.params import Study
 
-FORMAT = 1
+FORMAT = 2
 "Raise this when a change of the pipeline itself makes earlier results incomparable."
 
 
@@ -33,6 +34,10 @@ def study_key(study: Study, data_digest: str) -> str:
         "metric": study.dataset.metric,
         "data": data_digest,
         "source": {name: _hash(path.read_bytes()) for name, path in modules.items()},
+        "files": {
+            name: _hash(path.read_bytes())
+            for name, path in input_files(study.config).items()
+        },
     }
     return _hash(json.dumps(content, sort_keys=True).encode())
 

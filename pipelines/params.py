@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ftml.config import (
     Distribution,
     FamilyConfig,
+    input_files,
     nearest,
     problems,
     read_config,
@@ -29,6 +30,14 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[int, Field(ge=1)]
 ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
+EACH = ["each"]
+"What `test_domains: each` is read as."
+TestDomains = Annotated[
+    list[str | int | float],
+    Field(min_length=1),
+    BeforeValidator(lambda value: EACH if value == "each" else value),
+]
+Selection = Literal["validation", "leave_one_domain_out", "oracle"]
 
 
 class ParamsError(ValueError):
@@ -66,6 +75,10 @@ class DatasetBlock(Block):
 
     metric: str | None = None
     "what a search looks at and the report compares; the task's first metric by default"
+
+    baseline: str | None = None
+    """study that the others are compared with; the one that is best in validation by
+    default"""
 
     def misfits(self) -> list[str]:
         """Return a line for each field that does not fit the others."""
@@ -306,8 +319,16 @@ class StudyBlock(Block):
     """steps between two reports of a trial; each is scored, checkpointed at need and
     logged"""
 
-    test_domains: Annotated[list[str | int | float], Field(min_length=1)] | None = None
-    "domains that are left out of training and tested on"
+    cv: Annotated[int, Field(ge=2)] | None = None
+    """folds of cross-validation that a trial is scored on, for tables: of all rows but
+    the test's, in place of the one validation split"""
+
+    test_domains: TestDomains | None = None
+    "domains that are left out of training and tested on; `each`: one after the other"
+
+    selections: Annotated[list[Selection], Field(min_length=1)] = ["validation"]
+    """by what configurations are chosen (see `ftml.selection`): the first is what the
+    study is compared by, the others are for datasets of domains"""
 
 
 class Params(Block):
@@ -356,6 +377,7 @@ class Study:
 
     @property
     def test_domains(self) -> list[str]:
+        """The names of the domains to test on; `EACH` where each is, one by one."""
         return [domain_name(each) for each in self.block.test_domains or []]
 
 
@@ -406,6 +428,12 @@ def read_params(path: Path = PARAMS) -> Plan:
         )
         for name, studies in params.experiments.items()
     }
+    for name, studies in params.experiments.items():
+        dataset = datasets.get(name)
+        if dataset and (baseline := dataset.block.baseline) and baseline not in studies:
+            where = f"datasets.{dataset.stage}.{name}.baseline"
+            known = nearest(baseline, studies)
+            found.append(f"{where}: no study {baseline!r} of this dataset{known}")
     if found:
         raise ParamsError(_listed(path, found))
     return Plan({name: d for name, d in datasets.items() if d}, experiments)
@@ -478,6 +506,8 @@ def _read_study(
     except ValidationError as error:
         found += problems(error, where=where, known=StudyBlock.model_fields)
     family_name = str(written.get("family") or name)
+    if name == "comparison":
+        found.append(f"{where}: the name of a study cannot be comparison")
     if family_name not in families():
         found.append(
             f"{where}: unknown family {family_name!r}{nearest(family_name, families())}"
@@ -507,6 +537,16 @@ def _read_study(
             "missing" if dataset.stage == "domains" else "only for a dataset of domains"
         )
         found.append(f"{where}.test_domains: {need}")
+    if (
+        dataset
+        and dataset.stage != "domains"
+        and written.get("selections", ["validation"]) != ["validation"]
+    ):
+        found.append(f"{where}.selections: only for a dataset of domains")
+    if dataset and dataset.stage != "tables" and written.get("cv") is not None:
+        found.append(f"{where}.cv: only for a dataset of tables")
+    if len(set(block.selections)) < len(block.selections):
+        found.append(f"{where}.selections: one stands there twice")
     if len(found) > before or dataset is None:
         return None
     space = {
@@ -516,7 +556,14 @@ def _read_study(
     if block.trials > 1 and not space:
         found.append(f"{where}.trials: {block.trials} trials, but nothing to search")
         return None
-    return Study(name, dataset, kind, block, read_config(kind.Config, config), space)
+    settings = read_config(kind.Config, config)
+    missing = [
+        f"{where}.config.{key}: no file {str(path)!r}"
+        for key, path in input_files(settings).items()
+        if not path.is_file()
+    ]
+    found += missing
+    return None if missing else Study(name, dataset, kind, block, settings, space)
 
 
 def _listed(path: Path, found: list[str]) -> str:

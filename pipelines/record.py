@@ -16,9 +16,12 @@ from typing import Any
 
 @dataclass
 class Trial:
-    """One trial: its configuration, its metrics by step, and how it ended."""
+    """One trial: its configuration, the domains that it leaves out, its metrics by
+    step, and how it ended.
+    """
 
     config: dict[str, Any]
+    fold: tuple[str, ...] = ()
     steps: dict[int, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
@@ -45,9 +48,11 @@ class Record:
             for line in whole.splitlines():
                 self._take(json.loads(line))
 
-    def start(self, trial: int, config: dict[str, Any]) -> None:
+    def start(
+        self, trial: int, config: dict[str, Any], fold: tuple[str, ...] = ()
+    ) -> None:
         if trial not in self.trials:
-            self._append({"trial": trial, "config": config})
+            self._append({"trial": trial, "config": config, "fold": fold})
 
     def step(
         self, trial: int, n: int, metrics: dict[str, float], seconds: float
@@ -74,7 +79,7 @@ class Record:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "config" in line:
-            self.trials[line["trial"]] = Trial(line["config"])
+            self.trials[line["trial"]] = Trial(line["config"], tuple(line["fold"]))
         elif "n" in line:
             trial = self.trials[line["trial"]]
             trial.steps[line["n"]] = line["metrics"]

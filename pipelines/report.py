@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,18 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from scipy.stats import t as student_t
 
 from ftml.tasks import task
 from pipelines import figures, wording
+from pipelines.comparison import (
+    ENOUGH_SEEDS,
+    Difference,
+    compare,
+    domains_of,
+    markdown,
+    paired_difference,
+    spoken,
+)
 from pipelines.figures import Picture
 from pipelines.params import Dataset, Plan, Study, read_params
 from pipelines.results import CIRCUMSTANCES, METRICS
@@ -36,9 +43,6 @@ REPORTS = Path("reports")
 TEMPLATES = Path(__file__).parent / "templates"
 MLFLOW = "http://127.0.0.1:5000"
 "Where `make ui` serves MLflow."
-
-ENOUGH_SEEDS = 5
-"With fewer seeds a difference between two studies is not tested."
 
 
 def main() -> None:
@@ -83,6 +87,24 @@ class Result:
         return float(self.measured["search"][f"valid_{self.measured['metric']}"])
 
     @property
+    def chosen(self) -> list[Mapping[str, Any]]:
+        """What the study's own selection chose, an entry for each tested fold."""
+        selection = self.measured["selection"]
+        return [c for c in self.measured["chosen"] if c["selection"] == selection]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The chosen value of each hyper-parameter; of each fold where they differ."""
+        return {
+            name: _listed([wording.setting(c["config"][name]) for c in self.chosen])
+            for name in self.chosen[0]["config"]
+        }
+
+    @property
+    def steps(self) -> str:
+        return _listed([str(choice["steps"]) for choice in self.chosen])
+
+    @property
     def fixed(self) -> dict[str, Any]:
         """What params.yaml sets, as it was used."""
         return {k: self.best[k] for k in self.study.block.config if k in self.best}
@@ -104,6 +126,8 @@ class Section:
     dataset: Dataset
     results: Sequence[Result]
     champion: Result
+    baseline: Result
+    "what the others are compared with"
 
     @property
     def size(self) -> int:
@@ -124,9 +148,15 @@ class Section:
 
     @property
     def parts(self) -> list[str]:
-        """The names of the test metrics of single domains: `accuracy/75`."""
+        """The names of the test metrics of single domains, the dataset's own first:
+        `accuracy/75`.
+        """
         names = dict.fromkeys(name for r in self.results for name in r.measured["test"])
-        return [name for name in names if "/" in name]
+        order = [self.dataset.metric, *self.modes]
+        return sorted(
+            (name for name in names if "/" in name),
+            key=lambda name: order.index(name.partition("/")[0]),
+        )
 
     @property
     def differing_domains(self) -> bool:
@@ -138,28 +168,14 @@ class Section:
 
     @property
     def tested(self) -> bool:
-        """Whether any study is compared with the champion by a paired interval."""
+        """Whether any study is compared with the baseline by a paired interval."""
         return any(self.difference(result) for result in self.results)
 
-    def difference(self, result: Result) -> tuple[float, float] | None:
-        """Return the paired difference to the champion and half of its 95 % interval.
-
-        Pairs are final fits of the same seed. None for the champion itself, for fewer
-        than five pairs, and where studies are tested on different domains.
-        """
-        champion = self.champion
-        if result is champion or self.differing_domains:
+    def difference(self, result: Result) -> Difference | None:
+        """Return the paired difference to the baseline, if it can be had."""
+        if result is self.baseline or self.differing_domains:
             return None
-        theirs = dict(
-            zip(champion.measured["seeds"], champion.test["values"], strict=True)
-        )
-        ours = dict(zip(result.measured["seeds"], result.test["values"], strict=True))
-        pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-        if len(pairs) < ENOUGH_SEEDS or not all(map(math.isfinite, pairs)):
-            return None
-        quantile = float(student_t.ppf(0.975, len(pairs) - 1))
-        error = statistics.stdev(pairs) / len(pairs) ** 0.5
-        return statistics.fmean(pairs), quantile * error
+        return paired_difference(result.measured, self.baseline.measured)
 
     @cached_property
     def picture(self) -> Picture:
@@ -168,6 +184,29 @@ class Section:
         figure = figures.comparison_figure(studies, metric=metric, mode=mode)
         return figures.draw(
             figure, f"test {metric}: mean ± standard error; small dots are single seeds"
+        )
+
+    @cached_property
+    def compared(self) -> pd.DataFrame:
+        """The table of `pipelines.comparison`."""
+        measured = [result.measured for result in self.results]
+        return compare(measured, baseline=self.baseline.name)
+
+    @property
+    def selections(self) -> pd.DataFrame | None:
+        """The comparison as text where studies were chosen in several ways."""
+        several = self.compared["selection"].nunique() > 1
+        return spoken(self.compared) if several else None
+
+    @cached_property
+    def domains_picture(self) -> Picture | None:
+        """The studies by test domain, where there are several."""
+        if self.differing_domains or len(domains_of(self.compared)) < 2:
+            return None
+        metric, mode = self.dataset.metric, self.dataset.mode
+        figure = figures.domains_figure(self.compared, metric=metric, mode=mode)
+        return figures.draw(
+            figure, f"test {metric} by test domain: mean, 95 % interval"
         )
 
 
@@ -193,7 +232,7 @@ def _read(study: Study, found: list[str]) -> Result | None:
             study=study,
             measured=json.loads((folder / METRICS).read_text()),
             run=json.loads((folder / CIRCUMSTANCES).read_text()),
-            best=YAML(typ="safe", pure=True).load(folder / "best.yaml")["config"],
+            best=YAML(typ="safe", pure=True).load(folder / "best.yaml")[0]["config"],
             trials=pd.read_parquet(folder / "trials.parquet"),
             fits=pd.read_parquet(folder / "fits.parquet"),
         )
@@ -221,7 +260,15 @@ def _section(dataset: Dataset, results: Sequence[Result]) -> Section:
         return value if dataset.mode == "min" else -value
 
     ranked = sorted(results, key=lambda result: cost(result.test["mean"]))
-    return Section(dataset, ranked, min(results, key=lambda result: cost(result.valid)))
+    champion = min(results, key=lambda result: cost(result.valid))
+    named = {result.name: result for result in results}
+    baseline = named.get(dataset.block.baseline or "", champion)
+    return Section(dataset, ranked, champion, baseline)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Return texts in a row; one where they are all the same."""
+    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)
 
 
 def overall(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,7 +346,7 @@ def render(template: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= wording.FILTERS
+    environment.filters |= {**wording.FILTERS, "table": markdown}
     return environment.get_template(template).render(
         sections=sections, enough=ENOUGH_SEEDS
     )

@@ -8,8 +8,9 @@ hold only what data, code, params and seeds determine; times and places stand in
 from __future__ import annotations
 
 import json
+import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,49 +21,140 @@ from ruamel.yaml import YAML
 
 from ftml.config import FamilyConfig, read_config
 from ftml.saving import save
+from ftml.selection import Choice
+from ftml.tasks import task
+from pipelines.folds import Fold
 from pipelines.halving import Limit
 from pipelines.params import Study
-from pipelines.record import Trial
+from pipelines.record import Record
+from pipelines.search import Assignment
 
 METRICS, CIRCUMSTANCES = "metrics.json", "run.json"
 FILES = (METRICS, "best.yaml", "trials.parquet", "fits.parquet")
 
 
+def runs_table(
+    tried: Record, reach: Mapping[int, Limit], *, n_folds: int
+) -> pd.DataFrame:
+    """Return the table of runs of a search, as `ftml.selection` reads it.
+
+    A row for each trial and step that counts. `trial` is the number of the
+    configuration, which was tried on all folds before the next one; `config.<name>`
+    what was drawn for it; `stopped` says whether the run was stopped early.
+    """
+    rows = [
+        {
+            "trial": index // n_folds,
+            "left_out": list(trial.fold),
+            "n": n,
+            **{f"config.{name}": value for name, value in trial.config.items()},
+            **metrics,
+            "stopped": reach[index].stopped,
+            "error": trial.error,
+        }
+        for index, trial in sorted(tried.trials.items())
+        for n, metrics in sorted(trial.steps.items() or {0: {}}.items())
+        if n <= reach[index].n
+    ]
+    return pd.DataFrame(rows)
+
+
+def fits_for(
+    study: Study, fold: Fold, choice: Choice, configs: Sequence[Mapping[str, Any]]
+) -> list[Assignment]:
+    """Return the final fits of what was chosen for a fold, one for each seed."""
+    first = study.config.seed + 1
+    return [
+        Assignment(fold, {**configs[choice.trial], "seed": seed}, choice.n)
+        for seed in range(first, first + study.block.seeds)
+    ]
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """A study that is through: its trials, its choice, its tested final fits."""
+    """A study that is through: its runs, its choices, its tested final fits."""
 
     study: Study
-    tried: Mapping[int, Trial]
-    reach: Mapping[int, Limit]
-    best: int
-    steps: int
-    fitted: Mapping[int, Trial]
-    tests: tuple[Mapping[str, float], ...]
+    runs: pd.DataFrame
+    "see `runs_table`"
+
+    configs: Sequence[Mapping[str, Any]]
+    "what was drawn, by the number that the table of runs calls `trial`"
+
+    choices: Mapping[tuple[str, Fold], Choice]
+    "by selection and tested fold"
+
+    fits: Sequence[Assignment]
+    tried: Record
+    fitted: Record
+
+    @property
+    def selection(self) -> str:
+        """What the study is compared by."""
+        return self.study.block.selections[0]
 
     @property
     def seeds(self) -> list[int]:
-        return [self.fitted[index].config["seed"] for index in sorted(self.fitted)]
+        return sorted({fit.config["seed"] for fit in self.fits})
 
-    @property
-    def config(self) -> FamilyConfig:
-        """The chosen configuration, with the seed of the first final fit."""
+    def fits_of(self, fold: Fold, *, selection: str | None = None) -> list[int]:
+        """Return the places of the final fits of a choice, one for each seed."""
+        choice = self.choices[selection or self.selection, fold]
+        wanted = fits_for(self.study, fold, choice, self.configs)
+        return [self.fits.index(fit) for fit in wanted]
+
+    def config(self, fit: Assignment) -> FamilyConfig:
+        """Return the whole configuration of a final fit."""
         fixed = self.study.config.model_dump(mode="json")
-        chosen = {**fixed, **self.tried[self.best].config, "seed": self.seeds[0]}
-        return read_config(self.study.family.Config, chosen)
+        return read_config(self.study.family.Config, {**fixed, **fit.config})
 
     @property
-    def search(self) -> Mapping[str, float]:
-        """The metrics of the chosen trial at the chosen step."""
-        return self.tried[self.best].steps[self.steps]
+    def search(self) -> dict[str, float]:
+        """The metrics of the chosen runs at their steps, the mean over folds."""
+        names = [
+            name
+            for name in map(str, self.runs.columns)
+            if name.startswith(("train_", "valid_"))
+        ]
+        left_out = self.runs["left_out"].map(tuple)
+        rows = [
+            self.runs.loc[
+                (self.runs["trial"] == choice.trial)
+                & (self.runs["n"] == choice.n)
+                & (left_out == fold),
+                names,
+            ]
+            for (selection, fold), choice in self.choices.items()
+            if selection == self.selection
+        ]
+        means = pd.concat(rows).mean().dropna()
+        return {str(name): float(value) for name, value in means.items()}
 
-    @property
-    def test(self) -> dict[str, dict[str, Any]]:
-        """Each test metric over the final fits."""
-        return {
-            name: _spread([scores[name] for scores in self.tests])
-            for name in self.tests[0]
-        }
+    def tests(self, selection: str) -> list[dict[str, float]]:
+        """Return the test metrics of each seed, over the domains of all folds."""
+        folds = [fold for name, fold in self.choices if name == selection]
+        places = [self.fits_of(fold, selection=selection) for fold in folds]
+        return [
+            self._together([self._test(index) for index in of_seed])
+            for of_seed in zip(*places, strict=True)
+        ]
+
+    def _test(self, index: int) -> dict[str, float]:
+        trial = self.fitted.trials[index]
+        start = "test_"
+        metrics = trial.steps[trial.last].items()
+        return {k.removeprefix(start): v for k, v in metrics if k.startswith(start)}
+
+    def _together(self, parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        if len(parts) == 1:
+            return dict(parts[0])
+        found: dict[str, float] = task(self.study.family.task).over_domains(parts)
+        return found
+
+    def test(self, selection: str | None = None) -> dict[str, dict[str, Any]]:
+        """Return each test metric over the seeds of the final fits."""
+        tests = self.tests(selection or self.selection)
+        return {name: _spread([scores[name] for scores in tests]) for name in tests[0]}
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
@@ -73,23 +165,23 @@ def _spread(values: list[float]) -> dict[str, Any]:
     return {"mean": statistics.fmean(values), "standard_error": error, "values": values}
 
 
-def write(
-    folder: Path, outcome: Outcome, model: Any, figures: Mapping[str, Figure]
-) -> None:
+def write(folder: Path, outcome: Outcome, model: Any) -> None:
     """Write everything that is determined; `model` is that of the first final fit."""
-    save(folder / "model", model, outcome.config)
-    (folder / "figures").mkdir()
-    for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png", metadata={"Software": None})
+    save(folder / "model", model, outcome.config(outcome.fits[0]))
     _write_json(folder / METRICS, _metrics(outcome))
-    best = {
-        "config": outcome.config.model_dump(mode="json", exclude={"seed"}),
-        "steps": outcome.steps,
-    }
     with (folder / "best.yaml").open("w") as file:
-        YAML(typ="safe", pure=True).dump(best, file)
-    _trials(outcome).to_parquet(folder / "trials.parquet", index=False)
+        YAML(typ="safe", pure=True).dump(_best(outcome), file)
+    outcome.runs.to_parquet(folder / "trials.parquet", index=False)
     _fits(outcome).to_parquet(folder / "fits.parquet", index=False)
+
+
+def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None:
+    """Write the task's figures of a model; `fold` stands in their names."""
+    (folder / "figures").mkdir(exist_ok=True)
+    suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
+    for name, figure in drawn.items():
+        path = folder / "figures" / f"{name}{suffix}.png"
+        figure.savefig(path, metadata={"Software": None})
 
 
 def _metrics(outcome: Outcome) -> dict[str, Any]:
@@ -101,40 +193,48 @@ def _metrics(outcome: Outcome) -> dict[str, Any]:
         "task": study.family.task,
         "metric": study.dataset.metric,
         "mode": study.dataset.mode,
-        "trials": len(outcome.tried),
-        "failed_trials": sum(bool(trial.error) for trial in outcome.tried.values()),
-        "best_trial": outcome.best,
-        "steps": outcome.steps,
+        "trials": len(outcome.tried.trials),
+        "failed_trials": sum(bool(t.error) for t in outcome.tried.trials.values()),
         "seeds": outcome.seeds,
-        "config": dict(sorted(outcome.tried[outcome.best].config.items())),
-        "search": dict(outcome.search),
-        "test": outcome.test,
+        "selection": outcome.selection,
+        "chosen": _chosen(outcome),
+        "search": outcome.search,
+        "test": outcome.test(),
+        "tests": {name: outcome.test(name) for name in study.block.selections[1:]},
     }
 
 
-def _trials(outcome: Outcome) -> pd.DataFrame:
-    """Return a row for each trial and step that counts: configuration and metrics."""
-    rows = [
+def _chosen(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return what each selection chose for each fold."""
+    return [
         {
-            "trial": index,
-            "n": n,
-            **{f"config.{name}": value for name, value in trial.config.items()},
-            **metrics,
-            "stopped": outcome.reach[index].stopped,
-            "error": trial.error,
+            "selection": selection,
+            "left_out": list(fold),
+            "trial": choice.trial,
+            "steps": choice.n,
+            "config": dict(sorted(outcome.configs[choice.trial].items())),
         }
-        for index, trial in sorted(outcome.tried.items())
-        for n, metrics in sorted(trial.steps.items() or {0: {}}.items())
-        if n <= outcome.reach[index].n
+        for (selection, fold), choice in outcome.choices.items()
     ]
-    return pd.DataFrame(rows)
+
+
+def _best(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the whole configuration that was chosen for each fold, and its steps."""
+    folds = [fold for name, fold in outcome.choices if name == outcome.selection]
+    found = []
+    for fold in folds:
+        fit = outcome.fits[outcome.fits_of(fold)[0]]
+        config = outcome.config(fit).model_dump(mode="json", exclude={"seed"})
+        entry = {"left_out": list(fold), "config": config, "steps": fit.last_step}
+        found.append(entry)
+    return found
 
 
 def _fits(outcome: Outcome) -> pd.DataFrame:
-    """Return a row for each final fit and step: seed and metrics."""
+    """Return a row for each final fit and step: what was left out, seed and metrics."""
     rows = [
-        {"seed": trial.config["seed"], "n": n, **metrics}
-        for _, trial in sorted(outcome.fitted.items())
+        {"left_out": list(trial.fold), "seed": trial.config["seed"], "n": n, **metrics}
+        for _, trial in sorted(outcome.fitted.trials.items())
         for n, metrics in sorted(trial.steps.items())
     ]
     return pd.DataFrame(rows)
@@ -152,11 +252,15 @@ def write_circumstances(
     content = {
         "key": key,
         "seconds": seconds,
-        "search_seconds": sum(trial.seconds for trial in outcome.tried.values()),
-        "fit_seconds": sum(trial.seconds for trial in outcome.fitted.values()),
+        "search_seconds": _seconds(outcome.tried),
+        "fit_seconds": _seconds(outcome.fitted),
         "mlflow": dict(mlflow),
     }
     _write_json(folder / CIRCUMSTANCES, content)
+
+
+def _seconds(record: Record) -> float:
+    return sum(trial.seconds for trial in record.trials.values())
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -169,10 +273,15 @@ def circumstances(study: Study) -> dict[str, Any]:
     return content
 
 
+def measured(study: Study) -> dict[str, Any]:
+    """Return the content of a study's metrics.json."""
+    content: dict[str, Any] = json.loads((study.folder / METRICS).read_text())
+    return content
+
+
 def validation(study: Study) -> float:
     """Return the validation score that a study's configuration was chosen by."""
-    content = json.loads((study.folder / METRICS).read_text())
-    return float(content["search"][f"valid_{study.dataset.metric}"])
+    return float(measured(study)["search"][f"valid_{study.dataset.metric}"])
 
 
 def finished_key(study: Study) -> str | None:
@@ -186,10 +295,11 @@ def finished_key(study: Study) -> str | None:
 def sentence(outcome: Outcome) -> str:
     """Return what came out, for the terminal."""
     study = outcome.study
-    score = outcome.test[study.dataset.metric]
+    score = outcome.test()[study.dataset.metric]
     spread = score["standard_error"]
     error = "" if spread is None else f" +- {spread:.2g}"
     return (
-        f"{study.name}: {len(outcome.tried)} trials, {len(outcome.tests)} final fits, "
+        f"{study.name}: {len(outcome.tried.trials)} trials, "
+        f"{len(outcome.fits)} final fits, "
         f"test {study.dataset.metric} {score['mean']:.5g}{error}"
     )

@@ -1,5 +1,5 @@
-"""Every MLflow call. One writer, the driver; a run is found by what it is, never made
-twice.
+"""What is logged to MLflow. One writer, the driver; a run is found by what it is, never
+made twice.
 
 A study is a run with a child for each trial and each final fit. Runs carry tags that
 say what they are (`ftml.key`, `ftml.role`, `ftml.index`), so that a driver that takes
@@ -9,14 +9,8 @@ over after a death finds them, logs what is missing, and nothing a second time.
 from __future__ import annotations
 
 import json
-import logging
-import os
-import socket
-import sqlite3
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Mapping
 from functools import cache
@@ -24,132 +18,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from ftml.saving import load
 from ftml.tasks import task
 from pipelines.halving import Limit
 from pipelines.keys import imported, source_modules
-from pipelines.params import Dataset as DatasetPlan
 from pipelines.params import Study
 from pipelines.record import Trial
 from pipelines.results import FILES, Outcome
+from pipelines.store import driver, search
 
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
 BATCH = 1000
 "Most metric values that MLflow takes in one call."
-
-
-class TrackingError(ValueError):
-    """The store cannot be used."""
-
-
-def open_store() -> MlflowClient:
-    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` made at need.
-
-    Raises TrackingError when a server does not answer, before any work is done.
-    """
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and uri.startswith("http"):
-        _check_server(uri)
-    elif not uri:
-        uri = f"sqlite:///{Path(DATABASE).resolve()}"
-    mlflow.set_tracking_uri(uri)
-    client = MlflowClient(uri)
-    try:
-        client.search_experiments(max_results=1)  # creates and migrates the database
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"MLflow store {uri}: {error}") from None
-    if uri.startswith("sqlite:///"):
-        with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
-            # Stays in the file: readers (the UI) do not wait for the writer.
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-    return client
-
-
-def _check_server(uri: str) -> None:
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-            pass
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TrackingError(
-            f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: {reason}"
-        ) from None
-
-
-def open_experiment(client: MlflowClient, dataset: DatasetPlan, *, digest: str) -> str:
-    """Return the id of the MLflow experiment of a dataset, made or restored at need."""
-    experiment = client.get_experiment_by_name(dataset.name)
-    if experiment is None:
-        local = mlflow.get_tracking_uri().startswith("sqlite:")
-        folder = (Path(ARTIFACTS) / dataset.name).resolve().as_uri() if local else None
-        identity = client.create_experiment(dataset.name, artifact_location=folder)
-    else:
-        identity = experiment.experiment_id
-        if experiment.lifecycle_stage == "deleted":
-            client.restore_experiment(identity)
-    about = (
-        f"Every study of the dataset `{dataset.name}` ({dataset.task}), compared by "
-        f"`test_{dataset.metric}` ({dataset.mode}).\n\n"
-        f"Source: `{dataset.block.source}`; data `{digest}`."
-    )
-    client.set_experiment_tag(identity, "mlflow.note.content", about)
-    return str(identity)
-
-
-def reap(client: MlflowClient, experiment: str) -> int:
-    """Close the runs of an experiment whose driver has died on this machine; return how
-    many.
-    """
-    closed = 0
-    for run in _search(client, experiment, "attributes.status = 'RUNNING'"):
-        host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
-        if host == socket.gethostname() and not _alive(int(pid)):
-            client.set_tag(run.info.run_id, "ftml.closed", "its driver died")
-            client.set_terminated(run.info.run_id, "KILLED")
-            closed += 1
-    return closed
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _driver() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _search(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment], condition, max_results=1000, page_token=token
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
 
 
 class StudyLog:
@@ -170,11 +55,11 @@ class StudyLog:
         self.client, self.experiment, self.study = client, experiment, study
         self._children: list[Children] = []
         this = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
-        runs = _search(client, experiment, this)
+        runs = search(client, experiment, this)
         if runs:
             self.run = runs[0].info.run_id
             client.update_run(self.run, status="RUNNING")
-            client.set_tag(self.run, "ftml.driver", _driver())
+            client.set_tag(self.run, "ftml.driver", driver())
         else:
             self.run = self._create(key, digest)
 
@@ -232,19 +117,17 @@ class StudyLog:
         `folder` holds what `pipelines.results` has written, `example` a few model
         inputs.
         """
-        for index, test in enumerate(outcome.tests):
-            self._summarise(fits.runs[index], {f"test_{k}": v for k, v in test.items()})
         version = self._register(fits.runs[0], folder / "model", example)
         for run in (fits.runs[0], self.run):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
             self.client.log_artifact(self.run, str(folder / name))
-        summary = {
-            f"test_{name}": spread["mean"] for name, spread in outcome.test.items()
-        }
-        metric = self.study.dataset.metric
-        if (error := outcome.test[metric]["standard_error"]) is not None:
+        test, metric = outcome.test(), self.study.dataset.metric
+        summary = {f"test_{name}": spread["mean"] for name, spread in test.items()}
+        if (error := test[metric]["standard_error"]) is not None:
             summary[f"test_{metric}_standard_error"] = error
+        for other in self.study.block.selections[1:]:
+            summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric]["mean"]
         scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
         self._summarise(self.run, summary | scores)
         for index in fits.runs:
@@ -297,7 +180,7 @@ class Children:
         mine = (
             f"tags.`mlflow.parentRunId` = '{log.run}' and tags.`ftml.role` = '{role}'"
         )
-        for run in _search(self.client, log.experiment, mine):
+        for run in search(self.client, log.experiment, mine):
             self._take_over(int(run.data.tags["ftml.index"]), run)
 
     def _take_over(self, index: int, run: Run) -> None:
@@ -312,7 +195,7 @@ class Children:
             self._ended.add(index)
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
-            self.client.set_tag(run.info.run_id, "ftml.driver", _driver())
+            self.client.set_tag(run.info.run_id, "ftml.driver", driver())
 
     def log(
         self, trials: Mapping[int, Trial], reach: Mapping[int, Limit], which: set[int]
@@ -349,16 +232,15 @@ class Children:
 
     def _create(self, index: int, trial: Trial) -> str:
         study = self.parent.study
-        seed = trial.config.get("seed")
-        name = f"{study.name}, " + (
-            f"seed {seed}" if self.role == "fit" else f"trial {index}"
-        )
+        name = _child_name(study, self.role, index, trial)
         tags = _tags(study, role=self.role) | {
             "mlflow.parentRunId": self.parent.run,
             "ftml.index": str(index),
         }
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
-        self.client.log_batch(run.info.run_id, params=_params(trial.config))
+        left_out = {"left_out": ", ".join(trial.fold)} if trial.fold else {}
+        params = _params({**trial.config, **left_out})
+        self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
@@ -379,13 +261,29 @@ class Children:
             self.client.set_terminated(self.runs[index], "KILLED")
 
 
-def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:
-    """Give the alias `champion` to a version; False if it is not in this store."""
-    try:
-        client.set_registered_model_alias(dataset, "champion", version)
-    except MlflowException:
-        return False
-    return True
+def log_comparison(
+    client: MlflowClient, experiment: str, dataset: str, folder: Path
+) -> None:
+    """Log the files that compare the studies of a dataset, into one run of their own.
+
+    `folder` holds what `pipelines.comparison` has written.
+    """
+    runs = search(client, experiment, "tags.`ftml.role` = 'comparison'")
+    if runs:
+        run = runs[0].info.run_id
+    else:
+        tags = {"ftml.role": "comparison", "ftml.driver": driver()}
+        name = f"comparison of {dataset}"
+        run = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+    client.set_tag(run, "mlflow.note.content", (folder / "table.md").read_text())
+    client.log_artifacts(run, str(folder))
+    client.set_terminated(run, "FINISHED")
+
+
+def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
+    which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
+    without = f", without {', '.join(trial.fold)}" if trial.fold else ""
+    return f"{study.name}, {which}{without}"
 
 
 def _requirements(study: Study) -> list[str]:
@@ -416,7 +314,7 @@ def _tags(study: Study, *, role: str) -> dict[str, str]:
         "ftml.family": study.family.name,
         "ftml.task": study.family.task,
         "ftml.study": study.name,
-        "ftml.driver": _driver(),
+        "ftml.driver": driver(),
         "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
         "mlflow.source.type": "JOB",
     }

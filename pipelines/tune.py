@@ -1,4 +1,4 @@
-"""Every Ray call: the cluster, a trial, and a search that survives the death of
+"""The driver's side of Ray: the cluster, and a search that survives the death of
 anything.
 """
 
@@ -8,10 +8,7 @@ import logging
 import os
 import shutil
 import socket
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,62 +27,18 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import BasicVariantGenerator
 
-from ftml.config import Choice, Distribution, Integers, LogUniform, Uniform, read_config
-from ftml.core import Step, family
-from ftml.data import Splits
-from ftml.saving import load, load_tree, save, save_tree
-from ftml.tasks import task
-from pipelines.halving import Limit, limits
-from pipelines.params import EarlyStopping, Resources
+from ftml.saving import load
+from pipelines.folds import Data
+from pipelines.halving import Limit
+from pipelines.params import Resources
 from pipelines.record import Record, Trial
-
-CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
-"""Environment variable: seconds of training between two checkpoints of a trial, 10 by
-default."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is run: a family, its configurations, what trials report and keep."""
-
-    folder: Path
-    "where its record and Ray's state live until the study is complete"
-
-    family: str
-    config: Mapping[str, Any]
-    "fixed values"
-
-    space: Mapping[str, Distribution]
-    "what is drawn; the first trial takes the defaults"
-
-    trials: int
-    metric: str
-    mode: str
-    resources: Resources
-    report_every: int = 1
-    seeds: tuple[int, ...] = ()
-    "final fits: a trial for each seed, nothing drawn"
-
-    last_step: int | None = None
-    "final fits: the step at which training stops and whose model is kept"
-
-    early_stopping: EarlyStopping | None = None
-
-    @property
-    def record(self) -> Path:
-        return self.folder / "record.jsonl"
+from pipelines.search import Search, is_rung, search_limits
+from pipelines.trial import run_trial
 
 
 class SearchError(ValueError):
     """A search could not be completed; the stage, run again, goes on from there."""
-
-
-class CheckpointError(OSError):
-    """A checkpoint could not be written: the trial's work is at risk, so the search
-    ends.
-    """
 
 
 Watch = Callable[[Record, int], None]
@@ -103,6 +56,9 @@ class _Live:
 
     fatal: str = ""
     "why a checkpoint could not be written: the search cannot go on"
+
+    limits: dict[int, Limit] = field(default_factory=dict)
+    "of the trials, since something was reported that decides"
 
 
 _live: dict[str, _Live] = {}
@@ -150,17 +106,21 @@ def _check_address(address: str) -> None:
         raise SearchError(f"{where}: {error}") from None
 
 
-def run(search: Search, data: Splits, *, watch: Watch) -> Record:
+def run(search: Search, data: Data, *, watch: Watch) -> Record:
     """Run every trial of a search that has not ended yet, and return the record of all.
+
+    `data` gives the splits of a fold; only final fits and trials that score what is
+    left out are shown the test part of it.
 
     Raises SearchError when a trial could not be run to its end, and KeyboardInterrupt
     when the search was interrupted; both leave the search in its folder, to go on from.
     """
     search.folder.mkdir(parents=True, exist_ok=True)
     record = Record(search.record)
-    if record.complete(search.trials):
+    if record.complete(len(search.trials)):
         return record
-    live = _live[str(search.folder)] = _Live(record, watch)
+    live = _Live(record, watch, limits=search_limits(search, record))
+    _live[str(search.folder)] = live
     try:
         died = _fit(search, data)
     except Exception as error:
@@ -171,12 +131,12 @@ def run(search: Search, data: Splits, *, watch: Watch) -> Record:
     if died:
         lines = str(died[0]).strip().splitlines() or [type(died[0]).__name__]
         raise SearchError(f"{search.folder}: a trial died: {live.fatal or lines[-1]}")
-    if not record.complete(search.trials):
+    if not record.complete(len(search.trials)):
         raise KeyboardInterrupt
     return record
 
 
-def _fit(search: Search, data: Splits) -> list[Exception]:
+def _fit(search: Search, data: Data) -> list[Exception]:
     """Run a search from where Ray's state of it says; return the errors of trials."""
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, search=search, data=data),
@@ -193,8 +153,7 @@ def _fit(search: Search, data: Splits) -> list[Exception]:
             if _live[str(search.folder)].fatal:
                 raise
             # A driver killed, or out of disk, while it wrote the state leaves one that
-            # cannot be read. The trials are drawn from the seed, so beginning again
-            # repeats them exactly.
+            # cannot be read. Beginning again repeats the trials exactly.
             shutil.rmtree(state)
     return _new_tuner(search, trainable, state).fit().errors
 
@@ -208,13 +167,8 @@ def load_fit(trial: Trial) -> Any:
 def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
     return tune.Tuner(
         trainable,
-        param_space=_param_space(search),
-        tune_config=tune.TuneConfig(
-            num_samples=1 if search.seeds else search.trials,
-            search_alg=_generator(search),
-            scheduler=Halving(search),
-            reuse_actors=True,
-        ),
+        param_space={"trial": tune.grid_search(list(range(len(search.trials))))},
+        tune_config=tune.TuneConfig(scheduler=Halving(search), reuse_actors=True),
         run_config=tune.RunConfig(
             name=state.name,
             storage_path=str(state.parent),
@@ -243,40 +197,6 @@ def _granted(resources: Resources) -> dict[str, float]:
     return wanted
 
 
-def _param_space(search: Search) -> dict[str, Any]:
-    if search.seeds:
-        return {"seed": tune.grid_search(list(search.seeds))}
-    return {name: _domain(distribution) for name, distribution in search.space.items()}
-
-
-def _generator(search: Search) -> BasicVariantGenerator:
-    """Return Tune's random search, seeded by the study; the first trial takes the
-    defaults.
-    """
-    if search.seeds or not search.space:
-        return BasicVariantGenerator()
-    defaults = read_config(family(search.family).Config, search.config).model_dump(
-        mode="json"
-    )
-    first = {name: defaults[name] for name in search.space}
-    return BasicVariantGenerator(
-        points_to_evaluate=[first], random_state=defaults["seed"]
-    )
-
-
-def _domain(distribution: Distribution) -> Any:
-    """Return Tune's form of a distribution."""
-    match distribution:
-        case Uniform(low=low, high=high):
-            return tune.uniform(low, high)
-        case LogUniform(low=low, high=high):
-            return tune.loguniform(low, high)
-        case Integers(low=low, high=high):
-            return tune.randint(low, high + 1)
-        case Choice():
-            return tune.choice(list(distribution.options))
-
-
 class Recorder(tune.Callback):
     """Keeps the record of a search: which trials started and how they ended."""
 
@@ -287,7 +207,8 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        live.record.start(_index(trial), dict(trial.config))
+        assigned = self.search.trials[_index(trial)]
+        live.record.start(_index(trial), dict(assigned.config), assigned.fold)
         live.watch(live.record, _index(trial))
 
     def on_trial_complete(
@@ -296,6 +217,7 @@ class Recorder(tune.Callback):
         live, index = _live[str(self.search.folder)], _index(trial)
         checkpoint = trial.checkpoint.path if trial.checkpoint else None
         live.record.end(index, error=live.errors.get(index), checkpoint=checkpoint)
+        live.limits = search_limits(self.search, live.record)
         live.watch(live.record, index)
 
 
@@ -325,114 +247,13 @@ class Halving(FIFOScheduler):
             }
             live.record.step(index, result["n"], metrics, result["seconds"])
             live.watch(live.record, index)
-            if search_limits(self.search, live.record)[index].stopped:
+            if is_rung(self.search, result["n"]):
+                live.limits = search_limits(self.search, live.record)
+            if live.limits.get(index, Limit()).stopped:
                 return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
 
 
-def search_limits(search: Search, record: Record) -> dict[int, Limit]:
-    """Return how far each trial of a search counts (see `pipelines.halving`)."""
-    if search.early_stopping is None:
-        return dict.fromkeys(record.trials, Limit())
-    return limits(
-        record.trials,
-        metric=search.metric,
-        mode=search.mode,
-        grace=search.early_stopping.grace * search.report_every,
-        factor=search.early_stopping.reduction_factor,
-    )
-
-
 def _index(trial: Any) -> int:
-    """Return the place of a Ray trial in its search: ids end in _00000, _00001, ..."""
-    return int(trial.trial_id.rpartition("_")[2])
-
-
-def run_trial(drawn: dict[str, Any], *, search: Search, data: Splits) -> None:
-    """Train one configuration, from its last checkpoint if it has one, and report.
-
-    An error of the family (a configuration that diverges, a GPU out of memory) is the
-    trial's result; one in saving a checkpoint is not, and ends the search.
-    """
-    kind = family(search.family)
-    _use_threads(search.resources)
-    config = read_config(kind.Config, {**search.config, **drawn})
-    final = search.last_step is not None
-    period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
-    state, seconds = _restore()
-    saved, step = time.monotonic(), None
-    try:
-        for step, took in _timed(kind.train(config, data, state)):
-            seconds += took
-            last = step.n == search.last_step
-            if last or step.n % search.report_every == 0:
-                keep = last or time.monotonic() - saved >= period
-                _report(step, search, data, config, seconds=seconds, keep=keep)
-                saved = time.monotonic() if keep else saved
-            if last:
-                break
-        else:
-            # Training ended by itself. A step that was reported before counts once.
-            if step is not None and (final or step.n % search.report_every):
-                _report(step, search, data, config, seconds=seconds, keep=final)
-    except CheckpointError as error:
-        # Said in time: Ray writes its own account of it to the disk that is full.
-        tune.report({"fatal": str(error)})
-        raise
-    except Exception as error:
-        tune.report({"error": f"{type(error).__name__}: {error}"})
-
-
-def _report(
-    step: Step, search: Search, data: Splits, config: Any, *, seconds: float, keep: bool
-) -> None:
-    """Report a step and its validation score; with a checkpoint if `keep`."""
-    metrics = dict(step.metrics)
-    if data.valid is not None:
-        scores = task(family(search.family).task).evaluate(step.model, data.valid)
-        metrics |= {f"valid_{name}": value for name, value in scores.items()}
-    row = {"n": step.n, "seconds": seconds, "metrics": metrics}
-    if not keep:
-        tune.report(row)
-        return
-    try:
-        with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            save_tree(Path(folder), step.state, seconds=seconds)
-            if search.last_step is not None:
-                save(Path(folder) / "model", step.model, config)
-            tune.report(row, checkpoint=tune.Checkpoint.from_directory(folder))
-    except OSError as error:
-        raise CheckpointError(
-            f"no checkpoint of step {step.n} could be written: {error}"
-        ) from None
-
-
-def _restore() -> tuple[Any, float]:
-    """Return the state to go on from, None at the beginning, and the seconds spent so
-    far.
-    """
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is None:
-        return None, 0.0
-    with checkpoint.as_directory() as folder:
-        state, about = load_tree(Path(folder))
-    return state, about["seconds"]
-
-
-def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
-    """Yield each step and the seconds that training took to it, scoring not counted."""
-    while True:
-        start = time.perf_counter()
-        step = next(steps, None)
-        if step is None:
-            return
-        yield step, time.perf_counter() - start
-
-
-def _use_threads(resources: Resources) -> None:
-    """Give torch, where the family has imported it, as many threads as the trial has
-    CPUs.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(max(1, int(resources.cpu)))
+    """Return the place of a Ray trial in its search."""
+    return int(trial.config["trial"])

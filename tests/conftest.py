@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
+# Two processes with two threads each wait for one another on two cores: eight times the
+# time for families of small networks.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

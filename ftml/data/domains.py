@@ -150,23 +150,31 @@ def read(folder: Path) -> tuple[Domains, np.ndarray]:
 
 
 def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
-    """Return the splits that leave out `test_domains`.
+    """Return the splits of a prepared dataset that leave out `test_domains`."""
+    data, split = read(folder)
+    return leave_out(data, split, test_domains, where=folder.name)
+
+
+def leave_out(
+    data: Domains, split: np.ndarray, test_domains: Sequence[str], *, where: str
+) -> Splits[Domains]:
+    """Return the splits of all rows, (n,) train or valid, that leave domains out.
 
     Training and validation data are those rows of the other domains; the test data are
-    all rows of the test domains, whatever their split. Raises ValueError for a test
-    domain that the dataset does not have, when no domain would be left to train on, and
-    for a class that only test domains hold: nobody could learn it.
+    all rows of the test domains, whatever their split. `where` names the data in
+    errors. Raises ValueError for a test domain that the data do not have, when no
+    domain would be left to train on, and for a class that only test domains hold:
+    nobody could learn it.
     """
-    data, split = read(folder)
     for name in test_domains:
         if name not in data.domain_names:
             known = nearest(name, data.domain_names)
-            raise ValueError(f"test domain {name!r} is not in {folder.name}{known}")
+            raise ValueError(f"test domain {name!r} is not in {where}{known}")
     train_domains = [
         name for name in data.domain_names if name not in set(test_domains)
     ]
     if not train_domains:
-        raise ValueError(f"test_domains holds every domain of {folder.name}")
+        raise ValueError(f"test_domains holds every domain of {where}")
     train, valid = (
         data.rows(split == s).only(train_domains) for s in ("train", "valid")
     )
@@ -174,7 +182,7 @@ def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
     learnt = np.union1d(train.y, valid.y)
     if unseen := [data.class_names[c] for c in np.setdiff1d(test.y, learnt)]:
         raise ValueError(
-            f"{folder.name}: class {', '.join(unseen)} stands in the test domains "
+            f"{where}: class {', '.join(unseen)} stands in the test domains "
             f"{', '.join(test_domains)} alone"
         )
     return Splits(train, valid, test)

@@ -49,11 +49,12 @@ class MLP(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0)."""
-        for layer in self.layers[:-1]:
+        *hidden, _ = self.layers  # a slice would make a module at every pass
+        for layer in hidden:
             x = torch.relu(layer(x))
         return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs (B, d_L) for x (B, d_0)."""
-        z: Tensor = self.layers[-1](self.features(x))
+        z: Tensor = self.head(self.features(x))
         return z

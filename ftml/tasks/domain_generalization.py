@@ -7,7 +7,7 @@ missing, or uint8 images, grey (n, H, W) or coloured (n, H, W, 3).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,51 +29,66 @@ METRICS = {
 
 
 def evaluate(model: Any, split: Domains) -> dict[str, float]:
-    """Return the mean over the domains of each domain's metric.
+    """Return the metrics of each domain, keyed `accuracy/<domain>`, and over them all.
 
-    Every domain counts the same. `worst_accuracy` is that of the worst domain and
-    `accuracy/<domain>` that of each. `balanced_accuracy` is the mean recall of the
-    classes that a domain holds. `auc` is there for two classes only, over the domains
-    that hold both.
+    Every domain counts the same (see `over_domains`). `balanced_accuracy` is the mean
+    recall of the classes that a domain holds. `auc` is there for two classes only, and
+    for the domains that hold both.
     """
     proba = model.predict_proba(split.x)
     labels = np.arange(len(split.class_names))
-    accuracy, balanced, losses, aucs = {}, [], [], []
+    metrics: dict[str, float] = {}
     for name, rows in _domains(split):
-        y, p = split.y[rows], proba[rows]
-        correct = p.argmax(axis=1) == y
-        accuracy[name] = float(correct.mean())
-        balanced.append(np.mean([correct[y == c].mean() for c in np.unique(y)]))
-        losses.append(log_loss(y, p, labels=labels))
-        if len(labels) == 2 and len(np.unique(y)) == 2:
-            aucs.append(roc_auc_score(y, p[:, 1]))
-    scores = list(accuracy.values())
-    metrics = {
-        "accuracy": float(np.mean(scores)),
-        "worst_accuracy": min(scores),
-        "balanced_accuracy": float(np.mean(balanced)),
-        "log_loss": float(np.mean(losses)),
+        scores = _scores(split.y[rows], proba[rows], labels=labels)
+        metrics |= {f"{key}/{domain_key(name)}": v for key, v in scores.items()}
+    return over_domains([metrics])
+
+
+def over_domains(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of all domains together, from those of each in some parts.
+
+    Each part holds `<metric>/<domain>` of domains that no other part has. A metric is
+    the mean over the domains that have it; `worst_accuracy` is that of the worst.
+    """
+    single = {k: v for part in parts for k, v in part.items() if "/" in k}
+    values: dict[str, list[float]] = {}
+    for key, value in single.items():
+        values.setdefault(key.partition("/")[0], []).append(value)
+    metrics = {name: float(np.mean(values[name])) for name in METRICS if name in values}
+    return metrics | {"worst_accuracy": min(values["accuracy"])} | single
+
+
+def _scores(
+    y: np.ndarray, proba: np.ndarray, *, labels: np.ndarray
+) -> dict[str, float]:
+    """Return the metrics of one domain, for classes y (n,) and probabilities (n, k)."""
+    correct = proba.argmax(axis=1) == y
+    scores = {
+        "accuracy": correct.mean(),
+        "balanced_accuracy": np.mean([correct[y == c].mean() for c in np.unique(y)]),
+        "log_loss": log_loss(y, proba, labels=labels),
     }
-    metrics |= {"auc": float(np.mean(aucs))} if aucs else {}
-    return metrics | {f"accuracy/{_key(name)}": each for name, each in accuracy.items()}
+    if len(labels) == 2 and len(np.unique(y)) == 2:
+        scores["auc"] = roc_auc_score(y, proba[:, 1])
+    return {name: float(value) for name, value in scores.items()}
 
 
 def figures(model: Any, split: Domains) -> dict[str, Figure]:
-    """Return the accuracy of each domain, and the confusion matrix of all of them."""
+    """Return the confusion matrix, and of several domains the accuracy of each."""
     predicted = model.predict_proba(split.x).argmax(axis=1)
     counts = confusion_matrix(
         split.y, predicted, labels=np.arange(len(split.class_names))
     )
+    drawn = {"confusion": confusion_figure(counts, split.class_names)}
     correct = predicted == split.y
     accuracy = {name: correct[rows].mean() for name, rows in _domains(split)}
-    bars, axes = new_figure()
-    drawn = axes.bar(list(accuracy), list(accuracy.values()))
-    axes.bar_label(drawn, fmt="{:.3f}")
-    axes.set(xlabel="domain", ylabel="accuracy", ylim=(0, 1.05))
-    return {
-        "accuracy_by_domain": bars,
-        "confusion": confusion_figure(counts, split.class_names),
-    }
+    if len(accuracy) > 1:
+        figure, axes = new_figure()
+        bars = axes.bar(list(accuracy), list(accuracy.values()))
+        axes.bar_label(bars, fmt="{:.3f}")
+        axes.set(xlabel="domain", ylabel="accuracy", ylim=(0, 1.05))
+        drawn["accuracy_by_domain"] = figure
+    return drawn
 
 
 def example(split: Domains) -> pd.DataFrame:
@@ -116,6 +131,6 @@ def _domains(split: Domains) -> Iterator[tuple[str, slice]]:
             yield name, slice(start, stop)
 
 
-def _key(name: str) -> str:
+def domain_key(name: str) -> str:
     """Return a domain's name as part of a metric's key, as MLflow allows."""
     return re.sub(r"[^A-Za-z0-9_.\- ]", "_", name)

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from ftml.nn.resnet import Block, ResNet, load_pretrained
+from ftml.nn.resnet import Block, ResNet, load_pretrained, set_statistics
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -150,6 +150,29 @@ def test_norm_that_is_not_frozen_learns_its_statistics() -> None:
         network(images(3))
     assert network.bn1.num_batches_tracked == 1
     assert network.bn1.running_mean.abs().max() > 0
+
+
+def test_statistics_that_are_set_are_those_of_the_batch_and_stay_frozen() -> None:
+    network = ResNet(18, 4, freeze_norm=True, generator=generator())
+    x = images(6)
+    set_statistics(network, x)
+    assert not any(
+        m.training for m in network.modules() if isinstance(m, nn.BatchNorm2d)
+    )
+    with torch.no_grad():
+        z = network.conv1(x)
+        mean, variance = z.mean(dim=(0, 2, 3)), z.var(dim=(0, 2, 3))
+        torch.testing.assert_close(network.bn1.running_mean, mean)
+        torch.testing.assert_close(network.bn1.running_var, variance)
+        inside = network.layer4[1].bn1
+        seen = []
+        inside.register_forward_hook(lambda _, given, out: seen.append(out))
+        network(x)
+    # A running variance is that with n - 1 and the batch's own that with n, 24 in the
+    # last layers: 4 % in each of them, one after the other.
+    mean, variance = seen[0].mean(dim=(0, 2, 3)), seen[0].var(dim=(0, 2, 3))
+    torch.testing.assert_close(mean, torch.zeros(512), rtol=0, atol=0.25)
+    torch.testing.assert_close(variance, torch.ones(512), rtol=0, atol=0.25)
 
 
 def test_gradients_are_finite_and_reach_every_parameter() -> None:

@@ -16,10 +16,11 @@ import pytest
 import ray
 
 import ftml
-from ftml.data import table
-from pipelines import experiment, tracking, tune
+import ftml.tasks
+from ftml.data import domains, table
+from pipelines import experiment, store, tune
 from pipelines.params import ParamsError
-from pipelines.tracking import TrackingError
+from pipelines.store import TrackingError
 
 PARAMS = """
 datasets:
@@ -28,7 +29,7 @@ datasets:
 experiments:
   toy:
     ridge: {trials: 3}
-    twice: {family: ridge, seeds: 2, config: {alpha: 0.5}}
+    twice: {family: ridge, seeds: 2, cv: 4, config: {alpha: 0.5}}
 """
 
 
@@ -46,7 +47,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        tracking.open_store()
+        store.open_store()
     finally:
         os.chdir(before)
         forget_store()
@@ -107,8 +108,9 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     trials = pd.read_parquet(folder / "trials.parquet")
     assert list(trials["trial"]) == [0, 1, 2]
     best = trials.loc[trials["valid_mse"].idxmin()]
-    assert metrics["best_trial"] == best["trial"]
-    assert metrics["config"]["alpha"] == best["config.alpha"]
+    (chosen,) = metrics["chosen"]
+    assert chosen["trial"] == best["trial"]
+    assert chosen["config"]["alpha"] == best["config.alpha"]
     data = table.load(project / "data/toy")
     again = ftml.fit(
         ftml.family("ridge").Config(alpha=best["config.alpha"], seed=1),
@@ -118,6 +120,10 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert metrics["test"]["mse"]["mean"] == float(np.mean(errors**2))
     assert (folder / "figures/residuals.png").stat().st_size > 0
     assert not Path(".search").exists()
+
+    crossed = pd.read_parquet("experiments/toy/twice/trials.parquet").iloc[0]
+    singles = [crossed[f"valid_mse/fold_{i}"] for i in range(4)]
+    assert crossed["valid_mse"] == pytest.approx(np.mean(singles), rel=1e-12)
 
     study = runs(role="study", study="ridge")[0]
     assert study.info.status == "FINISHED"
@@ -243,9 +249,9 @@ def test_a_typo_in_params_stops_everything_before_it_starts(project: Path) -> No
 def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
     project: Path,
 ) -> None:
-    client = tracking.open_store()
+    client = store.open_store()
     identity = client.create_experiment("toy")
-    host = tracking._driver().rpartition(":")[0]
+    host = store.driver().rpartition(":")[0]
     drivers = {
         "dead": f"{host}:{2**22 + 1}",
         "alive": f"{host}:{os.getpid()}",
@@ -255,6 +261,93 @@ def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
         name: client.create_run(identity, tags={"ftml.driver": driver}).info.run_id
         for name, driver in drivers.items()
     }
-    assert tracking.reap(client, identity) == 1
+    assert store.reap(client, identity) == 1
     statuses = {name: client.get_run(run).info.status for name, run in ids.items()}
     assert statuses == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
+
+
+EACH = """
+datasets:
+  domains:
+    toy: {source: "file:none.csv", domain: place, baseline: erm}
+experiments:
+  toy:
+    erm:
+      trials: 2
+      seeds: 2
+      test_domains: each
+      selections: [validation, leave_one_domain_out, oracle]
+      config: {hidden: [], n_epochs: 2}
+"""
+
+
+@pytest.fixture
+def places(project: Path) -> Path:
+    """Turn the project into one of four domains, each of them left out in turn."""
+    shutil.rmtree(project / "data/toy")
+    (project / "data/toy").mkdir()
+    rng = np.random.default_rng(0)
+    y, domain = np.arange(120) % 2, np.arange(120) // 30
+    x = rng.normal(size=(120, 2)) + y[:, None]
+    names = ("north", "east", "south", "west")
+    data = ftml.Domains(x, y, domain, names, ("no", "yes"), ("p", "q"))
+    split = np.where(np.arange(120) % 5, "train", "valid")
+    domains.write(project / "data/toy", data, split)
+    (project / "params.yaml").write_text(EACH)
+    return project
+
+
+def test_each_domain_is_left_out_searched_fitted_and_tested(places: Path) -> None:
+    experiment.main("toy")
+    folder = Path("experiments/toy/erm")
+    measured = json.loads((folder / "metrics.json").read_text())
+    trials = pd.read_parquet(folder / "trials.parquet")
+    folds = set(map(tuple, trials["left_out"]))
+    assert len(folds) == 4 + 6
+    assert len(trials) == 2 * 10 * 2
+    assert len(measured["chosen"]) == 3 * 4
+
+    data, split = domains.read(places / "data/toy")
+    for chosen in measured["chosen"]:
+        if chosen["selection"] != "validation":
+            continue
+        (name,) = chosen["left_out"]
+        splits = domains.leave_out(data, split, [name], where="toy")
+        config = {**chosen["config"], "hidden": (), "n_epochs": chosen["steps"]}
+        fitted = ftml.fit(
+            ftml.family("erm").Config(seed=1, **config), splits.for_final_fit()
+        )
+        scores = ftml.tasks.task("domain_generalization").evaluate(
+            fitted.model, splits.test
+        )
+        test = measured["test"][f"accuracy/{name}"]["values"]
+        assert test[0] == scores["accuracy"]
+    single = [measured["test"][f"accuracy/{n}"]["values"] for n in data.domain_names]
+    assert measured["test"]["accuracy"]["values"] == pytest.approx(
+        np.mean(single, axis=0).tolist(), rel=1e-12
+    )
+    worst = measured["test"]["worst_accuracy"]["values"]
+    assert worst == np.min(single, axis=0).tolist()
+    assert set(measured["tests"]) == {"leave_one_domain_out", "oracle"}
+    assert (folder / "figures/confusion_north.png").exists()
+
+    fits = runs(role="fit")
+    left_out = {json.loads(run.data.params["left_out"]) for run in fits}
+    assert left_out == set(data.domain_names)
+    assert all("test_accuracy" in run.data.metrics for run in fits)
+    (study,) = runs(role="study")
+    oracle = measured["tests"]["oracle"]["accuracy"]["mean"]
+    assert study.data.metrics["test_accuracy_by_oracle"] == oracle
+
+    table = pd.read_parquet("experiments/toy/comparison/table.parquet")
+    assert list(zip(table["study"], table["selection"], strict=True)) == [
+        ("erm", "validation"),
+        ("erm", "leave_one_domain_out"),
+        ("erm", "oracle"),
+    ]
+    (compared,) = runs(role="comparison")
+    assert compared.info.status == "FINISHED"
+    files = mlflow.MlflowClient().list_artifacts(compared.info.run_id)
+    names = {file.path for file in files}
+    assert names == {"figure.png", "table.md", "table.parquet", "table.tex"}
+    assert "| erm | oracle |" in compared.data.tags["mlflow.note.content"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.halving import Limit, best_step, limits
+from pipelines.halving import Limit, limits
 from pipelines.record import Trial
 
 RULE = {"metric": "valid_mse", "mode": "min", "grace": 1, "factor": 2}
@@ -16,7 +15,7 @@ RULE = {"metric": "valid_mse", "mode": "min", "grace": 1, "factor": 2}
 
 def trial(values: list[float], *, ended: bool = True) -> Trial:
     steps = {n: {"valid_mse": value} for n, value in enumerate(values, start=1)}
-    return Trial({}, steps, ended=ended)
+    return Trial({}, steps=steps, ended=ended)
 
 
 def one_after_the_other(curves: list[list[float]], *, factor: int) -> list[float]:
@@ -90,16 +89,3 @@ def test_a_value_that_is_no_number_loses_to_any_number() -> None:
 def test_more_is_better_in_the_mode_max() -> None:
     found = limits({0: trial([5, 5]), 1: trial([4, 4])}, **{**RULE, "mode": "max"})
     assert found[1].stopped
-
-
-def test_the_best_step_lies_within_the_limits_and_is_the_first_of_equals() -> None:
-    trials = {0: trial([3, 2, 2]), 1: trial([9, 1]), 2: trial([2])}
-    reach = {0: Limit(), 1: Limit(1, stopped=True), 2: Limit()}
-    assert best_step(trials, reach, metric="valid_mse", mode="min") == (0, 2)
-    assert best_step(trials, reach, metric="valid_mse", mode="max") == (1, 1)
-
-
-def test_without_any_finite_value_the_first_error_is_named() -> None:
-    failed = Trial({}, error="FloatingPointError: learning_rate is too large")
-    with pytest.raises(ValueError, match="valid_mse: FloatingPointError: learning"):
-        best_step({0: failed}, {0: Limit()}, metric="valid_mse", mode="min")

@@ -47,6 +47,28 @@ def test_a_key_changes_with_params_and_data_but_not_with_resources(
     assert study_key(study(tmp_path, more), "data") == found[0]
 
 
+def test_a_key_changes_with_the_content_of_a_file_that_the_study_reads(
+    tmp_path: Path,
+) -> None:
+    weights, params = tmp_path / "weights", tmp_path / "params.yaml"
+    params.write_text(
+        f"""
+datasets: {{domains: {{d: {{source: s, rotate: [0, 15]}}}}}}
+experiments:
+  d:
+    erm:
+      test_domains: each
+      config: {{network: resnet18, pretrained: {weights}}}
+"""
+    )
+    found = []
+    for content in (b"one", b"other", b"one"):
+        weights.write_bytes(content)
+        (planned,) = read_params(params).experiments["d"]
+        found.append(study_key(planned, "data"))
+    assert found[0] == found[2] != found[1]
+
+
 @pytest.mark.parametrize(
     ("module", "matters"),
     [

@@ -526,3 +526,72 @@ def test_distributions_of_params_replace_those_of_the_family(plan_of) -> None:
     space = plan_of(text).experiments["d"][0].space
     own = LogUniform(1e-6, 1e0)
     assert space == {"alpha": own, "n_iterations": Integers(1, 9)}
+
+
+EACH = """
+datasets: {{domains: {{d: {{source: s, rotate: [0, 15]{baseline}}}}}}}
+experiments: {{d: {{erm: {study}}}}}
+"""
+
+
+def test_each_domain_can_be_left_out_in_turn(plan_of) -> None:
+    plan = plan_of(EACH.format(baseline="", study="{test_domains: each}"))
+    (study,) = plan.experiments["d"]
+    assert study.test_domains == ["each"]
+    assert study.block.selections == ["validation"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "study", "expected"),
+    [
+        ("", "{test_domains: eahc}", "erm.test_domains: expected a valid list"),
+        (
+            "",
+            "{test_domains: each, selections: [oracel]}",
+            "erm.selections.0: expected 'validation', 'leave_one_domain_out' or",
+        ),
+        (
+            "",
+            "{test_domains: each, selections: [oracle, oracle]}",
+            "erm.selections: one stands there twice",
+        ),
+        (", baseline: em", "{test_domains: each}", "d.baseline: no study 'em' of this"),
+    ],
+)
+def test_what_is_wrong_with_the_protocol_is_named(
+    problems_of, baseline: str, study: str, expected: str
+) -> None:
+    (line,) = problems_of(EACH.format(baseline=baseline, study=study))
+    assert expected in line
+
+
+def test_selections_that_need_domains_are_for_datasets_of_domains(problems_of) -> None:
+    (line,) = problems_of(study("{selections: [oracle]}"))
+    assert line == "experiments.d.ridge.selections: only for a dataset of domains"
+
+
+def test_a_study_cannot_have_the_name_of_the_comparison(problems_of) -> None:
+    text = study("{}").replace("ridge: {}", "comparison: {family: ridge}")
+    (line,) = problems_of(text)
+    assert line.endswith("the name of a study cannot be comparison")
+
+
+def test_a_file_that_a_configuration_names_must_be_there(
+    plan_of, problems_of, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    block = f"{{network: resnet18, pretrained: {weights}}}"
+    text = EACH.format(baseline="", study=f"{{test_domains: each, config: {block}}}")
+    (line,) = problems_of(text)
+    assert line == f"experiments.d.erm.config.pretrained: no file '{weights}'"
+    weights.write_bytes(b"")
+    (study,) = plan_of(text).experiments["d"]
+    assert study.config.pretrained == str(weights)
+
+
+def test_cross_validation_is_for_tables(plan_of, problems_of) -> None:
+    (line,) = problems_of(EACH.format(baseline="", study="{test_domains: each, cv: 5}"))
+    assert line == "experiments.d.erm.cv: only for a dataset of tables"
+    assert plan_of(study("{cv: 5}")).experiments["d"][0].block.cv == 5
+    (line,) = problems_of(study("{cv: 1}"))
+    assert "cv: expected" in line

@@ -96,6 +96,8 @@ def write_study(
     index = best[f"valid_{metric}"].agg("idxmin" if mode == "min" else "idxmax")
     chosen = {each: float(best.loc[index, f"config.{each}"]) for each in config}
     seeds = list(range(1, 1 + len(next(iter(test.values())))))
+    left_out = [name.partition("/")[2] for name in test if "/" in name]
+    tried["left_out"] = [left_out] * len(tried)
     tried.to_parquet(folder / "trials.parquet", index=False)
     rows = [
         {"seed": s, "n": n + 1, "train_loss": 1 / (s + n)}
@@ -111,22 +113,30 @@ def write_study(
         "mode": mode,
         "trials": trials,
         "failed_trials": int(trials > 1),
-        "best_trial": int(index),
-        "steps": int(best.loc[index, "n"]),
         "seeds": seeds,
-        "config": chosen,
+        "selection": "validation",
+        "chosen": [
+            {
+                "selection": "validation",
+                "left_out": left_out,
+                "trial": int(index),
+                "steps": int(best.loc[index, "n"]),
+                "config": chosen,
+            }
+        ],
         "search": {
             "train_loss": 0.1,
             f"valid_{metric}": valid,
             f"valid_{metric}/15": 0.5,
         },
         "test": {each: spread(values) for each, values in test.items()},
+        "tests": {},
     }
     (folder / "metrics.json").write_text(json.dumps(content))
     with (folder / "best.yaml").open("w") as file:
         config_block = PARAMS["experiments"][dataset][name].get("config", {})
         YAML(typ="safe").dump(
-            {"config": {**chosen, **config_block}, "steps": steps}, file
+            [{"config": {**chosen, **config_block}, "steps": steps}], file
         )
     write_run(folder, seconds)
     figure = Figure(figsize=(4, 3))
@@ -378,12 +388,25 @@ def test_few_seeds_are_said_and_many_are_compared_in_pairs(read):
     text = re.sub(r"base64,[^\"]+", "", made("index.html"))
     assert text.count("are not tested where a study has fewer than 5 seeds") == 2
     assert not re.search(r"\bwins?\b|\bwinner|significant", text)
-    differences = [cell for cell, _ in page().column(DIABETES, "paired difference")]
+    differences = [cell for cell, _ in page().column(DIABETES, "minus wide")]
     # wide - narrow is 100 + e for e of standard deviation sqrt(7.3), over five seeds;
     # 2.7764 is the t quantile of four degrees of freedom.
     half = 2.7764 * (7.3 / 5) ** 0.5
     assert differences == [f"-101.4 ± {half:.1f}", "—", "—"]
-    assert "paired difference" not in [text for text, _ in page().tables[ANGLES][0]]
+    findings = [cell for cell, _ in page().column(DIABETES, "finding")]
+    assert findings == ["lower", "", ""]
+    assert "finding" not in [text for text, _ in page().tables[ANGLES][0]]
+
+
+def test_the_others_are_compared_with_the_baseline_that_params_name(project):
+    datasets = PARAMS["datasets"]
+    tables = {"diabetes": {**datasets["tables"]["diabetes"], "baseline": "narrow"}}
+    write_params({**PARAMS, "datasets": {**datasets, "tables": tables}})
+    report.main()
+    cells = [text for text, _ in page().column(DIABETES, "minus narrow")]
+    assert cells[:2] == ["—", "—"]
+    assert cells[2].startswith("+101.4")
+    assert [text for text, _ in page().column(DIABETES, "finding")][2] == "higher"
 
 
 def test_studies_on_different_domains_are_not_compared(project):
@@ -517,7 +540,7 @@ def test_seconds_are_said_in_the_unit_that_people_use(seconds, shown):
 def test_axes_are_logarithmic_where_values_span_more_than_two_decades():
     trials = search_of("accuracy", ["rate"], 9, 6)
     trials["config.depth"] = trials["trial"] + 1
-    about = {"metric": "valid_accuracy", "mode": "max", "chosen": 0}
+    about = {"metric": "valid_accuracy", "mode": "max", "chosen": {0}}
     wide = search_figure(trials, "rate", **about).axes[0]
     narrow = search_figure(trials, "depth", **about).axes[0]
     assert (wide.get_xscale(), narrow.get_xscale()) == ("log", "linear")
@@ -528,7 +551,7 @@ def test_options_that_are_not_numbers_stand_side_by_side():
     trials = search_of("accuracy", [], 4, 1)
     trials["config.layers"] = [[64], [64, 32], [64], [8]]
     axes = search_figure(
-        trials, "layers", metric="valid_accuracy", mode="max", chosen=0
+        trials, "layers", metric="valid_accuracy", mode="max", chosen={0}
     ).axes[0]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["[64, 32]", "[64]", "[8]"]
 
@@ -545,7 +568,7 @@ def test_a_search_shows_the_best_value_of_each_trial():
 
 def test_learning_curves_end_where_a_trial_was_stopped():
     trials = search_of("accuracy", ["rate"], 4, 9)
-    axes = curves_figure(trials, metric="valid_accuracy", chosen=0, steps=9).axes[0]
+    axes = curves_figure(trials, metric="valid_accuracy", chosen={(0, 9)}).axes[0]
     ends = sorted(max(line.get_xdata()) for line in axes.lines)
     # Trial 1 failed at once; trial 2 was stopped at step 4; the dot stands at step 9.
     assert ends == [4, 9, 9, 9]

@@ -11,13 +11,22 @@ import numpy as np
 import pytest
 import ray
 
-from ftml import Splits, Table, family
+from ftml import Domains, Splits, Table, family
 from ftml.config import search_space
+from ftml.data.domains import leave_out
+from ftml.tasks import task
 from pipelines import tune
+from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record
-from pipelines.tune import Search
+from pipelines.search import (
+    Assignment,
+    Search,
+    draw_configurations,
+    on_every_fold,
+    search_limits,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,18 +53,36 @@ def labelled() -> Splits[Table]:
     return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
 
 
-def search(folder: Path, name: str = "ridge", **changes: object) -> Search:
+def search(
+    folder: Path,
+    name: str = "ridge",
+    *,
+    count: int = 6,
+    folds: tuple[tuple[str, ...], ...] = ((),),
+    **changes: object,
+) -> Search:
+    Config = family(name).Config
+    configs = draw_configurations(
+        search_space(Config),
+        count=count,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
     plan = Search(
         folder=folder / "search",
         family=name,
         config={},
-        space=search_space(family(name).Config),
-        trials=6,
-        metric="valid_mse",
+        trials=on_every_fold(configs, folds),
+        metric="mse",
         mode="min",
         resources=Resources(),
     )
     return replace(plan, **changes)
+
+
+def same(splits: Splits[Table]) -> Data:
+    """Return data with these splits, whatever the fold."""
+    return lambda fold: splits
 
 
 def ignore(record: Record, index: int) -> None:
@@ -66,14 +93,16 @@ def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_tim
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     told: list[int] = []
-    first = tune.run(search(tmp_path / "a"), data, watch=lambda _, i: told.append(i))
+    first = tune.run(
+        search(tmp_path / "a"), same(data), watch=lambda _, i: told.append(i)
+    )
     assert sorted(first.trials) == list(range(6))
     assert set(told) == set(range(6))
     assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
     assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
     scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
     assert len(scores) == 6
-    second = tune.run(search(tmp_path / "b"), data, watch=ignore)
+    second = tune.run(search(tmp_path / "b"), same(data), watch=ignore)
     for index, trial in first.trials.items():
         assert second.trials[index].config == trial.config
         assert second.trials[index].steps == trial.steps
@@ -89,12 +118,12 @@ def test_a_search_whose_state_cannot_be_read_begins_again_with_the_same_trials(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path)
-    before = tune.run(plan, data, watch=ignore)
+    before = tune.run(plan, same(data), watch=ignore)
     (plan.folder / "ray" / "tuner.pkl").write_bytes(b"torn")
     lines = plan.record.read_text().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["trial"] < 3]
     plan.record.write_text("".join(kept))
-    again = tune.run(plan, data, watch=ignore)
+    again = tune.run(plan, same(data), watch=ignore)
     assert {i: t.config for i, t in again.trials.items()} == {
         i: t.config for i, t in before.trials.items()
     }
@@ -110,12 +139,12 @@ def test_trials_are_stopped_early_and_the_best_is_not(
         tmp_path,
         "softmax_regression",
         config={"n_iterations": 60, "tolerance": 0.0},
-        metric="valid_log_loss",
+        metric="log_loss",
         report_every=2,
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
-    record = tune.run(plan, labelled, watch=ignore)
-    reach = tune.search_limits(plan, record)
+    record = tune.run(plan, same(labelled), watch=ignore)
+    reach = search_limits(plan, record)
     assert reach[0] == Limit()
     assert any(limit.stopped for limit in reach.values())
     assert all(limit.settled for limit in reach.values())
@@ -130,13 +159,11 @@ def test_final_fits_keep_the_model_of_their_last_step(
         tmp_path,
         "softmax_regression",
         config={"alpha": 0.01},
-        space={},
-        trials=2,
-        seeds=(1, 2),
+        trials=tuple(Assignment((), {"seed": seed}, last_step=7) for seed in (1, 2)),
         report_every=10,
-        last_step=7,
     )
-    record = tune.run(plan, labelled.for_final_fit(), watch=ignore)
+    tested = replace(labelled, test=labelled.valid)
+    record = tune.run(plan, same(tested), watch=ignore)
     steps = list(
         family("softmax_regression").train(
             family("softmax_regression").Config(alpha=0.01),
@@ -148,6 +175,8 @@ def test_final_fits_keep_the_model_of_their_last_step(
         trial = record.trials[index]
         assert trial.config == {"seed": seed}
         assert list(trial.steps) == [7]
+        scores = task("classification").evaluate(steps[6].model, tested.test)
+        assert trial.steps[7]["test_log_loss"] == scores["log_loss"]
         model = tune.load_fit(trial)
         assert np.array_equal(model.theta, steps[6].model.theta)
 
@@ -155,8 +184,8 @@ def test_final_fits_keep_the_model_of_their_last_step(
 def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
-    plan = search(tmp_path, space={}, trials=1, seeds=(1,), last_step=5)
-    record = tune.run(plan, data.for_final_fit(), watch=ignore)
+    plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
+    record = tune.run(plan, same(replace(data, test=data.valid)), watch=ignore)
     assert list(record.trials[0].steps) == [1]
     assert tune.load_fit(record.trials[0]).theta.shape == (4,)
 
@@ -167,7 +196,7 @@ def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
     broken = Splits(
         data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
     )
-    record = tune.run(search(tmp_path, trials=2), broken, watch=ignore)
+    record = tune.run(search(tmp_path, count=2), same(broken), watch=ignore)
     for trial in record.trials.values():
         assert trial.ended
         assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
@@ -178,11 +207,67 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
 ) -> None:
     plan = search(tmp_path, resources=Resources(cpu=64.0))
     with pytest.raises(tune.SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
-        tune.run(plan, data, watch=ignore)
+        tune.run(plan, same(data), watch=ignore)
 
 
 def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
-    plan = search(tmp_path, trials=1, resources=Resources(cpu=1.0, gpu=0.5))
-    assert tune.run(plan, data, watch=ignore).complete(1)
+    plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
+    assert tune.run(plan, same(data), watch=ignore).complete(1)
+
+
+def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"n_iterations": 12, "tolerance": 0.0},
+        metric="log_loss",
+        count=4,
+        folds=(("a",), ("b",), ("a", "b")),
+        early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+    )
+    record = tune.run(plan, same(labelled), watch=ignore)
+    assert sorted(record.trials) == list(range(12))
+    for index, trial in record.trials.items():
+        assert trial.fold == plan.trials[index].fold
+        assert trial.config == record.trials[index - index % 3].config
+    assert len({trial.config["alpha"] for trial in record.trials.values()}) == 4
+    reach = search_limits(plan, record)
+    # The folds are alike here, so what is stopped in one is stopped in all.
+    stopped = [[reach[3 * i + j].stopped for j in range(3)] for i in range(4)]
+    assert all(len(set(each)) == 1 for each in stopped)
+    assert any(each[0] for each in stopped)
+
+
+def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    names = ("a", "b", "c")
+    data = Domains(
+        rng.normal(size=(60, 2)),
+        np.arange(60) % 2,
+        np.arange(60) // 20,
+        names,
+        ("n", "y"),
+    )
+    split = np.where(np.arange(60) % 5, "train", "valid")
+
+    def splits(fold: tuple[str, ...]) -> Splits[Domains]:
+        return leave_out(data, split, fold, where="toy")
+
+    about = {
+        "config": {"n_epochs": 1, "hidden": []},
+        "metric": "accuracy",
+        "count": 1,
+        "folds": (("a", "c"),),
+    }
+    blind = tune.run(search(tmp_path / "a", "erm", **about), splits, watch=ignore)
+    assert not [name for name in blind.trials[0].steps[1] if "out_" in name]
+    about["scores_left_out"] = True
+    seeing = tune.run(search(tmp_path / "b", "erm", **about), splits, watch=ignore)
+    found = [name for name in seeing.trials[0].steps[1] if "out_" in name]
+    assert found == ["out_accuracy/a", "out_accuracy/c"]

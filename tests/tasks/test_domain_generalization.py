@@ -21,6 +21,7 @@ from ftml.tasks.domain_generalization import (
     evaluate,
     example,
     figures,
+    over_domains,
     serve,
 )
 
@@ -65,16 +66,22 @@ def test_metrics_are_means_over_domains_of_those_of_scikit_learn(k: int) -> None
         "worst_accuracy": min(accuracy),
         "balanced_accuracy": np.mean(balanced),
         "log_loss": np.mean(losses),
-        "accuracy/0": accuracy[0],
-        "accuracy/Long Beach": accuracy[1],
-        "accuracy/x_y": accuracy[2],
     }
+    single = {"accuracy": accuracy, "balanced_accuracy": balanced, "log_loss": losses}
     if k == 2:
-        expected["auc"] = np.mean(
-            by_domain(lambda y, p: roc_auc_score(y, p[:, 1]), data)
-        )
+        single["auc"] = by_domain(lambda y, p: roc_auc_score(y, p[:, 1]), data)
+        expected["auc"] = np.mean(single["auc"])
+    for name, values in single.items():
+        for domain, value in zip(("0", "Long Beach", "x_y"), values, strict=True):
+            expected[f"{name}/{domain}"] = value
     assert metrics == pytest.approx(expected, rel=1e-12)
     assert all(type(value) is float for value in metrics.values())
+
+
+def test_domains_scored_apart_give_the_metrics_of_all_together() -> None:
+    data, model = domains(), Fixed(2)
+    parts = [evaluate(model, data.only([name])) for name in data.domain_names]
+    assert over_domains(parts) == evaluate(model, data)
 
 
 def test_every_domain_counts_the_same_however_large() -> None:

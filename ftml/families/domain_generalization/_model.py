@@ -1,5 +1,13 @@
 """The networks of domain generalization: their config, and the model that predicts.
 
+Batch-norm, in every family: a ResNet's normalises by running statistics that are fixed,
+those of the pretrained weights or else of the first rows drawn, and its scale and shift
+learn like any weight. This is DomainBed's choice (its `freeze_bn` calls `eval()` and no
+more). A loss is then a mean over rows, each by itself, which the mathematics of the
+families takes for granted: an inner step of Fish or MLDG must not move a statistic, a
+row's gradient in Fishr must not hold the other rows, and one domain in IDGM's vmap must
+be normalised as all are together.
+
 Axes: n samples, d features, k classes, C channels, H x W pixels.
 """
 
@@ -12,24 +20,36 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from ftml.config import FamilyConfig, LogUniform
+from ftml.config import FamilyConfig, InputFile, LogUniform
 from ftml.data import Domains
 from ftml.data.standardize import Scaling, apply_scaling
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
+from ftml.nn.resnet import ResNet
 
 CHUNK = 1024
 "Rows that are predicted at once: few enough to stay in the cache."
+
+RESNET_CHUNK = 64
+"The same for a ResNet, whose features of large images fill a memory."
+
+DEPTHS = {"resnet18": 18, "resnet50": 50}
+
+IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+"Mean and standard deviation of red, green and blue, as ResNets are pretrained with."
 
 
 class DomainConfig(FamilyConfig):
     """What the configuration of every family of this chapter has."""
 
-    network: Literal["mlp", "cnn"] = "mlp"
-    "an MLP on features, or on the pixels of images; or a small CNN on images"
+    network: Literal["mlp", "cnn", "resnet18", "resnet50"] = "mlp"
+    "an MLP on features, or on the pixels of images; a small CNN or a ResNet on images"
+
+    pretrained: Annotated[str | None, InputFile()] = None
+    "file of the weights that a ResNet starts from, safetensors or a state dict"
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
     "units of each hidden layer of the MLP; none makes the model linear"
@@ -37,10 +57,10 @@ class DomainConfig(FamilyConfig):
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 16
     "channels of the CNN's first convolution; the others have twice as many"
 
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-4, 1e-1)] = 3e-3
-    "step size of Adam"
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-1)] = 3e-3
+    "step size of Adam; a ResNet wants 1e-5 to 1e-3"
 
-    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-1)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-2)] = 1e-4
     "L2 penalty on weights and biases, as Adam adds it to the gradient"
 
     batch_size: Annotated[int, Field(ge=1)] | None = 64
@@ -49,17 +69,25 @@ class DomainConfig(FamilyConfig):
     n_epochs: Annotated[int, Field(ge=1)] = 60
     "an epoch is as many updates as a domain of mean size holds batches"
 
+    @field_validator("pretrained")
+    @classmethod
+    def _is_of_a_resnet(cls, path: str | None, info: ValidationInfo) -> str | None:
+        network = info.data.get("network")
+        if path is not None and network not in (None, *DEPTHS):
+            raise ValueError(f"expected none, for the network is {network}, no ResNet")
+        return path
+
 
 @dataclass(frozen=True)
 class Model:
     network: str
-    "mlp or cnn"
+    "mlp, cnn, resnet18 or resnet50"
 
     sizes: tuple[int, ...]
-    "of the MLP, d, the hidden units and k; of the CNN, C, its width and k"
+    "of an MLP d, the hidden units and k; of a CNN C, its width and k; else C and k"
 
     weights: dict[str, Tensor]
-    "of the network of these sizes, float32"
+    "of the network of these sizes, float32, and a ResNet's statistics"
 
     scaling: Scaling | tuple[np.ndarray, ...] | None
     "of the features, learnt from the training domains; None for images"
@@ -73,17 +101,18 @@ class Model:
         where = next(iter(self.weights.values())).device
         network = make_network(self.network, self.sizes)
         network.load_state_dict(self.weights, assign=True)
-        chunks = []
+        chunks, size = [], RESNET_CHUNK if self.network in DEPTHS else CHUNK
         with torch.inference_mode():
-            for start in range(0, max(len(x), 1), CHUNK):
+            for start in range(0, max(len(x), 1), size):
                 rows = network_input(
-                    x[start : start + CHUNK],
+                    x[start : start + size],
                     network=self.network,
                     sizes=self.sizes,
                     scaling=self.scaling,
                 )
-                logits = network(as_float(rows.to(where)))
-                chunks.append(F.softmax(logits.double(), dim=1).cpu().numpy())
+                logits = network(as_float(rows.to(where), network=self.network))
+                # Classes first: for few of them torch's softmax is then 4 times faster.
+                chunks.append(F.softmax(logits.T.double(), dim=0).T.cpu().numpy())
         return np.concatenate(chunks)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -95,24 +124,29 @@ class Model:
 def sizes_of(config: DomainConfig, data: Domains) -> tuple[int, ...]:
     """Return the sizes of the network that the config asks for on these data.
 
-    Raises ValueError for a CNN on features.
+    Raises ValueError for a CNN or a ResNet on features.
     """
     k = len(data.class_names)
     if config.network == "mlp":
         return (math.prod(data.x.shape[1:]), *config.hidden, k)
     if not data.is_images:
-        raise ValueError("network: cnn needs images, the data hold features")
-    return (data.x.shape[3] if data.x.ndim == 4 else 1, config.width, k)
+        raise ValueError(f"network: {config.network} needs images, these are features")
+    channels = data.x.shape[3] if data.x.ndim == 4 else 1
+    return (channels, k) if config.network in DEPTHS else (channels, config.width, k)
 
 
 def make_network(
     network: str, sizes: tuple[int, ...], generator: torch.Generator | None = None
-) -> MLP | CNN:
+) -> MLP | CNN | ResNet:
     """Return the network of these sizes, drawn from `generator`, or without weights."""
     if network == "mlp":
         return MLP(sizes, generator=generator)
-    channels, width, k = sizes
-    return CNN(channels, k, width=width, generator=generator)
+    channels, *width, k = sizes
+    if network == "cnn":
+        return CNN(channels, k, width=width[0], generator=generator)
+    return ResNet(
+        DEPTHS[network], k, channels=channels, freeze_norm=True, generator=generator
+    )
 
 
 def network_input(
@@ -120,7 +154,7 @@ def network_input(
 ) -> Tensor:
     """Return what `as_float` makes the network's input of.
 
-    That is (n, d), pixels uint8 or scaled features float32; or, for a CNN, (n, C, H, W)
+    That is (n, d), pixels uint8 or scaled features float32; or else (n, C, H, W)
     uint8. Raises ValueError when x is not of the kind that the model was fitted on.
     """
     kind = "uint8 images" if scaling is None else "features"
@@ -136,12 +170,22 @@ def network_input(
         )
     if scaling is not None:
         rows = apply_scaling(rows, Scaling(*scaling)).astype(np.float32)
-    tensor = torch.from_numpy(rows.copy() if scaling is None else rows)
+    # Of an array that cannot be written, as Ray shares it, torch would warn.
+    tensor = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
     if network == "mlp":
         return tensor
     return tensor.permute(0, 3, 1, 2).contiguous()
 
 
-def as_float(x: Tensor) -> Tensor:
-    """Return float32: pixels divided by 255, features as they are."""
-    return x / 255 if x.dtype == torch.uint8 else x
+def as_float(x: Tensor, *, network: str) -> Tensor:
+    """Return float32: pixels divided by 255, features as they are.
+
+    The colours of a ResNet's are centred and scaled as for ImageNet, pretrained or not.
+    """
+    if x.dtype != torch.uint8:
+        return x
+    x = x.float().mul_(1 / 255)  # to divide takes half as long again
+    if network in DEPTHS and x.shape[1] == len(IMAGENET):
+        for channel, (mean, deviation) in enumerate(IMAGENET):
+            x[:, channel].sub_(mean).div_(deviation)
+    return x

@@ -44,11 +44,16 @@ def spread(values: Tensor) -> Tensor:
     return (values - values.mean(dim=0)).square()
 
 
+def sent(values: Tensor, where: torch.device) -> Tensor:
+    """Return a small tensor of the CPU on a device, not waiting for a GPU's work."""
+    return values.to(where, non_blocking=True)
+
+
 def to_rows(values: Tensor, sizes: tuple[int, ...]) -> Tensor:
     """Return the value of its domain for each row, (m, ...), of values (S, ...)."""
     if len(set(sizes)) == 1:
         return values.repeat_interleave(sizes[0], dim=0)
-    repeats = torch.tensor(sizes, device=values.device)
+    repeats = sent(torch.tensor(sizes), values.device)
     return values.repeat_interleave(repeats, dim=0, output_size=sum(sizes))
 
 
@@ -61,7 +66,7 @@ def counts(sizes: tuple[int, ...], *, like: Tensor) -> Tensor:
         raise ValueError(
             f"an update needs 2 samples of each domain or more, came {min(sizes)}"
         )
-    return torch.tensor(sizes, dtype=like.dtype, device=like.device)
+    return sent(torch.tensor(sizes, dtype=like.dtype), like.device)
 
 
 def run_annealed(
@@ -89,5 +94,5 @@ def run_annealed(
             state, done = step.state, step.n
             yield step
     if state is not None and done == anneal_epochs:
-        state = {**state, "optimizer": {**state["optimizer"], "state": {}}}
+        state = {**state, "optimizer": {}}
     yield from run(config, data, state, after, min_domains=min_domains)

@@ -3,32 +3,36 @@
 A family says in which direction an update descends; `run` draws the batches, steps,
 counts epochs, and yields steps that resume to the bit. It calls
 
-    loss, ascent, memory = direction(network, batch, memory, generator)
+    scalars, ascent, memory = direction(network, batch, memory, generator)
 
 once an update. `network` is the module at its present weights, which it must leave as
 they were; `batch` holds rows of every domain; `ascent` has a tensor for each parameter,
-a gradient or what stands for one, against which the optimizer steps. `memory` is what
-the family carries from one update to the next (weights of domains, moving averages, a
-count of updates): a tree that `ftml.saving` can write, empty at the first update, the
-run's own afterwards, so that its tensors may be changed in place. What is random is
-drawn from `generator`, on the CPU. All this is in the state: a run resumes whole.
+a gradient or what stands for one, against which the optimizer steps. `scalars` names
+what the update met, each a tensor (): the "loss", and what else the family has to tell
+("penalty", say). Their means over an epoch are its metrics, `train_<name>`. `memory` is
+what the family carries from one update to the next (weights of domains, moving
+averages, a count of updates): a tree that `ftml.saving` can write, empty at the first
+update, the run's own afterwards, so that its tensors may be changed in place. What is
+random is drawn from `generator`, on the CPU. All this is in the state: a run resumes
+whole.
 
 A family that minimises a function gives that alone, as an objective,
 
-    loss, memory = objective(network, batch, memory, generator)
+    scalars, memory = objective(network, batch, memory, generator)
 
-and `gradient_of(objective)` is its direction. Modules whose name begins with `_` are no
-families.
+and `gradient_of(objective)`, the gradient of its "loss", is its direction. Modules
+whose name begins with `_` are no families.
 
 Axes: n samples, d features, k classes, S domains, m rows of a batch, B of each domain.
-For a CNN, (m, C, H, W) stands wherever (m, d) is said of x.
+For a CNN or a ResNet, (m, C, H, W) stands wherever (m, d) is said of x.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +43,7 @@ from torch import Tensor, nn
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
 from ftml.data.standardize import learn_scaling
+from ftml.families.domain_generalization._descent import Descent, adam
 from ftml.families.domain_generalization._model import DomainConfig as DomainConfig
 from ftml.families.domain_generalization._model import Model as Model
 from ftml.families.domain_generalization._model import (
@@ -47,6 +52,10 @@ from ftml.families.domain_generalization._model import (
     network_input,
     sizes_of,
 )
+from ftml.nn.resnet import ResNet, load_pretrained, set_statistics
+
+STATISTICS_ROWS = 128
+"Rows, of all domains alike, whose statistics a ResNet that is not pretrained keeps."
 
 
 def domain_weights(offsets: np.ndarray) -> Tensor:
@@ -91,10 +100,11 @@ class Batch:
         return Batch(x, y, sizes, weight / len(domains))
 
 
-Objective = Callable[[nn.Module, Batch, State, torch.Generator], tuple[Tensor, State]]
+Scalars = Mapping[str, Tensor]
+Objective = Callable[[nn.Module, Batch, State, torch.Generator], tuple[Scalars, State]]
 Direction = Callable[
     [nn.Module, Batch, State, torch.Generator],
-    tuple[Tensor, Sequence[Tensor], State],
+    tuple[Scalars, Sequence[Tensor], State],
 ]
 
 
@@ -103,10 +113,11 @@ def gradient_of(objective: Objective) -> Direction:
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
-        loss, memory = objective(network, batch, memory, generator)
-        gradient = torch.autograd.grad(loss, list(network.parameters()))
-        return loss.detach(), gradient, memory
+    ) -> tuple[Scalars, Sequence[Tensor], State]:
+        scalars, memory = objective(network, batch, memory, generator)
+        gradient = torch.autograd.grad(scalars["loss"], list(network.parameters()))
+        met = {name: value.detach() for name, value in scalars.items()}
+        return met, gradient, memory
 
     return direction
 
@@ -147,14 +158,9 @@ def plan_epoch(
     return rows, (batch_size,) * S
 
 
-def adam(config: DomainConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
-    """Return the optimizer that descends where a family does not say otherwise."""
-    return torch.optim.Adam(
-        parameters,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+def outer_adam(config: DomainConfig) -> Descent:
+    """Return what descends where a family does not say otherwise."""
+    return adam(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def run(
@@ -163,75 +169,101 @@ def run(
     state: State | None,
     direction: Direction,
     *,
-    optimizer: Callable[[Any, Sequence[nn.Parameter]], torch.optim.Optimizer] = adam,
+    optimizer: Callable[[Any], Descent] = outer_adam,
     min_domains: int = 1,
 ) -> Iterator[Step]:
     """Yield after each epoch of updates along `direction`, going on from `state`.
 
-    optimizer: makes what descends, from the config and the parameters. min_domains: how
-    many domains the family needs to train on. Raises ValueError where there are fewer,
-    and for a domain without samples.
+    optimizer: makes what descends, from the config. min_domains: how many domains the
+    family needs to train on. Raises ValueError where there are fewer, and for a domain
+    without samples.
     """
-    where, block = device(), data.train
+    block = data.train
     S = len(block.domain_names)
     if min_domains > S:
         raise ValueError(f"training needs {min_domains} domains or more, came {S}")
+    domain_weights(block.offsets)  # checks that no domain is empty
     scaling = None if block.is_images else learn_scaling(block.x)
     sizes = sizes_of(config, block)
     x = network_input(block.x, network=config.network, sizes=sizes, scaling=scaling)
-    x = x.to(where)
-    y = torch.tensor(block.y, device=where)
-    domain_weights(block.offsets)  # checks that no domain is empty
+    x, y = x.to(device()), torch.tensor(block.y, device=device())
     generator = torch.Generator().manual_seed(config.seed)
-    network = make_network(config.network, sizes, generator).to(where)
-    descent = optimizer(config, list(network.parameters()))
-    n, memory = 0, State()
-    if state is not None:
+    network = make_network(config.network, sizes, generator).to(x.device)
+    parameters: list[Tensor] = list(network.parameters())
+    descend = optimizer(config)
+    n, memory, moments = 0, State(), State()
+    if state is None:
+        prepare(network, config, x, block.offsets, generator=generator)
+    else:
         n = state["n"]
         network.load_state_dict(state["weights"])
         # Copied, for what is given here is changed in place.
-        descent.load_state_dict(copied(state["optimizer"]))
-        memory = copied(state["memory"], where=where)
+        moments = copied(state["optimizer"], where=x.device)
+        memory = copied(state["memory"], where=x.device)
         generator.set_state(state["generator"])
     while n < config.n_epochs:
-        n += 1
-        batches = epoch_batches(
-            x, y, block.offsets, batch_size=config.batch_size, generator=generator
-        )
-        losses = []
-        for batch in batches:
-            loss, ascent, memory = direction(network, batch, memory, generator)
-            for parameter, each in zip(network.parameters(), ascent, strict=True):
-                parameter.grad = each
-            descent.step()
-            losses.append(loss)
-        # One transfer an epoch: reading each loss would make a GPU wait for every one.
-        metrics = {"train_loss": float(torch.stack(losses).mean())}
+        n, met = n + 1, []
+        for batch in epoch_batches(config, x, y, block.offsets, generator=generator):
+            scalars, ascent, memory = direction(network, batch, memory, generator)
+            descend(parameters, ascent, moments)
+            met.append(scalars)
         weights = copied(network.state_dict())
         state = {
             "n": n,
             "weights": weights,
-            "optimizer": copied(descent.state_dict()),
+            "optimizer": copied(moments),
             "memory": copied(memory),
             "generator": generator.get_state(),
         }
-        yield Step(n, metrics, Model(config.network, sizes, weights, scaling), state)
+        model = Model(config.network, sizes, weights, scaling)
+        yield Step(n, epoch_metrics(met), model, state)
+
+
+def prepare(
+    network: nn.Module,
+    config: DomainConfig,
+    x: Tensor,
+    offsets: np.ndarray,
+    *,
+    generator: torch.Generator,
+) -> None:
+    """Give a ResNet its pretrained weights, or else the statistics of rows drawn of x.
+
+    x, offsets: what the network trains on. Raises what `load_pretrained` raises.
+    """
+    if not isinstance(network, ResNet):
+        return
+    if config.pretrained is not None:
+        load_pretrained(network, Path(config.pretrained))
+        return
+    B = math.ceil(STATISTICS_ROWS / (len(offsets) - 1))
+    rows = draw_batches(offsets, batch_size=B, n_batches=1, generator=generator)
+    drawn = x.index_select(0, rows[0].to(x.device))
+    set_statistics(network, as_float(drawn, network=config.network))
+
+
+def epoch_metrics(met: Sequence[Scalars]) -> dict[str, float]:
+    """Return the mean of each scalar over the updates of an epoch, `train_<name>`."""
+    means = [torch.stack([each[name] for each in met]).mean() for name in met[0]]
+    # One transfer an epoch: reading each loss would make a GPU wait for every one.
+    found = torch.stack(means).tolist()
+    return {f"train_{name}": value for name, value in zip(met[0], found, strict=True)}
 
 
 def epoch_batches(
+    config: DomainConfig,
     x: Tensor,
     y: Tensor,
     offsets: np.ndarray,
     *,
-    batch_size: int | None,
     generator: torch.Generator,
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch, all drawn before the first is given."""
-    rows, sizes = plan_epoch(offsets, batch_size=batch_size, generator=generator)
+    rows, sizes = plan_epoch(offsets, batch_size=config.batch_size, generator=generator)
     weight = domain_weights(np.cumsum((0, *sizes))).to(x.device)
     for index in rows.to(x.device):
         # Not x[index], which takes 15 times as long for rows of uint8.
-        part = as_float(x.index_select(0, index))
+        part = as_float(x.index_select(0, index), network=config.network)
         yield Batch(part, y.index_select(0, index), sizes, weight)
 
 

@@ -49,6 +49,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     gradient_of,
     run,
 )
@@ -92,10 +93,11 @@ def coral(*, penalty: float) -> Objective:
 
     def objective(
         network: Any, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         features = network.features(batch.x)
         loss = erm_loss(network.head(features), batch.y, batch.weight)
-        return loss + penalty * distance(features, batch.sizes), memory
+        extra = distance(features, batch.sizes)
+        return {"loss": loss + penalty * extra, "penalty": extra}, memory
 
     return objective
 
@@ -103,7 +105,7 @@ def coral(*, penalty: float) -> Objective:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch.
+    """Yield after each epoch; `train_penalty` is the distance, unweighted.
 
     Raises ValueError for fewer than two domains, and for a domain without two samples.
     """

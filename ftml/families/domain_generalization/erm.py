@@ -6,8 +6,8 @@ Axes: n samples, d features, k classes, S domains, B batch of each domain. Every
 counts the same, however large: this is not the mean over the pooled samples, which
 agrees only where all domains have one size. Each update draws B samples of every
 domain, with replacement, so that its gradient is unbiased for that of L_ERM; then a
-step of Adam. The network is an MLP on scaled features, or on the pixels of images
-divided by 255.
+step of Adam. The network is an MLP on scaled features or on pixels, or a CNN or ResNet
+on images (`_model.py`).
 
 Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", the loss L_ERM.
 """
@@ -26,6 +26,7 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
+    Scalars,
     gradient_of,
     run,
 )
@@ -46,9 +47,9 @@ def erm_loss(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
 
 def objective(
     network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-) -> tuple[Tensor, State]:
+) -> tuple[Scalars, State]:
     """Return L_ERM; nothing is remembered or drawn."""
-    return erm_loss(network(batch.x), batch.y, batch.weight), memory
+    return {"loss": erm_loss(network(batch.x), batch.y, batch.weight)}, memory
 
 
 def train(

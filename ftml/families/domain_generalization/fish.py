@@ -17,6 +17,13 @@ already have the mean over all orders up to O(lambda^3). All of this holds for p
 SGD as the inner optimizer only; Adam, which DomainBed and the authors' code take, has
 none of these constants.
 
+An epoch moves theta by epsilon lambda S gradients an update, and no Adam lengthens a
+short step. On the rotated digits (75 degrees left out, 60 epochs of 4 updates, 2 seeds)
+validation on the training domains gives 0.58 for lambda = 0.1, epsilon = 0.05, 0.84 for
+0.1 and 0.5, 0.94 for 1.0 and 0.5, 0.95 for 1.0 and 1.0, and 0.2 for 2.0; ERM with its
+default has 0.87. On heart disease (Switzerland left out) 0.03 to 0.1 with 0.5 is best.
+Hence the ranges, and defaults that come as far as ERM's on both.
+
 Where the notes err: in (1.3.1), theta~_i - theta = -lambda sum_{j<i} g_j, with a minus
 (mistake E2); in (1.3.4) and (1.3.6) the second term has lambda^2, not lambda, and the
 remainder is O(lambda^3) (E3); in (1.3.7), algo 1 follows algo 2 for gamma =
@@ -38,16 +45,17 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Domains, Splits
+from ftml.families.domain_generalization._descent import Descent, adam, sgd
 from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
     DomainConfig,
     Model,
+    Scalars,
     run,
 )
 
@@ -55,18 +63,16 @@ __all__ = ["TASK", "Config", "Model", "train"]
 
 TASK = "domain_generalization"
 Order = Literal["shuffled", "antithetic", "fixed"]
-InnerStep = Callable[[list[Tensor], list[Tensor]], None]
-"Changes the parameters (first) along their gradients (second), in place."
 
 
 class Config(DomainConfig):
-    learning_rate: Annotated[float, Field(gt=0, le=1), LogUniform(0.05, 1.0)] = 0.5
+    learning_rate: Annotated[float, Field(gt=0, le=1), LogUniform(0.2, 1.0)] = 0.5
     "epsilon, the part of the way to theta~ that theta goes"
 
-    inner_learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1.0)] = 0.1
-    "lambda, the step on one domain; Adam wants it smaller by a factor of ten or more"
+    inner_learning_rate: Annotated[float, Field(gt=0), LogUniform(0.03, 1.0)] = 0.2
+    "lambda, the step on one domain; Adam wants 1e-3 to 3e-2, a ResNet 1e-3 of SGD"
 
-    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-1)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-2)] = 1e-4
     "L2 penalty on weights and biases, as the inner step adds it to the gradient"
 
     inner_optimizer: Literal["sgd", "adam"] = "sgd"
@@ -95,13 +101,14 @@ def inner_loop(
     network: nn.Module,
     batch: Batch,
     order: Sequence[int],
-    step: InnerStep,
+    descend: Descent,
+    moments: State,
     *,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Tensor, Sequence[Tensor]]:
     """Return the mean of the losses met on the way, and theta - theta~.
 
-    The network ends with the weights theta that it came with.
+    The network ends with the weights theta that it came with, the moments go on.
     """
     parameters: list[Tensor] = list(network.parameters())
     start = [parameter.detach().clone() for parameter in parameters]
@@ -109,92 +116,37 @@ def inner_loop(
     for s in order:
         x, y = domains[s]
         value = loss(network(x), y)
-        gradient = list(torch.autograd.grad(value, parameters))
-        with torch.no_grad():
-            step(parameters, gradient)
+        descend(parameters, torch.autograd.grad(value, parameters), moments)
         losses.append(value.detach())
     with torch.no_grad():
         way = torch._foreach_sub(start, parameters)
         torch._foreach_copy_(parameters, start)
-    return torch.stack(losses).mean(), list(way)
-
-
-def sgd_step(*, learning_rate: float, weight_decay: float = 0.0) -> InnerStep:
-    """Return the step theta <- theta - lambda (g + decay theta)."""
-
-    def step(parameters: list[Tensor], gradient: list[Tensor]) -> None:
-        if weight_decay:
-            decay = torch._foreach_mul(parameters, weight_decay)
-            gradient = list(torch._foreach_add(gradient, decay))
-        torch._foreach_add_(parameters, gradient, alpha=-learning_rate)
-
-    return step
-
-
-def adam_step(
-    moments: State, *, learning_rate: float, weight_decay: float = 0.0
-) -> InnerStep:
-    """Return the step of Adam as torch has it, its `moments` changed in place."""
-
-    def step(parameters: list[Tensor], gradient: list[Tensor]) -> None:
-        adam(
-            parameters,
-            gradient,
-            moments["exp_avg"],
-            moments["exp_avg_sq"],
-            [],
-            moments["steps"],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
-
-    return step
-
-
-def no_moments(network: nn.Module) -> State:
-    """Return what Adam starts with: zeros for each parameter."""
-    parameters = [parameter.detach() for parameter in network.parameters()]
-    return {
-        "exp_avg": [torch.zeros_like(each) for each in parameters],
-        "exp_avg_sq": [torch.zeros_like(each) for each in parameters],
-        "steps": [torch.zeros((), device=each.device) for each in parameters],
-    }
+    return torch.stack(losses).mean(), way
 
 
 def fish(config: Config) -> Direction:
     """Return the direction theta - theta~, the mean of the inner loops of an update."""
-    rates = {
-        "learning_rate": config.inner_learning_rate,
-        "weight_decay": config.weight_decay,
-    }
+    optimizer = {"sgd": sgd, "adam": adam}[config.inner_optimizer]
+    inner = optimizer(
+        learning_rate=config.inner_learning_rate, weight_decay=config.weight_decay
+    )
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
-        step = sgd_step(**rates)
-        if config.inner_optimizer == "adam":
-            memory = memory or no_moments(network)
-            step = adam_step(memory, **rates)
+    ) -> tuple[Scalars, Sequence[Tensor], State]:
         orders = draw_orders(len(batch.sizes), order=config.order, generator=generator)
-        loops = [inner_loop(network, batch, order, step) for order in orders]
-        losses, ways = zip(*loops, strict=True)
-        way = [torch.stack(each).mean(dim=0) for each in zip(*ways, strict=True)]
-        return torch.stack(losses).mean(), way, memory
+        loops = [inner_loop(network, batch, each, inner, memory) for each in orders]
+        losses, (way, *back) = zip(*loops, strict=True)
+        if back:
+            way = torch._foreach_lerp(way, back[0], 0.5)
+        return {"loss": torch.stack(losses).mean()}, way, memory
 
     return direction
 
 
-def outer_sgd(
-    config: DomainConfig, parameters: Sequence[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """Return theta <- theta - epsilon (theta - theta~) as torch has it."""
-    return torch.optim.SGD(parameters, lr=config.learning_rate)
+def outer_sgd(config: DomainConfig) -> Descent:
+    """Return the step theta <- theta - epsilon (theta - theta~)."""
+    return sgd(learning_rate=config.learning_rate)
 
 
 def train(

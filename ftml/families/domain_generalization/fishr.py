@@ -50,6 +50,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     gradient_of,
 )
 from ftml.families.domain_generalization.erm import erm_loss
@@ -97,13 +98,15 @@ def fishr(*, penalty: float, ema: float) -> Objective:
 
     def objective(
         network: Any, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         features = network.features(batch.x)
         logits = network.head(features)
         now = gradient_variances(features, logits, batch.y, batch.sizes)
         average = ema * memory.get("variances", now.detach()) + (1 - ema) * now
         loss = erm_loss(logits, batch.y, batch.weight)
-        return loss + penalty * distance(average), {"variances": average.detach()}
+        extra = distance(average)
+        scalars = {"loss": loss + penalty * extra, "penalty": extra}
+        return scalars, {"variances": average.detach()}
 
     return objective
 
@@ -111,7 +114,7 @@ def fishr(*, penalty: float, ema: float) -> Objective:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch.
+    """Yield after each epoch; `train_penalty` is the distance, unweighted.
 
     Raises ValueError for fewer than two domains, and for a domain without two samples.
     """

@@ -38,6 +38,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     domain_losses,
     gradient_of,
     run,
@@ -67,14 +68,19 @@ def group_dro(*, eta: float) -> Objective:
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         logits, S = network(batch.x), len(batch.sizes)
         losses = domain_losses(logits, batch)
         start = torch.zeros(S, dtype=torch.float64, device=losses.device)
         log_q = raised(memory.get("log_q", start), losses, eta=eta)
         # S q_s on the weights 1 / (S n_s) of ERM; float32 holds a ratio of one exactly.
         ratio = to_rows((S * log_q.exp()).to(logits.dtype), batch.sizes)
-        return erm_loss(logits, batch.y, ratio * batch.weight), {"log_q": log_q}
+        scalars = {
+            "loss": erm_loss(logits, batch.y, ratio * batch.weight),
+            "worst_loss": losses.max(),
+            "largest_weight": log_q.max().exp().to(logits.dtype),
+        }
+        return scalars, {"log_q": log_q}
 
     return objective
 
@@ -82,5 +88,7 @@ def group_dro(*, eta: float) -> Objective:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch. Raises ValueError for a domain without samples."""
+    """Yield after each epoch; `train_worst_loss` is max_s L_s of a batch, and
+    `train_largest_weight` max_s q_s. Raises ValueError for a domain without samples.
+    """
     yield from run(config, data, state, gradient_of(group_dro(eta=config.eta)))

@@ -39,6 +39,7 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
+    Scalars,
     run,
 )
 
@@ -78,9 +79,8 @@ def losses_at_once(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tenso
         logits = functional_call(network, weights, (x,))
         return weight @ F.cross_entropy(logits, y, reduction="none")
 
-    # (S, B, ...), a short domain filled up with rows of weight 0.
     x, y, weight = (
-        pad_sequence(rows.split(batch.sizes), batch_first=True)
+        by_domain(rows, batch.sizes)
         for rows in (batch.x, batch.y, batch.weight * len(batch.sizes))
     )
     each = vmap(grad_and_value(loss), in_dims=(None, 0, 0, 0))
@@ -88,26 +88,33 @@ def losses_at_once(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tenso
     return losses, list(gradients.values())
 
 
+def by_domain(rows: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Return rows (m, ...) as (S, B, ...), a short domain filled up with zeros."""
+    if len(set(sizes)) == 1:  # nothing to fill, and nothing to copy
+        return rows.view(len(sizes), -1, *rows.shape[1:])
+    return pad_sequence(rows.split(sizes), batch_first=True)
+
+
 @torch.no_grad()
 def alignment(gradients: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return P and its derivatives by the G_i, 2 / (S (S - 1)) (sum_j G_j - G_i).
+    """Return P, a scalar, and sum_i G_i for each parameter.
 
-    gradients: one tensor (S, *shape) a parameter, S >= 2; the derivatives are alike.
+    gradients: one tensor (S, *shape) a parameter, S >= 2.
     """
     S = len(gradients[0])
-    slopes = [(g.sum(dim=0) - g).mul_(2 / (S * (S - 1))) for g in gradients]
-    # P is of second degree in the G_i: half of what they and its derivatives give.
-    products = [
-        g.flatten() @ slope.flatten()
-        for g, slope in zip(gradients, slopes, strict=True)
+    totals = [g.sum(dim=0) for g in gradients]
+    squares = [
+        total.flatten() @ total.flatten() - g.flatten() @ g.flatten()
+        for g, total in zip(gradients, totals, strict=True)
     ]
-    return torch.stack(products).sum() / 2, slopes
+    return torch.stack(squares).sum() / (S * (S - 1)), totals
 
 
 def idgm_gradient(
     network: nn.Module, batch: Batch, *, gamma: float, mode: Mode = "auto"
-) -> tuple[Tensor, Sequence[Tensor]]:
-    """Return L_IDGM on the batch, a scalar, and its gradient for each parameter.
+) -> tuple[Scalars, Sequence[Tensor]]:
+    """Return L_IDGM on the batch ("loss") and P ("alignment"), scalars, and the
+    gradient of L_IDGM for each parameter.
 
     gamma: >= 0. mode: "autograd" takes the domains one by one, "vmap" at once.
     """
@@ -115,30 +122,37 @@ def idgm_gradient(
         mode = "vmap" if len(batch.sizes) >= VMAP_FROM else "autograd"
     gradients_of = losses_at_once if mode == "vmap" else losses_one_by_one
     losses, gradients = gradients_of(network, batch)
-    P, slopes = alignment(gradients)
-    loss = losses.mean()
-    # The chain rule by hand: P goes to theta through the G_i alone.
+    P, totals = alignment(gradients)
+    loss, S = losses.mean(), len(losses)
+    # The chain rule by hand: P goes to theta through the G_i alone, and its derivative
+    # by G_i is 2 / (S (S - 1)) (sum_j G_j - G_i). It takes the place of G_i, which
+    # nothing needs any more: S gradients are large.
+    slopes = [
+        g.detach().sub_(total).mul_(2 * gamma / (S * (S - 1)))
+        for g, total in zip(gradients, totals, strict=True)
+    ]
     gradient = torch.autograd.grad(
         [loss, *gradients],
         list(network.parameters()),
-        [torch.ones_like(loss), *(slope.mul_(-gamma) for slope in slopes)],
+        [torch.ones_like(loss), *slopes],
     )
-    return loss.detach() - gamma * P, gradient
+    return {"loss": loss.detach() - gamma * P, "alignment": P}, gradient
 
 
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch. Raises ValueError for fewer than two domains, and for one
-    without samples.
+    """Yield after each epoch; `train_alignment` is P on the batches.
+
+    Raises ValueError for fewer than two domains, and for one without samples.
     """
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, Sequence[Tensor], State]:
-        loss, gradient = idgm_gradient(
+    ) -> tuple[Scalars, Sequence[Tensor], State]:
+        scalars, gradient = idgm_gradient(
             network, batch, gamma=config.gamma, mode=config.mode
         )
-        return loss, gradient, memory
+        return scalars, gradient, memory
 
     yield from run(config, data, state, direction, min_domains=2)

@@ -54,6 +54,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     gradient_of,
 )
 from ftml.families.domain_generalization.erm import erm_loss
@@ -99,11 +100,11 @@ def irm(*, penalty: float, sampled: bool) -> Objective:
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         logits = network(batch.x)
         loss = erm_loss(logits, batch.y, batch.weight)
         extra = invariance(logits, batch.y, batch.sizes, sampled=sampled)
-        return loss + penalty * extra, memory
+        return {"loss": loss + penalty * extra, "penalty": extra}, memory
 
     return objective
 
@@ -111,7 +112,10 @@ def irm(*, penalty: float, sampled: bool) -> Objective:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch. Raises ValueError for a domain without samples."""
+    """Yield after each epoch; `train_penalty` is the mean of g_s^2, unweighted.
+
+    Raises ValueError for a domain without samples.
+    """
     sampled = config.batch_size is not None
     yield from run_annealed(
         config,

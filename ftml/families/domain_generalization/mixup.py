@@ -33,12 +33,13 @@ from torch import Tensor, nn
 from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Domains, Splits
-from ftml.families.domain_generalization._penalties import to_rows
+from ftml.families.domain_generalization._penalties import sent, to_rows
 from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     gradient_of,
     run,
 )
@@ -98,11 +99,12 @@ def mixup(*, alpha: float) -> Objective:
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
-        partner = draw_partners(batch.sizes, generator).to(batch.x.device)
+    ) -> tuple[Scalars, State]:
+        partner = draw_partners(batch.sizes, generator)
         shares = draw_shares(len(batch.sizes), alpha=alpha, generator=generator)
-        share = to_rows(shares, batch.sizes).to(batch.x)
-        return mixed_loss(network, batch, share, partner), memory
+        share = to_rows(shares.to(batch.x.dtype), batch.sizes)
+        partner, share = (sent(each, batch.x.device) for each in (partner, share))
+        return {"loss": mixed_loss(network, batch, share, partner)}, memory
 
     return objective
 

@@ -29,7 +29,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torch.func import functional_call
 
 from ftml.config import LogUniform
@@ -39,6 +39,7 @@ from ftml.families.domain_generalization._training import (
     Batch,
     DomainConfig,
     Model,
+    Scalars,
     gradient_of,
     run,
 )
@@ -71,8 +72,9 @@ def mldg_loss(
     inner_learning_rate: float,
     beta: float = 1.0,
     second_order: bool = True,
-) -> Tensor:
-    """Return L_meta, a scalar to be differentiated, for A = `train` and B = `test`.
+) -> Scalars:
+    """Return L_meta ("loss"), to be differentiated, for A = `train` and B = `test`, and
+    L_B(theta - lambda grad L_A) alone ("meta_loss"), scalars.
 
     inner_learning_rate: lambda >= 0. second_order: whether grad L_A is differentiated
     too; the value is the same.
@@ -87,7 +89,8 @@ def mldg_loss(
         for (name, weight), g in zip(weights.items(), gradient, strict=True)
     }
     logits = functional_call(network, ahead, (test.x,))
-    return loss + beta * erm_loss(logits, test.y, test.weight)
+    meta_loss = erm_loss(logits, test.y, test.weight)
+    return {"loss": loss + beta * meta_loss, "meta_loss": meta_loss}
 
 
 def split_domains(
@@ -101,17 +104,18 @@ def split_domains(
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch. Raises ValueError where B would take all domains, and for
-    a domain without samples.
+    """Yield after each epoch; `train_meta_loss` is L_B after the look-ahead.
+
+    Raises ValueError where B would take all domains, and for a domain without samples.
     """
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         A, B = split_domains(
             len(batch.sizes), n_meta_test=config.n_meta_test, generator=generator
         )
-        loss = mldg_loss(
+        scalars = mldg_loss(
             network,
             batch.only(A),
             batch.only(B),
@@ -119,7 +123,7 @@ def train(
             beta=config.beta,
             second_order=config.second_order,
         )
-        return loss, memory
+        return scalars, memory
 
     least = config.n_meta_test + 1
     yield from run(config, data, state, gradient_of(objective), min_domains=least)

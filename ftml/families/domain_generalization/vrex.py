@@ -25,7 +25,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from ftml.config import Integers, LogUniform
 from ftml.core import State, Step
@@ -36,6 +36,7 @@ from ftml.families.domain_generalization._training import (
     DomainConfig,
     Model,
     Objective,
+    Scalars,
     domain_losses,
     gradient_of,
 )
@@ -59,11 +60,11 @@ def vrex(*, penalty: float) -> Objective:
 
     def objective(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Scalars, State]:
         logits = network(batch.x)
         loss = erm_loss(logits, batch.y, batch.weight)
         variance = domain_losses(logits, batch).var(correction=0)
-        return loss + penalty * variance, memory
+        return {"loss": loss + penalty * variance, "penalty": variance}, memory
 
     return objective
 
@@ -71,7 +72,7 @@ def vrex(*, penalty: float) -> Objective:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch.
+    """Yield after each epoch; `train_penalty` is the variance, unweighted.
 
     Raises ValueError for fewer than two domains and for a domain without samples.
     """

@@ -175,10 +175,11 @@ def test_step_and_state_do_not_change_when_training_goes_on() -> None:
     list(steps)
     list(train(config, data, first.state))
     assert_same(first, before)
-    for a, b in zip(
-        *(s.state["optimizer"]["state"].values() for s in (first, before)), strict=True
-    ):
-        assert all(torch.equal(a[key], b[key]) for key in a)
+    for name in ("exp_avg", "exp_avg_sq"):
+        for a, b in zip(
+            *(s.state["optimizer"][name] for s in (first, before)), strict=True
+        ):
+            assert torch.equal(a, b)
 
 
 def test_one_seed_gives_one_model_and_global_state_is_left_alone() -> None:
@@ -194,7 +195,7 @@ def test_one_seed_gives_one_model_and_global_state_is_left_alone() -> None:
 
 def test_epoch_is_as_many_updates_as_a_mean_domain_holds_batches() -> None:
     step = fit(Config(batch_size=20, n_epochs=3), blobs())  # 200 / 3 / 20 = 3.3 batches
-    assert step.state["optimizer"]["state"][0]["step"] == 3 * 4
+    assert step.state["optimizer"]["step"] == 3 * 4
 
 
 def test_scaling_is_learnt_from_the_training_domains_alone() -> None:
@@ -241,7 +242,7 @@ def test_rows_in_chunks_predict_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pixels_are_divided_by_255() -> None:
     white = torch.full((1, 4), 255, dtype=torch.uint8)
-    assert _model.as_float(white).tolist() == [[1.0] * 4]
+    assert _model.as_float(white, network="mlp").tolist() == [[1.0] * 4]
 
 
 def test_wrong_input_is_refused() -> None:

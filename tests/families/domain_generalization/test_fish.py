@@ -129,7 +129,7 @@ def test_order_changes_the_weights() -> None:
 def test_moments_of_the_inner_adam_are_remembered(tmp_path: Path) -> None:
     config = Config(**SMALL, inner_optimizer="adam", inner_learning_rate=1e-2)
     steps = list(train(config, Splits(turned())))
-    assert [s.state["memory"]["steps"][0].item() for s in steps] == [
+    assert [s.state["memory"]["step"].item() for s in steps] == [
         3 * 3 * n
         for n in range(1, 7)  # domains times the updates of an epoch
     ]

@@ -123,13 +123,15 @@ def test_average_follows_its_recursion_from_the_first_variances() -> None:
     first, second = (variances_of(each, batch).detach() for each in networks)
     _, memory = objective(networks[0], batch, {}, generator())
     torch.testing.assert_close(memory["variances"], first, rtol=1e-12, atol=0)
-    loss, memory = objective(networks[1], batch, memory, generator())
+    scalars, memory = objective(networks[1], batch, memory, generator())
     expected = 0.8 * first + 0.2 * second
     torch.testing.assert_close(memory["variances"], expected, rtol=1e-12, atol=0)
     assert not memory["variances"].requires_grad
     plain = erm.erm_loss(networks[1](batch.x), batch.y, batch.weight)
+    penalty = distance(expected)
+    torch.testing.assert_close(scalars["penalty"], penalty, rtol=1e-12, atol=0)
     torch.testing.assert_close(
-        loss, plain + 10 * distance(expected), rtol=1e-12, atol=0
+        scalars["loss"], plain + 10 * penalty, rtol=1e-12, atol=0
     )
 
 
@@ -137,9 +139,10 @@ def test_gradient_goes_through_the_new_term_of_the_average_alone() -> None:
     batch, network, ema = small_batch(), small_network(5), 0.8
     now = variances_of(network, batch)
     old = 2 * now.detach()
-    loss, _ = fishr(penalty=10.0, ema=ema)(
+    scalars, _ = fishr(penalty=10.0, ema=ema)(
         network, batch, {"variances": old}, generator()
     )
+    loss = scalars["loss"]
     average = ema * old + (1 - ema) * now.detach()
     slope = 2 / 3 * (average - average.mean(dim=0)) * (1 - ema)
     plain = erm.erm_loss(network(batch.x), batch.y, batch.weight)
@@ -164,7 +167,7 @@ def test_before_the_annealing_ends_it_is_erm_that_follows_the_variances() -> Non
         assert steps[n].state["memory"]["variances"].shape == (3, 2 * (8 + 1))
     with pytest.raises(AssertionError):
         assert_same(steps[2].model.weights, plain[2].model.weights)
-    assert steps[4].state["optimizer"]["state"][0]["step"] == 3 * 5  # since epoch 2
+    assert steps[4].state["optimizer"]["step"] == 3 * 5  # since epoch 2
 
 
 def test_too_few_domains_or_rows_are_refused() -> None:

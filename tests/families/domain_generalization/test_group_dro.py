@@ -56,11 +56,16 @@ def test_domain_long_without_weight_can_come_back() -> None:
 
 def test_gradient_is_the_weighted_sum_of_the_gradients_of_the_domains() -> None:
     batch, network = small_batch(), small_network(5)
-    loss, memory = group_dro(eta=2.0)(network, batch, {}, generator())
+    scalars, memory = group_dro(eta=2.0)(network, batch, {}, generator())
+    loss = scalars["loss"]
     losses = [F.cross_entropy(network(x), y) for x, y in batch.domains()]
     q = np.exp([2.0 * each.item() for each in losses])
     q /= q.sum()
     np.testing.assert_allclose(memory["log_q"].exp(), q, rtol=1e-12)
+    assert scalars["worst_loss"].item() == pytest.approx(
+        max(each.item() for each in losses), rel=1e-12
+    )
+    assert scalars["largest_weight"].item() == pytest.approx(q.max(), rel=1e-12)
     weighted = sum(share * each for share, each in zip(q, losses, strict=True))
     # The batch's weights 1 / (S n_s) are rounded to float32.
     torch.testing.assert_close(loss, weighted, rtol=1e-6, atol=0)

@@ -1,0 +1,135 @@
+"""Model selection: which configuration, at which step, does a table of runs speak for?
+
+A table has a row for each report of each run:
+
+- `trial`, the number of the configuration, the same whatever was left out of training;
+- `left_out`, the names of the domains that were, none for data without domains;
+- `n`, the step; `error`, why the run failed, or None (the column may be missing);
+- `valid_<metric>`, the score on held-out rows of the domains that were trained on;
+- `out_<metric>/<domain>`, the score on all rows of each domain left out.
+
+Every function takes such a table, the domains that are to be tested on (`left_out`),
+the names of all `domains`, the metric and its mode, "min" or "max". All of them choose
+from the same runs; a run that is missing is an error that names it. A score that is not
+a number is no score. Of equal scores the first in the order of trial and step wins.
+
+Source: Gulrajani and Lopez-Paz, In Search of Lost Domain Generalization (2021), section
+3; the step is chosen together with the configuration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ftml.tasks.domain_generalization import domain_key
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configuration and the step at which its training is to stop."""
+
+    trial: int
+    n: int
+
+
+def validation(
+    runs: pd.DataFrame,
+    *,
+    left_out: Sequence[str],
+    domains: Sequence[str],
+    metric: str,
+    mode: str,
+) -> Choice:
+    """Choose by the held-out rows of the domains that are trained on: what can be known
+    without looking at any other.
+    """
+    rows = _runs_without(runs, left_out)
+    return _best(rows, f"valid_{metric}", mode)
+
+
+def leave_one_domain_out(
+    runs: pd.DataFrame,
+    *,
+    left_out: Sequence[str],
+    domains: Sequence[str],
+    metric: str,
+    mode: str,
+) -> Choice:
+    """Choose by the mean score on each further domain when that is left out as well.
+
+    Raises ValueError for a configuration without a run for each further domain, and
+    when there is none.
+    """
+    wanted = set(runs["trial"])
+    columns = []
+    for other in domains:
+        if other in left_out:
+            continue
+        pair = (*left_out, other)
+        rows = _runs_without(runs, pair)
+        if missing := sorted(wanted.difference(rows["trial"])):
+            raise ValueError(
+                f"no run leaves out {' and '.join(pair)} in trial {missing[0]}; "
+                "leave-one-domain-out selection needs every pair"
+            )
+        scores = rows.set_index(["trial", "n"])[f"out_{metric}/{domain_key(other)}"]
+        columns.append(scores.rename(other))
+    if not columns:
+        raise ValueError("leave-one-domain-out selection needs a further domain")
+    # At the steps that every one of the runs has reached.
+    mean = pd.concat(columns, axis=1).dropna().mean(axis=1)
+    return _best(mean.rename(f"out_{metric}").reset_index(), f"out_{metric}", mode)
+
+
+def oracle(
+    runs: pd.DataFrame,
+    *,
+    left_out: Sequence[str],
+    domains: Sequence[str],
+    metric: str,
+    mode: str,
+) -> Choice:
+    """Choose by the test domains themselves, at the last step of each run: what the
+    best choice could reach, and no method.
+    """
+    rows = _runs_without(runs, left_out)
+    last = rows.sort_values("n").drop_duplicates("trial", keep="last")
+    names = [f"out_{metric}/{domain_key(name)}" for name in left_out]
+    mean = last[names].mean(axis=1, skipna=False)
+    return _best(last.assign(**{f"out_{metric}": mean}), f"out_{metric}", mode)
+
+
+SELECTIONS: Mapping[str, Callable[..., Choice]] = {
+    "validation": validation,
+    "leave_one_domain_out": leave_one_domain_out,
+    "oracle": oracle,
+}
+"By the name that params.yaml uses."
+
+
+def _runs_without(runs: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of runs that left out exactly these domains, in any order."""
+    wanted = frozenset(left_out)
+    rows = runs[[frozenset(each) == wanted for each in runs["left_out"]]]
+    if rows.empty:
+        what = f"leaves out {' and '.join(left_out)}" if wanted else "is in the table"
+        raise ValueError(f"no run {what}")
+    return rows
+
+
+def _best(rows: pd.DataFrame, column: str, mode: str) -> Choice:
+    """Return the trial and step of the best finite value of a column."""
+    values = rows[column] if column in rows else pd.Series(math.nan, index=rows.index)
+    finite = rows[values.map(math.isfinite).astype(bool)]
+    if finite.empty:
+        errors = sorted(set(rows["error"].dropna())) if "error" in rows else []
+        reason = f": {errors[0]}" if errors else ""
+        raise ValueError(f"no run reports a finite {column}{reason}")
+    ordered = finite.sort_values(["trial", "n"], ignore_index=True)
+    costs = ordered[column].to_numpy(float) * (1 if mode == "min" else -1)
+    best = ordered.iloc[int(costs.argmin())]
+    return Choice(int(best["trial"]), int(best["n"]))

@@ -1,0 +1,121 @@
+"""What a search is, and how far each of its trials counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftml.config import Distribution
+from pipelines.folds import Fold
+from pipelines.halving import Limit, limits
+from pipelines.params import EarlyStopping, Resources
+from pipelines.record import Record
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a trial is to do.
+
+    A trial of a search trains on the training data of its fold and is scored in
+    validation. One with a `last_step` is a final fit: it trains on training and
+    validation data, stops there, keeps its model and is tested.
+    """
+
+    fold: Fold
+    config: Mapping[str, Any]
+    "what the search does not fix"
+
+    last_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is run: a family, its trials, what they report and keep."""
+
+    folder: Path
+    "where its record and Ray's state live until the study is complete"
+
+    family: str
+    config: Mapping[str, Any]
+    "fixed values"
+
+    trials: tuple[Assignment, ...]
+    metric: str
+    "of the task"
+
+    mode: str
+    resources: Resources
+    report_every: int = 1
+    scores_left_out: bool = False
+    "whether trials report scores on the domains of their fold: some selections look"
+
+    cv: int | None = None
+    "folds of cross-validation that a trial is scored on"
+
+    early_stopping: EarlyStopping | None = None
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "record.jsonl"
+
+
+def draw_configurations(
+    space: Mapping[str, Distribution],
+    *,
+    count: int,
+    defaults: Mapping[str, Any],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return configurations from a space, as JSON has them; the first is the default.
+
+    Each is what the seed and its number say, whatever the count and whoever runs them.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [{name: defaults[name] for name in space}]
+    for _ in range(1, count):
+        drawn.append({name: each.sample(rng) for name, each in space.items()})
+    found: list[dict[str, Any]] = json.loads(json.dumps(drawn))
+    return found
+
+
+def on_every_fold(
+    configs: Sequence[Mapping[str, Any]], folds: Sequence[Fold]
+) -> tuple[Assignment, ...]:
+    """Return the trials of a search: each configuration on each fold in turn."""
+    return tuple(Assignment(fold, config) for config in configs for fold in folds)
+
+
+def search_limits(search: Search, record: Record) -> dict[int, Limit]:
+    """Return how far each trial of a search counts (see `pipelines.halving`).
+
+    Trials are compared with those of the same fold.
+    """
+    if search.early_stopping is None:
+        return dict.fromkeys(record.trials, Limit())
+    found: dict[int, Limit] = {}
+    for fold in dict.fromkeys(trial.fold for trial in search.trials):
+        alike = [i for i, trial in enumerate(search.trials) if trial.fold == fold]
+        of_fold = limits(
+            {n: record.trials[i] for n, i in enumerate(alike) if i in record.trials},
+            metric=f"valid_{search.metric}",
+            mode=search.mode,
+            grace=search.early_stopping.grace * search.report_every,
+            factor=search.early_stopping.reduction_factor,
+        )
+        found |= {alike[n]: limit for n, limit in of_fold.items()}
+    return found
+
+
+def is_rung(search: Search, n: int) -> bool:
+    """Return whether a report of step n may decide about trials."""
+    if search.early_stopping is None:
+        return False
+    rung = search.early_stopping.grace * search.report_every
+    while rung < n:
+        rung *= search.early_stopping.reduction_factor
+    return rung == n
