@@ -236,7 +236,9 @@ def main(corpus: str, *lists: str) -> None:
             trained("train", "skipgram", seed, climb)
             if seed == "1" and importlib.util.find_spec("gensim"):
                 trained("gensim", "5")
-        many = json.dumps({"dimension": DIMENSION, "n_passes": 5})
+        many = json.dumps(
+            {"dimension": DIMENSION, "n_passes": 6, "learning_rate": 0.05}
+        )
         trained("train", "skipgram", "1", many)
         five = json.dumps({"dimension": DIMENSION, "count_max": 10.0, "n_passes": 5})
         trained("train", "glove", "1", five)
