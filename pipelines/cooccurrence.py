@@ -32,6 +32,8 @@ from pipelines.sources import cache_folder, digest, fetch
 from pipelines.stage import prepare_dataset
 
 MEGABYTE = 1 << 20
+WORKER_MB = 32
+"Less than this serves no worker: a row group of ids is 8 megabytes in memory."
 
 
 def prepare(block: CooccurrenceBlock, folder: Path) -> None:
@@ -64,7 +66,8 @@ def count(block: CooccurrenceBlock, folder: Path, *, about: dict[str, Any]) -> N
     )
     about = {**about, **vars(how), "counting_seed": how.seed, "seed": about["seed"]}
     counts = cooccurrence.load_vocabulary(folder)[1]["train"]
-    with carrying() as (carry, workers):
+    most = block.memory_mb // WORKER_MB
+    with carrying(most=most) as (carry, workers):
         for split in parquet.SPLITS:
             # Runs of a shard that a lost node began are overwritten by the same.
             with tempfile.TemporaryDirectory(dir=folder) as runs:

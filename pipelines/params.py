@@ -248,7 +248,7 @@ class CooccurrenceBlock(DatasetBlock):
     """texts that are thinned and counted, for their mean; 0 weighs pairs by the chance
     that both words stay"""
 
-    memory_mb: Annotated[int, Field(ge=16)] = 1024
+    memory_mb: Annotated[int, Field(ge=64)] = 1024
     "memory that counting may use, in megabytes; what does not fit goes to disk"
 
     word_sets: WordSetsBlock | None = None

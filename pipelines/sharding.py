@@ -16,8 +16,10 @@ from ftml.data.sharding import Map, threads
 
 
 @contextmanager
-def carrying() -> Iterator[tuple[Map, int]]:
-    """Give a map for `count_split`, and how many workers share one memory."""
+def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
+    """Give a map for `count_split`, and how many workers share one memory: at most so
+    many, where they are threads.
+    """
     if os.environ.get("RAY_ADDRESS"):
         from pipelines.tune import cluster  # Ray takes seconds to import
 
@@ -25,6 +27,7 @@ def carrying() -> Iterator[tuple[Map, int]]:
             yield over_tasks, 1
         return
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    workers = max(1, min(workers, most))
     with threads(workers) as carry:
         yield carry, workers
 

@@ -24,7 +24,7 @@ from ftml.data import parquet
 from ftml.data.tokens import Sentences, Tokenizer, Vocabulary, choose_words, renumber
 
 IDS, VOCABULARY = "ids.parquet", "vocabulary.parquet"
-GROUP = 1 << 20
+GROUP = 1 << 18
 "Words of a row group of `ids.parquet`: what is read at once."
 
 SCHEMA = pa.schema(

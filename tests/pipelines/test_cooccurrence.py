@@ -233,7 +233,7 @@ def test_a_source_that_does_not_match_its_hash_is_an_error(text, tmp_path):
 PARAMS = """
 datasets:
   cooccurrence:
-    corpus: {{source: "file:{text}", min_count: 2, memory_mb: 16, subsample: 0.01}}
+    corpus: {{source: "file:{text}", min_count: 2, memory_mb: 64, subsample: 0.01}}
 experiments: {{}}
 """
 
@@ -282,7 +282,7 @@ def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
     here = prepared(block(text, passes=2, subsample=0.1), tmp_path / "here")
 
     @contextmanager
-    def on_ray():
+    def on_ray(*, most):
         yield over_tasks, 1
 
     monkeypatch.setattr(stage_module, "carrying", on_ray)
