@@ -25,8 +25,8 @@ from ftml.data.encoding import IDS, VOCABULARY, Encoding, encode_corpus
 from ftml.data.sharding import Counting, count_split, write_pairs
 from ftml.data.text import pieces
 from ftml.saving import whole_folder
+from pipelines.blocks import CooccurrenceBlock
 from pipelines.keys import source_modules
-from pipelines.params import CooccurrenceBlock
 from pipelines.sharding import carrying
 from pipelines.sources import cache_folder, digest, fetch
 from pipelines.stage import prepare_dataset

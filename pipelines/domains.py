@@ -20,7 +20,8 @@ from ftml.data import domains
 from ftml.data.domains import Domains
 from ftml.data.pitfalls import pitfalls
 from ftml.data.sprites import sprites
-from pipelines.params import DomainsBlock, domain_name
+from pipelines.blocks import DomainsBlock
+from pipelines.params import domain_name
 from pipelines.pixels import image_folders, images
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ftml.data import Domains, Splits, cooccurrence, domains, table
+from pipelines.blocks import EACH
 from pipelines.cross_validation import cross_validation
-from pipelines.params import EACH, Study
+from pipelines.params import Study
 
 Fold = tuple[str, ...]
 Data = Callable[[Fold], Splits[Any]]

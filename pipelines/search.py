@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ftml.config import Distribution
+from pipelines.blocks import EarlyStopping, Resources
 from pipelines.folds import Fold
 from pipelines.halving import Limit, limits
-from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record
 
 

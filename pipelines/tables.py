@@ -10,7 +10,7 @@ import pandas as pd
 
 from ftml.config import nearest
 from ftml.data import table
-from pipelines.params import TableBlock
+from pipelines.blocks import TableBlock
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
 

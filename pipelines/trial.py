@@ -21,9 +21,9 @@ from ftml.data import Splits
 from ftml.saving import load_tree, save, save_tree
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
+from pipelines.blocks import Resources
 from pipelines.cross_validation import cross_validation, train_folds
 from pipelines.folds import Data
-from pipelines.params import Resources
 from pipelines.search import Assignment, Search
 
 CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"

@@ -29,9 +29,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from ftml.saving import load
+from pipelines.blocks import Resources
 from pipelines.folds import Data
 from pipelines.halving import Limit
-from pipelines.params import Resources
 from pipelines.record import Record, Trial
 from pipelines.search import Search, is_rung, search_limits
 from pipelines.trial import run_trial

@@ -32,7 +32,8 @@ from ftml.config import FamilyConfig, LogUniform, read_config, search_space
 from ftml.core import Family, Step, families, family, read_family
 from ftml.data import Cooccurrence, Domains, Splits, Table
 from ftml.tasks import task
-from pipelines.params import DATASETS, TASKS, read_params
+from pipelines.blocks import DATASETS, TASKS
+from pipelines.params import read_params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 COUNT = 4

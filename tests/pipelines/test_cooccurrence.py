@@ -14,8 +14,8 @@ import pytest
 from ftml.data import cooccurrence, encoding, parquet
 from ftml.data.counting import count_pairs
 from pipelines import cooccurrence as stage_module
+from pipelines.blocks import CooccurrenceBlock
 from pipelines.cooccurrence import prepare
-from pipelines.params import CooccurrenceBlock
 from tests.conftest import stage
 
 LINES = [

@@ -14,8 +14,8 @@ from PIL import Image
 from ftml.data import domains
 from ftml.data.pitfalls import pitfalls
 from ftml.data.sprites import sprites
+from pipelines.blocks import DomainsBlock
 from pipelines.domains import deal, prepare, rotate
-from pipelines.params import DomainsBlock
 from pipelines.pixels import images
 
 ANGLES = [0.0, 15.0, 90.0]

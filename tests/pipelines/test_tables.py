@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ftml.data import table
-from pipelines.params import TableBlock
+from pipelines.blocks import TableBlock
 from pipelines.sources import frame
 from pipelines.tables import draw_split, encode, prepare
 

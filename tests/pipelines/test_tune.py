@@ -16,9 +16,9 @@ from ftml.config import search_space
 from ftml.data.domains import leave_out
 from ftml.tasks import task
 from pipelines import tune
+from pipelines.blocks import EarlyStopping, Resources
 from pipelines.folds import Data
 from pipelines.halving import Limit
-from pipelines.params import EarlyStopping, Resources
 from pipelines.record import Record
 from pipelines.search import (
     Assignment,
