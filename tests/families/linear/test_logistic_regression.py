@@ -1,4 +1,4 @@
-"""Logistic regression against scikit-learn, by its gradient, and as a softmax of two."""
+"""Logistic regression against scikit-learn, by its gradient, and as a softmax."""
 
 from __future__ import annotations
 
