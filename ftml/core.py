@@ -4,6 +4,13 @@ A family is one module in `ftml/families/<chapter>/`: a docstring with its sourc
 `TASK`, `Config`, `Model` and the generator `train(config, data, state=None)` that
 yields `Step`s. The family owns the mathematics; whoever iterates over `train` owns the
 loop.
+
+A module may add two parts. `N_CLASSES = 2` says that it tells only so many classes
+apart. `train_many(configs, data, states=None)` solves many configurations at once: it
+yields lists of as many entries as there are configurations, the next step of each, None
+for one that has ended; every step equals that of `train` but for rounding, and its
+state goes on in either. Whoever wants no more of some members closes the generator and
+calls again with the others and their states.
 """
 
 from __future__ import annotations
@@ -14,7 +21,7 @@ import inspect
 import pkgutil
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +52,12 @@ class Step:
     state: State
 
 
+TrainMany = Callable[
+    [Sequence[Any], Splits, Sequence[State | None] | None],
+    Iterator[list[Step | None]],
+]
+
+
 @dataclass(frozen=True)
 class Family:
     """A family module, read: what the pipeline and the tests need to know of it."""
@@ -56,6 +69,8 @@ class Family:
     Config: type[FamilyConfig]
     Model: type
     train: Callable[[Any, Splits, State | None], Iterator[Step]]
+    train_many: TrainMany | None = None
+    n_classes: int | None = None
 
 
 @functools.cache
@@ -99,8 +114,9 @@ def read_family(module: Any) -> Family:
     for part in ("TASK", "Config", "Model", "train"):
         if not hasattr(module, part):
             raise TypeError(f"{module.__name__} lacks {part}, which every family has")
-    if not inspect.isgeneratorfunction(module.train):
-        raise TypeError(f"{module.__name__}.train is not a generator of steps")
+    for part in ("train", "train_many"):
+        if not inspect.isgeneratorfunction(getattr(module, part, module.train)):
+            raise TypeError(f"{module.__name__}.{part} is not a generator of steps")
     text = inspect.getdoc(module) or ""
     _, _, source = text.partition("Source:")
     if not source.strip():
@@ -116,6 +132,8 @@ def read_family(module: Any) -> Family:
         Config=module.Config,
         Model=module.Model,
         train=module.train,
+        train_many=getattr(module, "train_many", None),
+        n_classes=getattr(module, "N_CLASSES", None),
     )
 
 

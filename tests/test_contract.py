@@ -43,8 +43,11 @@ COUNT = 4
 # Small data, one kind a task
 
 
-def small_data(task_name: str) -> Splits:
-    """Return three tiny splits, always the same, for families of this task."""
+def small_data(task_name: str, n_classes: int | None = None) -> Splits:
+    """Return three tiny splits, always the same, for families of this task.
+
+    `n_classes` leaves the rows of only the first so many classes.
+    """
     makers = {
         "regression": _small_regression,
         "classification": _small_classification,
@@ -55,7 +58,15 @@ def small_data(task_name: str) -> Splits:
         raise ValueError(
             f"no small data for the task {task_name}: add it to small_data"
         )
-    return makers[task_name]()
+    data = makers[task_name]()
+    if n_classes is None:
+        return data
+    return Splits(*(_first_classes(part, n_classes) for part in vars(data).values()))
+
+
+def _first_classes(table: Table, n_classes: int) -> Table:
+    kept = table.rows(table.y < n_classes)
+    return dataclasses.replace(kept, classes=table.classes[:n_classes])
 
 
 def _small_regression() -> Splits[Table]:
@@ -135,7 +146,7 @@ def _small_cooccurrence() -> Splits[Cooccurrence]:
 
 
 def data_of(kind: Family) -> Splits:
-    return small_data(kind.task).without_test()
+    return small_data(kind.task, kind.n_classes).without_test()
 
 
 def steps(
@@ -225,7 +236,7 @@ def every_sample_of_the_search_space_is_a_valid_configuration(kind: Family) -> N
 
 def its_task_exists_and_scores_it(kind: Family) -> None:
     scored = task(kind.task)
-    data = small_data(kind.task)
+    data = small_data(kind.task, kind.n_classes)
     (step,) = steps(kind, data.without_test(), count=1)
     metrics = scored.evaluate(step.model, data.test)
     assert set(scored.METRICS) <= set(metrics)
@@ -336,16 +347,16 @@ def a_yielded_step_does_not_change_when_training_goes_on(kind: Family) -> None:
 
 
 def it_trains_on_the_data_of_the_final_fit(kind: Family) -> None:
-    list(steps(kind, small_data(kind.task).for_final_fit()))
+    list(steps(kind, small_data(kind.task, kind.n_classes).for_final_fit()))
 
 
 def it_does_not_look_at_the_test_split(kind: Family) -> None:
-    data = small_data(kind.task)
+    data = small_data(kind.task, kind.n_classes)
     assert run_content(kind, data) == run_content(kind, data.without_test())
 
 
 def a_saved_and_loaded_model_is_the_same(kind: Family) -> None:
-    scored, data = task(kind.task), small_data(kind.task)
+    scored, data = task(kind.task), small_data(kind.task, kind.n_classes)
     config = kind.Config(seed=3)
     (step,) = itertools.islice(kind.train(config, data.without_test(), None), 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -368,12 +379,59 @@ def it_cites_its_source(kind: Family) -> None:
 
 
 def the_figures_of_its_task_render(kind: Family) -> None:
-    data = small_data(kind.task)
+    data = small_data(kind.task, kind.n_classes)
     *_, step = steps(kind, data.without_test())
     for name, figure in task(kind.task).figures(step.model, data.test).items():
         image = io.BytesIO()
         figure.savefig(image, dpi=30)
         assert image.tell() > 0, name
+
+
+def many_at_once_give_what_each_gives_alone(kind: Family) -> None:
+    if kind.train_many is None:
+        return
+    data = data_of(kind)
+    configs = packed_configs(kind)
+    alone = [list(steps_of(kind, config, data)) for config in configs]
+    many = list(itertools.islice(kind.train_many(configs, data), COUNT))
+    assert len(many) == max(len(each) for each in alone)
+    for n, together in enumerate(many):
+        assert len(together) == len(configs)
+        for step, each in zip(together, alone, strict=True):
+            assert (step is None) == (n >= len(each)), "a member ends at another step"
+            if step is not None:
+                assert_close(step, each[n])
+    states = [step.state for step in many[0]]
+    rest = list(itertools.islice(kind.train_many(configs, data, states), COUNT - 1))
+    assert [len([s for s in each if s]) for each in rest] == [
+        len([s for s in each if s]) for each in many[1:]
+    ]
+    for again, together in zip(rest, many[1:], strict=True):
+        for one, other in zip(again, together, strict=True):
+            if one is not None:
+                assert_close(one, other)
+
+
+def packed_configs(kind: Family) -> list[FamilyConfig]:
+    """Return the default and two samples of the search, as the tuner packs them."""
+    rng = np.random.default_rng(0)
+    space = search_space(kind.Config)
+    drawn = [{name: each.sample(rng) for name, each in space.items()} for _ in range(2)]
+    return [read_config(kind.Config, values) for values in [{}, *drawn]]
+
+
+def steps_of(kind: Family, config: FamilyConfig, data: Splits) -> Iterator[Step]:
+    return itertools.islice(kind.train(config, data, None), COUNT)
+
+
+def assert_close(one: Step, other: Step) -> None:
+    """Compare two steps; a product of many and one of few round differently."""
+    assert one.n == other.n
+    assert one.metrics == pytest.approx(other.metrics, rel=1e-6, abs=1e-9)
+    for value, expected in zip(
+        fields_of(one.model).values(), fields_of(other.model).values(), strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
 
 
 def its_block_of_params_loads(kind: Family) -> None:
@@ -418,6 +476,7 @@ CHECKS = (
     it_trains_on_the_data_of_the_final_fit,
     it_does_not_look_at_the_test_split,
     it_cites_its_source,
+    many_at_once_give_what_each_gives_alone,
 )
 REGISTERED = (
     a_saved_and_loaded_model_is_the_same,
@@ -597,6 +656,28 @@ def yields_a_foreign_model(config, data, state=None):
         yield dataclasses.replace(step, model=Table(data.train.X, data.train.y))
 
 
+def solves_many(configs, data, states=None):
+    states = states or [None] * len(configs)
+    alone = [
+        healthy(config, data, state)
+        for config, state in zip(configs, states, strict=True)
+    ]
+    yield from map(list, itertools.zip_longest(*alone))
+
+
+def solves_all_with_the_first_configuration(configs, data, states=None):
+    yield from solves_many([configs[0]] * len(configs), data, states)
+
+
+def leaves_the_ended_out(configs, data, states=None):
+    for steps in solves_many(configs, data, states):
+        yield steps[1:]
+
+
+def starts_again_from_nothing(configs, data, states=None):
+    yield from solves_many(configs, data)
+
+
 def family_of(train: Any, **parts: Any) -> Family:
     """Return the view of a module of this training and, elsewhere, sound parts."""
     module = ModuleType("broken", parts.pop("doc", "A family. Source: this very test."))
@@ -649,6 +730,31 @@ def test_sound_family_passes_every_check_that_broken_ones_fail(check) -> None:
 def test_check_fails_on_a_family_broken_for_it(train, check) -> None:
     with pytest.raises(AssertionError):
         check(family_of(train))
+
+
+def test_sound_family_that_trains_many_passes() -> None:
+    many_at_once_give_what_each_gives_alone(family_of(healthy, train_many=solves_many))
+
+
+@pytest.mark.parametrize(
+    "train_many",
+    [
+        solves_all_with_the_first_configuration,
+        leaves_the_ended_out,
+        starts_again_from_nothing,
+    ],
+    ids=name_of,
+)
+def test_many_at_once_that_differ_from_each_alone_are_caught(train_many) -> None:
+    with pytest.raises(AssertionError):
+        many_at_once_give_what_each_gives_alone(
+            family_of(healthy, train_many=train_many)
+        )
+
+
+def test_family_whose_training_of_many_is_no_generator_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"broken\.train_many is not a generator"):
+        family_of(healthy, train_many=lambda configs, data, states=None: [])
 
 
 def test_search_that_leaves_the_range_of_its_field_is_caught() -> None:

@@ -6,13 +6,15 @@
 The intercept b is not penalised. scikit-learn's alpha is n times this one. The notes
 say that there is no closed form when d > n (mistake 10): there is one for every alpha >
 0, and at alpha = 0 the solution is not unique; the one of minimum norm is returned.
+Many penalties share one eigendecomposition S = V diag(v) V': (S + alpha I)^-1 is
+V diag(1 / (v + alpha)) V' for all of them.
 
 Source: 001_21b9d05290248f61.txt, "Ridge regression".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,7 +25,11 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.standardize import apply_scaling, learn_scaling
+from ftml.families.linear._columns import (
+    centred_and_scaled,
+    check_columns,
+    for_raw_columns,
+)
 
 TASK = "regression"
 
@@ -44,9 +50,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
-        d = len(self.theta) - 1
-        if X.shape[1] != d:
-            raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")
+        check_columns(X, len(self.theta) - 1)
         return X @ self.theta[:-1] + self.theta[-1]
 
 
@@ -65,18 +69,57 @@ def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
     )
 
 
+def ridge_path(X: np.ndarray, y: np.ndarray, *, alphas: np.ndarray) -> np.ndarray:
+    """Return the coefficients (A, d) for each penalty of alphas (A,), all positive.
+
+    X: (n, d) and y: (n,), both centred.
+    """
+    n, d = X.shape
+    if d > n:
+        values, vectors = np.linalg.eigh(X @ X.T / n)
+        dual = vectors @ ((vectors.T @ y)[:, None] / (values[:, None] + alphas))
+        return (X.T @ dual).T / n
+    values, vectors = np.linalg.eigh(X.T @ X / n)
+    moments = vectors.T @ (X.T @ y / n)
+    return (vectors @ (moments[:, None] / (values[:, None] + alphas))).T
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Table],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield the solutions of all penalties, in one step."""
+    steps: list[Step | None] = [None] * len(configs)
+    waiting = [i for i, state in enumerate(states or steps) if state is None]
+    for standardize in sorted({configs[i].standardize for i in waiting}):
+        X, scaling = centred_and_scaled(data.train.X, standardize=standardize)
+        y = data.train.y
+        mean = y.mean()
+        alike = [i for i in waiting if configs[i].standardize == standardize]
+        alphas = np.array([configs[i].alpha for i in alike])
+        path = ridge_path(X, y - mean, alphas=np.where(alphas > 0, alphas, 1.0))
+        for i, alpha, theta in zip(alike, alphas, path, strict=True):
+            found = theta if alpha > 0 else solve_ridge(X, y - mean, alpha=0.0)
+            raw = for_raw_columns(np.append(found, mean), scaling)
+            steps[i] = _step(raw, data.train)
+    if waiting:
+        yield steps
+
+
 def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield the solution, in one step."""
     if state is not None:
         return
-    X, y = data.train.X, data.train.y
-    scaling = learn_scaling(X)
-    if not config.standardize:
-        scaling = scaling._replace(scale=np.ones_like(scaling.scale))
-    theta = solve_ridge(apply_scaling(X, scaling), y - y.mean(), alpha=config.alpha)
-    theta = theta / scaling.scale
-    model = Model(np.append(theta, y.mean() - scaling.center @ theta))
-    mse = float(np.mean((y - model.predict(X)) ** 2))
-    yield Step(n=1, metrics={"train_mse": mse}, model=model, state={})
+    y = data.train.y
+    X, scaling = centred_and_scaled(data.train.X, standardize=config.standardize)
+    theta = solve_ridge(X, y - y.mean(), alpha=config.alpha)
+    yield _step(for_raw_columns(np.append(theta, y.mean()), scaling), data.train)
+
+
+def _step(theta: np.ndarray, train: Table) -> Step:
+    model = Model(theta)
+    mse = float(np.mean((train.y - model.predict(train.X)) ** 2))
+    return Step(n=1, metrics={"train_mse": mse}, model=model, state={})

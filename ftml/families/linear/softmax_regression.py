@@ -1,48 +1,35 @@
-"""Softmax regression: multi-class logistic regression by accelerated gradient descent.
+"""Softmax regression: multi-class logistic regression, many penalties at once.
 
     minimise (1/n) sum_i [logsumexp_k(z_ik) - z_i,y_i] + (alpha/2) |W|^2,   z_i = W'x_i
     + b
 
 Axes: n samples, d features, k classes. The gradient in z is softmax(z) - onehot(y); the
 softmax of the notes' code overflows (mistake 17), here the row maximum is subtracted.
-Steps are Nesterov's with step size 1/L, where L = lambda_max(X'X/n)/2 + alpha bounds
-the Hessian (softmax has diag(p) - pp' <= I/2), restarted where the momentum points
-uphill.
+Steps are L-BFGS's, preconditioned by the bound diag(p) - pp' <= I/2 on the Hessian
+(`_penalised.py`).
 
 Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification"; multi-class
-softmax, 003_880d062d5684f3ab.txt; restart: O'Donoghue and Candes (2015), section 3.2.
+softmax, 003_880d062d5684f3ab.txt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 from scipy.special import log_softmax, softmax
 
-from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.standardize import apply_scaling, learn_scaling
+from ftml.families.linear import _penalised
+from ftml.families.linear._columns import check_columns
 
 TASK = "classification"
 
 
-class Config(FamilyConfig):
-    alpha: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e0)] = 1e-3
-    "L2 penalty on the weights, in the units of the mean log loss"
-
-    n_iterations: Annotated[int, Field(ge=1)] = 300
-    "gradient steps; training stops earlier when the gradient is below `tolerance`"
-
-    tolerance: Annotated[float, Field(ge=0)] = 1e-6
-    "largest absolute entry of the gradient at which training stops"
-
-    standardize: bool = True
-    "penalise the weights of centred and scaled features; the model takes raw ones"
+class Config(_penalised.PenalisedConfig):
+    """The penalty, and where training ends."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +39,7 @@ class Model:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k), for X (n, d)."""
-        d = len(self.theta) - 1
-        if X.shape[1] != d:
-            raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")
+        check_columns(X, len(self.theta) - 1)
         return softmax(X @ self.theta[:-1] + self.theta[-1], axis=1)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -79,48 +64,46 @@ def loss_and_gradient(
     return float(loss), X.T @ residual / n + alpha * weights
 
 
+def softmax_loss(y: np.ndarray) -> _penalised.Loss:
+    """Return the mean loss and softmax(z) - onehot(y) as functions of all scores.
+
+    y: (n,) class indices.
+    """
+    row = np.arange(len(y))
+
+    def loss(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shifted = scores - scores.max(axis=1, keepdims=True)  # (b, k, n)
+        of_label = shifted[:, y, row]
+        p = np.exp(shifted, out=shifted)
+        total = p.sum(axis=1)
+        p /= total[:, None]
+        p[:, y, row] -= 1.0
+        return (np.log(total) - of_label).mean(axis=1), p
+
+    return loss
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Table],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield after each step of all configurations; scores of all are one product."""
+    y, k = data.train.y, len(data.train.classes)
+    problems = {
+        standardize: _penalised.make_problem(
+            data.train, softmax_loss(y), bound=0.5, standardize=standardize
+        )
+        for standardize in {config.standardize for config in configs}
+    }
+    states = states or [None] * len(configs)
+    yield from _penalised.run(configs, states, problems, Model, k=k)
+
+
 def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each gradient step, until the gradient is small or the steps are
-    done.
-    """
-    y, k = data.train.y, len(data.train.classes)
-    scaling = learn_scaling(data.train.X)
-    if not config.standardize:
-        zero, one = np.zeros_like(scaling.center), np.ones_like(scaling.scale)
-        scaling = scaling._replace(center=zero, scale=one)
-    X = np.column_stack([apply_scaling(data.train.X, scaling), np.ones(len(y))])
-    curvature = 0.5 * np.linalg.norm(X, ord=2) ** 2 / len(y) + config.alpha
-    step_size = float(1.0 / curvature)
-    if state is None:
-        start = np.zeros((X.shape[1], k))
-        state = {"n": 0, "theta": start, "ahead": start, "momentum": 1.0, "done": False}
-    while state["n"] < config.n_iterations and not state["done"]:
-        state = _next_state(state, X, y, alpha=config.alpha, step_size=step_size)
-        loss, gradient = loss_and_gradient(state["theta"], X, y, alpha=config.alpha)
-        size = float(np.abs(gradient).max())
-        state["done"] = size <= config.tolerance
-        weights = state["theta"][:-1] / scaling.scale[:, None]
-        intercept = state["theta"][-1] - scaling.center @ weights
-        metrics = {"train_objective": loss, "train_gradient": size}
-        yield Step(state["n"], metrics, Model(np.vstack([weights, intercept])), state)
-
-
-def _next_state(
-    state: State, X: np.ndarray, y: np.ndarray, *, alpha: float, step_size: float
-) -> State:
-    """Return the state after one of Nesterov's steps."""
-    _, gradient = loss_and_gradient(state["ahead"], X, y, alpha=alpha)
-    theta = state["ahead"] - step_size * gradient
-    uphill = np.sum(gradient * (theta - state["theta"])) > 0
-    before = 1.0 if uphill else state["momentum"]
-    momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * before**2))
-    ahead = theta + (before - 1.0) / momentum * (theta - state["theta"])
-    return {
-        "n": state["n"] + 1,
-        "theta": theta,
-        "ahead": ahead,
-        "momentum": float(momentum),
-        "done": False,
-    }
+    """Yield after each step, until the gradient is small or the steps are done."""
+    for (step,) in train_many([config], data, [state]):
+        if step is not None:
+            yield step

@@ -1,0 +1,1 @@
+"""Decision trees, alone, averaged and boosted."""

@@ -1,0 +1,68 @@
+"""A random forest of scikit-learn, as a tracked baseline. Axes: n samples, k classes.
+
+Each tree sees n samples drawn with replacement, and at each split sqrt(d) features; the
+probabilities are the means over the trees of the shares in the leaves. The model is the
+arrays of the trees, and predicts without scikit-learn.
+
+Source: 001_21b9d05290248f61.txt, "Model selection", which searches depth and number of
+trees; Breiman (2001), "Random forests".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+from sklearn.ensemble import RandomForestClassifier
+
+from ftml.config import FamilyConfig, Integers
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.families.ensemble._trees import Trees, class_count, generator, trees_of
+
+TASK = "classification"
+
+
+class Config(FamilyConfig):
+    n_trees: Annotated[int, Field(ge=1), Integers(10, 200)] = 50
+    "trees"
+
+    max_depth: Annotated[int, Field(ge=1), Integers(2, 16)] = 12
+    "levels of splits"
+
+
+@dataclass(frozen=True)
+class Model:
+    trees: dict[str, Any]
+    "the fields of `Trees`"
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return the mean share of the classes in each sample's leaves, (n, k)."""
+        return Trees(**self.trees).shares(X).mean(axis=0)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the index of the class of the largest share, (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def train(
+    config: Config, data: Splits[Table], state: State | None = None
+) -> Iterator[Step]:
+    """Yield the forest, in one step."""
+    if state is not None:
+        return
+    X, y = data.train.X, data.train.y
+    fitted = RandomForestClassifier(
+        n_estimators=config.n_trees,
+        max_depth=config.max_depth,
+        random_state=generator(config.seed),
+    ).fit(X, y)
+    # Its trees know classes by their place among those that the forest saw.
+    for tree in fitted.estimators_:
+        tree.classes_ = fitted.classes_
+    model = Model(asdict(trees_of(fitted.estimators_, class_count(data.train))))
+    accuracy = float(np.mean(model.predict(X) == y))
+    yield Step(n=1, metrics={"train_accuracy": accuracy}, model=model, state={})

@@ -1,0 +1,36 @@
+"""What linear families do with the columns of X: scale them, and go back to raw ones.
+
+Axes: n samples, d features. Columns are always centred, because the intercept is not
+penalised: that changes no prediction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
+
+
+def centred_and_scaled(
+    X: np.ndarray, *, standardize: bool
+) -> tuple[np.ndarray, Scaling]:
+    """Return X (n, d) centred, of unit deviation if `standardize`, and its scaling."""
+    scaling = learn_scaling(X)
+    if not standardize:
+        scaling = scaling._replace(scale=np.ones_like(scaling.scale))
+    return apply_scaling(X, scaling), scaling
+
+
+def for_raw_columns(theta: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return the coefficients of raw columns for those of scaled ones.
+
+    theta: (d + 1,) or (d + 1, k), intercept last.
+    """
+    weights = (theta[:-1].T / scaling.scale).T
+    return np.concatenate([weights, [theta[-1] - scaling.center @ weights]])
+
+
+def check_columns(X: np.ndarray, d: int) -> None:
+    """Raise ValueError where X has not the d columns that a model was fitted on."""
+    if X.shape[1] != d:
+        raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")

@@ -1,0 +1,102 @@
+"""Many classes by families of two: the members of one_vs_rest and one_vs_one.
+
+Axes: n samples, d features, k classes, M members. Each member is a run of a family of
+two classes on its own table. Step n of the whole is step n of every member; a member
+that has ended keeps its last model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ftml.config import Choice, FamilyConfig, LogUniform, read_config
+from ftml.core import Family, State, Step, family
+from ftml.data import Splits, Table
+from ftml.families.linear import linear_svm, logistic_regression
+
+SEARCHED = tuple(
+    module.__name__.rpartition(".")[2] for module in (logistic_regression, linear_svm)
+)
+"The families of two classes that a search tries."
+
+
+class ReductionConfig(FamilyConfig):
+    binary: Annotated[str, Choice(*SEARCHED)] = SEARCHED[0]
+    "the family of two classes, any that has one"
+
+    alpha: Annotated[float, Field(gt=0), LogUniform(1e-6, 1e0)] = 1e-3
+    "its L2 penalty"
+
+    settings: Annotated[dict[str, Any], Field(default_factory=dict)]
+    "further values of its configuration"
+
+    @model_validator(mode="after")
+    def _the_family_takes_them(self) -> ReductionConfig:
+        if binary_family(self.binary).n_classes != 2:
+            raise ValueError(f"binary: {self.binary} is no family of two classes")
+        member_config(self)
+        return self
+
+
+def binary_family(name: str) -> Family:
+    """Return the family of that name; ValueError where there is none."""
+    return family(name)
+
+
+def member_config(config: ReductionConfig) -> FamilyConfig:
+    """Return the configuration of every member. Raises pydantic.ValidationError."""
+    values = {"alpha": config.alpha, "seed": config.seed, **config.settings}
+    return read_config(binary_family(config.binary).Config, values)
+
+
+def scores(binary: str, members: Sequence[dict[str, Any]], X: np.ndarray) -> np.ndarray:
+    """Return each member's probability of its second class, (n, M), for X (n, d)."""
+    Model = binary_family(binary).Model
+    return np.column_stack([Model(**each).predict_proba(X)[:, 1] for each in members])
+
+
+def run(
+    config: ReductionConfig,
+    tables: Sequence[Table],
+    state: State | None,
+    model: Callable[[str, list[dict[str, Any]]], Any],
+) -> Iterator[Step]:
+    """Yield after each step of the members, one on each table, until all have ended."""
+    kind, each_config = binary_family(config.binary), member_config(config)
+    state = {"n": 0, "members": [None] * len(tables)} if state is None else state
+    latest = list(state["members"])
+    running = [
+        kind.train(each_config, Splits(table), member and member["state"])
+        for table, member in zip(tables, latest, strict=True)
+    ]
+    n = state["n"]
+    while True:
+        steps = [next(each, None) for each in running]
+        if not any(steps):
+            return
+        n += 1
+        latest = [
+            before if step is None else _member(step)
+            for step, before in zip(steps, latest, strict=True)
+        ]
+        yield Step(
+            n,
+            _mean([each["metrics"] for each in latest]),
+            model(config.binary, [each["model"] for each in latest]),
+            {"n": n, "members": latest},
+        )
+
+
+def _member(step: Step) -> dict[str, Any]:
+    """Return what is kept of a member: a tree that can be saved."""
+    model = {each.name: getattr(step.model, each.name) for each in fields(step.model)}
+    return {"state": step.state, "metrics": dict(step.metrics), "model": model}
+
+
+def _mean(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {key: float(np.mean([each[key] for each in metrics])) for key in metrics[0]}

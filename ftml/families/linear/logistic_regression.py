@@ -1,0 +1,77 @@
+"""Logistic regression: two classes by a linear function, many penalties at once.
+
+    minimise (1/n) sum_i log(1 + exp(-y_i z_i)) + (alpha/2) |w|^2,   z_i = w'x_i + b
+
+Axes: n samples, d features; y_i is -1 or 1. The loss is a convex surrogate of the 0-1
+loss and the negative log-likelihood of a Bernoulli law of log-odds z. Its derivative in
+z is -y s(-y z), s(t) = 1/(1 + exp(-t)), the second one s(z) s(-z) <= 1/4, which bounds
+the Hessian and preconditions the steps (`_penalised.py`). scikit-learn's C is 1 / (n
+alpha).
+
+Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.special import expit
+
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.families.linear import _penalised
+from ftml.families.linear._binary import Model, signs
+
+__all__ = ["N_CLASSES", "TASK", "Config", "Model", "train", "train_many"]
+
+TASK = "classification"
+N_CLASSES = 2
+
+
+class Config(_penalised.PenalisedConfig):
+    """The penalty, and where training ends."""
+
+
+def logistic_loss(y: np.ndarray) -> _penalised.Loss:
+    """Return the mean loss and -y s(-y z) as functions of all scores (b, 1, n).
+
+    y: (n,), -1 or 1.
+    """
+
+    def loss(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        margin = y * scores
+        return np.logaddexp(0.0, -margin).mean(axis=(1, 2)), -y * expit(-margin)
+
+    return loss
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Table],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield after each step of all configurations; scores of all are one product.
+
+    Raises ValueError unless the data has two classes.
+    """
+    y = signs(data.train)
+    problems = {
+        standardize: _penalised.make_problem(
+            data.train, logistic_loss(y), bound=0.25, standardize=standardize
+        )
+        for standardize in {config.standardize for config in configs}
+    }
+    states = states or [None] * len(configs)
+    yield from _penalised.run(
+        configs, states, problems, lambda theta: Model(theta[:, 0]), k=1
+    )
+
+
+def train(
+    config: Config, data: Splits[Table], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each step, until the gradient is small or the steps are done."""
+    for (step,) in train_many([config], data, [state]):
+        if step is not None:
+            yield step

@@ -1,0 +1,179 @@
+"""The finite sum that the solvers of this chapter minimise, and their common loop.
+
+    g(theta) = (1/n) sum_i g_i(theta)
+    g_i(theta) = log(1 + exp(-y_i x_i'theta)) + (mu/2) |theta|^2
+
+Axes: n samples, d coefficients, the intercept among them. x_i are rows of centred and
+scaled features and a last 1; y_i is -1 or 1; mu is `alpha` of the configuration. The
+penalty holds the intercept too, so that g is mu-strongly convex, as the rates assume.
+Each g_i has a gradient of Lipschitz constant L_i = |x_i|^2 / 4 + mu, and g one of
+L = lambda_max(X'X) / (4n) + mu. A solver is a function from the state before a pass to
+the state after it; a pass costs n gradients of g_i. After each, `train_gap` is
+g(theta) - g*, with g* found by Newton's method before the first.
+
+Source: 001_21b9d05290248f61.txt, "Optimization for machine learning", the ERM
+objective.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+import scipy.linalg
+from pydantic import Field
+from scipy.special import expit
+
+from ftml.config import FamilyConfig
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.data.standardize import Scaling
+from ftml.families.linear._binary import Model, signs
+from ftml.families.linear._columns import centred_and_scaled, for_raw_columns
+
+
+class SolverConfig(FamilyConfig):
+    alpha: Annotated[float, Field(gt=0)] = 1e-2
+    "mu: the L2 penalty, which makes the objective strongly convex"
+
+    n_passes: Annotated[int, Field(ge=1)] = 60
+    "passes, of n gradients each; training stops earlier at `tolerance`"
+
+    tolerance: Annotated[float, Field(ge=0)] = 1e-12
+    "gap to the optimum at which training stops"
+
+
+@dataclass(frozen=True)
+class FiniteSum:
+    """The data of g, its last column ones."""
+
+    X: np.ndarray
+    "(n, d)"
+
+    y: np.ndarray
+    "(n,): -1 or 1"
+
+    mu: float
+    scaling: Scaling
+
+    smoothness: float
+    "L"
+
+    smoothness_of_each: np.ndarray
+    "(n,): L_i"
+
+
+def make_sum(table: Table, *, mu: float) -> FiniteSum:
+    """Return the finite sum of a table; ValueError unless it has two classes."""
+    y = signs(table)
+    X, scaling = centred_and_scaled(table.X, standardize=True)
+    X = np.column_stack([X, np.ones(len(y))])
+    L = float(np.linalg.eigvalsh(X.T @ X)[-1]) / (4 * len(y)) + mu
+    return FiniteSum(X, y, mu, scaling, L, np.sum(X**2, axis=1) / 4 + mu)
+
+
+def objective(g: FiniteSum, theta: np.ndarray) -> float:
+    """Return g(theta)."""
+    loss = np.logaddexp(0.0, -g.y * (g.X @ theta)).mean()
+    return float(loss + 0.5 * g.mu * theta @ theta)
+
+
+def gradient(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
+    """Return the gradient of g, (d,)."""
+    slope = -g.y * expit(-g.y * (g.X @ theta))
+    return g.X.T @ slope / len(g.y) + g.mu * theta
+
+
+def hessian(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
+    """Return the second derivatives of g, (d, d)."""
+    z = g.X @ theta
+    curvature = expit(z) * expit(-z) / len(g.y)
+    return (g.X.T * curvature) @ g.X + g.mu * np.eye(len(theta))
+
+
+def newton_step(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
+    """Return theta after a step of Newton's method, halved until g falls enough.
+
+    Enough is 1e-4 of what the slope promises. Where no step lowers g, the optimum is
+    reached to rounding, and theta comes back.
+    """
+    slope = gradient(g, theta)
+    step = -scipy.linalg.solve(hessian(g, theta), slope, assume_a="pos")
+    value = objective(g, theta)
+    for halving in range(40):
+        moved = theta + 0.5**halving * step
+        if objective(g, moved) <= value + 1e-4 * 0.5**halving * slope @ step:
+            return moved
+    return theta
+
+
+def minimum(g: FiniteSum) -> float:
+    """Return g*, to rounding."""
+    theta = np.zeros(g.X.shape[1])
+    best = objective(g, theta)
+    while True:
+        theta = newton_step(g, theta)
+        value = objective(g, theta)
+        if not value < best:
+            return best
+        best = value
+
+
+C = TypeVar("C", bound=SolverConfig)
+
+
+def run(
+    config: C,
+    data: Splits[Table],
+    state: State | None,
+    *,
+    begin: Callable[[FiniteSum, C], State],
+    advance: Callable[[FiniteSum, C, State], State],
+) -> Iterator[Step]:
+    """Yield after each pass, until the gap is small or the passes are done.
+
+    `begin` returns a solver's state, `theta` in it; `advance` the state after a pass,
+    where `answer`, if there is one, is given in place of `theta`.
+    """
+    g = make_sum(data.train, mu=config.alpha)
+    best = minimum(g)
+    if state is None:
+        state = {**begin(g, config), "n": 0, "done": False}
+    while state["n"] < config.n_passes and not state["done"]:
+        n = state["n"] + 1
+        moved = advance(g, config, state)
+        theta = moved["answer"] if "answer" in moved else moved["theta"]
+        value = objective(g, theta)
+        gap = max(value - best, 0.0)
+        if not math.isfinite(value):
+            raise ValueError(f"pass {n}: the objective is {value}; take smaller steps")
+        state = {**moved, "n": n, "done": gap <= config.tolerance}
+        metrics = {"train_objective": value, "train_gap": gap}
+        yield Step(n, metrics, Model(for_raw_columns(theta, g.scaling)), state)
+
+
+def steepness(margin: float) -> float:
+    """Return 1 / (1 + exp(margin)), of which |margin| never overflows.
+
+    For the loops over samples: numbers and `math` alone, so that it can be compiled.
+    """
+    e = math.exp(-abs(margin))
+    return (e if margin > 0.0 else 1.0) / (1.0 + e)
+
+
+def drawn(
+    seed_or_state: int | State, n: int, p: np.ndarray | None = None
+) -> tuple[np.ndarray, Any]:
+    """Return n indices below n, drawn with replacement, and the generator's state.
+
+    p: (n,) the law, uniform by default.
+    """
+    rng = np.random.default_rng(seed_or_state if isinstance(seed_or_state, int) else 0)
+    if not isinstance(seed_or_state, int):
+        rng.bit_generator.state = seed_or_state
+    if p is None:
+        return rng.integers(n, size=n), rng.bit_generator.state
+    return rng.choice(n, size=n, p=p), rng.bit_generator.state

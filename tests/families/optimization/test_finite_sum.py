@@ -1,0 +1,101 @@
+"""The common problem: derivatives, constants, and scikit-learn's optimum."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+import ftml
+from ftml.families.optimization._finite_sum import (
+    drawn,
+    gradient,
+    hessian,
+    minimum,
+    newton_step,
+    objective,
+    steepness,
+)
+from tests.families.optimization.sums import gaps, overlapping, problem
+
+SOLVERS = ("gradient_descent", "nesterov", "newton", "sgd", "sag", "saga")
+
+
+def test_gradient_and_hessian_equal_central_differences_in_every_coordinate() -> None:
+    g, _ = problem(overlapping(9), 0.1)
+    theta, h = np.random.default_rng(1).normal(size=4), 1e-5
+    for j, step in enumerate(h * np.eye(4)):
+        slope = (objective(g, theta + step) - objective(g, theta - step)) / (2 * h)
+        assert slope == pytest.approx(gradient(g, theta)[j], rel=1e-6)
+        column = (gradient(g, theta + step) - gradient(g, theta - step)) / (2 * h)
+        np.testing.assert_allclose(column, hessian(g, theta)[:, j], rtol=1e-6)
+
+
+def test_mean_of_the_gradients_of_all_samples_is_the_gradient() -> None:
+    g, _ = problem(overlapping(), 0.1)
+    theta = np.random.default_rng(1).normal(size=4)
+    each = [
+        -y * steepness(y * (x @ theta)) * x + g.mu * theta
+        for x, y in zip(g.X, g.y, strict=True)
+    ]
+    np.testing.assert_allclose(np.mean(each, axis=0), gradient(g, theta), atol=1e-14)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_curvature_is_below_mu_or_above_its_lipschitz_constant(seed: int) -> None:
+    g, _ = problem(overlapping(), 0.1)
+    theta = np.random.default_rng(seed).normal(size=4)
+    values = np.linalg.eigvalsh(hessian(g, theta))
+    assert g.mu - 1e-12 <= values[0]
+    assert values[-1] <= g.smoothness + 1e-12
+    assert g.smoothness <= g.smoothness_of_each.max() + 1e-12
+
+
+def test_optimum_equals_that_of_scikit_learn() -> None:
+    g, theta = problem(overlapping(), 0.05)
+    oracle = LogisticRegression(
+        C=1 / (40 * 0.05), fit_intercept=False, tol=1e-12, solver="newton-cg"
+    ).fit(g.X, g.y)
+    np.testing.assert_allclose(theta, oracle.coef_[0], rtol=1e-6)
+    assert minimum(g) == pytest.approx(objective(g, theta), abs=1e-15)
+
+
+def test_newton_step_at_the_optimum_stays_there() -> None:
+    g, theta = problem(overlapping(), 0.05)
+    np.testing.assert_allclose(newton_step(g, theta), theta, atol=1e-12)
+
+
+@pytest.mark.parametrize("margin", [-1e4, -3.0, 0.0, 3.0, 700.0, 1e4])
+def test_steepness_is_the_logistic_function_and_never_overflows(margin: float) -> None:
+    assert steepness(margin) == pytest.approx(expit(-margin), rel=1e-14)
+    assert math.isfinite(steepness(margin))
+
+
+def test_draws_go_on_where_they_stopped() -> None:
+    first, state = drawn(5, 10)
+    second, _ = drawn(state, 10)
+    rng = np.random.default_rng(5)
+    np.testing.assert_array_equal(first, rng.integers(10, size=10))
+    np.testing.assert_array_equal(second, rng.integers(10, size=10))
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver_starts_at_the_same_gap_and_lowers_it(name: str) -> None:
+    g, best = problem(overlapping(), 0.1)
+    curve = gaps(name, overlapping(), 30, alpha=0.1)
+    assert curve[-1] < 0.1 * (np.log(2) - objective(g, best))
+
+
+def test_model_is_theta_for_raw_columns() -> None:
+    data = overlapping()
+    kind = ftml.family("newton")
+    model = ftml.fit(kind.Config(alpha=0.1, tolerance=0.0), data).model
+    g, theta = problem(data, 0.1)
+    np.testing.assert_allclose(
+        model.decision_function(data.train.X), g.X @ theta, atol=1e-8
+    )

@@ -1,0 +1,105 @@
+"""The adapter: scikit-learn's own checks, its searches, and the errors of a user."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import ftml
+from ftml.sklearn import Estimator
+
+CHECKED = (
+    Estimator("ridge"),
+    Estimator("ols"),
+    Estimator("logistic_regression"),
+    Estimator("softmax_regression"),
+    Estimator("kernel_ridge"),
+    # Ten rounds: the checks train some forty times.
+    Estimator("adaboost", n_rounds=10),
+)
+SKIPPED = {
+    # The families compute in numpy and claim no more; scikit-learn skips it unless
+    # SCIPY_ARRAY_API is set.
+    "check_array_api_input",
+}
+"Every check that is not run, and why."
+
+
+@pytest.mark.parametrize("estimator", CHECKED, ids=lambda each: each.name)
+def test_estimator_passes_the_checks_of_scikit_learn(estimator: Estimator) -> None:
+    results = check_estimator(estimator, on_skip=None)
+    assert len(results) > 50
+    missed = {each["check_name"] for each in results if each["status"] != "passed"}
+    assert missed <= SKIPPED
+
+
+WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
+
+
+def test_predictions_are_those_of_the_family() -> None:
+    X, y = DIABETES
+    ours = Estimator("ridge", alpha=0.1).fit(X, y)
+    config = ftml.family("ridge").Config(alpha=0.1)
+    expected = ftml.fit(config, ftml.Table(X, y)).model.predict(X)
+    np.testing.assert_array_equal(ours.predict(X), expected)
+
+
+def test_labels_of_any_kind_come_back() -> None:
+    X, y = WINE
+    names = np.array(["red", "white", "blush"])[y]
+    ours = Estimator("softmax_regression").fit(X, names)
+    np.testing.assert_array_equal(ours.classes_, ["blush", "red", "white"])
+    assert ours.score(X, names) > 0.98
+    predicted = ours.classes_[ours.predict_proba(X).argmax(axis=1)]
+    np.testing.assert_array_equal(ours.predict(X), predicted)
+
+
+def test_grid_search_and_pipeline_take_it() -> None:
+    X, y = DIABETES
+    grid = {"estimator__alpha": np.logspace(-3, 1, 4)}
+    steps = make_pipeline(StandardScaler(), Estimator("ridge"))
+    steps.steps[-1] = ("estimator", steps.steps[-1][1])
+    search = GridSearchCV(steps, grid, cv=3).fit(X, y)
+    assert search.best_params_["estimator__alpha"] in grid["estimator__alpha"]
+    assert cross_val_score(Estimator("ols"), X, y, cv=3).mean() > 0.4
+
+
+def test_clone_has_the_same_parameters_and_no_fit() -> None:
+    first = Estimator("kernel_ridge", width=2.0).fit(*DIABETES)
+    second = clone(first)
+    assert second.get_params() == first.get_params()
+    assert second.get_params()["width"] == 2.0
+    assert not hasattr(second, "model_")
+
+
+def test_it_says_what_it_is() -> None:
+    assert is_regressor(Estimator("ols"))
+    assert is_classifier(Estimator("adaboost"))
+    assert not hasattr(Estimator("ols"), "predict_proba")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (Estimator("rigde"), "nearest: ridge"),
+        (Estimator("ridge", alhpa=1.0), "alhpa"),
+        (Estimator("ridge", alpha=-1.0), "greater than or equal to 0"),
+        (Estimator("skipgram"), "skipgram is for embedding"),
+    ],
+)
+def test_wrong_name_or_value_is_refused_by_fit(
+    estimator: Estimator, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(*DIABETES)
+
+
+def test_family_of_two_classes_refuses_three() -> None:
+    with pytest.raises(ValueError, match="Only binary classification is supported"):
+        Estimator("logistic_regression").fit(*WINE)
