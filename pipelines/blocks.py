@@ -273,6 +273,10 @@ class EarlyStopping(Block):
     "one trial in this many goes on at each rung: grace, grace x factor, ... steps"
 
 
+PACK = 16
+"Trials that are trained at once where the family can and the study does not say."
+
+
 class StudyBlock(Block):
     """A study: one family on one dataset with a search budget."""
 
@@ -296,6 +300,10 @@ class StudyBlock(Block):
     report_every: Annotated[int, Field(ge=1)] = 1
     """steps between two reports of a trial; each is scored, checkpointed at need and
     logged"""
+
+    pack: Annotated[int, Field(ge=1)] | None = None
+    """trials that one worker trains at once, for a family with `train_many`: 16 by
+    default, for others 1"""
 
     cv: Annotated[int, Field(ge=2)] | None = None
     """folds of cross-validation that a trial is scored on, for tables: of all rows but

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from ftml.config import FamilyConfig
-from ftml.core import Family, State, Step
+from ftml.core import State, Step, TrainMany
 from ftml.data import Splits, Table
 
 
@@ -38,38 +38,51 @@ def cross_validation(
 
 
 def train_folds(
-    kind: Family,
-    config: FamilyConfig,
+    train_many: TrainMany,
+    configs: Sequence[FamilyConfig],
     folds: Sequence[Splits[Table]],
-    state: State | None = None,
-) -> Iterator[Step]:
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
     """Yield steps of all folds together: metrics are means, the model is a tuple.
 
-    A fold whose training ends before that of the others keeps its last model.
+    Like `train_many`, which trains the configurations on one fold: an entry for each of
+    them, None for one that has ended on all folds. A fold whose training ends before
+    that of the others keeps its last model.
     """
-    before = state["folds"] if state is not None else [None] * len(folds)
+    states = states or [None] * len(configs)
+    before = [state["folds"] if state else [None] * len(folds) for state in states]
     training = [
-        kind.train(config, fold, own) for fold, own in zip(folds, before, strict=True)
+        train_many(configs, fold, [each[f] for each in before])
+        for f, fold in enumerate(folds)
     ]
-    current: list[Step | None] = [None] * len(folds)
+    current: list[list[Step | None]] = [[None] * len(folds) for _ in configs]
     while True:
         found = [next(steps, None) for steps in training]
         if not any(found):
             return
-        current = [new or old for new, old in zip(found, current, strict=True)]
-        steps = [
-            step or _ended(kind, config, fold)
-            for step, fold in zip(current, folds, strict=True)
-        ]
-        current = list(steps)
-        yield _together(steps)
+        together: list[Step | None] = []
+        for c, config in enumerate(configs):
+            new = [steps[c] if steps else None for steps in found]
+            if not any(new):
+                together.append(None)
+                continue
+            last = [
+                step or kept or _ended(train_many, config, fold)
+                for step, kept, fold in zip(new, current[c], folds, strict=True)
+            ]
+            current[c] = list(last)
+            together.append(_together(last))
+        yield together
 
 
-def _ended(kind: Family, config: FamilyConfig, fold: Splits[Table]) -> Step:
+def _ended(train_many: TrainMany, config: FamilyConfig, fold: Splits[Table]) -> Step:
     """Return the last step of a fold that had ended before the state was saved, which
     does not hold its model.
     """
-    return deque(kind.train(config, fold, None), maxlen=1)[0]
+    step = deque(train_many([config], fold, None), maxlen=1)[0][0]
+    if step is None:
+        raise ValueError("training of many configurations ended in a step of none")
+    return step
 
 
 def _together(steps: Sequence[Step]) -> Step:

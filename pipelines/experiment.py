@@ -165,6 +165,7 @@ def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> S
         report_every=study.block.report_every,
         scores_left_out=study.block.selections != ["validation"],
         cv=study.block.cv,
+        pack=study.pack,
         early_stopping=study.block.early_stopping,
     )
 
@@ -206,6 +207,7 @@ def plan_fits(
         folder=search.folder.with_name("fits"),
         config={k: v for k, v in search.config.items() if k != "seed"},
         trials=tuple(fits),
+        pack=1,  # each keeps a model
         scores_left_out=False,
         early_stopping=None,
     )

@@ -24,7 +24,7 @@ from ftml.config import (
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
-from pipelines.blocks import DATASETS, TASKS, Block, StudyBlock
+from pipelines.blocks import DATASETS, PACK, TASKS, Block, StudyBlock
 
 PARAMS = Path("params.yaml")
 
@@ -76,6 +76,11 @@ class Study:
     @property
     def folder(self) -> Path:
         return Path("experiments") / self.dataset.name / self.name
+
+    @property
+    def pack(self) -> int:
+        """How many trials a worker trains at once."""
+        return self.block.pack or (PACK if self.family.train_many else 1)
 
     @property
     def test_domains(self) -> list[str]:
@@ -248,6 +253,8 @@ def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list
             f": family {kind.name} is for {kind.task}, "
             f"dataset {dataset.name} for {dataset.task}"
         )
+    if not kind.train_many and (written.get("pack") or 1) != 1:
+        found.append(f".pack: family {kind.name} trains one configuration at a time")
     if dataset.stage == "domains" and written.get("test_domains") is None:
         found.append(".test_domains: missing")
     only = {"test_domains": "domains", "selections": "domains", "cv": "tables"}

@@ -57,7 +57,7 @@ class Record:
     def step(
         self, trial: int, n: int, metrics: dict[str, float], seconds: float
     ) -> None:
-        if n not in self.trials[trial].steps:
+        if not metrics.keys() <= self.trials[trial].steps.get(n, {}).keys():
             self._append(
                 {"trial": trial, "n": n, "metrics": metrics, "seconds": seconds}
             )
@@ -82,7 +82,10 @@ class Record:
             self.trials[line["trial"]] = Trial(line["config"], tuple(line["fold"]))
         elif "n" in line:
             trial = self.trials[line["trial"]]
-            trial.steps[line["n"]] = line["metrics"]
+            trial.steps[line["n"]] = {
+                **trial.steps.get(line["n"], {}),
+                **line["metrics"],
+            }
             trial.seconds = max(trial.seconds, line["seconds"])
         else:
             trial = self.trials[line["trial"]]

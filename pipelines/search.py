@@ -57,7 +57,27 @@ class Search:
     cv: int | None = None
     "folds of cross-validation that a trial is scored on"
 
+    pack: int = 1
+    "trials that one worker trains at once, where the family can"
+
     early_stopping: EarlyStopping | None = None
+
+    @property
+    def packs(self) -> list[list[int]]:
+        """The trials that are trained together, by number: all of one fold."""
+        found = [
+            alike[start : start + self.pack]
+            for alike in self.by_fold().values()
+            for start in range(0, len(alike), self.pack)
+        ]
+        return sorted(found)
+
+    def by_fold(self) -> dict[Fold, list[int]]:
+        """Return the numbers of the trials of each fold."""
+        found: dict[Fold, list[int]] = {}
+        for i, trial in enumerate(self.trials):
+            found.setdefault(trial.fold, []).append(i)
+        return found
 
     @property
     def record(self) -> Path:
@@ -98,8 +118,7 @@ def search_limits(search: Search, record: Record) -> dict[int, Limit]:
     if search.early_stopping is None:
         return dict.fromkeys(record.trials, Limit())
     found: dict[int, Limit] = {}
-    for fold in dict.fromkeys(trial.fold for trial in search.trials):
-        alike = [i for i, trial in enumerate(search.trials) if trial.fold == fold]
+    for alike in search.by_fold().values():
         of_fold = limits(
             {n: record.trials[i] for n, i in enumerate(alike) if i in record.trials},
             metric=f"valid_{search.metric}",

@@ -117,6 +117,10 @@ class StudyLog:
         `folder` holds what `pipelines.results` has written, `example` a few model
         inputs.
         """
+        for index, run in fits.runs.items():
+            trial = outcome.fitted.trials[index]
+            last = trial.steps[trial.last].items()
+            self._summarise(run, {k: v for k, v in last if k.startswith("test_")})
         version = self._register(fits.runs[0], folder / "model", example)
         for run in (fits.runs[0], self.run):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")

@@ -34,7 +34,7 @@ from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
 from pipelines.search import Search, is_rung, search_limits
-from pipelines.trial import run_trial
+from pipelines.trial import Board, run_pack
 
 
 class SearchError(ValueError):
@@ -51,14 +51,14 @@ class _Live:
 
     record: Record
     watch: Watch
-    errors: dict[int, str] = field(default_factory=dict)
-    "of the family, by trial: the trial has failed"
-
     fatal: str = ""
     "why a checkpoint could not be written: the search cannot go on"
 
     limits: dict[int, Limit] = field(default_factory=dict)
     "of the trials, since something was reported that decides"
+
+    board: Any = None
+    "where packs of trials look which of them go on"
 
 
 _live: dict[str, _Live] = {}
@@ -121,6 +121,8 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
         return record
     live = _Live(record, watch, limits=search_limits(search, record))
     _live[str(search.folder)] = live
+    if search.pack > 1 and search.early_stopping:
+        live.board = ray.remote(num_cpus=0)(Board).remote()
     try:
         died = _fit(search, data)
     except Exception as error:
@@ -139,7 +141,9 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
 def _fit(search: Search, data: Data) -> list[Exception]:
     """Run a search from where Ray's state of it says; return the errors of trials."""
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, search=search, data=data),
+        tune.with_parameters(
+            run_pack, search=search, data=data, board=_live[str(search.folder)].board
+        ),
         _granted(search.resources),
     )
     state = search.folder.resolve() / "ray"
@@ -167,7 +171,7 @@ def load_fit(trial: Trial) -> Any:
 def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
     return tune.Tuner(
         trainable,
-        param_space={"trial": tune.grid_search(list(range(len(search.trials))))},
+        param_space={"pack": tune.grid_search(list(range(len(search.packs))))},
         tune_config=tune.TuneConfig(scheduler=Halving(search), reuse_actors=True),
         run_config=tune.RunConfig(
             name=state.name,
@@ -207,25 +211,28 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        assigned = self.search.trials[_index(trial)]
-        live.record.start(_index(trial), dict(assigned.config), assigned.fold)
-        live.watch(live.record, _index(trial))
+        for index in _pack(self.search, trial):
+            assigned = self.search.trials[index]
+            live.record.start(index, dict(assigned.config), assigned.fold)
+            live.watch(live.record, index)
 
     def on_trial_complete(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
-        live, index = _live[str(self.search.folder)], _index(trial)
+        live = _live[str(self.search.folder)]
         checkpoint = trial.checkpoint.path if trial.checkpoint else None
-        live.record.end(index, error=live.errors.get(index), checkpoint=checkpoint)
-        live.limits = search_limits(self.search, live.record)
-        live.watch(live.record, index)
+        for index in _pack(self.search, trial):
+            live.record.end(index, checkpoint=checkpoint)
+            live.watch(live.record, index)
+        _decide(self.search)
 
 
 class Halving(FIFOScheduler):
-    """Records what a trial reports, and stops it where `pipelines.halving` says.
+    """Records what trials report, and stops them where `pipelines.halving` says.
 
     Tune asks its scheduler about a result before it tells its callbacks, so this is
-    where a result is first seen.
+    where a result is first seen. A pack is stopped when all of its trials are; before,
+    it looks on the board.
     """
 
     def __init__(self, search: Search) -> None:
@@ -233,27 +240,34 @@ class Halving(FIFOScheduler):
         self.search = search
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
-        live, index = _live[str(self.search.folder)], _index(trial)
-        if "error" in result:
-            live.errors[index] = result["error"]
-        elif "fatal" in result:
-            live.fatal = result["fatal"]
-        elif "n" in result:
-            start = "metrics/"
-            metrics = {
-                k.removeprefix(start): v
-                for k, v in result.items()
-                if k.startswith(start)
-            }
-            live.record.step(index, result["n"], metrics, result["seconds"])
+        live = _live[str(self.search.folder)]
+        live.fatal = result.get("fatal", live.fatal)
+        decides = False
+        for row in result.get("rows", ()):
+            index = row["trial"]
+            if "n" in row:
+                live.record.step(index, row["n"], row["metrics"], row["seconds"])
+                decides |= is_rung(self.search, row["n"])
+            else:
+                live.record.end(index, error=row.get("error"))
+                decides = True
             live.watch(live.record, index)
-            if is_rung(self.search, result["n"]):
-                live.limits = search_limits(self.search, live.record)
-            if live.limits.get(index, Limit()).stopped:
-                return TrialScheduler.STOP
+        if decides:
+            _decide(self.search)
+        pack = _pack(self.search, trial)
+        if all(live.limits.get(index, Limit()).stopped for index in pack):
+            return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
 
 
-def _index(trial: Any) -> int:
-    """Return the place of a Ray trial in its search."""
-    return int(trial.config["trial"])
+def _decide(search: Search) -> None:
+    """Find out how far each trial counts, and put it on the board."""
+    live = _live[str(search.folder)]
+    live.limits = search_limits(search, live.record)
+    if live.board is not None:
+        ray.get(live.board.put.remote(live.limits))
+
+
+def _pack(search: Search, trial: Any) -> list[int]:
+    """Return the numbers of the trials that a trial of Ray trains."""
+    return search.packs[trial.config["pack"]]

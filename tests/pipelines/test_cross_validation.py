@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from ftml import Splits, Table, family
 from ftml.tasks import task
 from pipelines.cross_validation import cross_validation, train_folds
+from pipelines.trial import one_by_one
 
 
 def table(n: int = 60, *, k: int = 0) -> Splits[Table]:
@@ -44,7 +46,9 @@ def test_the_score_is_that_of_scikit_learn_on_the_same_folds() -> None:
     data, alpha = table(), 0.1
     folds = cross_validation(data, n_folds=5, seed=3)
     kind = family("ridge")
-    (step,) = train_folds(kind, kind.Config(alpha=alpha), folds)
+    ((step,),) = train_folds(
+        partial(one_by_one, kind), [kind.Config(alpha=alpha)], folds
+    )
     evaluate = task("regression").evaluate
     found = [
         evaluate(model, fold.valid)["mse"]
@@ -65,11 +69,12 @@ def test_folds_go_on_from_a_saved_state_also_those_that_had_ended() -> None:
     kind = family("softmax_regression")
     config = kind.Config(n_iterations=40, tolerance=1e-2)
     folds = cross_validation(table(k=3), n_folds=3, seed=0)
-    whole = list(train_folds(kind, config, folds))
+    many = partial(one_by_one, kind)
+    whole = [step for (step,) in train_folds(many, [config], folds)]
     ends = [sum(1 for _ in kind.train(config, fold, None)) for fold in folds]
     assert min(ends) < max(ends) == len(whole), "the folds end at different steps"
     state = whole[min(ends)].state
-    later = list(train_folds(kind, config, folds, state))
+    later = [step for (step,) in train_folds(many, [config], folds, [state])]
     assert len(later) == len(whole) - min(ends) - 1
     for one, other in zip(later, whole[min(ends) + 1 :], strict=True):
         assert one.n == other.n

@@ -187,6 +187,7 @@ def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_hav
     plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
     record = tune.run(plan, same(replace(data, test=data.valid)), watch=ignore)
     assert list(record.trials[0].steps) == [1]
+    assert "test_mse" in record.trials[0].steps[1]
     assert tune.load_fit(record.trials[0]).theta.shape == (4,)
 
 
@@ -271,3 +272,49 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
     seeing = tune.run(search(tmp_path / "b", "erm", **about), splits, watch=ignore)
     found = [name for name in seeing.trials[0].steps[1] if "out_" in name]
     assert found == ["out_accuracy/a", "out_accuracy/c"]
+
+
+def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    def found(pack: int) -> tuple[Record, dict[int, Limit]]:
+        plan = search(
+            tmp_path / str(pack),
+            "softmax_regression",
+            count=7,
+            config={"n_iterations": 24, "tolerance": 1e-3},
+            metric="log_loss",
+            pack=pack,
+            early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+        )
+        record = tune.run(plan, same(labelled), watch=ignore)
+        return record, search_limits(plan, record)
+
+    alone, reach = found(1)
+    packed, reach_packed = found(3)
+    assert reach_packed == reach
+    assert any(limit.stopped for limit in reach.values())
+    for index, trial in alone.trials.items():
+        for n, metrics in trial.steps.items():
+            if n <= reach[index].n:
+                assert packed.trials[index].steps[n] == pytest.approx(metrics, rel=1e-6)
+        if reach[index].stopped:
+            # It was taken out of its pack at the rung, or with the last of it.
+            assert packed.trials[index].last < 24
+    assert all(trial.ended for trial in packed.trials.values())
+
+
+def test_packs_are_cross_validated_as_single_trials_are(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    alone, packed = (
+        tune.run(
+            search(tmp_path / str(pack), config={"seed": 0}, cv=3, pack=pack),
+            same(data),
+            watch=ignore,
+        )
+        for pack in (1, 4)
+    )
+    for index, trial in alone.trials.items():
+        assert "valid_mse/fold_2" in trial.steps[1]
+        assert packed.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)

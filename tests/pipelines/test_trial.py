@@ -1,0 +1,79 @@
+"""What a worker does, without Ray: what it reports is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray import tune
+
+from ftml import Splits, Table, family
+from ftml.core import Step
+from pipelines.blocks import Resources
+from pipelines.search import Assignment, Search
+from pipelines.trial import Member, Work, _run
+
+
+class Training(Work):
+    """Trains nothing: a step at a time, to the step that a member's alpha names; a
+    negative alpha is what a family cannot bear.
+    """
+
+    def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
+        ends = [int(member.config.alpha) for member in members]
+        if min(ends) == 0:
+            raise FloatingPointError("diverged")
+        starts = [member.state["n"] if member.state else 0 for member in members]
+        for n in range(min(starts) + 1, max(ends) + 1):
+            yield [Step(n, {}, None, {"n": n}) if n <= end else None for end in ends]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the rows that are reported."""
+    rows: list[dict[str, Any]] = []
+    monkeypatch.setattr(tune, "report", lambda row, **_: rows.extend(row["rows"]))
+    return rows
+
+
+def train(ends: Sequence[int], **changes: Any) -> None:
+    Config = family("ridge").Config
+    search = Search(
+        folder=Path("nowhere"),
+        family="ridge",
+        config={},
+        trials=tuple(Assignment((), {}) for _ in ends),
+        metric="mse",
+        mode="min",
+        resources=Resources(),
+        **{"pack": len(ends), **changes},
+    )
+    table = Table(np.zeros((2, 1)), np.zeros(2))
+    work = Training(search, Splits(table), None, None)
+    members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
+    _run(members, work)
+
+
+def test_members_that_end_at_different_steps_are_reported_whole(said) -> None:
+    train([3, 1, 2])
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (2, 2)]
+    assert [row["trial"] for row in said if "ended" in row] == [1, 2, 0]
+
+
+def test_a_last_step_between_two_reports_counts_once(said) -> None:
+    train([4, 3], report_every=2)
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 2), (0, 4), (1, 2), (1, 3)]
+
+
+def test_a_member_that_fails_does_not_take_its_pack_with_it(said) -> None:
+    train([2, 0, 1])
+    errors = {row["trial"]: row["error"] for row in said if "error" in row}
+    assert errors == {1: "FloatingPointError: diverged"}
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 1), (0, 2), (2, 1)]
+    assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
