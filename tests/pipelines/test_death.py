@@ -18,7 +18,8 @@ from tests.conftest import run_stage, runs, stage
 
 pytestmark = pytest.mark.slow
 
-# Three trials of some seconds each, all of full length, then two final fits.
+# Three trials of some seconds each, all of full length, two of them in one pack, then
+# two final fits.
 PARAMS = """
 datasets:
   tables:
@@ -27,6 +28,7 @@ experiments:
   digits:
     softmax_regression:
       trials: 3
+      pack: 2
       seeds: 2
       report_every: 50
       early_stopping: {grace: 1000}
@@ -82,7 +84,8 @@ def assert_whole(folder: Path, *, undisturbed: Path) -> None:
     results equal to those of the undisturbed run, and nothing in flight any more.
     """
     statuses = Counter(status for (status,) in runs(folder, "select status from runs"))
-    assert statuses == {"FINISHED": 1 + 3 + 2}
+    # The study, its trials and its final fits, and the comparison of the dataset.
+    assert statuses == {"FINISHED": 1 + 3 + 2 + 1}
     trials = pd.read_parquet(folder / "experiments" / STUDY / "trials.parquet")
     fits = pd.read_parquet(folder / "experiments" / STUDY / "fits.parquet")
     assert not trials.duplicated(["trial", "n"]).any()
