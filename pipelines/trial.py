@@ -228,8 +228,9 @@ def _stopped(members: Sequence[Member], n: int, work: Work) -> set[int]:
     deadline = time.monotonic() + PATIENCE
     while True:
         limits = ray.get(work.board.get.remote())
-        mine = {m.index: limits.get(m.index, Limit()) for m in members}
-        if all(each.settled for each in mine.values()) or time.monotonic() > deadline:
+        mine = {m.index: limits.get(m.index, Limit(n)) for m in members}
+        decided = all(each.stopped or each.n > n for each in mine.values())
+        if decided or time.monotonic() > deadline:
             return {index for index, each in mine.items() if each.stopped}
         time.sleep(0.02)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
 from ray import tune
 
 from ftml import Splits, Table, family
 from ftml.core import Step
-from pipelines.blocks import Resources
+from pipelines.blocks import EarlyStopping, Resources
+from pipelines.halving import Limit
 from pipelines.search import Assignment, Search
 from pipelines.trial import Member, Work, _run
 
@@ -39,7 +41,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return rows
 
 
-def train(ends: Sequence[int], **changes: Any) -> None:
+def train(ends: Sequence[int], board: Any = None, **changes: Any) -> None:
     Config = family("ridge").Config
     search = Search(
         folder=Path("nowhere"),
@@ -52,7 +54,7 @@ def train(ends: Sequence[int], **changes: Any) -> None:
         **{"pack": len(ends), **changes},
     )
     table = Table(np.zeros((2, 1)), np.zeros(2))
-    work = Training(search, Splits(table), None, None)
+    work = Training(search, Splits(table), None, board)
     members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
     _run(members, work)
 
@@ -77,3 +79,39 @@ def test_a_member_that_fails_does_not_take_its_pack_with_it(said) -> None:
     steps = [(row["trial"], row["n"]) for row in said if "n" in row]
     assert sorted(steps) == [(0, 1), (0, 2), (2, 1)]
     assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
+
+
+class Board:
+    """Tells what is known, a step further each time that it is asked."""
+
+    def __init__(self, *known: dict[int, Limit]) -> None:
+        self.known = [*known]
+        self.get = self
+
+    def remote(self) -> dict[int, Limit]:
+        return self.known.pop(0)
+
+
+def test_a_pack_waits_for_the_decisions_of_its_rung_and_for_no_later_one(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "get", lambda known: known)
+    open_, later = Limit(2), Limit(4)
+    board = Board(
+        {},
+        {0: later, 1: open_, 2: Limit(2, stopped=True)},
+        {0: later, 1: Limit(), 2: Limit(2, stopped=True)},
+    )
+    train([3, 3, 3], board=board, early_stopping=EarlyStopping(grace=2))
+    assert board.known == []
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 1),
+        (2, 2),
+    ]
