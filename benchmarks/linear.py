@@ -1,0 +1,216 @@
+"""What linear families cost against scikit-learn's searches and solvers, side by side.
+
+    python benchmarks/linear.py
+
+Writes benchmarks/linear.md. All run in one process on one thread, in turns; the seconds
+are those of the process (CPU), the least of the rounds. Each row says what both
+computed, so that no speed is bought with a worse answer.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy reads it: one thread for both sides.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV, KFold
+
+from ftml import Splits, Table
+from ftml.families.linear import softmax_regression
+from ftml.families.linear._columns import centred_and_scaled
+from ftml.families.linear._ridge_scores import fold_errors, leave_one_out_errors
+from ftml.families.optimization import sag
+from ftml.families.optimization._finite_sum import make_sum
+
+ROUNDS = 5
+PENALTIES = np.logspace(-4, 3, 50)
+"scikit-learn's alpha of ridge."
+
+ALPHAS = np.logspace(-5, 0, 32)
+"Ours of softmax; scikit-learn's C is 1 / (n alpha)."
+
+Task = Callable[[], Any]
+
+
+def best_of(rounds: int, **tasks: Task) -> dict[str, float]:
+    """Return the least CPU seconds of each task, all run in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds + 1):  # the first round warms up
+        for name, task in tasks.items():
+            start = time.process_time()
+            task()
+            seconds[name].append(time.process_time() - start)
+    return {name: min(each[1:]) for name, each in seconds.items()}
+
+
+def ridge_rows(name: str, X: np.ndarray, y: np.ndarray) -> list[str]:
+    """Return the rows of ridge paths: five folds, and leaving one out."""
+    splits = list(KFold(5, shuffle=True, random_state=0).split(X))
+    folds = np.empty(len(y), int)
+    for f, (_, rows) in enumerate(splits):
+        folds[rows] = f
+    alphas = PENALTIES / np.array([[len(train)] for train, _ in splits])
+    grid = GridSearchCV(
+        Ridge(), {"alpha": PENALTIES}, cv=splits, scoring="neg_mean_squared_error"
+    )
+    loo = RidgeCV(PENALTIES, store_cv_results=True)
+    seconds = best_of(
+        ROUNDS,
+        grid=lambda: grid.fit(X, y),
+        folds=lambda: fold_errors(X, y, alphas=alphas, folds=folds),
+        ridge_cv=lambda: loo.fit(X, y),
+        left=lambda: leave_one_out_errors(X, y, alphas=PENALTIES / len(y)),
+    )
+    ours = fold_errors(X, y, alphas=alphas, folds=folds)
+    theirs = -np.stack([grid.cv_results_[f"split{f}_test_score"] for f in range(5)])
+    left = leave_one_out_errors(X, y, alphas=PENALTIES / len(y))
+    return [
+        row(
+            f"ridge, {name}, 50 penalties x 5 folds",
+            "GridSearchCV",
+            seconds["grid"],
+            seconds["folds"],
+            f"errors differ by {np.abs(ours / theirs - 1).max():.0e}",
+        ),
+        row(
+            f"ridge, {name}, 50 penalties, one left out",
+            "RidgeCV",
+            seconds["ridge_cv"],
+            seconds["left"],
+            "errors differ by "
+            f"{np.abs(left / loo.cv_results_.mean(axis=0) - 1).max():.0e}",
+        ),
+    ]
+
+
+def softmax_rows(tolerance: float, theirs: float) -> list[str]:
+    """Return the row of 32 penalties on digits, at the stopping rules of both."""
+    X, y = load_digits(return_X_y=True)
+    data = Splits(Table(X, y, classes=tuple("0123456789")))
+    scaled, _ = centred_and_scaled(X, standardize=True)
+    design = np.column_stack([scaled, np.ones(len(y))])
+    configs = [
+        softmax_regression.Config(alpha=alpha, tolerance=tolerance, n_iterations=5000)
+        for alpha in ALPHAS
+    ]
+
+    def pack() -> list[float]:
+        last = {}
+        for steps in softmax_regression.train_many(configs, data):
+            last.update({i: step for i, step in enumerate(steps) if step})
+        return [last[i].metrics["train_objective"] for i in range(len(configs))]
+
+    def one_by_one() -> list[np.ndarray]:
+        fits = []
+        for alpha in ALPHAS:
+            model = LogisticRegression(
+                C=1 / (len(y) * alpha), tol=theirs, max_iter=10_000
+            ).fit(scaled, y)
+            fits.append(np.vstack([model.coef_.T, model.intercept_]))
+        return fits
+
+    seconds = best_of(2, pack=pack, fits=one_by_one)
+    reached = [
+        softmax_regression.loss_and_gradient(theta, design, y, alpha=alpha)[0]
+        for theta, alpha in zip(one_by_one(), ALPHAS, strict=True)
+    ]
+    excess = np.array(pack()) - reached
+    return [
+        row(
+            f"softmax, digits, 32 penalties, to {tolerance:g} and {theirs:g}",
+            "32 LogisticRegression",
+            seconds["fits"],
+            seconds["pack"],
+            f"ours less theirs: {excess.min():.0e} to {excess.max():.0e}",
+        )
+    ]
+
+
+def sag_rows() -> list[str]:
+    """Return the row of one pass of SAG over breast cancer."""
+    X, y = load_breast_cancer(return_X_y=True)
+    data = Splits(Table(X, y, classes=("malignant", "benign")))
+    g = make_sum(data.train, mu=1e-2)
+    passes = 300
+
+    def ours() -> None:
+        config = sag.Config(
+            n_passes=passes, tolerance=0.0, step="1/L", sampling="uniform"
+        )
+        for _ in sag.train(config, data):
+            pass
+
+    def theirs() -> None:
+        LogisticRegression(
+            C=1 / (len(y) * 1e-2),
+            solver="sag",
+            tol=1e-300,
+            max_iter=passes,
+            fit_intercept=False,
+        ).fit(g.X, y)
+
+    seconds = best_of(ROUNDS, ours=ours, theirs=theirs)
+    return [
+        row(
+            f"SAG, breast cancer, {passes} passes",
+            "solver='sag' (Cython)",
+            seconds["theirs"],
+            seconds["ours"],
+            "a pass: "
+            f"{seconds['theirs'] / passes * 1e3:.3f} and "
+            f"{seconds['ours'] / passes * 1e3:.3f} ms",
+        )
+    ]
+
+
+def row(task: str, rival: str, theirs: float, ours: float, same: str) -> str:
+    return (
+        f"| {task} | {rival} | {theirs * 1e3:.1f} | {ours * 1e3:.1f} "
+        f"| {theirs / ours:.2f} | {same} |"
+    )
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    X, y = load_digits(return_X_y=True)
+    rows = [
+        *ridge_rows("diabetes", *load_diabetes(return_X_y=True)),
+        *ridge_rows("digits", X, y.astype(float)),
+        *softmax_rows(1e-4, 1e-4),
+        *softmax_rows(1e-6, 1e-6),
+        *sag_rows(),
+    ]
+    text = "\n".join(
+        [
+            "# Linear families against scikit-learn",
+            "",
+            f"CPU milliseconds on one thread ({platform.machine()}), scikit-learn "
+            f"{sklearn.__version__}, numpy {np.__version__}; least of the rounds, in "
+            "turns (`python benchmarks/linear.py`).",
+            "",
+            "| what | rival | rival, ms | ftml, ms | times faster | same answer |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+    Path(__file__).with_suffix(".md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
