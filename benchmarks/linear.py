@@ -40,9 +40,9 @@ ALPHAS = np.logspace(-5, 0, 32)
 WHY = [
     "`path` goes from the strongest penalty to the weakest, each from the last one's",
     "solution and pairs of L-BFGS: 3 to 9 steps a penalty, against 25 to 70 from zero.",
-    "`train_many` takes the steps of every member from zero, as `train` does, so that a",
-    "search can compare and stop them: half of its time is products of matrices, which",
-    "are as many as one by one; it gains by their shape and by fewer steps.",
+    "`train_many` takes every member's steps from zero, as `train` does, so that a",
+    "search can compare and stop them: half of its time is products of matrices, as",
+    "many as one by one; it gains by their shape and by fewer steps.",
     "SAG's loop is numpy, one sample at a time; scikit-learn's is compiled.",
 ]
 "What the table shows, and where it falls short."

@@ -120,7 +120,7 @@ def _line_search(
     enough = batch.value + 4 * np.finfo(float).eps * np.abs(batch.value)
     theta = batch.theta + direction
     value, gradient = objective(theta, np.arange(len(theta)))
-    waiting = np.flatnonzero(value > enough + 1e-4 * slope)
+    waiting = np.flatnonzero(~(value <= enough + 1e-4 * slope))  # NaN waits too
     for halving in range(1, HALVINGS + 1):
         if not len(waiting):
             return theta, value, gradient
@@ -128,7 +128,7 @@ def _line_search(
         theta[waiting] = batch.theta[waiting] + t * direction[waiting]
         value[waiting], gradient[waiting] = objective(theta[waiting], waiting)
         promised = enough[waiting] + 1e-4 * t * slope[waiting]
-        waiting = waiting[value[waiting] > promised]
+        waiting = waiting[~(value[waiting] <= promised)]
     for new, old in ((theta, batch.theta), (value, batch.value)):
         new[waiting] = old[waiting]
     gradient[waiting] = batch.gradient[waiting]
