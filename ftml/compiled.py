@@ -12,7 +12,7 @@ def compiled(function: Callable) -> Any:
     """Return the function compiled at its first call, and kept beside its source.
 
     It runs without the interpreter's lock, so that threads of Python run it side by
-    side; it allocates nothing that outlives it and raises nothing.
+    side; it raises nothing.
     """
     return numba.njit(cache=True, nogil=True)(function)
 

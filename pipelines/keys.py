@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftml.config import input_files
+from ftml.core import families
 from pipelines.params import Study
 
 FORMAT = 2
@@ -25,9 +26,7 @@ def study_key(study: Study, data_digest: str) -> str:
     task.
     """
     block = study.block.model_dump(mode="json", exclude={"resources"})
-    modules = source_modules(
-        study.family.Config.__module__, f"ftml.tasks.{study.family.task}"
-    )
+    modules = source_modules(*study_modules(study))
     content = {
         "format": FORMAT,
         "block": block,
@@ -40,6 +39,21 @@ def study_key(study: Study, data_digest: str) -> str:
         },
     }
     return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def study_modules(study: Study) -> list[str]:
+    """Return the modules that a study begins with: its task, its family, and families
+    that its configurations name.
+    """
+    known = families()
+    drawn = [each for space in study.space.values() for each in space.ends()]
+    values = [*study.config.model_dump().values(), *drawn]
+    named = [value for value in values if isinstance(value, str) and value in known]
+    return [
+        study.family.Config.__module__,
+        f"ftml.tasks.{study.family.task}",
+        *(f"ftml.families.{known[name]}.{name}" for name in named),
+    ]
 
 
 def data_digest(folder: Path) -> str:

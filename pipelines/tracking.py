@@ -27,7 +27,7 @@ from mlflow.models import infer_signature
 from ftml.saving import load
 from ftml.tasks import task
 from pipelines.halving import Limit
-from pipelines.keys import imported, source_modules
+from pipelines.keys import imported, source_modules, study_modules
 from pipelines.params import Study
 from pipelines.record import Trial
 from pipelines.results import FILES, Outcome
@@ -294,9 +294,7 @@ def _requirements(study: Study) -> list[str]:
     """Return the exact versions that a served model needs, from what its source
     imports.
     """
-    modules = source_modules(
-        study.family.Config.__module__, f"ftml.tasks.{study.family.task}"
-    )
+    modules = source_modules(*study_modules(study))
     tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
     packages = metadata.packages_distributions()
     needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}

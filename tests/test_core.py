@@ -90,6 +90,13 @@ def test_family_is_what_its_module_says() -> None:
     assert read == read_family(ridge)
 
 
+def test_family_says_what_more_it_can_do() -> None:
+    ridge, logistic = ftml.family("ridge"), ftml.family("logistic_regression")
+    assert (ridge.n_classes, logistic.n_classes) == (None, 2)
+    assert ridge.train_many is not None
+    assert ftml.family("ols").train_many is None
+
+
 def test_fit_returns_the_last_step(table: ftml.Table) -> None:
     y = (table.y > 0).astype(np.int64)
     classes = ftml.Table(table.X, y, classes=("no", "yes"))

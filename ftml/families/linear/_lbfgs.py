@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 MEMORY = 10
-"m, the pairs remembered."
+"m, the pairs remembered where nothing else is said."
 
 HALVINGS = 30
 "Where so many halvings do not lower the objective, a member stays where it is."
@@ -50,10 +50,10 @@ class Batch(NamedTuple):
     "(B, m, k, d): y, the differences of the gradient"
 
 
-def start(theta: np.ndarray, objective: Objective) -> Batch:
-    """Return the batch at theta (B, k, d), with nothing remembered."""
+def start(theta: np.ndarray, objective: Objective, *, memory: int = MEMORY) -> Batch:
+    """Return the batch at theta (B, k, d), with room for `memory` pairs."""
     value, gradient = objective(theta, np.arange(len(theta)))
-    none = np.zeros((len(theta), MEMORY, *theta.shape[1:]))
+    none = np.zeros((len(theta), memory, *theta.shape[1:]))
     return Batch(theta, value, gradient, none, none)
 
 
@@ -61,12 +61,14 @@ def advance(batch: Batch, objective: Objective, precondition: Preconditioner) ->
     """Return the batch after one step of every member."""
     direction = -_inverse_hessian_times_gradient(batch, precondition)
     theta, value, gradient = _line_search(batch, direction, objective)
+    s, y = theta - batch.theta, gradient - batch.gradient
+    sound = _dot(s, y) > np.finfo(float).eps * _dot(y, y)
     return Batch(
         theta,
         value,
         gradient,
-        _pushed(batch.steps, theta - batch.theta),
-        _pushed(batch.changes, gradient - batch.gradient),
+        _pushed(batch.steps, np.where(sound[:, None, None], s, 0.0)),
+        _pushed(batch.changes, np.where(sound[:, None, None], y, 0.0)),
     )
 
 
@@ -75,54 +77,59 @@ def _pushed(pairs: np.ndarray, newest: np.ndarray) -> np.ndarray:
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the inner product of each member's arrays, (B, 1, 1) for (B, k, d)."""
-    return np.einsum("bkd,bkd->b", a, b)[:, None, None]
+    """Return the inner product of each member's arrays, (B,) for (B, k, d)."""
+    return np.einsum("bkd,bkd->b", a, b)
 
 
 def _inverse_hessian_times_gradient(
     batch: Batch, precondition: Preconditioner
 ) -> np.ndarray:
-    """Return H g by the recursion over the pairs, newest to oldest and back."""
-    pairs = []
-    for j in range(MEMORY):
-        s, y = batch.steps[:, j], batch.changes[:, j]
-        sy, yy = _dot(s, y), _dot(y, y)
-        sound = sy > np.finfo(float).eps * yy
-        if sound.any():
-            pairs.append((s, y, np.divide(1.0, sy, out=0.0 * sy, where=sound)))
-    q, weights = batch.gradient, []
-    for s, y, rho in reversed(pairs):
-        weights.append(rho * _dot(s, q))
-        q = q - weights[-1] * y
-    r = precondition(q)
-    if pairs:
-        s, y, rho = pairs[-1]
-        known = rho * _dot(y, precondition(y))
-        r = r * np.divide(1.0, known, out=np.ones_like(known), where=known > 0)
-    for (s, y, rho), weight in zip(pairs, reversed(weights), strict=True):
-        r = r + s * (weight - rho * _dot(y, r))
-    return r
+    """Return H g. The two loops over the pairs are two triangular systems:
+
+    U a = S g,   z = gamma H_0 (g - Y'a),   U'c = diag(U) a - Y z,   H g = z + S'c,
+
+    with the pairs in the rows of S and Y, oldest first; U is the upper triangle of SY'.
+    """
+    B, m = batch.steps.shape[:2]
+    S, Y = batch.steps.reshape(B, m, -1), batch.changes.reshape(B, m, -1)
+    U = np.triu(S @ Y.transpose(0, 2, 1))
+    own = np.einsum("bmm->bm", U)
+    none = own == 0.0  # a pair of zeros: its equation becomes 1 a = 0
+    system = U + none[:, :, None] * np.eye(m)
+    a = np.linalg.solve(system, S @ batch.gradient.reshape(B, -1, 1))
+    rest = batch.gradient - (Y.transpose(0, 2, 1) @ a).reshape(batch.gradient.shape)
+    z = _scale(batch, precondition)[:, None, None] * precondition(rest)
+    right = own[:, :, None] * a - Y @ z.reshape(B, -1, 1)
+    c = np.linalg.solve(system.transpose(0, 2, 1), right)
+    return z + (S.transpose(0, 2, 1) @ c).reshape(z.shape)
+
+
+def _scale(batch: Batch, precondition: Preconditioner) -> np.ndarray:
+    """Return gamma (B,): s'y / y'H_0 y of the newest pair, 1 where there is none."""
+    s, y = batch.steps[:, -1], batch.changes[:, -1]
+    known = _dot(y, precondition(y))
+    return np.divide(_dot(s, y), known, out=np.ones_like(known), where=known > 0)
 
 
 def _line_search(
     batch: Batch, direction: np.ndarray, objective: Objective
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return theta, value and gradient at each member's first sufficient step."""
-    slope = _dot(batch.gradient, direction)[:, 0, 0]
+    slope = _dot(batch.gradient, direction)
     # Near the optimum a step changes the value by less than its rounding.
-    slack = 4 * np.finfo(float).eps * np.abs(batch.value)
-    theta, value = batch.theta.copy(), batch.value.copy()
-    gradient = batch.gradient.copy()
-    waiting = np.arange(len(theta))
-    for halving in range(HALVINGS):
-        t = 0.5**halving
-        tried = batch.theta[waiting] + t * direction[waiting]
-        values, gradients = objective(tried, waiting)
-        promised = batch.value[waiting] + 1e-4 * t * slope[waiting] + slack[waiting]
-        good = values <= promised
-        theta[waiting[good]], value[waiting[good]] = tried[good], values[good]
-        gradient[waiting[good]] = gradients[good]
-        waiting = waiting[~good]
+    enough = batch.value + 4 * np.finfo(float).eps * np.abs(batch.value)
+    theta = batch.theta + direction
+    value, gradient = objective(theta, np.arange(len(theta)))
+    waiting = np.flatnonzero(~(value <= enough + 1e-4 * slope))  # NaN waits too
+    for halving in range(1, HALVINGS + 1):
         if not len(waiting):
-            break
+            return theta, value, gradient
+        t = 0.5**halving
+        theta[waiting] = batch.theta[waiting] + t * direction[waiting]
+        value[waiting], gradient[waiting] = objective(theta[waiting], waiting)
+        promised = enough[waiting] + 1e-4 * t * slope[waiting]
+        waiting = waiting[~(value[waiting] <= promised)]
+    for new, old in ((theta, batch.theta), (value, batch.value)):
+        new[waiting] = old[waiting]
+    gradient[waiting] = batch.gradient[waiting]
     return theta, value, gradient

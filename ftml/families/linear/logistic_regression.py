@@ -22,8 +22,10 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear import _penalised
 from ftml.families.linear._binary import Model, signs
+from ftml.families.linear._columns import for_raw_columns
+from ftml.families.linear._path import solve_path
 
-__all__ = ["N_CLASSES", "TASK", "Config", "Model", "train", "train_many"]
+__all__ = ["N_CLASSES", "TASK", "Config", "Model", "path", "train", "train_many"]
 
 TASK = "classification"
 N_CLASSES = 2
@@ -44,6 +46,17 @@ def logistic_loss(y: np.ndarray) -> _penalised.Loss:
         return np.logaddexp(0.0, -margin).mean(axis=(1, 2)), -y * expit(-margin)
 
     return loss
+
+
+def path(
+    data: Table, *, alphas: np.ndarray, tolerance: float, standardize: bool = True
+) -> list[Model]:
+    """Return the model of each penalty of alphas (A,), all positive (`_path.py`)."""
+    problem = _penalised.make_problem(
+        data, logistic_loss(signs(data)), bound=0.25, standardize=standardize
+    )
+    found = solve_path(problem, alphas, k=1, tolerance=tolerance)
+    return [Model(for_raw_columns(theta[0], problem.scaling)) for theta in found]
 
 
 def train_many(

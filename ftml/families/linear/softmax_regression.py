@@ -23,7 +23,8 @@ from scipy.special import log_softmax, softmax
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear import _penalised
-from ftml.families.linear._columns import check_columns
+from ftml.families.linear._columns import check_columns, for_raw_columns
+from ftml.families.linear._path import solve_path
 
 TASK = "classification"
 
@@ -81,6 +82,17 @@ def softmax_loss(y: np.ndarray) -> _penalised.Loss:
         return (np.log(total) - of_label).mean(axis=1), p
 
     return loss
+
+
+def path(
+    data: Table, *, alphas: np.ndarray, tolerance: float, standardize: bool = True
+) -> list[Model]:
+    """Return the model of each penalty of alphas (A,), all positive (`_path.py`)."""
+    problem = _penalised.make_problem(
+        data, softmax_loss(data.y), bound=0.5, standardize=standardize
+    )
+    found = solve_path(problem, alphas, k=len(data.classes), tolerance=tolerance)
+    return [Model(for_raw_columns(theta.T, problem.scaling)) for theta in found]
 
 
 def train_many(

@@ -27,6 +27,7 @@ import scipy.linalg
 from pydantic import Field
 from scipy.special import expit
 
+from ftml.compiled import compiled
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
@@ -155,10 +156,11 @@ def run(
         yield Step(n, metrics, Model(for_raw_columns(theta, g.scaling)), state)
 
 
+@compiled
 def steepness(margin: float) -> float:
     """Return 1 / (1 + exp(margin)), of which |margin| never overflows.
 
-    For the loops over samples: numbers and `math` alone, so that it can be compiled.
+    For the loops over samples.
     """
     e = math.exp(-abs(margin))
     return (e if margin > 0.0 else 1.0) / (1.0 + e)

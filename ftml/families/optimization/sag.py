@@ -29,6 +29,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from ftml.compiled import compiled
 from ftml.config import Choice
 from ftml.core import State, Step
 from ftml.data import Splits, Table
@@ -54,6 +55,7 @@ class Config(_finite_sum.SolverConfig):
     "how samples are drawn"
 
 
+@compiled
 def descend(
     X: np.ndarray,
     y: np.ndarray,
@@ -67,8 +69,7 @@ def descend(
     """Return theta, the memory a and the guess l after a step on each of `rows` (n,).
 
     slopes: (n,) a, zero for a sample not seen. gamma: the step size, 0 to search for it
-    from `guess` on. A plain loop over arrays and numbers, which a compiler can take as
-    it is.
+    from `guess` on.
     """
     theta, slopes = theta.copy(), slopes.copy()
     # A slope that was computed is not zero: exp does not underflow before 745.
@@ -90,6 +91,7 @@ def descend(
     return theta, slopes, guess
 
 
+@compiled
 def enlarged(guess: float, margin: float, square: float) -> float:
     """Return l, doubled until a step of 1/l lowers the sample's loss enough.
 

@@ -21,6 +21,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from ftml.compiled import compiled
 from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
@@ -39,6 +40,7 @@ class Config(_finite_sum.SolverConfig):
     "step size in units of 1 / (3 L_max), the one with a proof"
 
 
+@compiled
 def descend(
     X: np.ndarray,
     y: np.ndarray,
@@ -48,10 +50,7 @@ def descend(
     gamma: float,
     mu: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return theta and the memory a (n,) after a step on each of `rows` (n,).
-
-    A plain loop over arrays and numbers, which a compiler can take as it is.
-    """
+    """Return theta and the memory a (n,) after a step on each of `rows` (n,)."""
     theta, slopes = theta.copy(), slopes.copy()
     mean = np.dot(slopes, X) / len(y)
     for i in rows:

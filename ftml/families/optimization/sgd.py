@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ftml.compiled import compiled
 from ftml.config import Choice, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
@@ -45,6 +46,7 @@ class Config(_finite_sum.SolverConfig):
     "the first step size, in units of 1/L_max"
 
 
+@compiled
 def descend(
     X: np.ndarray,
     y: np.ndarray,
@@ -57,8 +59,7 @@ def descend(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return theta and the mean of iterates after a step on each of `rows` (n,).
 
-    sizes: (n,) step sizes. shares: (n,) the weight of each new iterate in the mean. A
-    plain loop over arrays and numbers, which a compiler can take as it is.
+    sizes: (n,) step sizes. shares: (n,) the weight of each new iterate in the mean.
     """
     theta, mean = theta.copy(), mean.copy()
     for t in range(len(rows)):
