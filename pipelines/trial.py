@@ -1,4 +1,4 @@
-"""What a worker does: train some trials, score them, report them, keep their states."""
+"""What a worker does: train some trials, report them, keep their states."""
 
 from __future__ import annotations
 
@@ -7,27 +7,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import zip_longest
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import ray
 from ray import tune
 
-from ftml.config import FamilyConfig, read_config
-from ftml.core import Family, State, Step, TrainMany, family
-from ftml.data import Splits
+from ftml.config import read_config
+from ftml.core import State, Step, family
 from ftml.saving import load_tree, save, save_tree
-from ftml.tasks import task
-from ftml.tasks.domain_generalization import domain_key
 from pipelines.blocks import Resources
-from pipelines.cross_validation import cross_validation, train_folds
 from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.search import Search, is_rung
+from pipelines.work import Member, Work, test_scores, validation_scores
 
 CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
 """Environment variable: seconds of training between two checkpoints of a trial, 10 by
@@ -51,83 +45,6 @@ class Board:
 
     def get(self) -> dict[int, Limit]:
         return self.limits
-
-
-@dataclass
-class Member:
-    """A trial of a pack, as far as it is trained."""
-
-    index: int
-    config: FamilyConfig
-    state: State | None = None
-    seconds: float = 0.0
-    step: Step | None = None
-    reported: int = 0
-    "the step of its last report"
-
-    ended: bool = False
-
-    @property
-    def last(self) -> Step:
-        """Its last step. Raises ValueError before the first."""
-        if self.step is None:
-            raise ValueError(f"trial {self.index} has made no step")
-        return self.step
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the trials of a pack work on: they share a fold."""
-
-    search: Search
-    splits: Splits
-    last_step: int | None
-    board: Any
-
-    @property
-    def final(self) -> bool:
-        return self.last_step is not None
-
-    @cached_property
-    def folds(self) -> list[Splits[Any]]:
-        """What a trial under cross-validation trains on and is scored on; none else."""
-        if self.final or self.search.cv is None:
-            return []
-        seed = self.search.config["seed"]
-        return cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
-
-    def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
-        """Yield the next step of each member, None for one that has ended."""
-        kind = family(self.search.family)
-        many: TrainMany = partial(one_by_one, kind)
-        if self.search.pack > 1 and kind.train_many is not None:
-            many = kind.train_many
-        configs = [member.config for member in members]
-        states = [member.state for member in members]
-        if self.folds:
-            return train_folds(many, configs, self.folds, states)
-        seen = self.splits.for_final_fit() if self.final else self.splits.without_test()
-        return many(configs, seen, states)
-
-    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
-        kind = task(family(self.search.family).task)
-        scores: dict[str, float] = kind.evaluate(model, split)
-        return scores
-
-
-def one_by_one(
-    kind: Family,
-    configs: Sequence[FamilyConfig],
-    data: Splits,
-    states: Sequence[State | None] | None = None,
-) -> Iterator[list[Step | None]]:
-    """Yield what `train_many` would, for a family that has none."""
-    states = states or [None] * len(configs)
-    training = [
-        kind.train(config, data, state)
-        for config, state in zip(configs, states, strict=True)
-    ]
-    yield from map(list, zip_longest(*training))
 
 
 def run_pack(chosen: dict[str, int], *, search: Search, data: Data, board: Any) -> None:
@@ -170,8 +87,8 @@ def _run(members: Sequence[Member], work: Work) -> None:
                 tune.report({"rows": [{"trial": members[0].index, "error": said}]})
                 return
             # Which of them it was is not known: each goes on alone.
-            for member in members:
-                _run([member], work)
+            for i, member in enumerate(members):
+                _run([member], replace(work, waiting=members[i + 1 :]))
             return
 
 
@@ -187,7 +104,7 @@ def _until_some_stop(members: Sequence[Member], work: Work) -> list[Member]:
         if last or ended or n % work.search.report_every == 0:
             keep = last or time.monotonic() - saved >= period
             due = [] if n % work.search.report_every and not last else going
-            _report(due, ended, going, work, keep=keep)
+            _report(due, ended, going, work, keep=keep, end=last)
             saved = time.monotonic() if keep else saved
         if last:
             return []
@@ -195,7 +112,7 @@ def _until_some_stop(members: Sequence[Member], work: Work) -> list[Member]:
             return [member for member in going if member.index not in stopped]
     # Training ended by itself.
     left = [member for member in members if not member.ended]
-    _report([], left, left, work, keep=work.final)
+    _report([], left, left, work, keep=work.final, end=True)
     return []
 
 
@@ -246,12 +163,14 @@ def _report(
     work: Work,
     *,
     keep: bool,
+    end: bool,
 ) -> None:
     """Report the steps that are due, and the ends, whose last steps count once; with a
-    checkpoint of those that go on if `keep`.
+    checkpoint of those that go on if `keep`. At its `end` a final fit is tested, and
+    its model kept.
     """
     unsaid = [m for m in ended if m.step and (work.final or m.reported < m.step.n)]
-    rows = [_row(member, work, keep=keep) for member in [*due, *unsaid]]
+    rows = [_row(member, work, end=end) for member in [*due, *unsaid]]
     if work.search.pack > 1:  # the end of a pack of one is that of Ray's trial
         rows += [{"trial": member.index, "ended": True} for member in ended]
     if not rows:
@@ -261,10 +180,11 @@ def _report(
         return
     try:
         with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            states = {str(member.index): member.state for member in going}
-            about = {str(m.index): [m.last.n, m.seconds] for m in going}
+            members = [*going, *work.waiting]
+            states = {str(member.index): member.state for member in members}
+            about = {str(m.index): [m.n, m.seconds] for m in members}
             save_tree(Path(folder), states, about=about)
-            if work.final:
+            if work.final and end:
                 (member,) = going
                 save(Path(folder) / "model", member.last.model, member.config)
             checkpoint = tune.Checkpoint.from_directory(folder)
@@ -276,14 +196,14 @@ def _report(
         ) from None
 
 
-def _row(member: Member, work: Work, *, keep: bool) -> dict[str, Any]:
+def _row(member: Member, work: Work, *, end: bool) -> dict[str, Any]:
     """Return what is reported of a member's last step: its metrics and scores."""
     step = member.last
     metrics = dict(step.metrics)
     if not work.final:
-        metrics |= _validation(step.model, work)
-    elif keep:  # its end
-        metrics |= _test(step.model, work)
+        metrics |= validation_scores(step.model, work)
+    elif end:
+        metrics |= test_scores(step.model, work)
     member.reported = step.n
     return {
         "trial": member.index,
@@ -291,39 +211,6 @@ def _row(member: Member, work: Work, *, keep: bool) -> dict[str, Any]:
         "seconds": member.seconds,
         "metrics": metrics,
     }
-
-
-def _validation(model: Any, work: Work) -> dict[str, float]:
-    """Return the validation scores; under cross-validation their means, and the score
-    of each fold. Where the search looks at what is left out, also the score on each
-    domain of that.
-    """
-    if work.folds:
-        return _cross_validation(model, work)
-    scores: dict[str, float] = {}
-    if work.splits.valid is not None:
-        valid = work.evaluate(model, work.splits.valid)
-        scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
-    test, metric = work.splits.test, work.search.metric
-    if work.search.scores_left_out and test is not None:
-        for name in test.domain_names:
-            out = work.evaluate(model, test.only([name]))
-            scores[f"out_{metric}/{domain_key(name)}"] = out[metric]
-    return scores
-
-
-def _cross_validation(models: Sequence[Any], work: Work) -> dict[str, float]:
-    pairs = zip(models, work.folds, strict=True)
-    parts = [work.evaluate(model, fold.valid) for model, fold in pairs]
-    scores = {f"valid_{k}": fmean(part[k] for part in parts) for k in parts[0]}
-    metric = work.search.metric
-    singles = {f"valid_{metric}/fold_{i}": p[metric] for i, p in enumerate(parts)}
-    return scores | singles
-
-
-def _test(model: Any, work: Work) -> dict[str, float]:
-    scores = work.evaluate(model, work.splits.test)
-    return {f"test_{name}": value for name, value in scores.items()}
 
 
 def _restore() -> dict[str, tuple[State, int, float]] | None:

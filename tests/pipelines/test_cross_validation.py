@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from ftml import Splits, Table, family
 from ftml.tasks import task
 from pipelines.cross_validation import cross_validation, train_folds
-from pipelines.trial import one_by_one
+from pipelines.work import one_by_one
 
 
 def table(n: int = 60, *, k: int = 0) -> Splits[Table]:

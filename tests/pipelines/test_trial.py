@@ -13,10 +13,13 @@ from ray import tune
 
 from ftml import Splits, Table, family
 from ftml.core import Step
+from ftml.saving import load_tree
+from pipelines import trial
 from pipelines.blocks import EarlyStopping, Resources
 from pipelines.halving import Limit
 from pipelines.search import Assignment, Search
-from pipelines.trial import Member, Work, _run
+from pipelines.trial import _run
+from pipelines.work import Member, Work
 
 
 class Training(Work):
@@ -32,6 +35,9 @@ class Training(Work):
         for n in range(min(starts) + 1, max(ends) + 1):
             yield [Step(n, {}, None, {"n": n}) if n <= end else None for end in ends]
 
+    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
+        return {"mse": 1.0}
+
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -41,7 +47,26 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return rows
 
 
-def train(ends: Sequence[int], board: Any = None, **changes: Any) -> None:
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the states of each checkpoint; every report has one."""
+    states: list[dict[str, Any]] = []
+
+    def report(row: dict[str, Any], checkpoint: Any = None) -> None:
+        if checkpoint is not None:
+            states.append(load_tree(Path(checkpoint.path))[0])
+
+    monkeypatch.setattr(tune, "report", report)
+    monkeypatch.setenv("FTML_CHECKPOINT_SECONDS", "0")
+    return states
+
+
+def train(
+    ends: Sequence[int],
+    board: Any = None,
+    last_step: int | None = None,
+    **changes: Any,
+) -> None:
     Config = family("ridge").Config
     search = Search(
         folder=Path("nowhere"),
@@ -54,7 +79,7 @@ def train(ends: Sequence[int], board: Any = None, **changes: Any) -> None:
         **{"pack": len(ends), **changes},
     )
     table = Table(np.zeros((2, 1)), np.zeros(2))
-    work = Training(search, Splits(table), None, board)
+    work = Training(search, Splits(table, test=table), last_step, board)
     members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
     _run(members, work)
 
@@ -115,3 +140,29 @@ def test_a_pack_waits_for_the_decisions_of_its_rung_and_for_no_later_one(
         (2, 1),
         (2, 2),
     ]
+
+
+def test_a_final_fit_is_tested_at_its_end_alone_however_often_it_is_kept(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTML_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setattr(trial, "save", lambda *_: None)
+    train([5], last_step=3, pack=1)
+    assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
+        (False, 1),
+        (False, 2),
+        (True, 3),
+    ]
+    said.clear()
+    train([2], last_step=3, pack=1)
+    assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
+        (False, 1),
+        (False, 2),
+        (True, 2),
+    ]
+
+
+def test_members_that_wait_for_another_are_in_its_checkpoints(kept) -> None:
+    train([2, 0, 1])
+    assert kept[0] == {"0": {"n": 1}, "1": None, "2": None}
+    assert kept[-1] == {"2": {"n": 1}}
