@@ -204,8 +204,9 @@ def write(
     table.to_parquet(folder / TABLE, index=False)
     (folder / "table.md").write_text(markdown(spoken(table)))
     (folder / "table.tex").write_text(latex(spoken(table)))
-    if len(domains_of(table)) > 1:
-        figure = figures.domains_figure(table, metric=metric, mode=mode)
+    domains = domains_of(table)
+    if len(domains) > 1:
+        figure = figures.domains_figure(table, domains, metric=metric, mode=mode)
     else:
         pairs = [(each["study"], each["test"][metric]) for each in studies]
         figure = figures.comparison_figure(pairs, metric=metric, mode=mode)

@@ -79,17 +79,18 @@ def run_studies(
     """Run studies of one dataset in one Ray session, one after the other."""
     from pipelines import store, tracking, tune
 
-    data = [read_folds(study) for study in studies]
+    for study in studies:
+        read_folds(study)  # an error in any of them comes before any work
     client = store.open_store()
     experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
     store.reap(client, experiment)
     with tune.cluster():
-        for study, folds in zip(studies, data, strict=True):
+        for study in studies:
             key = keys[study.name]
             with tracking.StudyLog(
                 client, experiment, study, key=key, digest=digest
             ) as log:
-                run_study(study, folds, key=key, log=log)
+                run_study(study, read_folds(study), key=key, log=log)
 
 
 def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:

@@ -111,41 +111,36 @@ def comparison_figure(
     return figure
 
 
-def domains_figure(table: pd.DataFrame, *, metric: str, mode: str) -> Figure:
+def domains_figure(
+    table: pd.DataFrame, domains: Sequence[str], *, metric: str, mode: str
+) -> Figure:
     """Return the test metric of each study on each test domain, with 95 % intervals.
 
     `table` is that of `pipelines.comparison.compare`; the studies' own selection is
     shown. Domains whose names are numbers, angles for one, stand at these.
     """
-    rows = table.drop_duplicates("study").reset_index(drop=True)
-    start = f"{metric}/"
-    names = [
-        name.removeprefix(start)
-        for name in map(str, rows.columns)
-        if name.startswith(start) and not name.endswith("_standard_error")
-    ]
-    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names)
-    x = np.array([float(name) if numeric else i for i, name in enumerate(names)])
+    numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in domains)
+    x = np.array([float(name) if numeric else i for i, name in enumerate(domains)])
+    rows = table.drop_duplicates("study").to_dict("records")
     gap = np.diff(np.sort(x)).min()
     figure, axes = new_figure(7.2, 4.6)
-    for i, row in rows.iterrows():
+    for i, row in enumerate(rows):
+        names = [f"{metric}/{name}" for name in domains]
+        error = np.array([row[f"{name}_standard_error"] for name in names], float)
+        half = error * student_t.ppf(0.975, max(1, row["seeds"] - 1))
         is_baseline = row["study"] == row["baseline"]
-        shift = gap * 0.5 * ((int(str(i)) + 0.5) / len(rows) - 0.5)
-        half = np.array(
-            [row[f"{start}{name}_standard_error"] for name in names], float
-        ) * student_t.ppf(0.975, max(1, row["seeds"] - 1))
         axes.errorbar(
-            x + shift,
-            np.array([row[f"{start}{name}"] for name in names], float),
+            x + gap * 0.5 * ((i + 0.5) / len(rows) - 0.5),
+            np.array([row[name] for name in names], float),
             yerr=np.nan_to_num(half),
-            fmt=f"{MARKERS[int(str(i)) % len(MARKERS)]}{'-' if numeric else ''}",
-            color="black" if is_baseline else COLOURS[int(str(i)) % (len(COLOURS) - 1)],
+            fmt=MARKERS[i % len(MARKERS)] + ("-" if numeric else ""),
+            color="black" if is_baseline else COLOURS[i % (len(COLOURS) - 1)],
             label=row["study"],
             markersize=4,
             linewidth=1.6 if is_baseline else 0.8,
             elinewidth=0.9,
         )
-    axes.set_xticks(x, names)
+    axes.set_xticks(x, domains)
     axes.set(xlabel="test domain", ylabel=f"test {metric} ({_direction(mode)})")
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     return figure
@@ -182,8 +177,28 @@ def search_figure(
     best = best_of_trials(trials, metric=metric, mode=mode)
     x, ticks = _positions(best[f"config.{name}"])
     y = best[metric].to_numpy(float)
-    has_value, stopped = np.isfinite(y), best["stopped"].to_numpy(bool)
     figure, axes = new_figure(3.5, 2.45)
+    _draw_trials(axes, best, x, y, metric=metric, chosen=chosen)
+    axes.set(xlabel=name, ylabel=_spoken(metric))
+    if ticks is None:
+        _log_if_wide(axes, "x", x)
+    else:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 3 else 0)
+        axes.set_xlim(-0.5, len(ticks) - 0.5)
+    _log_if_wide(axes, "y", y)
+    return figure
+
+
+def _draw_trials(
+    axes: Axes,
+    best: pd.DataFrame,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    metric: str,
+    chosen: Collection[int],
+) -> None:
+    has_value, stopped = np.isfinite(y), best["stopped"].to_numpy(bool)
     for which, face in ((~stopped, BLUE), (stopped, "none")):
         shown = which & has_value
         axes.plot(
@@ -212,14 +227,6 @@ def search_figure(
         markerfacecolor="none",
         markeredgecolor=VERMILION,
     )
-    axes.set(xlabel=name, ylabel=_spoken(metric))
-    if ticks is None:
-        _log_if_wide(axes, "x", x)
-    else:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 3 else 0)
-        axes.set_xlim(-0.5, len(ticks) - 0.5)
-    _log_if_wide(axes, "y", y)
-    return figure
 
 
 def curves_figure(
