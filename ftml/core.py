@@ -5,12 +5,15 @@ A family is one module in `ftml/families/<chapter>/`: a docstring with its sourc
 yields `Step`s. The family owns the mathematics; whoever iterates over `train` owns the
 loop.
 
-A module may add two parts. `N_CLASSES = 2` says that it tells only so many classes
-apart. `train_many(configs, data, states=None)` solves many configurations at once: it
-yields lists of as many entries as there are configurations, the next step of each, None
-for one that has ended; every step equals that of `train` but for rounding, and its
-state goes on in either. Whoever wants no more of some members closes the generator and
-calls again with the others and their states.
+A module may add three parts. `N_CLASSES = 2` says that it tells only so many classes
+apart. `figures(config, model, data)` draws what only this family has, such as a path of
+penalties or filters, beside the figures of its task: matplotlib figures by name, from a
+trained model and the splits that it was trained on. `train_many(configs, data,
+states=None)` solves many configurations at once: it yields lists of as many entries as
+there are configurations, the next step of each, None for one that has ended; every step
+equals that of `train` but for rounding, and its state goes on in either. Whoever wants
+no more of some members closes the generator and calls again with the others and their
+states.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from ftml.data.splits import Splits
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.figure import Figure
 
 State = dict[str, Any]
 """All that training needs to go on: a tree of dicts, lists, JSON values, arrays and
@@ -58,6 +62,9 @@ TrainMany = Callable[
 ]
 
 
+Figures = Callable[[Any, Any, Splits], "Mapping[str, Figure]"]
+
+
 @dataclass(frozen=True)
 class Family:
     """A family module, read: what the pipeline and the tests need to know of it."""
@@ -70,6 +77,7 @@ class Family:
     Model: type
     train: Callable[[Any, Splits, State | None], Iterator[Step]]
     train_many: TrainMany | None = None
+    figures: Figures | None = None
     n_classes: int | None = None
 
 
@@ -133,6 +141,7 @@ def read_family(module: Any) -> Family:
         Model=module.Model,
         train=module.train,
         train_many=getattr(module, "train_many", None),
+        figures=getattr(module, "figures", None),
         n_classes=getattr(module, "N_CLASSES", None),
     )
 

@@ -124,8 +124,12 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
     with whole_folder(study.folder) as folder:
         results.write(folder, outcome, tune.load_fit(fitted.trials[0]))
         for fold in folds.tested:
-            model = tune.load_fit(fitted.trials[outcome.fits_of(fold)[0]])
-            drawn = kind.figures(model, folds.splits(fold).test)
+            index = outcome.fits_of(fold)[0]
+            model, splits = tune.load_fit(fitted.trials[index]), folds.splits(fold)
+            drawn = dict(kind.figures(model, splits.test))
+            if study.family.figures is not None:
+                config = outcome.config(outcome.fits[index])
+                drawn |= study.family.figures(config, model, splits.for_final_fit())
             results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
         example = kind.example(folds.splits(folds.tested[0]).test)
         version = log.results(outcome, folder, example, fit_log)

@@ -31,6 +31,7 @@ from ftml import saving
 from ftml.config import FamilyConfig, LogUniform, read_config, search_space
 from ftml.core import Family, Step, families, family, read_family
 from ftml.data import Cooccurrence, Domains, Splits, Table
+from ftml.plots import new_figure
 from ftml.tasks import task
 from pipelines.blocks import DATASETS, TASKS
 from pipelines.params import read_params
@@ -378,10 +379,15 @@ def it_cites_its_source(kind: Family) -> None:
     assert len(kind.source) >= 10, f"its source says only {kind.source!r}"
 
 
-def the_figures_of_its_task_render(kind: Family) -> None:
+def its_figures_and_those_of_its_task_render(kind: Family) -> None:
     data = small_data(kind.task, kind.n_classes)
     *_, step = steps(kind, data.without_test())
-    for name, figure in task(kind.task).figures(step.model, data.test).items():
+    drawn = dict(task(kind.task).figures(step.model, data.test))
+    if kind.figures is not None:
+        own = kind.figures(kind.Config(), step.model, data.for_final_fit())
+        assert not set(own) & set(drawn), "the task has a figure of that name"
+        drawn |= own
+    for name, figure in drawn.items():
         image = io.BytesIO()
         figure.savefig(image, dpi=30)
         assert image.tell() > 0, name
@@ -480,7 +486,7 @@ CHECKS = (
 )
 REGISTERED = (
     a_saved_and_loaded_model_is_the_same,
-    the_figures_of_its_task_render,
+    its_figures_and_those_of_its_task_render,
     its_block_of_params_loads,
 )
 "Checks that need the registry, for families in the folder only."
@@ -755,6 +761,29 @@ def test_many_at_once_that_differ_from_each_alone_are_caught(train_many) -> None
 def test_family_whose_training_of_many_is_no_generator_is_refused() -> None:
     with pytest.raises(TypeError, match=r"broken\.train_many is not a generator"):
         family_of(healthy, train_many=lambda configs, data, states=None: [])
+
+
+def draws_its_weights(config, model, data):
+    figure, axes = new_figure()
+    axes.plot(model.theta)
+    return {"weights": figure}
+
+
+def draws_what_its_task_draws(config, model, data):
+    return {"predicted_against_true": new_figure()[0]}
+
+
+def test_sound_family_with_figures_of_its_own_passes() -> None:
+    its_figures_and_those_of_its_task_render(
+        family_of(healthy, figures=draws_its_weights)
+    )
+
+
+def test_figure_that_hides_one_of_the_task_is_caught() -> None:
+    with pytest.raises(AssertionError, match="the task has a figure of that name"):
+        its_figures_and_those_of_its_task_render(
+            family_of(healthy, figures=draws_what_its_task_draws)
+        )
 
 
 def test_search_that_leaves_the_range_of_its_field_is_caught() -> None:
