@@ -24,9 +24,10 @@ experiments:
   digits:
     softmax_regression:
       trials: 4
+      pack: 1
       report_every: 50
       early_stopping: {grace: 1000}
-      config: {n_iterations: 2000, tolerance: 0.0}
+      config: {n_iterations: 300, tolerance: 0.0}
 """
 
 
@@ -92,15 +93,33 @@ def trial_processes() -> list[psutil.Process]:
     return found
 
 
+def hold_until_two_raylets_have_one(driver: subprocess.Popen[str]) -> set[int]:
+    """Hold the first process of a trial until another raylet has one, or a minute;
+    return the raylets that had any.
+    """
+    raylets: set[int] = set()
+    held: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while driver.poll() is None:
+        for process in trial_processes():
+            if not raylets:
+                process.suspend()
+                held.append(process)
+            raylets.add(process.ppid())
+        if len(raylets) == 2 or time.monotonic() > deadline:
+            for process in held:
+                process.resume()
+            held.clear()
+        time.sleep(0.1)
+    return raylets
+
+
 @pytest.mark.slow
 def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
     driver = stage(
         project, "pipelines.experiment", "digits", RAY_ADDRESS=cluster.address
     )
-    raylets = set()
-    while driver.poll() is None:
-        raylets |= {process.ppid() for process in trial_processes()}
-        time.sleep(0.1)
+    raylets = hold_until_two_raylets_have_one(driver)
     printed = driver.stdout.read()
     driver.stdout.close()
     assert driver.returncode == 0, printed
