@@ -102,14 +102,15 @@ class Choice:
 
     def __init__(self, *options: Any) -> None:
         if not options:
-            raise ValueError("choice needs at least one option")
+            kind = type(self).__name__.lower()
+            raise ValueError(f"{kind} needs at least one option")
         self.options = options
 
     def __repr__(self) -> str:
-        return f"Choice{self.options}"
+        return f"{type(self).__name__}{self.options}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Choice) and self.options == other.options
+        return type(other) is type(self) and self.options == vars(other)["options"]
 
     def __hash__(self) -> int:
         return hash(repr(self.options))
@@ -121,14 +122,33 @@ class Choice:
         return self.options[int(rng.integers(len(self.options)))]
 
 
+class Grid(Choice):
+    """Every one of the given options: a search tries them all."""
+
+
+def log_grid(low: float, high: float, count: int) -> Grid:
+    """Return `count` numbers from `low` to `high` at equal ratios."""
+    _check_bounds(low, high)
+    if low <= 0:
+        raise ValueError(f"log_grid needs low > 0, came {low}")
+    if not isinstance(count, int) or count < 2:
+        raise ValueError(f"log_grid needs a count of 2 or more, came {count}")
+    return Grid(*np.geomspace(low, high, count).tolist())
+
+
 Distribution = Uniform | LogUniform | Integers | Choice
 DISTRIBUTIONS: dict[str, Any] = {
     "uniform": Uniform,
     "log_uniform": LogUniform,
     "integers": Integers,
     "choice": Choice,
+    "grid": Grid,
+    "log_grid": log_grid,
 }
 "The distributions by the name that params.yaml gives them."
+
+FORMS = {"choice": [], "grid": [], "log_grid": ["low", "high", "count"]}
+"The numbers that a distribution is written with, if not low and high; none: options."
 
 
 @dataclass(frozen=True)
@@ -172,11 +192,14 @@ def read_distribution(value: Any) -> Distribution:
         raise ValueError(f"unknown distribution {name!r}{nearest(name, DISTRIBUTIONS)}")
     if not isinstance(arguments, list):
         raise ValueError(f"{name} expects a list, came {_shown(arguments)}")
-    if name != "choice" and (
-        len(arguments) != 2
+    form = FORMS.get(name, ["low", "high"])
+    if form and (
+        len(arguments) != len(form)
         or any(isinstance(a, bool) or not isinstance(a, int | float) for a in arguments)
     ):
-        raise ValueError(f"{name} expects [low, high], came {_shown(arguments)}")
+        raise ValueError(
+            f"{name} expects [{', '.join(form)}], came {_shown(arguments)}"
+        )
     return DISTRIBUTIONS[name](*arguments)
 
 

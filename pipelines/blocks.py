@@ -284,7 +284,8 @@ class StudyBlock(Block):
     "the study's name by default"
 
     trials: Annotated[int, Field(ge=1)] = 1
-    "configurations to try; the first is the default one"
+    """configurations to try, each at every point of the grids, if there are any; the
+    first is the default one"""
 
     seeds: Annotated[int, Field(ge=1)] = 1
     "final fits of the chosen configuration, each with a seed of its own"

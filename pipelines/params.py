@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ftml.config import (
     Distribution,
     FamilyConfig,
+    Grid,
     input_files,
     nearest,
     problems,
@@ -233,8 +234,9 @@ def _read_study(
         return None
     space = _space(kind, config, search)
     settings = read_config(kind.Config, config)
-    if block.trials > 1 and not space:
-        found.append(f"{where}.trials: {block.trials} trials, but nothing to search")
+    if block.trials > 1 and all(isinstance(each, Grid) for each in space.values()):
+        why = "a grid is tried once" if space else "nothing to search"
+        found.append(f"{where}.trials: {block.trials} trials, but {why}")
     found += [
         f"{where}.config.{key}: no file {str(path)!r}"
         for key, path in input_files(settings).items()

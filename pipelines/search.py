@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ftml.config import Distribution
+from ftml.config import Distribution, Grid
 from pipelines.blocks import EarlyStopping, Resources
 from pipelines.folds import Fold
 from pipelines.halving import Limit, limits
@@ -91,15 +92,24 @@ def draw_configurations(
     defaults: Mapping[str, Any],
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Return configurations from a space, as JSON has them; the first is the default.
+    """Return `count` configurations from a space, as JSON has them; the first is the
+    default. Where the space has grids, each is tried at every point of their product.
 
     Each is what the seed and its number say, whatever the count and whoever runs them.
     """
     rng = np.random.default_rng(seed)
-    drawn = [{name: defaults[name] for name in space}]
+    grids = {name: each for name, each in space.items() if isinstance(each, Grid)}
+    others = {name: each for name, each in space.items() if name not in grids}
+    drawn = [{name: defaults[name] for name in others}]
     for _ in range(1, count):
-        drawn.append({name: each.sample(rng) for name, each in space.items()})
-    found: list[dict[str, Any]] = json.loads(json.dumps(drawn))
+        drawn.append({name: each.sample(rng) for name, each in others.items()})
+    options = [grid.options for grid in grids.values()]
+    points = [
+        dict(zip(grids, each, strict=True)) for each in itertools.product(*options)
+    ]
+    tried = [{**each, **point} for each in drawn for point in points]
+    ordered = [{name: each[name] for name in space} for each in tried]
+    found: list[dict[str, Any]] = json.loads(json.dumps(ordered))
     return found
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from ftml.config import (
     Choice,
     FamilyConfig,
+    Grid,
     Integers,
     LogUniform,
     Uniform,
@@ -129,6 +130,7 @@ def test_choices_are_equal_by_their_options() -> None:
     assert Choice(1, 2) == Choice(1, 2)
     assert hash(Choice(1, 2)) == hash(Choice(1, 2))
     assert Choice(1, 2) != Choice(2, 1)
+    assert Choice(1, 2) != Grid(1, 2)
     assert repr(Choice("a", 1)) == "Choice('a', 1)"
 
 
@@ -140,6 +142,8 @@ def test_choices_are_equal_by_their_options() -> None:
         ({"integers": [1, 9]}, Integers(1, 9)),
         ({"choice": [16, 32]}, Choice(16, 32)),
         ({"choice": ["one"]}, Choice("one")),
+        ({"grid": [16, 32]}, Grid(16, 32)),
+        ({"log_grid": [1, 100, 3]}, Grid(1.0, 10.0, 100.0)),
     ],
 )
 def test_distribution_reads_as_params_yaml_writes_it(written: Any, read: Any) -> None:
@@ -168,7 +172,12 @@ def test_distribution_reads_as_params_yaml_writes_it(written: Any, read: Any) ->
         ({"integers": [1.5, 3]}, "integers needs whole numbers, came 1.5, 3"),
         ({"log_uniform": [0, 1]}, "log_uniform needs low > 0"),
         ({"uniform": [2, 1]}, "expected low < high"),
-        ({"choice": []}, "at least one option"),
+        ({"choice": []}, "choice needs at least one option"),
+        ({"grid": []}, "grid needs at least one option"),
+        ({"log_grid": [1, 2]}, r"log_grid expects \[low, high, count\]"),
+        ({"log_grid": [0, 2, 3]}, "log_grid needs low > 0, came 0"),
+        ({"log_grid": [1, 2, 1]}, "log_grid needs a count of 2 or more, came 1"),
+        ({"log_grid": [1, 2, 2.5]}, "log_grid needs a count of 2 or more, came 2.5"),
         ({3: [1, 2]}, "unknown distribution 3"),
     ],
 )

@@ -445,6 +445,11 @@ def test_trials_without_anything_to_search_are_a_problem(
     assert line == "experiments.d.ridge.trials: 2 trials, but nothing to search"
 
 
+def test_trials_of_a_grid_alone_are_a_problem(problems_of) -> None:
+    (line,) = problems_of(study("{trials: 2, search: {alpha: {grid: [0.1, 1.0]}}}"))
+    assert line == "experiments.d.ridge.trials: 2 trials, but a grid is tried once"
+
+
 def test_every_problem_of_a_file_comes_at_once(problems_of) -> None:
     lines = problems_of("""
 extra: 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ftml.config import Choice, Integers, LogUniform, Uniform
+from ftml.config import Choice, Grid, Integers, LogUniform, Uniform, log_grid
 from pipelines.search import draw_configurations, on_every_fold
 
 SPACE = {
@@ -40,6 +40,21 @@ def test_configurations_are_what_a_record_gives_back():
 
 def test_without_a_space_there_is_one_configuration_that_says_nothing():
     assert draw_configurations({}, count=1, defaults=DEFAULTS, seed=0) == [{}]
+
+
+def test_a_grid_is_tried_whole_with_each_configuration_of_the_rest():
+    space = {
+        "a": log_grid(1.0, 100.0, 3),
+        "rate": Uniform(0.0, 1.0),
+        "b": Grid("x", "y"),
+    }
+    defaults = {"a": 7.0, "rate": 0.5, "b": "z"}
+    found = draw_configurations(space, count=2, defaults=defaults, seed=0)
+    points = [(a, b) for a in (1.0, 10.0, 100.0) for b in ("x", "y")]
+    assert [(each["a"], each["b"]) for each in found] == points * 2
+    assert [each["rate"] for each in found[:6]] == [0.5] * 6
+    assert len({each["rate"] for each in found[6:]}) == 1
+    assert list(found[0]) == ["a", "rate", "b"]
 
 
 def test_each_configuration_is_tried_on_every_fold_before_the_next():
