@@ -49,6 +49,7 @@ def read_folds(study: Study) -> Folds:
     if study.dataset.stage != "domains":
         kind = cooccurrence if study.dataset.stage == "cooccurrence" else table
         splits = kind.load(folder)
+        _check_classes(study, splits)
         if study.block.cv:  # checks it before any work is done
             cross_validation(splits, n_folds=study.block.cv, seed=study.config.seed)
         return Folds(((),), ((),), (), partial(_always, splits))
@@ -73,6 +74,16 @@ def read_folds(study: Study) -> Folds:
     if len(tried) == 1:
         splits = partial(_always, splits(tried[0]))
     return Folds(tuple(tested), tuple(tried), names, splits)
+
+
+def _check_classes(study: Study, splits: Splits[Any]) -> None:
+    expected, classes = study.family.n_classes, getattr(splits.train, "classes", ())
+    if expected is not None and len(classes) != expected:
+        raise ValueError(
+            f"experiments.{study.dataset.name}.{study.name}: family "
+            f"{study.family.name} tells {expected} classes apart, the dataset has "
+            f"{len(classes)}; one_vs_rest and one_vs_one take it for more"
+        )
 
 
 def _ordered(fold: Sequence[str], names: Sequence[str]) -> Fold:

@@ -111,11 +111,11 @@ class Section:
 
     @property
     def others(self) -> list[str]:
-        """The test metrics beside the dataset's own and those of single domains."""
+        """The task's metrics beside the dataset's own, where any study has them."""
         found = {name for r in self.results for name in overall(r.measured["test"])}
-        known = [name for name in self.modes if name in found]
-        names = known + sorted(found - set(known))
-        return [name for name in names if name != self.dataset.metric]
+        return [
+            name for name in self.modes if name in found and name != self.dataset.metric
+        ]
 
     @property
     def parts(self) -> list[str]:

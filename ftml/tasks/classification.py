@@ -5,24 +5,38 @@ Models have `predict_proba(X) -> (n, k)`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    multilabel_confusion_matrix,
+)
 
 from ftml.data.table import Table
 from ftml.plots import confusion_figure, new_figure
 
 DATA = Table
-METRICS = {"accuracy": "max", "log_loss": "min", "macro_f1": "max"}
+METRICS = {
+    "accuracy": "max",
+    "log_loss": "min",
+    "macro_f1": "max",
+    "macro_precision": "max",
+    "macro_recall": "max",
+    "macro_specificity": "max",
+}
+SCORES = ("f1", "precision", "recall", "specificity")
+"The scores of a class against all others."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return accuracy, mean log loss in nats, and the mean F1 score of the classes.
-
-    A class that is neither predicted nor present counts as F1 = 0.
+    """Return accuracy, mean log loss in nats, and the means over the classes of F1,
+    precision, recall and specificity (see `scores_by_class`).
     """
     proba = model.predict_proba(split.X)
     labels = np.arange(len(split.classes))
@@ -30,23 +44,68 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     return {
         "accuracy": float(accuracy_score(split.y, predicted)),
         "log_loss": float(log_loss(split.y, proba, labels=labels)),
-        "macro_f1": float(
-            f1_score(
-                split.y, predicted, labels=labels, average="macro", zero_division=0.0
-            )
-        ),
+        **{
+            f"macro_{name}": float(values.mean())
+            for name, values in scores_by_class(split.y, predicted, labels).items()
+        },
+    }
+
+
+def scores_by_class(
+    y: np.ndarray, predicted: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return each of SCORES for each class against all others, (k,) in [0, 1].
+
+    With true and false positives and negatives: precision TP / (TP + FP), recall TP /
+    (TP + FN), specificity TN / (TN + FP), F1 2 TP / (2 TP + FP + FN); 0 / 0 is 0.
+    y, predicted: (n,) classes; labels: (k,) all classes.
+    """
+    counts = multilabel_confusion_matrix(y, predicted, labels=labels)
+    (tn, fp), (fn, tp) = counts.transpose(1, 2, 0).astype(float)
+    parts = {
+        "f1": (2 * tp, fp + fn),
+        "precision": (tp, fp),
+        "recall": (tp, fn),
+        "specificity": (tn, fp),
+    }
+    return {
+        name: np.divide(good, good + bad, out=np.zeros(len(labels)), where=good > 0)
+        for name, (good, bad) in parts.items()
     }
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return the confusion matrix, and accuracy against confidence in ten bins."""
+    """Return the confusion matrix, the scores of each class, and accuracy against
+    confidence in ten bins.
+    """
     proba = model.predict_proba(split.X)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)
-    counts = confusion_matrix(split.y, predicted, labels=np.arange(len(split.classes)))
+    labels = np.arange(len(split.classes))
+    counts = confusion_matrix(split.y, predicted, labels=labels)
+    scores = scores_by_class(split.y, predicted, labels)
     return {
         "confusion": confusion_figure(counts, split.classes),
+        "scores_by_class": _scores_by_class(scores, counts.sum(axis=1), split.classes),
         "calibration": _calibration(confidence, predicted == split.y),
     }
+
+
+def _scores_by_class(
+    scores: Mapping[str, np.ndarray], rows: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    figure, axes = new_figure(5.6, 1.2 + 0.32 * len(classes))
+    axes.grid(False)
+    shown = np.column_stack([scores[name] for name in SCORES])
+    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for i, j in np.ndindex(shown.shape):
+        colour = "white" if shown[i, j] > 0.5 else "black"
+        axes.text(j, i, f"{shown[i, j]:.3f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(SCORES)), SCORES)
+    names = [f"{name} ({n})" for name, n in zip(classes, rows, strict=True)]
+    axes.set_yticks(range(len(classes)), names)
+    axes.set_ylabel("class (rows)")
+    figure.colorbar(image, ax=axes, label="score")
+    return figure
 
 
 def _calibration(confidence: np.ndarray, correct: np.ndarray) -> Figure:

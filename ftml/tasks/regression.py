@@ -13,16 +13,25 @@ from ftml.data.table import Table
 from ftml.plots import new_figure
 
 DATA = Table
-METRICS = {"mse": "min", "mae": "min", "r2": "max"}
+METRICS = {"mse": "min", "mae": "min", "r2": "max", "rss": "min"}
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return mean squared and absolute error, in units of the target, and R^2."""
-    predicted = model.predict(split.X)
+    """Return mean squared and absolute error, R^2 = 1 - RSS / TSS, and the sums of
+    squares: of residuals (RSS), of the target about its mean (TSS), and of the
+    predictions about that mean (ESS).
+
+    TSS = ESS + RSS holds for least squares with an intercept on its own training data
+    and not for linear predictions elsewhere (mistake 12 of the notes).
+    """
+    predicted, mean = model.predict(split.X), split.y.mean()
     return {
         "mse": float(mean_squared_error(split.y, predicted)),
         "mae": float(mean_absolute_error(split.y, predicted)),
         "r2": float(r2_score(split.y, predicted)),
+        "rss": float(((split.y - predicted) ** 2).sum()),
+        "tss": float(((split.y - mean) ** 2).sum()),
+        "ess": float(((predicted - mean) ** 2).sum()),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ftml import Domains
-from ftml.data import domains
+from ftml.data import Table, domains, table
 from pipelines.folds import Folds, read_folds
 from pipelines.params import read_params
 
@@ -81,3 +81,26 @@ def test_a_fold_that_leaves_nothing_to_train_on_is_an_error(folds_of) -> None:
         folds_of("{test_domains: [a, b, c, d]}")
     with pytest.raises(ValueError, match="test_domains holds every domain of toy"):
         folds_of("{test_domains: [a, b, c], selections: [leave_one_domain_out]}")
+
+
+def test_family_of_two_classes_refuses_more_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    y = np.arange(30) % 3
+    data = Table(np.eye(30, 2), y, classes=("a", "b", "c"))
+    (tmp_path / "data/iris").mkdir(parents=True)
+    split = np.repeat(["train", "valid", "test"], [18, 6, 6])
+    table.write(tmp_path / "data/iris", data, split)
+    (tmp_path / "params.yaml").write_text(
+        "datasets: {tables: {iris: {source: s, task: classification}}}\n"
+        "experiments: {iris: {newton: {}, softmax_regression: {}}}\n"
+    )
+    newton, softmax = read_params().experiments["iris"]
+    with pytest.raises(
+        ValueError,
+        match=r"experiments\.iris\.newton: family newton tells 2 classes apart, the "
+        "dataset has 3; one_vs_rest",
+    ):
+        read_folds(newton)
+    assert read_folds(softmax).tested == ((),)

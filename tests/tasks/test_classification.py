@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+)
 
 from ftml.data import Table
 from ftml.families.linear.softmax_regression import Model
@@ -30,7 +36,12 @@ def test_metrics_equal_those_of_scikit_learn(split: Table) -> None:
     assert classification.evaluate(MODEL, split) == {
         "accuracy": accuracy_score(split.y, predicted),
         "log_loss": log_loss(split.y, proba),
-        "macro_f1": f1_score(split.y, predicted, average="macro"),
+        "macro_f1": pytest.approx(f1_score(split.y, predicted, average="macro")),
+        "macro_precision": precision_score(split.y, predicted, average="macro"),
+        "macro_recall": recall_score(split.y, predicted, average="macro"),
+        "macro_specificity": np.mean(
+            [recall_score(split.y != c, predicted != c) for c in range(3)]
+        ),
     }
 
 
@@ -39,7 +50,15 @@ def test_metrics_by_hand() -> None:
     # 2 * 1 / (4 + 1), the other's 0.
     split = Table(np.zeros((4, 1)), np.array([0, 1, 1, 1]), classes=("a", "b"))
     metrics = classification.evaluate(Model(np.zeros((2, 2))), split)
-    expected = {"accuracy": 0.25, "log_loss": np.log(2), "macro_f1": 0.2}
+    # Precision is (1/4, 0/0), recall (1, 0), specificity (0, 1).
+    expected = {
+        "accuracy": 0.25,
+        "log_loss": np.log(2),
+        "macro_f1": 0.2,
+        "macro_precision": 0.125,
+        "macro_recall": 0.5,
+        "macro_specificity": 0.5,
+    }
     assert metrics == pytest.approx(expected, rel=1e-14)
 
 
@@ -61,7 +80,7 @@ def test_every_metric_has_a_direction_and_is_a_float(split: Table) -> None:
 
 def test_figures_show_every_class_even_an_absent_one(split: Table) -> None:
     figures = classification.figures(MODEL, split.rows(split.y != 2))
-    assert set(figures) == {"confusion", "calibration"}
+    assert set(figures) == {"confusion", "scores_by_class", "calibration"}
     assert all(isinstance(figure, Figure) for figure in figures.values())
     axes = figures["confusion"].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]

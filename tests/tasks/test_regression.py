@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
+from ftml.core import family, fit
 from ftml.data import Table
 from ftml.families.linear.ridge import Model
 from ftml.tasks import regression, task, tasks
@@ -39,7 +40,20 @@ def test_metrics_equal_those_of_scikit_learn(split: Table) -> None:
         "mse": mean_squared_error(split.y, predicted),
         "mae": mean_absolute_error(split.y, predicted),
         "r2": r2_score(split.y, predicted),
+        "rss": pytest.approx(20 * mean_squared_error(split.y, predicted), rel=1e-14),
+        "tss": pytest.approx(20 * split.y.var(), rel=1e-14),
+        "ess": pytest.approx(((predicted - split.y.mean()) ** 2).sum(), rel=1e-14),
     }
+
+
+def test_sums_of_squares_add_up_for_least_squares_on_its_training_data(
+    split: Table,
+) -> None:
+    best = fit(family("ols").Config(), split).model
+    scores = regression.evaluate(best, split)
+    assert scores["tss"] == pytest.approx(scores["ess"] + scores["rss"], rel=1e-12)
+    scores = regression.evaluate(MODEL, split)
+    assert scores["tss"] != pytest.approx(scores["ess"] + scores["rss"], rel=1e-3)
 
 
 def test_metrics_by_hand() -> None:
@@ -48,13 +62,14 @@ def test_metrics_by_hand() -> None:
     split = Table(
         np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]), np.array([1.0, 2.0, 6.0])
     )
-    expected = {"mse": 6.75 / 3, "mae": 3.5 / 3, "r2": 1 - 6.75 / 14}
+    sums = {"rss": 6.75, "tss": 14.0, "ess": 1.5**2 + 0.5**2 + 0.5**2}
+    expected = {"mse": 6.75 / 3, "mae": 3.5 / 3, "r2": 1 - 6.75 / 14, **sums}
     assert regression.evaluate(MODEL, split) == pytest.approx(expected, rel=1e-14)
 
 
 def test_every_metric_has_a_direction_and_is_a_float(split: Table) -> None:
     metrics = regression.evaluate(MODEL, split)
-    assert list(metrics) == list(regression.METRICS)
+    assert set(metrics) == {*regression.METRICS, "tss", "ess"}
     assert {type(value) for value in metrics.values()} == {float}
     assert set(regression.METRICS.values()) <= {"min", "max"}
 
