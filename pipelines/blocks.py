@@ -310,6 +310,10 @@ class StudyBlock(Block):
     """folds of cross-validation that a trial is scored on, for tables: of all rows but
     the test's, in place of the one validation split"""
 
+    learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    """for tables: shares of the rows that the chosen configuration is also fitted on,
+    once for each seed"""
+
     test_domains: TestDomains | None = None
     "domains that are left out of training and tested on; `each`: one after the other"
 

@@ -201,12 +201,15 @@ def plan_fits(
     """Return the final fits: what was chosen, under seeds that the search did not use.
 
     They train on training and validation data together, for as many steps as served
-    best. What several selections chose is fitted once.
+    best. What several selections chose is fitted once. Where a study asks for its
+    learning curve, they are made again on shares of the rows.
     """
     fits: list[Assignment] = []
     for (_, fold), choice in choices.items():
         wanted = results.fits_for(study, fold, choice, configs)
         fits += [fit for fit in wanted if fit not in fits]
+    shares = study.block.learning_curve
+    fits += [replace(fit, share=share) for share in shares for fit in fits]
     return replace(
         search,
         folder=search.folder.with_name("fits"),
@@ -214,6 +217,7 @@ def plan_fits(
         trials=tuple(fits),
         pack=1,  # each keeps a model
         scores_left_out=False,
+        scores_seen=bool(shares),
         early_stopping=None,
     )
 

@@ -1,7 +1,4 @@
-"""The figures of the report: studies compared, searches, learning curves.
-
-Functions of plain values that return a Figure, and the pictures that a page embeds.
-"""
+"""Figures that compare studies, and the pictures that a page embeds."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import io
 import re
 import struct
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,32 +57,16 @@ def read_png(path: Path, caption: str) -> Picture:
     return Picture(_uri("png", content), width, height, caption)
 
 
-def study_pictures(
-    folder: Path, results: Mapping[str, Any], trials: pd.DataFrame
-) -> list[Picture]:
-    """Return the searches, the learning curves, and the task's own figures of a study.
+def study_pictures(folder: Path) -> list[Picture]:
+    """Return the figures of a study's folder: its search first."""
+    order = ("search_", "training_curves", "learning_curve")
 
-    `results` and `trials` are the content of metrics.json and trials.parquet.
-    """
-    metric, mode = f"valid_{results['metric']}", results["mode"]
-    choices = [c for c in results["chosen"] if c["selection"] == results["selection"]]
-    chosen = {(choice["trial"], choice["steps"]) for choice in choices}
-    trials = over_folds(trials, [tuple(choice["left_out"]) for choice in choices])
-    drawn = []
-    if trials["trial"].nunique() > 1:
-        for name in choices[0]["config"]:
-            numbers = {number for number, _ in chosen}
-            figure = search_figure(
-                trials, name, metric=metric, mode=mode, chosen=numbers
-            )
-            drawn.append(draw(figure, f"search over {name}"))
-    if trials.groupby("trial").size().max() > 1:
-        figure = curves_figure(trials, metric=metric, chosen=chosen)
-        drawn.append(draw(figure, "learning curves of the trials"))
-    paths = sorted((folder / "figures").glob("*.png"))
-    return drawn + [
-        read_png(path, f"test: {path.stem.replace('_', ' ')}") for path in paths
-    ]
+    def place(path: Path) -> tuple[int, str]:
+        places = [i for i, start in enumerate(order) if path.name.startswith(start)]
+        return (places or [len(order)])[0], path.name
+
+    paths = sorted((folder / "figures").glob("*.png"), key=place)
+    return [read_png(path, path.stem.replace("_", " ")) for path in paths]
 
 
 def comparison_figure(
@@ -107,7 +88,7 @@ def comparison_figure(
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.set_xlabel(f"test {metric} ({_direction(mode)})")
-    _log_if_wide(axes, "x", [value for _, test in studies for value in test["values"]])
+    log_if_wide(axes, "x", [value for _, test in studies for value in test["values"]])
     return figure
 
 
@@ -146,138 +127,12 @@ def domains_figure(
     return figure
 
 
-def over_folds(trials: pd.DataFrame, folds: Sequence[tuple[str, ...]]) -> pd.DataFrame:
-    """Return a row for each trial and step: numbers are means over these folds."""
-    rows = trials[trials["left_out"].map(tuple).isin(folds)].drop(columns="left_out")
-    if len(folds) == 1:
-        return rows
-    numbers = rows.select_dtypes("number").columns.difference(["trial", "n"])
-    how = {
-        name: "mean" if name in numbers and not name.startswith("config.") else "first"
-        for name in rows.columns
-        if name not in ("trial", "n")
-    }
-    return rows.groupby(["trial", "n"], as_index=False).agg(how)
-
-
-def search_figure(
-    trials: pd.DataFrame,
-    name: str,
-    *,
-    metric: str,
-    mode: str,
-    chosen: Collection[int],
-) -> Figure:
-    """Return the best validation value of each trial against one hyper-parameter.
-
-    Filled: trained to the end; hollow: stopped early; cross at the bottom: without a
-    value, since it failed. The chosen trials are ringed. Bars are standard errors over
-    the folds of cross-validation, where there are any.
-    """
-    best = best_of_trials(trials, metric=metric, mode=mode)
-    x, ticks = _positions(best[f"config.{name}"])
-    y = best[metric].to_numpy(float)
-    figure, axes = new_figure(3.5, 2.45)
-    _draw_trials(axes, best, x, y, metric=metric, chosen=chosen)
-    axes.set(xlabel=name, ylabel=_spoken(metric))
-    if ticks is None:
-        _log_if_wide(axes, "x", x)
-    else:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 3 else 0)
-        axes.set_xlim(-0.5, len(ticks) - 0.5)
-    _log_if_wide(axes, "y", y)
-    return figure
-
-
-def _draw_trials(
-    axes: Axes,
-    best: pd.DataFrame,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    metric: str,
-    chosen: Collection[int],
-) -> None:
-    has_value, stopped = np.isfinite(y), best["stopped"].to_numpy(bool)
-    for which, face in ((~stopped, BLUE), (stopped, "none")):
-        shown = which & has_value
-        axes.plot(
-            x[shown],
-            y[shown],
-            "o",
-            markersize=5,
-            markerfacecolor=face,
-            markeredgecolor=BLUE,
-            alpha=0.8,
-        )
-    height = np.full((~has_value).sum(), 0.04)
-    bottom = axes.get_xaxis_transform()
-    axes.plot(x[~has_value], height, "x", color=GREY, transform=bottom)
-    folds = best[[name for name in best if str(name).startswith(f"{metric}/fold_")]]
-    if len(folds.columns):
-        error = folds.sem(axis=1).to_numpy(float)
-        axes.errorbar(x, y, yerr=error, fmt="none", ecolor=BLUE, elinewidth=0.8)
-    ring = best["trial"].isin(chosen).to_numpy()
-    axes.plot(
-        x[ring],
-        y[ring],
-        "o",
-        markersize=11,
-        markeredgewidth=1.8,
-        markerfacecolor="none",
-        markeredgecolor=VERMILION,
-    )
-
-
-def curves_figure(
-    trials: pd.DataFrame, *, metric: str, chosen: Collection[tuple[int, int]]
-) -> Figure:
-    """Return the validation metric of every trial by step, the chosen ones on top.
-
-    `chosen` holds pairs of a trial and the step that was chosen.
-    """
-    figure, axes = new_figure(3.5, 2.45)
-    rows = trials[np.isfinite(trials[metric].to_numpy(float))]
-    for trial, curve in rows.groupby("trial"):
-        if trial not in {number for number, _ in chosen}:
-            end = "." if len(curve) == 1 else ""
-            axes.plot(
-                curve["n"], curve[metric], end, color=GREY, alpha=0.6, linewidth=0.8
-            )
-    for trial, steps in sorted(chosen):
-        best = rows[rows["trial"] == trial]
-        axes.plot(best["n"], best[metric], color=VERMILION, linewidth=1.8)
-        at = best[best["n"] == steps]
-        axes.plot(at["n"], at[metric], "o", color=VERMILION, markersize=6)
-    axes.set(xlabel="training step", ylabel=_spoken(metric))
-    _log_if_wide(axes, "y", rows[metric])
-    return figure
-
-
-def best_of_trials(trials: pd.DataFrame, *, metric: str, mode: str) -> pd.DataFrame:
-    """Return a row for each trial: that of its best value, if it has one."""
-    ordered = trials.sort_values(
-        metric, ascending=mode == "min", na_position="last", kind="stable"
-    )
-    return ordered.drop_duplicates("trial").sort_values("trial", ignore_index=True)
-
-
-def _positions(values: pd.Series) -> tuple[np.ndarray, list[str] | None]:
-    """Return where values stand on an axis, and its labels for other than numbers."""
-    if pd.api.types.is_numeric_dtype(values) and values.dtype != bool:
-        return values.to_numpy(float), None
-    labels = [str(list(v)) if isinstance(v, np.ndarray) else str(v) for v in values]
-    known = sorted(set(labels))
-    shown = [textwrap.shorten(label, 18, placeholder="...") for label in known]
-    return np.array([known.index(label) for label in labels], float), shown
-
-
 def _wrapped(name: str) -> str:
     """Return a name in lines of up to 28 characters, broken after underscores."""
     return textwrap.fill(name.replace("_", "_ "), 28).replace("_ ", "_")
 
 
-def _log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Any) -> None:
+def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Any) -> None:
     """Make an axis logarithmic where its values are positive and span many decades."""
     numbers = np.asarray(values, float)
     numbers = numbers[np.isfinite(numbers)]
@@ -287,10 +142,6 @@ def _log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Any) -> None:
 
 def _direction(mode: str) -> str:
     return "lower is better" if mode == "min" else "higher is better"
-
-
-def _spoken(metric: str) -> str:
-    return metric.replace("valid_", "validation ", 1)
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -17,7 +17,7 @@ from ftml.config import input_files
 from ftml.core import families
 from pipelines.params import Study
 
-FORMAT = 2
+FORMAT = 3
 "Raise this when a change of the pipeline itself makes earlier results incomparable."
 
 

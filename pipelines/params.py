@@ -259,7 +259,8 @@ def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list
         found.append(f".pack: family {kind.name} trains one configuration at a time")
     if dataset.stage == "domains" and written.get("test_domains") is None:
         found.append(".test_domains: missing")
-    only = {"test_domains": "domains", "selections": "domains", "cv": "tables"}
+    only = {"test_domains": "domains", "selections": "domains"}
+    only |= {"cv": "tables", "learning_curve": "tables"}
     found += [
         f".{key}: only for a dataset of {stage}"
         for key, stage in only.items()

@@ -16,12 +16,13 @@ from typing import Any
 
 @dataclass
 class Trial:
-    """One trial: its configuration, the domains that it leaves out, its metrics by
-    step, and how it ended.
+    """One trial: its configuration, the domains that it leaves out, the share of the
+    rows that it trains on, its metrics by step, and how it ended.
     """
 
     config: dict[str, Any]
     fold: tuple[str, ...] = ()
+    share: float = 1.0
     steps: dict[int, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
@@ -49,10 +50,15 @@ class Record:
                 self._take(json.loads(line))
 
     def start(
-        self, trial: int, config: dict[str, Any], fold: tuple[str, ...] = ()
+        self,
+        trial: int,
+        config: dict[str, Any],
+        fold: tuple[str, ...] = (),
+        share: float = 1.0,
     ) -> None:
         if trial not in self.trials:
-            self._append({"trial": trial, "config": config, "fold": fold})
+            about = {"config": config, "fold": fold, "share": share}
+            self._append({"trial": trial, **about})
 
     def step(
         self, trial: int, n: int, metrics: dict[str, float], seconds: float
@@ -79,7 +85,8 @@ class Record:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "config" in line:
-            self.trials[line["trial"]] = Trial(line["config"], tuple(line["fold"]))
+            fold = tuple(line["fold"])
+            self.trials[line["trial"]] = Trial(line["config"], fold, line["share"])
         elif "n" in line:
             trial = self.trials[line["trial"]]
             trial.steps[line["n"]] = {

@@ -37,7 +37,7 @@ def main() -> None:
         "report.md": render("report.md.j2", sections),
         "metrics.json": json.dumps(metrics(sections), indent=1, allow_nan=False) + "\n",
         "comparison.csv": comparison(sections).to_csv(index=False),
-        "learning_curves.csv": learning_curves(sections).to_csv(index=False),
+        "training_curves.csv": training_curves(sections).to_csv(index=False),
     }
     write_all(REPORTS, content)
     studies = wording.counted(sum(section.size for section in sections), "study")
@@ -90,13 +90,13 @@ def comparison(sections: Sequence[Section]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def learning_curves(sections: Sequence[Section]) -> pd.DataFrame:
+def training_curves(sections: Sequence[Section]) -> pd.DataFrame:
     """Return the first training metric of each final fit by step."""
     parts = [pd.DataFrame(columns=["dataset", "study", "seed", "n", "metric", "value"])]
     for section in sections:
         for result in section.results:
-            fits = result.fits
-            names = [name for name in fits.columns if name not in ("seed", "n")]
+            fits = result.fits[result.fits["share"] == 1.0]
+            names = [name for name in fits.columns if name.startswith("train_")]
             if not names or fits.groupby("seed").size().max() < 2:
                 continue
             curve = fits[["seed", "n"]].assign(metric=names[0], value=fits[names[0]])

@@ -28,6 +28,7 @@ from pipelines.halving import Limit
 from pipelines.params import Study
 from pipelines.record import Record
 from pipelines.search import Assignment
+from pipelines.study_figures import study_figures
 
 METRICS, CIRCUMSTANCES = "metrics.json", "run.json"
 FILES = (METRICS, "best.yaml", "trials.parquet", "fits.parquet")
@@ -171,12 +172,14 @@ def write(folder: Path, outcome: Outcome, model: Any) -> None:
     _write_json(folder / METRICS, _metrics(outcome))
     with (folder / "best.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
+    fits = _fits(outcome)
     outcome.runs.to_parquet(folder / "trials.parquet", index=False)
-    _fits(outcome).to_parquet(folder / "fits.parquet", index=False)
+    fits.to_parquet(folder / "fits.parquet", index=False)
+    write_figures(folder, study_figures(_metrics(outcome), outcome.runs, fits), ())
 
 
 def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None:
-    """Write the task's figures of a model; `fold` stands in their names."""
+    """Write figures as PNG files; `fold` stands in their names."""
     (folder / "figures").mkdir(exist_ok=True)
     suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
     for name, figure in drawn.items():
@@ -231,9 +234,17 @@ def _best(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _fits(outcome: Outcome) -> pd.DataFrame:
-    """Return a row for each final fit and step: what was left out, seed and metrics."""
+    """Return a row for each final fit and step: what was left out, the share of the
+    rows that it was trained on, seed and metrics.
+    """
     rows = [
-        {"left_out": list(trial.fold), "seed": trial.config["seed"], "n": n, **metrics}
+        {
+            "left_out": list(trial.fold),
+            "share": trial.share,
+            "seed": trial.config["seed"],
+            "n": n,
+            **metrics,
+        }
         for _, trial in sorted(outcome.fitted.trials.items())
         for n, metrics in sorted(trial.steps.items())
     ]

@@ -32,6 +32,8 @@ class Assignment:
     "what the search does not fix"
 
     last_step: int | None = None
+    share: float = 1.0
+    "of the rows, of each class alike, that a final fit trains on"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Search:
     report_every: int = 1
     scores_left_out: bool = False
     "whether trials report scores on the domains of their fold: some selections look"
+
+    scores_seen: bool = False
+    "whether final fits are scored on the data that they are trained on, too"
 
     cv: int | None = None
     "folds of cross-validation that a trial is scored on"

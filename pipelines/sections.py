@@ -40,7 +40,6 @@ class Result:
     measured: Mapping[str, Any]
     run: Mapping[str, Any]
     best: Mapping[str, Any]
-    trials: pd.DataFrame
     fits: pd.DataFrame
 
     @property
@@ -87,7 +86,7 @@ class Result:
 
     @cached_property
     def pictures(self) -> list[Picture]:
-        return figures.study_pictures(self.study.folder, self.measured, self.trials)
+        return figures.study_pictures(self.study.folder)
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,6 @@ def _read(study: Study, found: list[str]) -> Result | None:
             measured=json.loads((folder / METRICS).read_text()),
             run=json.loads((folder / CIRCUMSTANCES).read_text()),
             best=YAML(typ="safe", pure=True).load(folder / "best.yaml")[0]["config"],
-            trials=pd.read_parquet(folder / "trials.parquet"),
             fits=pd.read_parquet(folder / "fits.parquet"),
         )
     except FileNotFoundError as error:

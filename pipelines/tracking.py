@@ -242,8 +242,12 @@ class Children:
             "ftml.index": str(index),
         }
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
-        left_out = {"left_out": ", ".join(trial.fold)} if trial.fold else {}
-        params = _params({**trial.config, **left_out})
+        about: dict[str, Any] = {}
+        if trial.fold:
+            about["left_out"] = ", ".join(trial.fold)
+        if self.role == "fit" and study.block.learning_curve:
+            about["share"] = trial.share
+        params = _params({**trial.config, **about})
         self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
@@ -287,7 +291,8 @@ def log_comparison(
 def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
     which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
     without = f", without {', '.join(trial.fold)}" if trial.fold else ""
-    return f"{study.name}, {which}{without}"
+    part = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
+    return f"{study.name}, {which}{without}{part}"
 
 
 def _requirements(study: Study) -> list[str]:

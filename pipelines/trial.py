@@ -57,7 +57,7 @@ def run_pack(chosen: dict[str, int], *, search: Search, data: Data, board: Any) 
     _use_threads(search.resources)
     pack = search.packs[chosen["pack"]]
     first = search.trials[pack[0]]
-    work = Work(search, data(first.fold), first.last_step, board)
+    work = Work(search, data(first.fold), first, board)
     Config = family(search.family).Config
     kept = _restore()
     members = [

@@ -213,7 +213,8 @@ class Recorder(tune.Callback):
         live = _live[str(self.search.folder)]
         for index in _pack(self.search, trial):
             assigned = self.search.trials[index]
-            live.record.start(index, dict(assigned.config), assigned.fold)
+            config = dict(assigned.config)
+            live.record.start(index, config, assigned.fold, assigned.share)
             live.watch(live.record, index)
 
     def on_trial_complete(

@@ -15,7 +15,7 @@ from ftml.data import Splits
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
 from pipelines.cross_validation import cross_validation, train_folds
-from pipelines.search import Search
+from pipelines.search import Assignment, Search
 
 
 @dataclass
@@ -47,18 +47,35 @@ class Member:
 
 @dataclass(frozen=True)
 class Work:
-    """What the trials of a pack work on: they share a fold."""
+    """What the trials of a pack work on: they share a fold; a final fit is alone."""
 
     search: Search
     splits: Splits
-    last_step: int | None
+    assigned: Assignment
+    "that of the first of them"
+
     board: Any
     waiting: Sequence[Member] = ()
     "members that go on when those that train have ended: a checkpoint holds them too"
 
     @property
+    def last_step(self) -> int | None:
+        return self.assigned.last_step
+
+    @property
     def final(self) -> bool:
         return self.last_step is not None
+
+    @cached_property
+    def seen(self) -> Splits[Any]:
+        """What training sees: for a final fit, training and validation data as one."""
+        if not self.final:
+            return self.splits.without_test()
+        whole, share = self.splits.for_final_fit(), self.assigned.share
+        if share == 1.0:
+            return whole
+        seed = self.assigned.config["seed"]
+        return Splits(train=whole.train.sample(share, seed=seed))
 
     @cached_property
     def folds(self) -> list[Splits[Any]]:
@@ -78,8 +95,7 @@ class Work:
         states = [member.state for member in members]
         if self.folds:
             return train_folds(many, configs, self.folds, states)
-        seen = self.splits.for_final_fit() if self.final else self.splits.without_test()
-        return many(configs, seen, states)
+        return many(configs, self.seen, states)
 
     def evaluate(self, model: Any, split: Any) -> dict[str, float]:
         kind = task(family(self.search.family).task)
@@ -131,6 +147,14 @@ def _over_folds(models: Sequence[Any], work: Work) -> dict[str, float]:
 
 
 def test_scores(model: Any, work: Work) -> dict[str, float]:
-    """Return the test scores of the model of a final fit."""
+    """Return the test scores of the model of a final fit; where the search asks, also
+    the scores on the data that it was trained on, and how many rows these are.
+    """
     scores = work.evaluate(model, work.splits.test)
-    return {f"test_{name}": value for name, value in scores.items()}
+    found = {f"test_{name}": value for name, value in scores.items()}
+    if work.search.scores_seen:
+        seen = work.seen.train
+        on_seen = work.evaluate(model, seen)
+        found |= {f"train_{name}": value for name, value in on_seen.items()}
+        found["train_rows"] = float(len(seen))
+    return found

@@ -29,6 +29,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated, empty database: making one takes seconds."""
+    from pipelines import store
+
+    folder = tmp_path_factory.mktemp("store")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        store.open_store()
+    finally:
+        os.chdir(before)
+        forget_store()
+    return folder / "mlflow.db"
+
+
+def forget_store() -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 def stage(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start `python -m <arguments>` in a folder, in a process group of its own."""
     return subprocess.Popen(

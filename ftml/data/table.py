@@ -58,6 +58,20 @@ class Table:
         """Return the rows of a boolean mask or an integer index."""
         return replace(self, X=self.X[index], y=self.y[index])
 
+    def sample(self, share: float, *, seed: int) -> Table:
+        """Return a share of the rows, of each class alike and at least one of each,
+        drawn from a seed.
+        """
+        rng = np.random.default_rng(seed)
+        groups = [np.arange(len(self.y))]
+        if self.classes:
+            groups = [np.flatnonzero(self.y == c) for c in np.unique(self.y)]
+        drawn = [
+            rng.choice(rows, max(1, round(share * len(rows))), replace=False)
+            for rows in groups
+        ]
+        return self.rows(np.sort(np.concatenate(drawn)))
+
     def join(self, other: Table) -> Table:
         """Return the rows of both, these first."""
         return replace(

@@ -171,3 +171,20 @@ def test_order_of_the_rows_does_not_matter_to_the_scaling(X, order) -> None:
     np.testing.assert_allclose(
         one.center, other.center, rtol=1e-12, atol=1e-12 * np.abs(X).max()
     )
+
+
+def test_a_sample_has_the_share_of_each_class_and_at_least_one_row_of_it() -> None:
+    y = np.repeat([0, 1, 2], [20, 10, 2])
+    data = Table(np.arange(32.0)[:, None], y, classes=("a", "b", "c"))
+    drawn = data.sample(0.25, seed=0)
+    assert np.bincount(drawn.y).tolist() == [5, 2, 1]
+    assert set(drawn.X[:, 0]) <= set(data.X[:, 0])
+    np.testing.assert_array_equal(data.y[drawn.X[:, 0].astype(int)], drawn.y)
+    assert not np.array_equal(drawn.X, data.sample(0.25, seed=1).X)
+    assert len(data.sample(0.999, seed=0)) == 32
+
+
+def test_a_sample_of_a_table_without_classes_has_the_share_of_its_rows() -> None:
+    data = Table(np.arange(10.0)[:, None], np.arange(10.0))
+    assert len(data.sample(0.3, seed=0)) == 3
+    assert len(data.sample(1e-9, seed=0)) == 1

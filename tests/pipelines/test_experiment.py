@@ -21,6 +21,7 @@ from ftml.data import domains, table
 from pipelines import experiment, store, tune
 from pipelines.params import ParamsError
 from pipelines.store import TrackingError
+from tests.conftest import forget_store
 
 PARAMS = """
 datasets:
@@ -29,7 +30,8 @@ datasets:
 experiments:
   toy:
     ridge: {trials: 3}
-    twice: {family: ridge, seeds: 2, cv: 4, config: {alpha: 0.5}}
+    twice:
+      {family: ridge, seeds: 2, cv: 4, learning_curve: [0.5], config: {alpha: 0.5}}
 """
 
 
@@ -38,25 +40,6 @@ def _ray() -> Iterator[None]:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated, empty database: making one takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        store.open_store()
-    finally:
-        os.chdir(before)
-        forget_store()
-    return folder / "mlflow.db"
-
-
-def forget_store() -> None:
-    mlflow.set_tracking_uri(None)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture
@@ -99,7 +82,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     experiment.main("toy")
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("ridge: 3 trials, 1 final fits, test mse ")
-    assert printed[1].startswith("twice: 1 trials, 2 final fits, test mse ")
+    assert printed[1].startswith("twice: 1 trials, 4 final fits, test mse ")
     assert "+- 0" in printed[1], "a closed form does not depend on the seed"
     assert printed[2].startswith("champion of toy in validation: ")
 
@@ -125,12 +108,23 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     singles = [crossed[f"valid_mse/fold_{i}"] for i in range(4)]
     assert crossed["valid_mse"] == pytest.approx(np.mean(singles), rel=1e-12)
 
+    fits = pd.read_parquet("experiments/toy/twice/fits.parquet")
+    assert list(zip(fits["share"], fits["seed"], fits["train_rows"], strict=True)) == [
+        (1.0, 1, 40),
+        (1.0, 2, 40),
+        (0.5, 1, 20),
+        (0.5, 2, 20),
+    ]
+    assert Path("experiments/toy/twice/figures/learning_curve.png").exists()
+    names = {run.info.run_name for run in runs(role="fit", study="twice")}
+    assert "twice, seed 2, 50% of the rows" in names
+
     study = runs(role="study", study="ridge")[0]
     assert study.info.status == "FINISHED"
     assert study.data.metrics["test_mse"] == metrics["test"]["mse"]["mean"]
     assert study.inputs.dataset_inputs[0].dataset.digest == study.data.tags["ftml.data"]
     assert len(runs(role="trial", study="ridge")) == 3
-    assert len(runs(role="fit", study="twice")) == 2
+    assert len(runs(role="fit", study="twice")) == 4
     assert {run.info.status for run in runs()} == {"FINISHED"}
     assert "dvc repro experiment@toy" in study.data.tags["ftml.reproduce"]
 

@@ -29,8 +29,9 @@ experiments:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path, empty_store: Path) -> Iterator[Path]:
     """Return a project whose `.search` is a disk of 1 MB, with larger states."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     (tmp_path / "params.yaml").write_text(BIG)
     (tmp_path / "data/big").mkdir(parents=True)
     rng = np.random.default_rng(0)

@@ -445,6 +445,21 @@ def test_trials_without_anything_to_search_are_a_problem(
     assert line == "experiments.d.ridge.trials: 2 trials, but nothing to search"
 
 
+@pytest.mark.parametrize(
+    ("shares", "line"),
+    [
+        ("[0.5, 1.0]", "learning_curve.1: expected less than 1, came 1.0"),
+        ("[0]", "learning_curve.0: expected greater than 0, came 0"),
+        ("5", "learning_curve: expected a valid list, came 5"),
+    ],
+)
+def test_shares_of_a_learning_curve_lie_between_none_and_all(
+    problems_of, shares: str, line: str
+) -> None:
+    (found,) = problems_of(study(f"{{learning_curve: {shares}}}"))
+    assert found == f"experiments.d.ridge.{line}"
+
+
 def test_trials_of_a_grid_alone_are_a_problem(problems_of) -> None:
     (line,) = problems_of(study("{trials: 2, search: {alpha: {grid: [0.1, 1.0]}}}"))
     assert line == "experiments.d.ridge.trials: 2 trials, but a grid is tried once"

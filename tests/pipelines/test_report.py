@@ -12,15 +12,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from pipelines import report, wording
-from pipelines.figures import best_of_trials, curves_figure, search_figure
 from pipelines.params import read_params
+from pipelines.results import write_figures
+from pipelines.study_figures import best_of_trials, study_figures
+from tests.pipelines.test_study_figures import search_of
 
 LONG = "erm_with_every_augmentation_we_know_and_a_name_that_goes_on_for_long"
 NASTY = 'a<b>&"c"|*d*'
@@ -53,27 +54,6 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"mean": mean, "standard_error": error, "values": values}
 
 
-def search_of(metric: str, names: list[str], trials: int, steps: int) -> pd.DataFrame:
-    """Return trials of which the second fails at once and every third stops early."""
-    rng = np.random.default_rng(len(metric) + trials)
-    rows = []
-    for trial in range(trials):
-        config = {f"config.{name}": 10.0 ** rng.uniform(-5, 0) for name in names}
-        stopped = trial % 3 == 2 and steps > 4
-        last = 0 if trial == 1 else 4 if stopped else steps
-        error = "ValueError: diverged" if trial == 1 else None
-        end = {"stopped": stopped, "error": error}
-        if trial == 1:
-            rows.append({"trial": trial, "n": 0, **config, **end})
-        level = rng.uniform(0.8, 0.95)
-        for n in range(1, last + 1):
-            value = level - 0.5 / (n + 1) + 0.01 * rng.normal()
-            rows.append(
-                {"trial": trial, "n": n, **config, f"valid_{metric}": value, **end}
-            )
-    return pd.DataFrame(rows)
-
-
 def write_study(
     dataset: str,
     name: str,
@@ -100,11 +80,12 @@ def write_study(
     tried["left_out"] = [left_out] * len(tried)
     tried.to_parquet(folder / "trials.parquet", index=False)
     rows = [
-        {"seed": s, "n": n + 1, "train_loss": 1 / (s + n)}
+        {"share": 1.0, "seed": s, "n": n + 1, "train_loss": 1 / (s + n)}
         for s in seeds
         for n in range(steps)
     ]
-    pd.DataFrame(rows).to_parquet(folder / "fits.parquet", index=False)
+    fits = pd.DataFrame(rows)
+    fits.to_parquet(folder / "fits.parquet", index=False)
     content = {
         "dataset": dataset,
         "study": name,
@@ -141,7 +122,8 @@ def write_study(
     write_run(folder, seconds)
     figure = Figure(figsize=(4, 3))
     figure.add_subplot().plot([0, 1])
-    figure.savefig(folder / "figures" / "predicted_against_true.png")
+    drawn = study_figures(content, tried, fits) | {"predicted_against_true": figure}
+    write_figures(folder, drawn, ())
     return folder
 
 
@@ -478,9 +460,9 @@ def test_other_files_of_the_folder_stay(project):
         "claims.csv",
         "comparison.csv",
         "index.html",
-        "learning_curves.csv",
         "metrics.json",
         "report.md",
+        "training_curves.csv",
     ]
 
 
@@ -499,8 +481,8 @@ def test_values_that_are_not_numbers_come_last_and_stay_json(project):
     assert shown[-1] == "not a number"
 
 
-def test_learning_curves_are_those_of_fits_of_several_steps(read):
-    curves = pd.read_csv("reports/learning_curves.csv")
+def test_training_curves_are_those_of_fits_of_several_steps(read):
+    curves = pd.read_csv("reports/training_curves.csv")
     assert set(curves["dataset"]) == {"angles"}
     assert len(curves) == 2 * 3 * 12
     assert curves.loc[0, "value"] == 1.0
@@ -535,43 +517,6 @@ def test_results_are_rounded_by_their_error(test, shown):
 )
 def test_seconds_are_said_in_the_unit_that_people_use(seconds, shown):
     assert wording.duration(seconds) == shown
-
-
-def test_axes_are_logarithmic_where_values_span_more_than_two_decades():
-    trials = search_of("accuracy", ["rate"], 9, 6)
-    trials["config.depth"] = trials["trial"] + 1
-    about = {"metric": "valid_accuracy", "mode": "max", "chosen": {0}}
-    wide = search_figure(trials, "rate", **about).axes[0]
-    narrow = search_figure(trials, "depth", **about).axes[0]
-    assert (wide.get_xscale(), narrow.get_xscale()) == ("log", "linear")
-    assert wide.get_yscale() == "linear"
-
-
-def test_options_that_are_not_numbers_stand_side_by_side():
-    trials = search_of("accuracy", [], 4, 1)
-    trials["config.layers"] = [[64], [64, 32], [64], [8]]
-    axes = search_figure(
-        trials, "layers", metric="valid_accuracy", mode="max", chosen={0}
-    ).axes[0]
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["[64, 32]", "[64]", "[8]"]
-
-
-def test_a_search_shows_the_best_value_of_each_trial():
-    trials = search_of("accuracy", ["rate"], 9, 6)
-    best = best_of_trials(trials, metric="valid_accuracy", mode="max")
-    expected = trials.groupby("trial")["valid_accuracy"].max()
-    np.testing.assert_array_equal(best["valid_accuracy"], expected)
-    lowest = best_of_trials(trials, metric="valid_accuracy", mode="min")
-    expected = trials.groupby("trial")["valid_accuracy"].min()
-    np.testing.assert_array_equal(lowest["valid_accuracy"], expected)
-
-
-def test_learning_curves_end_where_a_trial_was_stopped():
-    trials = search_of("accuracy", ["rate"], 4, 9)
-    axes = curves_figure(trials, metric="valid_accuracy", chosen={(0, 9)}).axes[0]
-    ends = sorted(max(line.get_xdata()) for line in axes.lines)
-    # Trial 1 failed at once; trial 2 was stopped at step 4; the dot stands at step 9.
-    assert ends == [4, 9, 9, 9]
 
 
 def test_the_plan_of_these_tests_is_valid(project):

@@ -65,6 +65,7 @@ def train(
     ends: Sequence[int],
     board: Any = None,
     last_step: int | None = None,
+    share: float = 1.0,
     **changes: Any,
 ) -> None:
     Config = family("ridge").Config
@@ -72,14 +73,14 @@ def train(
         folder=Path("nowhere"),
         family="ridge",
         config={},
-        trials=tuple(Assignment((), {}) for _ in ends),
+        trials=tuple(Assignment((), {"seed": 3}, last_step, share) for _ in ends),
         metric="mse",
         mode="min",
         resources=Resources(),
         **{"pack": len(ends), **changes},
     )
-    table = Table(np.zeros((2, 1)), np.zeros(2))
-    work = Training(search, Splits(table, test=table), last_step, board)
+    table = Table(np.zeros((4, 1)), np.zeros(4))
+    work = Training(search, Splits(table, test=table), search.trials[0], board)
     members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
     _run(members, work)
 
@@ -160,6 +161,15 @@ def test_a_final_fit_is_tested_at_its_end_alone_however_often_it_is_kept(
         (False, 2),
         (True, 2),
     ]
+
+
+def test_a_fit_on_a_share_of_the_rows_is_scored_on_them_and_on_the_test(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "save", lambda *_: None)
+    train([1], last_step=1, pack=1, share=0.5, scores_seen=True)
+    (row,) = said
+    assert row["metrics"] == {"test_mse": 1.0, "train_mse": 1.0, "train_rows": 2.0}
 
 
 def test_members_that_wait_for_another_are_in_its_checkpoints(kept) -> None:
