@@ -196,10 +196,36 @@ def latex(table: pd.DataFrame) -> str:
     return table.to_latex(index=False, escape=True)
 
 
+def shared_curves(
+    fits: Mapping[str, pd.DataFrame],
+) -> dict[str, dict[str, pd.Series]]:
+    """Return each training metric that two studies or more have at several steps: for
+    each of these its values by step, of the first final fit.
+
+    `fits` holds the fits.parquet of each study.
+    """
+    found: dict[str, dict[str, pd.Series]] = {}
+    for study, rows in fits.items():
+        same = rows["left_out"].map(tuple) == tuple(rows["left_out"].iloc[0])
+        same &= rows[["share", "seed"]].eq(rows[["share", "seed"]].iloc[0]).all(axis=1)
+        first = rows[same].set_index("n")
+        for name in first:
+            curve = first[name].dropna()
+            if str(name).startswith("train_") and len(curve) > 1:
+                found.setdefault(str(name), {})[study] = curve
+    return {name: curves for name, curves in found.items() if len(curves) > 1}
+
+
 def write(
-    folder: Path, studies: Sequence[Mapping[str, Any]], table: pd.DataFrame
+    folder: Path,
+    studies: Sequence[Mapping[str, Any]],
+    fits: Mapping[str, pd.DataFrame],
+    table: pd.DataFrame,
 ) -> None:
-    """Write the table and its figure into an empty folder."""
+    """Write the table and its figures into an empty folder.
+
+    `studies` and `fits` are the content of each study's metrics.json and fits.parquet.
+    """
     metric, mode = studies[0]["metric"], studies[0]["mode"]
     table.to_parquet(folder / TABLE, index=False)
     (folder / "table.md").write_text(markdown(spoken(table)))
@@ -210,4 +236,9 @@ def write(
     else:
         pairs = [(each["study"], each["test"][metric]) for each in studies]
         figure = figures.comparison_figure(pairs, metric=metric, mode=mode)
-    figure.savefig(folder / "figure.png", metadata={"Software": None})
+    drawn = {"figure": figure} | {
+        f"curves_{name}": figures.shared_curves_figure(name, curves)
+        for name, curves in shared_curves(fits).items()
+    }
+    for name, each in drawn.items():
+        each.savefig(folder / f"{name}.png", metadata={"Software": None})

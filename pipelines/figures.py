@@ -127,6 +127,21 @@ def domains_figure(
     return figure
 
 
+def shared_curves_figure(name: str, curves: Mapping[str, pd.Series]) -> Figure:
+    """Return a training metric of several studies by step, in one pair of axes."""
+    figure, axes = new_figure(7.2, 4.6)
+    for i, (study, curve) in enumerate(curves.items()):
+        style = ("-", "--", ":")[i // len(COLOURS) % 3]
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(curve.index, curve, style, color=colour, label=study, linewidth=1.4)
+    axes.set(xlabel="training step", ylabel=name.replace("train_", "training ", 1))
+    values = pd.concat(list(curves.values()))
+    if (values >= 0).all():  # an optimality gap ends at zero, where no line can go
+        log_if_wide(axes, "y", values[values > 0])
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    return figure
+
+
 def _wrapped(name: str) -> str:
     """Return a name in lines of up to 28 characters, broken after underscores."""
     return textwrap.fill(name.replace("_", "_ "), 28).replace("_ ", "_")

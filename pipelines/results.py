@@ -172,10 +172,10 @@ def write(folder: Path, outcome: Outcome, model: Any) -> None:
     _write_json(folder / METRICS, _metrics(outcome))
     with (folder / "best.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
-    fits = _fits(outcome)
+    fitted = _fits(outcome)
     outcome.runs.to_parquet(folder / "trials.parquet", index=False)
-    fits.to_parquet(folder / "fits.parquet", index=False)
-    write_figures(folder, study_figures(_metrics(outcome), outcome.runs, fits), ())
+    fitted.to_parquet(folder / "fits.parquet", index=False)
+    write_figures(folder, study_figures(_metrics(outcome), outcome.runs, fitted), ())
 
 
 def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None:
@@ -288,6 +288,11 @@ def measured(study: Study) -> dict[str, Any]:
     """Return the content of a study's metrics.json."""
     content: dict[str, Any] = json.loads((study.folder / METRICS).read_text())
     return content
+
+
+def fits(study: Study) -> pd.DataFrame:
+    """Return the content of a study's fits.parquet."""
+    return pd.read_parquet(study.folder / "fits.parquet")
 
 
 def validation(study: Study) -> float:

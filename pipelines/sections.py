@@ -22,6 +22,7 @@ from pipelines.comparison import (
     compare,
     domains_of,
     paired_difference,
+    shared_curves,
     spoken,
 )
 from pipelines.figures import Picture
@@ -167,6 +168,18 @@ class Section:
         """The comparison as text where studies were chosen in several ways."""
         several = self.compared["selection"].nunique() > 1
         return spoken(self.compared) if several else None
+
+    @cached_property
+    def curves(self) -> list[Picture]:
+        """The training metrics that several studies share, by step."""
+        shared = shared_curves({result.name: result.fits for result in self.results})
+        return [
+            figures.draw(
+                figures.shared_curves_figure(name, curves),
+                f"training {name.removeprefix('train_')} of a final fit by step",
+            )
+            for name, curves in shared.items()
+        ]
 
     @cached_property
     def domains_picture(self) -> Picture | None:

@@ -18,9 +18,11 @@ from pipelines.comparison import (
     latex,
     markdown,
     paired_difference,
+    shared_curves,
     spoken,
     write,
 )
+from pipelines.figures import shared_curves_figure
 
 
 def spread(values: np.ndarray) -> dict[str, Any]:
@@ -135,12 +137,48 @@ def test_the_files_are_written_and_the_same_each_time(
         text = json.dumps(studies).replace("accuracy/", "accuracy/hospital ")
         studies = json.loads(text)
     table = compare(studies, baseline="erm")
+    fits = {name: curve_of([1.0, 0.1]) for name in ("erm", "fish")}
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        write(tmp_path / name, studies, table)
+        write(tmp_path / name, studies, fits, table)
     first, second = (sorted((tmp_path / n).iterdir()) for n in ("first", "second"))
-    names = ["figure.png", "table.md", "table.parquet", "table.tex"]
+    names = ["curves_train_gap.png", "figure.png", "table.md", "table.parquet"]
+    names.append("table.tex")
     assert [path.name for path in first] == names
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
-    pd.testing.assert_frame_equal(pd.read_parquet(first[2]), table)
+    pd.testing.assert_frame_equal(pd.read_parquet(first[3]), table)
+
+
+def curve_of(values: list[float], name: str = "train_gap") -> pd.DataFrame:
+    """Return the fits of two seeds, and of one on half of the rows."""
+    fits = [(1.0, 1, 0.0), (1.0, 2, 5.0), (0.5, 1, 9.0)]
+    rows = [
+        {"left_out": [], "share": share, "seed": seed, "n": n, name: value + shift}
+        for share, seed, shift in fits
+        for n, value in enumerate(values, start=1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_curves_are_shared_where_two_studies_have_several_steps_of_a_metric() -> None:
+    fits = {
+        "sag": curve_of([1.0, 0.1, 0.01]),
+        "newton": curve_of([1.0, 0.0]),
+        "ols": curve_of([1.0]),
+        "erm": curve_of([3.0, 2.0], "train_loss"),
+    }
+    shared = shared_curves(fits)
+    assert list(shared) == ["train_gap"]
+    assert shared["train_gap"]["sag"].to_dict() == {1: 1.0, 2: 0.1, 3: 0.01}
+    assert shared["train_gap"]["newton"].to_dict() == {1: 1.0, 2: 0.0}
+    assert "ols" not in shared["train_gap"]
+
+
+def test_a_gap_that_ends_at_zero_has_a_logarithmic_axis() -> None:
+    curves = {"newton": pd.Series([1.0, 1e-9, 0.0], index=[1, 2, 3])}
+    (axes,) = shared_curves_figure("train_gap", curves).axes
+    assert axes.get_yscale() == "log"
+    losses = {"erm": pd.Series([5.0, 1e-3, -1.0], index=[1, 2, 3])}
+    (axes,) = shared_curves_figure("train_loss", losses).axes
+    assert axes.get_yscale() == "linear"

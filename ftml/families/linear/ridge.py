@@ -20,6 +20,7 @@ from typing import Annotated
 
 import numpy as np
 import scipy.linalg
+from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.config import FamilyConfig, LogUniform
@@ -30,6 +31,7 @@ from ftml.families.linear._columns import (
     check_columns,
     for_raw_columns,
 )
+from ftml.plots import COLOURS, new_figure
 
 TASK = "regression"
 
@@ -82,6 +84,37 @@ def ridge_path(X: np.ndarray, y: np.ndarray, *, alphas: np.ndarray) -> np.ndarra
     values, vectors = np.linalg.eigh(X.T @ X / n)
     moments = vectors.T @ (X.T @ y / n)
     return (vectors @ (moments[:, None] / (values[:, None] + alphas))).T
+
+
+def figures(config: Config, model: Model, data: Splits[Table]) -> dict[str, Figure]:
+    """Return the path of the coefficients over penalties about the chosen one."""
+    X, _ = centred_and_scaled(data.train.X, standardize=config.standardize)
+    y = data.train.y
+    middle = np.log10(config.alpha) if config.alpha > 0 else 0.0
+    alphas = np.logspace(min(-4.0, middle - 1), max(3.0, middle + 1), 120)
+    path = ridge_path(X, y - y.mean(), alphas=alphas)
+    figure, axes = new_figure(6.4, 4.2)
+    largest = np.argsort(-np.abs(path[0]))
+    for rank, j in enumerate(largest):
+        named = rank < LABELLED
+        axes.plot(
+            alphas,
+            path[:, j],
+            color=COLOURS[rank] if named else "0.7",
+            linewidth=1.4 if named else 0.7,
+            zorder=2 if named else 1,
+            label=data.train.feature_names[j] if named else None,
+        )
+    if config.alpha > 0:
+        axes.axvline(config.alpha, color="black", linewidth=0.8, linestyle="--")
+    scaled = " of scaled features" if config.standardize else ""
+    axes.set(xscale="log", xlabel="penalty alpha", ylabel=f"coefficients{scaled}")
+    figure.legend(loc="outside right upper", fontsize=8)
+    return {"penalty_path": figure}
+
+
+LABELLED = len(COLOURS) - 1
+"Features with a colour and a name in the figure: those of the largest coefficients."
 
 
 def train_many(
