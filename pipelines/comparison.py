@@ -197,34 +197,35 @@ def latex(table: pd.DataFrame) -> str:
 
 
 def shared_curves(
-    fits: Mapping[str, pd.DataFrame],
+    studies: Sequence[Mapping[str, Any]], trials: Mapping[str, pd.DataFrame]
 ) -> dict[str, dict[str, pd.Series]]:
     """Return each training metric that two studies or more have at several steps: for
-    each of these its values by step, of the first final fit.
+    each of these its values by step, of the chosen trial.
 
-    `fits` holds the fits.parquet of each study.
+    `studies` and `trials` hold the metrics.json and trials.parquet of each study.
     """
     found: dict[str, dict[str, pd.Series]] = {}
-    for study, rows in fits.items():
-        same = rows["left_out"].map(tuple) == tuple(rows["left_out"].iloc[0])
-        same &= rows[["share", "seed"]].eq(rows[["share", "seed"]].iloc[0]).all(axis=1)
-        first = rows[same].set_index("n")
-        for name in first:
-            curve = first[name].dropna()
+    for study in studies:
+        rows, choice = trials[study["study"]], study["chosen"][0]
+        chosen = rows["trial"] == choice["trial"]
+        chosen &= rows["left_out"].map(tuple) == tuple(choice["left_out"])
+        of_trial = rows[chosen].set_index("n")
+        for name in of_trial:
+            curve = of_trial[name].dropna()
             if str(name).startswith("train_") and len(curve) > 1:
-                found.setdefault(str(name), {})[study] = curve
+                found.setdefault(str(name), {})[study["study"]] = curve
     return {name: curves for name, curves in found.items() if len(curves) > 1}
 
 
 def write(
     folder: Path,
     studies: Sequence[Mapping[str, Any]],
-    fits: Mapping[str, pd.DataFrame],
+    trials: Mapping[str, pd.DataFrame],
     table: pd.DataFrame,
 ) -> None:
     """Write the table and its figures into an empty folder.
 
-    `studies` and `fits` are the content of each study's metrics.json and fits.parquet.
+    `studies` and `trials` hold the metrics.json and trials.parquet of each study.
     """
     metric, mode = studies[0]["metric"], studies[0]["mode"]
     table.to_parquet(folder / TABLE, index=False)
@@ -238,7 +239,7 @@ def write(
         figure = figures.comparison_figure(pairs, metric=metric, mode=mode)
     drawn = {"figure": figure} | {
         f"curves_{name}": figures.shared_curves_figure(name, curves)
-        for name, curves in shared_curves(fits).items()
+        for name, curves in shared_curves(studies, trials).items()
     }
     for name, each in drawn.items():
         each.savefig(folder / f"{name}.png", metadata={"Software": None})

@@ -297,8 +297,8 @@ def compare(dataset: Dataset, studies: Sequence[Study], *, digest: str) -> None:
     path = target / comparison.TABLE
     before = path.read_bytes() if path.exists() else None
     with whole_folder(target) as folder:
-        fits = {study.name: results.fits(study) for study in studies}
-        comparison.write(folder, measured, fits, table)
+        trials = {study.name: results.trials(study) for study in studies}
+        comparison.write(folder, measured, trials, table)
         if (folder / comparison.TABLE).read_bytes() != before:
             from pipelines import store, tracking
 

@@ -290,9 +290,9 @@ def measured(study: Study) -> dict[str, Any]:
     return content
 
 
-def fits(study: Study) -> pd.DataFrame:
-    """Return the content of a study's fits.parquet."""
-    return pd.read_parquet(study.folder / "fits.parquet")
+def trials(study: Study) -> pd.DataFrame:
+    """Return the content of a study's trials.parquet."""
+    return pd.read_parquet(study.folder / "trials.parquet")
 
 
 def validation(study: Study) -> float:

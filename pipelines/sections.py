@@ -41,6 +41,7 @@ class Result:
     measured: Mapping[str, Any]
     run: Mapping[str, Any]
     best: Mapping[str, Any]
+    trials: pd.DataFrame
     fits: pd.DataFrame
 
     @property
@@ -172,13 +173,14 @@ class Section:
     @cached_property
     def curves(self) -> list[Picture]:
         """The training metrics that several studies share, by step."""
-        shared = shared_curves({result.name: result.fits for result in self.results})
+        measured = [result.measured for result in self.results]
+        trials = {result.name: result.trials for result in self.results}
         return [
             figures.draw(
                 figures.shared_curves_figure(name, curves),
-                f"training {name.removeprefix('train_')} of a final fit by step",
+                f"training {name.removeprefix('train_')} of the chosen trial by step",
             )
-            for name, curves in shared.items()
+            for name, curves in shared_curves(measured, trials).items()
         ]
 
     @cached_property
@@ -218,6 +220,7 @@ def _read(study: Study, found: list[str]) -> Result | None:
             measured=json.loads((folder / METRICS).read_text()),
             run=json.loads((folder / CIRCUMSTANCES).read_text()),
             best=YAML(typ="safe", pure=True).load(folder / "best.yaml")[0]["config"],
+            trials=pd.read_parquet(folder / "trials.parquet"),
             fits=pd.read_parquet(folder / "fits.parquet"),
         )
     except FileNotFoundError as error:

@@ -50,6 +50,7 @@ def study(
         "mode": "max",
         "seeds": [*range(1, 1 + seeds)],
         "selection": "validation",
+        "chosen": [{"trial": 1, "left_out": ["a"]}],
         "test": test(),
         "tests": {other: test() for other in others},
     }
@@ -137,10 +138,10 @@ def test_the_files_are_written_and_the_same_each_time(
         text = json.dumps(studies).replace("accuracy/", "accuracy/hospital ")
         studies = json.loads(text)
     table = compare(studies, baseline="erm")
-    fits = {name: curve_of([1.0, 0.1]) for name in ("erm", "fish")}
+    trials = {name: curve_of([1.0, 0.1]) for name in ("erm", "fish")}
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        write(tmp_path / name, studies, fits, table)
+        write(tmp_path / name, studies, trials, table)
     first, second = (sorted((tmp_path / n).iterdir()) for n in ("first", "second"))
     names = ["curves_train_gap.png", "figure.png", "table.md", "table.parquet"]
     names.append("table.tex")
@@ -151,24 +152,28 @@ def test_the_files_are_written_and_the_same_each_time(
 
 
 def curve_of(values: list[float], name: str = "train_gap") -> pd.DataFrame:
-    """Return the fits of two seeds, and of one on half of the rows."""
-    fits = [(1.0, 1, 0.0), (1.0, 2, 5.0), (0.5, 1, 9.0)]
+    """Return two trials on two folds; the second trial on the first fold has these
+    values.
+    """
+    runs = [(0, ["a"], 5.0), (1, ["a"], 0.0), (1, ["b"], 9.0)]
     rows = [
-        {"left_out": [], "share": share, "seed": seed, "n": n, name: value + shift}
-        for share, seed, shift in fits
+        {"trial": trial, "left_out": left_out, "n": n, name: value + shift}
+        for trial, left_out, shift in runs
         for n, value in enumerate(values, start=1)
     ]
     return pd.DataFrame(rows)
 
 
 def test_curves_are_shared_where_two_studies_have_several_steps_of_a_metric() -> None:
-    fits = {
+    trials = {
         "sag": curve_of([1.0, 0.1, 0.01]),
         "newton": curve_of([1.0, 0.0]),
         "ols": curve_of([1.0]),
         "erm": curve_of([3.0, 2.0], "train_loss"),
     }
-    shared = shared_curves(fits)
+    chosen = [{"trial": 1, "left_out": ["a"]}, {"trial": 1, "left_out": ["b"]}]
+    studies = [{"study": name, "chosen": chosen} for name in trials]
+    shared = shared_curves(studies, trials)
     assert list(shared) == ["train_gap"]
     assert shared["train_gap"]["sag"].to_dict() == {1: 1.0, 2: 0.1, 3: 0.01}
     assert shared["train_gap"]["newton"].to_dict() == {1: 1.0, 2: 0.0}

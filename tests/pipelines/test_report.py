@@ -84,7 +84,7 @@ def write_study(
         for s in seeds
         for n in range(steps)
     ]
-    fits = pd.DataFrame(rows).assign(left_out=[left_out] * len(rows))
+    fits = pd.DataFrame(rows)
     fits.to_parquet(folder / "fits.parquet", index=False)
     content = {
         "dataset": dataset,
@@ -350,10 +350,10 @@ def test_page_fetches_nothing_and_links_only_to_mlflow(read):
 
 def test_every_picture_has_a_text_and_its_size(read):
     pictures = [named for tag, named in page().attributes if tag == "img"]
-    # Two comparisons, the losses of two ERMs; one search and one own figure of `wide`,
-    # one figure of each of the other tables; three searches, the curves and one own
+    # Two comparisons; one search and one own figure of `wide`, one figure of each of
+    # the other tables; three searches, the curves and one own
     # figure of each of two ERMs.
-    assert len(pictures) == 3 + 2 + 1 + 1 + 2 * 5
+    assert len(pictures) == 2 + 2 + 1 + 1 + 2 * 5
     for named in pictures:
         assert named["alt"]
         assert int(named["width"]) > 100
