@@ -1,4 +1,4 @@
-"""What a trial costs beyond its training: searches of a closed form, with Ray up.
+"""What a trial costs beyond its training, and what packing trials saves, with Ray up.
 
     python benchmarks/tune.py
 
@@ -8,16 +8,18 @@ Writes benchmarks/tune.md. Seconds of one machine in one run: look at the shares
 from __future__ import annotations
 
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_digits
 
 from ftml import Splits, Table, family
 from ftml.config import search_space
 from pipelines import store, tracking, tune
+from pipelines.blocks import Resources
 from pipelines.params import read_params
 from pipelines.record import Record
 from pipelines.search import (
@@ -80,11 +82,85 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     }
 
 
+def pack(family_name: str, trials: int, size: int, folder: Path) -> dict[str, float]:
+    """Return the seconds and the best trial of a search in packs of a size."""
+    Config, is_ridge = family(family_name).Config, family_name == "ridge"
+    configs = draw_configurations(
+        search_space(Config),
+        count=trials,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
+    plan = Search(
+        folder=folder / f"{family_name}-{trials}-{size}-{time.time_ns()}",
+        family=family_name,
+        config={},
+        trials=on_every_fold(configs, ((),)),
+        metric="mse" if is_ridge else "log_loss",
+        mode="min",
+        resources=Resources(),
+        report_every=1 if is_ridge else 10,
+        pack=size,
+    )
+    data = halves(*(load_diabetes if is_ridge else load_digits)(return_X_y=True))
+    times: list[float] = []
+    start = time.perf_counter()
+    record = tune.run(
+        plan,
+        lambda fold: data,
+        watch=lambda record, index: times.append(time.perf_counter() - start),
+    )
+    lowest = {
+        index: min(step[f"valid_{plan.metric}"] for step in trial.steps.values())
+        for index, trial in record.trials.items()
+    }
+    best = min(lowest, key=lambda index: (lowest[index], index))
+    return {"total": times[-1], "after the start": times[-1] - times[0], "best": best}
+
+
+def halves(X: np.ndarray, y: np.ndarray) -> Splits[Table]:
+    """Return three quarters of the rows to train on, the others to validate."""
+    order = np.random.default_rng(0).permutation(len(y))
+    classes = tuple(map(str, np.unique(y))) if y.dtype.kind == "i" else ()
+    table = Table(X[order], y[order], classes=classes)
+    cut = 3 * len(y) // 4
+    return Splits(table.rows(np.arange(cut)), table.rows(np.arange(cut, len(y))))
+
+
+def packing(folder: Path) -> list[str]:
+    """Return the lines of the table of packs, each search alternating three times."""
+    lines = [
+        "## Packs",
+        "",
+        "Searches without early stopping, one worker a core; median of three, "
+        "alternating. The start is",
+        "Tune's own, until the first trial runs.",
+        "",
+        "| search | pack | s | trials a minute | s after the start | best trial |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, trials in (("ridge", 64), ("ridge", 512), ("softmax_regression", 64)):
+        found = [
+            {size: pack(name, trials, size, folder) for size in (1, 16, 64)}
+            for _ in range(3)
+        ]
+        for size in (1, 16, 64):
+            total, after = (
+                statistics.median(each[size][part] for each in found)
+                for part in ("total", "after the start")
+            )
+            best = {int(each[size]["best"]) for each in found}
+            lines.append(
+                f"| {name}, {trials} trials | {size} | {total:.1f} "
+                f"| {60 * trials / total:.0f} | {after:.2f} "
+                f"| {', '.join(map(str, best))} |"
+            )
+    return lines
+
+
 def main() -> None:
-    """Measure 8 and 32 trials and write the table."""
-    X, y = load_diabetes(return_X_y=True, scaled=False)
-    table = Table(X, y)
-    data = Splits(table.rows(np.arange(300)), table.rows(np.arange(300, 442)))
+    """Measure 8 and 32 trials, and packs, and write the tables."""
+    data = halves(*load_diabetes(return_X_y=True))
     target = Path(__file__).with_suffix(".md").resolve()
     with tempfile.TemporaryDirectory() as place, tune.cluster():
         os.chdir(place)
@@ -92,6 +168,7 @@ def main() -> None:
         store.open_store()
         measure(2, data, Path(place))  # workers warm, database migrated
         found = {n: measure(n, data, Path(place)) for n in (8, 32)}
+        packs = packing(Path(place))
     lines = [
         "# What a trial costs beyond its training",
         "",
@@ -104,6 +181,7 @@ def main() -> None:
     for part in found[8]:
         values = " | ".join(f"{found[n][part]:.2f}" for n in found)
         lines.append(f"| {part} | {values} |")
+    lines += ["", *packs]
     target.write_text("\n".join(lines) + "\n")
     print(target.read_text())
 

@@ -136,6 +136,7 @@ def shared_curves_figure(name: str, curves: Mapping[str, pd.Series]) -> Figure:
         axes.plot(curve.index, curve, style, color=colour, label=study, linewidth=1.4)
     axes.set(xlabel="training step", ylabel=name.replace("train_", "training ", 1))
     values = pd.concat(list(curves.values()))
+    log_if_wide(axes, "x", values.index)
     if (values >= 0).all():  # an optimality gap ends at zero, where no line can go
         log_if_wide(axes, "y", values[values > 0])
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
