@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +69,8 @@ def main(name: str) -> None:
             print(f"{study.name}: reused", flush=True)
     if due:
         run_studies(due, keys=keys, digest=digest)
-    if remove_others(dataset, studies) or due:
-        crown(dataset, studies)
-    compare(dataset, studies, digest=digest)
+    remove_others(dataset, studies)
+    conclude(dataset, studies, digest=digest, fresh=bool(due))
 
 
 def run_studies(
@@ -87,9 +87,8 @@ def run_studies(
     with tune.cluster():
         for study in studies:
             key = keys[study.name]
-            with tracking.StudyLog(
-                client, experiment, study, key=key, digest=digest
-            ) as log:
+            opened = partial(tracking.StudyLog, client, experiment, study)
+            with store.patiently(partial(opened, key=key, digest=digest)) as log:
                 run_study(study, read_folds(study), key=key, log=log)
 
 
@@ -98,7 +97,7 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
 
     Its folder in `experiments/` is put there whole, at the end.
     """
-    from pipelines import tune
+    from pipelines import store, tune
 
     start = time.monotonic()
     flight = in_flight(study, key)
@@ -132,7 +131,9 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
                 drawn |= study.family.figures(config, model, splits.for_final_fit())
             results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
         example = kind.example(folds.splits(folds.tested[0]).test)
-        version = log.results(outcome, folder, example, fit_log)
+        version = store.patiently(
+            partial(log.results, outcome, folder, example, fit_log)
+        )
         seconds = time.monotonic() - start
         results.write_circumstances(
             folder, outcome, key=key, seconds=seconds, mlflow=log.where(version)
@@ -223,8 +224,12 @@ def plan_fits(
 
 
 def follow(search: Search, data: Data, children: Children) -> Record:
-    """Run a search to its end, with its line on the terminal and its runs in MLflow."""
-    from pipelines import tune
+    """Run a search to its end, with its line on the terminal and its runs in MLflow.
+
+    The search goes on while MLflow's server does not answer; its record is on disk, and
+    at the end it is waited for.
+    """
+    from pipelines import store, tune
 
     progress = Progress(
         str(search.folder.relative_to(IN_FLIGHT)),
@@ -240,20 +245,22 @@ def follow(search: Search, data: Data, children: Children) -> Record:
         changed.add(index)
         progress.show(record)
         if time.monotonic() - flushed >= FLUSH_SECONDS:
-            children.log(record.trials, search_limits(search, record), changed)
-            changed.clear()
+            reach = search_limits(search, record)
+            if store.answered(partial(children.log, record.trials, reach, changed)):
+                changed.clear()
             flushed = time.monotonic()
 
     try:
         record = tune.run(search, data, watch=watch)
     finally:
         progress.clear()
-    children.log(record.trials, search_limits(search, record), set(record.trials))
+    reach = search_limits(search, record)
+    store.patiently(partial(children.log, record.trials, reach, set(record.trials)))
     return record
 
 
-def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
-    """Remove what params.yaml no longer names; return whether it had results."""
+def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
+    """Remove what params.yaml no longer names."""
     names = {study.name for study in studies}
     others = [
         folder
@@ -266,10 +273,9 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> bool:
     with suppress(OSError):  # not empty, not there, or a disk of its own
         (IN_FLIGHT / dataset.name).rmdir()
         IN_FLIGHT.rmdir()
-    return any(folder.parts[0] == "experiments" for folder in others)
 
 
-def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
+def crown(client: MlflowClient, dataset: Dataset, studies: Sequence[Study]) -> None:
     """Give the alias `champion` to the study that is best in validation."""
     from pipelines import store
 
@@ -278,8 +284,7 @@ def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
         return
     best = best_in_validation(dataset, studies)
     version = results.circumstances(best)["mlflow"]["model_version"]
-    client: MlflowClient = store.open_store()
-    held = store.set_champion(client, dataset.name, version)
+    held = store.patiently(partial(store.set_champion, client, dataset.name, version))
     where = (
         f"models:/{dataset.name}@champion" if held else "its model is not in this store"
     )
@@ -288,8 +293,12 @@ def crown(dataset: Dataset, studies: Sequence[Study]) -> None:
     )
 
 
-def compare(dataset: Dataset, studies: Sequence[Study], *, digest: str) -> None:
-    """Write the comparison of the studies, and log it where it is a new one."""
+def conclude(
+    dataset: Dataset, studies: Sequence[Study], *, digest: str, fresh: bool
+) -> None:
+    """Write the comparison of the studies; where it is a new one, or a study is
+    `fresh`, log it and name the champion first.
+    """
     measured = [results.measured(study) for study in studies]
     baseline = dataset.block.baseline or best_in_validation(dataset, studies).name
     table = comparison.compare(measured, baseline=baseline)
@@ -299,12 +308,14 @@ def compare(dataset: Dataset, studies: Sequence[Study], *, digest: str) -> None:
     with whole_folder(target) as folder:
         trials = {study.name: results.trials(study) for study in studies}
         comparison.write(folder, measured, trials, table)
-        if (folder / comparison.TABLE).read_bytes() != before:
+        if fresh or (folder / comparison.TABLE).read_bytes() != before:
             from pipelines import store, tracking
 
-            client = store.open_store()
-            experiment = store.open_experiment(client, dataset, digest=digest)
-            tracking.log_comparison(client, experiment, dataset.name, folder)
+            client = store.patiently(store.open_store)
+            crown(client, dataset, studies)
+            opened = partial(store.open_experiment, client, dataset, digest=digest)
+            logged = partial(tracking.log_comparison, client, store.patiently(opened))
+            store.patiently(partial(logged, dataset.name, folder))
 
 
 def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:

@@ -1,4 +1,6 @@
-"""The MLflow store: opened, its experiments found or made, its orphans closed."""
+"""The MLflow store: opened, its experiments found or made, its orphans closed, and
+waited for while its server does not answer.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,25 @@ import logging
 import os
 import socket
 import sqlite3
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-# Read by MLflow when it is imported: usage is not reported.
+# Read by MLflow when it is imported: usage is not reported, and a server that does not
+# answer is waited for here, where others can go on meanwhile.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
+from requests import RequestException
 
 from pipelines.params import Dataset
 
@@ -25,8 +34,64 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 
 
+SEEN = "ftml.seen"
+"Tag of a study's run: when its driver last logged anything, in seconds of Unix time."
+
+PATIENCE = 600.0
+"Seconds that a server which does not answer is waited for before the stage gives up."
+
+T = TypeVar("T")
+
+
 class TrackingError(ValueError):
     """The store cannot be used."""
+
+
+class NoAnswer(TrackingError):
+    """Its server does not answer."""
+
+
+def unreachable(error: Exception) -> bool:
+    """Return whether a call failed because MLflow's server did not answer, rather than
+    refused.
+    """
+    if isinstance(error, RestException):
+        return bool(error.get_http_status_code() >= 500)
+    if isinstance(error, MlflowException):
+        return mlflow.get_tracking_uri().startswith("http")
+    return isinstance(error, RequestException | NoAnswer)
+
+
+def answered(call: Callable[[], object]) -> bool:
+    """Make a call to MLflow and return whether its server answered."""
+    try:
+        call()
+    except Exception as error:
+        if not unreachable(error):
+            raise
+        return False
+    return True
+
+
+def patiently(call: Callable[[], T], *, pause: float = 2.0) -> T:
+    """Make a call to MLflow, again and again until its server answers.
+
+    The call must be one that can be made twice. Raises TrackingError when `PATIENCE` is
+    at its end.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if not unreachable(error):
+                raise
+            if time.monotonic() > deadline:
+                raise TrackingError(
+                    f"the MLflow server at {mlflow.get_tracking_uri()} has not "
+                    f"answered for {PATIENCE:.0f} s; the stage, run again, goes on"
+                ) from None
+        time.sleep(pause)
 
 
 def open_store() -> MlflowClient:
@@ -61,7 +126,7 @@ def _check_server(uri: str) -> None:
             pass
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise TrackingError(
+        raise NoAnswer(
             f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: {reason}"
         ) from None
 
@@ -86,15 +151,30 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
     return str(identity)
 
 
-def reap(client: MlflowClient, experiment: str) -> int:
+def reap(
+    client: MlflowClient, experiment: str, *, silent_for: float | None = None
+) -> int:
     """Close the runs of an experiment whose driver has died on this machine; return how
     many.
+
+    Whether a driver elsewhere lives can only be guessed: with `silent_for`, the runs
+    of one that has said nothing for so many seconds are closed, too.
     """
+    running = search(client, experiment, "attributes.status = 'RUNNING'")
+    seen = {run.info.run_id: float(run.data.tags.get(SEEN, 0)) for run in running}
     closed = 0
-    for run in search(client, experiment, "attributes.status = 'RUNNING'"):
+    for run in running:
         host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
-        if host == socket.gethostname() and not _alive(int(pid)):
-            client.set_tag(run.info.run_id, "ftml.closed", "its driver died")
+        study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
+        silence = time.time() - max(seen.get(study, 0), run.info.start_time / 1000)
+        if host == socket.gethostname():
+            why = "" if _alive(int(pid)) else "its driver died"
+        elif host and silent_for is not None and silence > silent_for:
+            why = f"its driver said nothing for {silence / 60:.0f} min"
+        else:
+            why = ""
+        if why:
+            client.set_tag(run.info.run_id, "ftml.closed", why)
             client.set_terminated(run.info.run_id, "KILLED")
             closed += 1
     return closed
@@ -133,6 +213,8 @@ def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:
     """Give the alias `champion` to a version; False if it is not in this store."""
     try:
         client.set_registered_model_alias(dataset, "champion", version)
-    except MlflowException:
+    except MlflowException as error:
+        if unreachable(error):
+            raise
         return False
     return True

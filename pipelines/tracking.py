@@ -4,15 +4,21 @@ made twice.
 A study is a run with a child for each trial and each final fit. Runs carry tags that
 say what they are (`ftml.key`, `ftml.role`, `ftml.index`), so that a driver that takes
 over after a death finds them, logs what is missing, and nothing a second time.
+
+    python -m pipelines.tracking reap [MINUTES]
+
+closes the runs that drivers of this machine left open when they died; with MINUTES also
+those of drivers elsewhere that have logged nothing for so long.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +37,16 @@ from pipelines.keys import imported, source_modules, study_modules
 from pipelines.params import Study
 from pipelines.record import Trial
 from pipelines.results import FILES, Outcome
-from pipelines.store import driver, search
+from pipelines.stage import fail
+from pipelines.store import (
+    SEEN,
+    answered,
+    driver,
+    open_store,
+    patiently,
+    reap,
+    search,
+)
 
 BATCH = 1000
 "Most metric values that MLflow takes in one call."
@@ -62,6 +77,8 @@ class StudyLog:
             client.set_tag(self.run, "ftml.driver", driver())
         else:
             self.run = self._create(key, digest)
+        if not (runs and runs[0].data.params):
+            self._describe(digest)
 
     def _create(self, key: str, digest: str) -> str:
         study = self.study
@@ -72,9 +89,11 @@ class StudyLog:
             "mlflow.note.content": _description(study),
         }
         run = self.client.create_run(self.experiment, tags=tags, run_name=study.name)
-        fixed = study.config.model_dump(mode="json", exclude=set(study.space))
-        budget = {"trials": study.block.trials, "seeds": study.block.seeds}
-        self.client.log_batch(run.info.run_id, params=_params({**fixed, **budget}))
+        return str(run.info.run_id)
+
+    def _describe(self, digest: str) -> None:
+        """Log the dataset and, last, what is fixed."""
+        study = self.study
         dataset = Dataset(
             name=study.dataset.name,
             digest=digest,
@@ -82,21 +101,28 @@ class StudyLog:
             source=json.dumps({"uri": str(study.dataset.folder)}),
         )
         context = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(run.info.run_id, [DatasetInput(dataset, tags=[context])])
-        return str(run.info.run_id)
+        self.client.log_inputs(self.run, [DatasetInput(dataset, tags=[context])])
+        fixed = study.config.model_dump(mode="json", exclude=set(study.space))
+        budget = {"trials": study.block.trials, "seeds": study.block.seeds}
+        self.client.log_batch(self.run, params=_params({**fixed, **budget}))
 
     def __enter__(self) -> StudyLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            for children in self._children:
-                children.close()
-        self.client.set_terminated(self.run, "KILLED" if kind else "FINISHED")
+        if kind is None:
+            patiently(lambda: self.client.set_terminated(self.run, "FINISHED"))
+        else:
+            answered(self._kill)  # else the next driver closes them
+
+    def _kill(self) -> None:
+        for children in self._children:
+            children.close()
+        self.client.set_terminated(self.run, "KILLED")
 
     def children(self, role: str) -> Children:
         """Return the child runs of a role, `trial` or `fit`."""
-        self._children.append(Children(self, role=role))
+        self._children.append(patiently(lambda: Children(self, role=role)))
         return self._children[-1]
 
     def where(self, version: str) -> dict[str, str]:
@@ -180,11 +206,13 @@ class Children:
         self.parent, self.role, self.client = log, role, log.client
         self.runs: dict[int, str] = {}
         self._logged: dict[int, set[int]] = {}
+        self._described: set[int] = set()
         self._ended: set[int] = set()
-        mine = (
+        self._doubtful: set[int] = set()
+        self._mine = (
             f"tags.`mlflow.parentRunId` = '{log.run}' and tags.`ftml.role` = '{role}'"
         )
-        for run in search(self.client, log.experiment, mine):
+        for run in search(self.client, log.experiment, self._mine):
             self._take_over(int(run.data.tags["ftml.index"]), run)
 
     def _take_over(self, index: int, run: Run) -> None:
@@ -195,6 +223,8 @@ class Children:
             self.client.get_metric_history(run.info.run_id, curve[0]) if curve else []
         )
         self._logged[index] = {point.step for point in points}
+        if run.data.params:
+            self._described.add(index)
         if run.info.status in ("FINISHED", "FAILED"):
             self._ended.add(index)
         else:
@@ -206,33 +236,54 @@ class Children:
     ) -> None:
         """Bring the runs of some trials up to what is settled, and end those that
         ended.
+
+        It may fail at any point and be called again: what arrived before is asked for.
         """
+        self.client.set_tag(self.parent.run, SEEN, f"{time.time():.0f}")
         for index in sorted(which):
-            trial, limit = trials[index], reach[index]
-            self._log_steps(index, trial, upto=limit.n)
-            if self.role == "fit" or not trial.ended:
-                continue
-            if trial.error:
-                self.end(index, outcome="failed", error=trial.error)
-            elif limit.settled:
-                self.end(index, outcome="stopped" if limit.stopped else "finished")
+            if index in self._doubtful:
+                self._find(index)
+            self._doubtful.add(index)
+            self._bring_up(index, trials[index], reach[index])
+            self._doubtful.remove(index)
+
+    def _find(self, index: int) -> None:
+        """Learn what has arrived of a run whose logging failed."""
+        this = f"{self._mine} and tags.`ftml.index` = '{index}'"
+        for run in search(self.client, self.parent.experiment, this):
+            self._take_over(index, run)
+        self._doubtful.discard(index)
+
+    def _bring_up(self, index: int, trial: Trial, limit: Limit) -> None:
+        self._log_steps(index, trial, upto=limit.n)
+        if self.role == "fit" or not trial.ended:
+            return
+        if trial.error:
+            self.end(index, outcome="failed", error=trial.error)
+        elif limit.settled:
+            self.end(index, outcome="stopped" if limit.stopped else "finished")
 
     def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
         if index not in self.runs:
             self.runs[index] = self._create(index, trial)
             self._logged[index] = set()
+        if index not in self._described:
+            self._describe(index, trial)
         now = int(time.time() * 1000)
         batch: list[Metric] = []
         for n, metrics in sorted(trial.steps.items()):
             if n > upto or n in self._logged[index]:
                 continue
             if len(batch) + len(metrics) > BATCH:
-                self.client.log_batch(self.runs[index], metrics=batch)
+                self._send(index, batch)
                 batch = []
             batch += [Metric(key, value, now, n) for key, value in metrics.items()]
-            self._logged[index].add(n)
         if batch:
-            self.client.log_batch(self.runs[index], metrics=batch)
+            self._send(index, batch)
+
+    def _send(self, index: int, batch: list[Metric]) -> None:
+        self.client.log_batch(self.runs[index], metrics=batch)
+        self._logged[index] |= {metric.step for metric in batch}
 
     def _create(self, index: int, trial: Trial) -> str:
         study = self.parent.study
@@ -242,14 +293,17 @@ class Children:
             "ftml.index": str(index),
         }
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
+        return str(run.info.run_id)
+
+    def _describe(self, index: int, trial: Trial) -> None:
         about: dict[str, Any] = {}
         if trial.fold:
             about["left_out"] = ", ".join(trial.fold)
-        if self.role == "fit" and study.block.learning_curve:
+        if self.role == "fit" and self.parent.study.block.learning_curve:
             about["share"] = trial.share
         params = _params({**trial.config, **about})
-        self.client.log_batch(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        self.client.log_batch(self.runs[index], params=params)
+        self._described.add(index)
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
         """Close a run with how it ended: finished, stopped or failed."""
@@ -352,3 +406,29 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Close the runs of dead drivers in all experiments of the store."""
+    usage = "usage: python -m pipelines.tracking reap [MINUTES]"
+    if not arguments or arguments[0] != "reap" or len(arguments) > 2:
+        raise ValueError(usage)
+    silent_for = None
+    if len(arguments) == 2:
+        try:
+            silent_for = 60 * float(arguments[1])
+        except ValueError:
+            raise ValueError(f"{usage}, came {arguments[1]!r}") from None
+    client = open_store()
+    closed = sum(
+        reap(client, experiment.experiment_id, silent_for=silent_for)
+        for experiment in client.search_experiments()
+    )
+    print(f"closed {closed} runs")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        fail(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import ray
 import ftml
 import ftml.tasks
 from ftml.data import domains, table
-from pipelines import experiment, store, tune
+from pipelines import experiment, tune
 from pipelines.params import ParamsError
 from pipelines.store import TrackingError
 from tests.conftest import forget_store
@@ -238,26 +237,6 @@ def test_a_typo_in_params_stops_everything_before_it_starts(project: Path) -> No
         ParamsError, match=r"toy\.ridge\.trails: unknown key; nearest: trials"
     ):
         experiment.main("toy")
-
-
-def test_runs_whose_driver_has_died_are_closed_and_those_of_a_live_one_are_not(
-    project: Path,
-) -> None:
-    client = store.open_store()
-    identity = client.create_experiment("toy")
-    host = store.driver().rpartition(":")[0]
-    drivers = {
-        "dead": f"{host}:{2**22 + 1}",
-        "alive": f"{host}:{os.getpid()}",
-        "elsewhere": "another-host:1",
-    }
-    ids = {
-        name: client.create_run(identity, tags={"ftml.driver": driver}).info.run_id
-        for name, driver in drivers.items()
-    }
-    assert store.reap(client, identity) == 1
-    statuses = {name: client.get_run(run).info.status for name, run in ids.items()}
-    assert statuses == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
 
 
 EACH = """

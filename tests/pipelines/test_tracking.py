@@ -1,0 +1,180 @@
+"""What is logged while MLflow's server comes and goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.exceptions import MlflowException, RestException
+from requests import ConnectionError
+
+from pipelines import store
+from pipelines.halving import Limit
+from pipelines.params import read_params
+from pipelines.record import Trial
+from pipelines.store import TrackingError, answered, patiently, unreachable
+from pipelines.tracking import StudyLog, main
+from tests.conftest import forget_store, runs
+
+PARAMS = """
+datasets: {tables: {toy: {source: s, task: regression}}}
+experiments: {toy: {ridge: {trials: 5}}}
+"""
+
+
+class Flaky:
+    """A client whose calls fail one time in four, before or after they are carried
+    out.
+    """
+
+    def __init__(self, client: Any, seed: int) -> None:
+        self.client, self.rng = client, np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            fate = self.rng.integers(8)
+            if fate == 0:
+                raise ConnectionError("refused")
+            found = method(*arguments, **named)
+            if fate == 1:
+                raise ConnectionError("the answer was lost")
+            return found
+
+        return call
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    yield tmp_path
+    forget_store()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
+    place: Path, seed: int
+) -> None:
+    plan = read_params()
+    client = store.open_store()
+    experiment = store.open_experiment(client, plan.datasets["toy"], digest="d")
+    (study,) = plan.experiments["toy"]
+    flaky: Any = Flaky(client, seed)
+    open_log = StudyLog(client, experiment, study, key="k", digest="d")
+    log = patiently(
+        lambda: StudyLog(flaky, experiment, study, key="k", digest="d"), pause=0
+    )
+    assert log.run == open_log.run
+    children = patiently(lambda: log.children("trial"), pause=0)
+    trials = {
+        i: Trial({"alpha": 0.5 * i}, steps={n: {"train_mse": i + n} for n in (1, 2, 3)})
+        for i in range(5)
+    }
+    reach = {i: Limit() for i in trials}
+    patiently(lambda: children.log(trials, reach, {0, 3}), pause=0)
+    for trial in trials.values():
+        trial.steps |= {n: {"train_mse": float(n)} for n in (4, 5)}
+        trial.ended = True
+    patiently(lambda: children.log(trials, reach, set(trials)), pause=0)
+    points = runs(
+        place,
+        "select run_uuid, step from metrics where key = 'train_mse' "
+        "order by run_uuid, timestamp, step",
+    )
+    assert len(points) == len(set(points)) == 5 * 5
+    assert [step for _, step in points] == [1, 2, 3, 4, 5] * 5
+    params = runs(place, "select run_uuid from params where key = 'alpha'")
+    assert len(params) == 5
+    statuses = runs(place, "select status from runs where name like '%trial%'")
+    assert statuses == [("FINISHED",)] * 5
+
+
+def test_a_server_that_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(store, "PATIENCE", 0.05)
+    with pytest.raises(TrackingError, match="has not answered for 0 s"):
+        patiently(fail, pause=0.01)
+    assert not answered(fail)
+
+
+def test_what_the_server_refuses_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "http://host:5000")
+    asked: list[int] = []
+
+    def refuse() -> None:
+        asked.append(1)
+        raise RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "m"})
+
+    with pytest.raises(RestException):
+        patiently(refuse)
+    with pytest.raises(RestException):
+        answered(refuse)
+    assert len(asked) == 2
+    assert unreachable(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
+    assert unreachable(MlflowException("Max retries exceeded with url"))
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
+    assert not unreachable(MlflowException("database is locked"))
+
+
+def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = store.open_store()
+    identity = client.create_experiment("toy")
+    host = store.driver().rpartition(":")[0]
+    hour_ago = time.time() - 3600
+    tags = {
+        "dead": {"ftml.driver": f"{host}:{2**22 + 1}"},
+        "alive": {"ftml.driver": f"{host}:{os.getpid()}"},
+        "silent": {"ftml.driver": "elsewhere:1", store.SEEN: f"{hour_ago}"},
+        "heard": {"ftml.driver": "elsewhere:2", store.SEEN: f"{time.time()}"},
+        "foreign": {},
+    }
+    ids = {
+        name: client.create_run(
+            identity, tags=each, start_time=int(1000 * hour_ago)
+        ).info.run_id
+        for name, each in tags.items()
+    }
+    child = {"ftml.driver": "elsewhere:2", "mlflow.parentRunId": ids["heard"]}
+    ids["child"] = client.create_run(
+        identity, tags=child, start_time=int(1000 * hour_ago)
+    ).info.run_id
+
+    def closed() -> set[str]:
+        found = {name: client.get_run(run).info.status for name, run in ids.items()}
+        assert set(found.values()) <= {"KILLED", "RUNNING"}
+        return {name for name, status in found.items() if status == "KILLED"}
+
+    main(["reap"])
+    assert closed() == {"dead"}
+    assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver died"
+    main(["reap", "30"])
+    assert closed() == {"dead", "silent"}
+    said = client.get_run(ids["silent"]).data.tags["ftml.closed"]
+    assert said == "its driver said nothing for 60 min"
+    assert capsys.readouterr().out == "closed 1 runs\nclosed 1 runs\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["rep"], ["reap", "x"], ["reap", "1", "2"]])
+def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"usage: python -m pipelines\.tracking reap"):
+        main(arguments)
