@@ -1,6 +1,6 @@
 # Every command of the project. `make help` lists them; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format ui bench corpus-large clean lock
+.PHONY: help setup repro job test lint format ui bench corpus-large clean lock
 
 # The virtual environment is made once for each content of the lock file.
 READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -21,6 +21,9 @@ setup: $(READY) ## make the virtual environment from the lock file
 
 repro: $(READY) ## prepare data, search, refit, test and report: what params.yaml says
 	@dvc repro
+
+job: $(READY) ## do it on the Ray cluster of RAY_ADDRESS: make job STAGES=experiment@digits
+	@python -m pipelines.job submit $(STAGES)
 
 test: $(READY) ## run all tests
 	@pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90

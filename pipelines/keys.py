@@ -8,6 +8,8 @@ import ast
 import hashlib
 import importlib.util
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 from ftml.config import input_files
 from ftml.core import families
 from pipelines.params import Study
+
+COMMIT = "FTML_COMMIT"
 
 FORMAT = 3
 "Raise this when a change of the pipeline itself makes earlier results incomparable."
@@ -109,3 +113,16 @@ def _module_path(name: str) -> Path | None:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def commit() -> str:
+    """Return the commit that this code is of: the checked-out one, or what COMMIT in
+    the environment says, for a copy without a repository; nothing where neither is.
+    """
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get(COMMIT, "")
+    return done.stdout.strip()

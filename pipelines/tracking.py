@@ -14,12 +14,10 @@ those of drivers elsewhere that have logged nothing for so long.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from mlflow.models import infer_signature
 from ftml.saving import load
 from ftml.tasks import task
 from pipelines.halving import Limit
-from pipelines.keys import imported, source_modules, study_modules
+from pipelines.keys import commit, imported, source_modules, study_modules
 from pipelines.params import Study
 from pipelines.record import Trial
 from pipelines.results import FILES, Outcome
@@ -379,8 +377,8 @@ def _tags(study: Study, *, role: str) -> dict[str, str]:
         "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
         "mlflow.source.type": "JOB",
     }
-    commit = _commit()
-    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+    at = commit()
+    return tags | ({"mlflow.source.git.commit": at} if at else {})
 
 
 def _description(study: Study) -> str:
@@ -392,20 +390,9 @@ def _description(study: Study) -> str:
 
 
 def _reproduce(study: Study) -> str:
-    commit = _commit()
-    checkout = f"git checkout {commit} && " if commit else ""
+    at = commit()
+    checkout = f"git checkout {at} && " if at else ""
     return f"{checkout}dvc repro experiment@{study.dataset.name}"
-
-
-@cache
-def _commit() -> str:
-    """Return the checked-out commit; nothing outside a repository."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
 
 
 def main(arguments: Sequence[str]) -> None:
