@@ -1,6 +1,6 @@
 # Every command of the project. `make help` lists them; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro job test lint format ui bench corpus-large clean lock
+.PHONY: help setup repro job test test-long lint format ui bench corpus-large clean lock
 
 # The virtual environment is made once for each content of the lock file.
 READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -27,6 +27,9 @@ job: $(READY) ## do it on the Ray cluster of RAY_ADDRESS: make job STAGES=experi
 
 test: $(READY) ## run all tests
 	@pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-long: $(READY) ## run the tests that take minutes: servers killed, nodes lost, a job
+	@pytest -q -m long tests/pipelines/test_long.py
 
 lint: $(READY) ## check format, style and types
 	@ruff format --check . && ruff check . && mypy

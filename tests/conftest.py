@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -76,3 +77,9 @@ def runs(folder: Path, query: str) -> list[tuple]:
     """Return what a query finds in the MLflow database of a folder."""
     with sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True) as connection:
         return connection.execute(query).fetchall()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

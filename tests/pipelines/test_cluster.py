@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.conftest import run_stage, stage
+from tests.conftest import free_port, run_stage, stage
 
 PARAMS = """
 datasets:
@@ -75,12 +74,6 @@ def head(tmp_path: Path) -> Iterator[str]:
     for child in (*psutil.Process(process.pid).children(recursive=True), process):
         child.kill()
     process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def trial_processes() -> list[psutil.Process]:
