@@ -31,9 +31,13 @@ SHOWN = 12
 def evaluate(model: Any, split: Table) -> dict[str, float]:
     """Return the mean log-probability of the rows, in nats.
 
-    Raises ValueError for values other than 0 and 1.
+    Beside it `log_z_error`, the standard error of a normaliser that is estimated: it
+    shifts every row alike. Raises ValueError for values other than 0 and 1.
     """
-    return {"log_likelihood": float(np.mean(_log_probability(model, split.X)))}
+    scores = {"log_likelihood": float(np.mean(_log_probability(model, split.X)))}
+    if hasattr(model, "log_z_error"):
+        scores["log_z_error"] = float(model.log_z_error)
+    return scores
 
 
 def _log_probability(model: Any, X: np.ndarray) -> np.ndarray:
