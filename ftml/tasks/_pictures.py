@@ -32,7 +32,8 @@ def pictures_figure(
     """
     lines, side = -(-len(rows) // columns), math.isqrt(rows.shape[1])
     low, high = float(rows.min()), float(rows.max())
-    signed = low < 0 < high
+    # A few values a little below 0 are no reason to colour what is not signed.
+    signed = -low > 0.3 * high
     limit = max(-low, high)
     colours = {
         "cmap": "RdBu_r" if signed else "Greys",
@@ -46,6 +47,7 @@ def pictures_figure(
     for i, axes in enumerate(grid.flat):
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
+        axes.spines[:].set_visible(False)
         if i >= len(rows):
             axes.set_axis_off()
             continue

@@ -17,7 +17,12 @@ from matplotlib.figure import Figure
 
 from ftml.data.table import Table
 from ftml.tasks._pictures import is_picture, pictures_figure
-from ftml.tasks.density import SEED, example, log_densities_figure
+from ftml.tasks.density import (
+    SEED,
+    example,
+    log_densities_figure,
+    normaliser_scores,
+)
 
 __all__ = ["DATA", "METRICS", "evaluate", "example", "figures", "serve"]
 
@@ -35,9 +40,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     shifts every row alike. Raises ValueError for values other than 0 and 1.
     """
     scores = {"log_likelihood": float(np.mean(_log_probability(model, split.X)))}
-    if hasattr(model, "log_z_error"):
-        scores["log_z_error"] = float(model.log_z_error)
-    return scores
+    return scores | normaliser_scores(model)
 
 
 def _log_probability(model: Any, X: np.ndarray) -> np.ndarray:
@@ -62,7 +65,11 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
     Pictures stand where the columns are the pixels of square ones.
     """
     drawn = model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
-    found = {"log_densities": log_densities_figure(model, split.X, drawn)}
+    found = {
+        "log_densities": log_densities_figure(
+            model, split.X, drawn, called="log-probability"
+        )
+    }
     if drawn is not None and is_picture(split.X.shape[1]):
         n = min(SHOWN, len(split))
         rows = np.concatenate([split.X[:n], drawn[:n]])

@@ -27,8 +27,21 @@ GRID = 120
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return the mean log-density of the rows, in nats."""
-    return {"log_likelihood": float(np.mean(model.log_density(split.X)))}
+    """Return the mean log-density of the rows, in nats.
+
+    Beside it stands what a model says of a normaliser that it does not know:
+    `log_z_error`, the standard error of an estimate, which shifts all rows alike, and
+    `log_mass`, the log of what the density integrates to with a constant that is
+    learnt.
+    """
+    scores = {"log_likelihood": float(np.mean(model.log_density(split.X)))}
+    return scores | normaliser_scores(model)
+
+
+def normaliser_scores(model: Any) -> dict[str, float]:
+    """Return `log_z_error` and `log_mass` of a model that has them."""
+    names = ("log_z_error", "log_mass")
+    return {name: float(getattr(model, name)) for name in names if hasattr(model, name)}
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
@@ -46,14 +59,16 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
     return found
 
 
-def log_densities_figure(model: Any, X: np.ndarray, drawn: np.ndarray | None) -> Figure:
+def log_densities_figure(
+    model: Any, X: np.ndarray, drawn: np.ndarray | None, *, called: str = "log-density"
+) -> Figure:
     """Return the sorted log-densities of rows X (n, d), and of rows from the model."""
     figure, axes = new_figure()
     for name, rows in (("rows of the split", X), ("rows drawn from the model", drawn)):
         if rows is not None:
             share = (np.arange(len(rows)) + 0.5) / len(rows)
             axes.plot(np.sort(model.log_density(rows)), share, label=name)
-    axes.set(xlabel="log-density, nats", ylabel="share of rows below", ylim=(0, 1))
+    axes.set(xlabel=f"{called}, nats", ylabel="share of rows below", ylim=(0, 1))
     axes.legend()
     return figure
 

@@ -171,3 +171,31 @@ def test_order_of_the_rows_does_not_matter_to_the_scaling(X, order) -> None:
     np.testing.assert_allclose(
         one.center, other.center, rtol=1e-12, atol=1e-12 * np.abs(X).max()
     )
+
+
+def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
+    whole = Table(np.arange(12.0).reshape(6, 2))
+    split = np.array(["train", "valid", "test"] * 2)
+    table.write(tmp_path, whole, split)
+    splits = table.load(tmp_path)
+    np.testing.assert_array_equal(splits.train.X, whole.X[[0, 3]])
+    assert splits.train.target_name == ""
+    assert splits.train.y.tolist() == [0.0, 0.0]
+    joined = splits.for_final_fit().train
+    assert len(joined.y) == len(joined.X) == 4
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            np.ones((2, 3)),
+            r"expected X \(n, 2\), as the model was fitted, came \(2, 3\)",
+        ),
+        (np.ones(2), r"expected X \(n, 2\)"),
+        (np.array([[1.0, np.inf]]), "X must be finite"),
+    ],
+)
+def test_rows_that_a_model_cannot_take_are_refused(X: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        table.check_rows(X, 2)

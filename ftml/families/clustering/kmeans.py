@@ -256,5 +256,5 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
         ks[1:], scores, marker="s", markersize=4, color="#D55E00", label="silhouette"
     )
     other.set(ylabel="silhouette")
-    axes.legend(handles=[line, second], loc="upper center")
+    figure.legend(handles=[line, second], loc="outside upper center", ncols=2)
     return {"number_of_clusters": figure}

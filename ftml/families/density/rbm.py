@@ -58,7 +58,7 @@ class Config(FamilyConfig):
     n_gibbs: Annotated[int, Field(ge=1)] = 1
     "Gibbs steps for each gradient"
 
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-2, 3e-1)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-2, 3e-1)] = 0.1
     "step size; it falls linearly to 0 over the epochs"
 
     batch_size: Annotated[int, Field(ge=1)] = 20

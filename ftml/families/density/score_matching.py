@@ -38,8 +38,8 @@ from ftml.families.density._energy import (
     bump_values,
     drawn_bumps,
     estimated_log_z,
-    scaled_rows,
     split_coefficients,
+    whitened_rows,
 )
 
 __all__ = ["TASK", "Config", "Model", "train"]
@@ -63,10 +63,10 @@ class Config(FamilyConfig):
     n_bumps: Annotated[int, Field(ge=0)] = 50
     "bumps, at most the number of training rows; 0 for a Gaussian"
 
-    width: Annotated[float, Field(gt=0), LogUniform(0.2, 2.0)] = 0.5
+    width: Annotated[float, Field(gt=0), LogUniform(0.1, 1.0)] = 0.2
     "s of the bumps, in units of the distance of two rows"
 
-    penalty: Annotated[float, Field(gt=0), LogUniform(1e-4, 1e1)] = 1e-1
+    penalty: Annotated[float, Field(gt=0), LogUniform(1e-2, 1e1)] = 1e-1
     "half of it times the squared heights of the bumps is added to the objective"
 
     n_draws: Annotated[int, Field(ge=100)] = 20_000
@@ -76,7 +76,7 @@ class Config(FamilyConfig):
 def quadratic(
     y: np.ndarray, bumps: Bumps, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return A (P, P) and b (P,) of the objective at scaled rows y (n, d).
+    """Return A (P, P) and b (P,) of the objective at whitened rows y (n, d).
 
     directions: (V, n, d), summed over; for each row the unit vectors give the exact
     objective. They are meant in expectation: divide by what their squares sum up to.
@@ -130,14 +130,13 @@ def drawn_directions(
 def solve(A: np.ndarray, b: np.ndarray, *, free: int, penalty: float) -> np.ndarray:
     """Return the coefficients (P,) at the optimum, the first `free` without penalty.
 
-    Raises ValueError where rows are too few, or in too few dimensions, to fix it.
+    Raises ValueError where A is singular.
     """
     A = A + penalty * np.diag(np.arange(len(b)) >= free)
     values = np.linalg.eigvalsh(A)
     if values[0] <= 1e-12 * values[-1]:
         raise ValueError(
-            "the training rows do not fix a Gaussian: they are too few, or columns "
-            "depend on each other"
+            "the training rows do not fix the score: they are too few, or n_slices is"
         )
     theta: np.ndarray = scipy.linalg.solve(A, -b, assume_a="pos")
     return theta
@@ -166,21 +165,22 @@ def train(
 ) -> Iterator[Step]:
     """Yield the solution, in one step.
 
-    Raises ValueError for a constant column, for rows that do not fix the solution, and
-    for a solution that is no density.
+    Raises ValueError for rows that do not fix a Gaussian, and for directions too few
+    to fix the solution.
     """
     if state is not None:
         return
-    y, center, scale = scaled_rows(data.train.X)
+    y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)
     bumps = drawn_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
     directions = drawn_directions(config, (len(y), y.shape[1]), rng)
     A, b = quadratic(y, bumps, directions)
     theta, penalty = normalisable(A, b, y.shape[1], penalty=config.penalty)
     L, h, w = split_coefficients(theta, y.shape[1])
-    model = Model(L, h, bumps.bumps, w, bumps.width, center, scale, log_z=0.0)
-    log_z, error = estimated_log_z(model, n_draws=config.n_draws, rng=rng)
-    model = Model(L, h, bumps.bumps, w, bumps.width, center, scale, log_z)
+    known = (L, h, bumps.bumps, w, bumps.width, center, root)
+    unnormalised = Model(*known, log_z=0.0, log_z_error=0.0, log_mass=0.0)
+    log_z, error = estimated_log_z(unnormalised, n_draws=config.n_draws, rng=rng)
+    model = Model(*known, log_z, error, log_mass=0.0)
     metrics = {
         "train_objective": float(0.5 * theta @ A @ theta + b @ theta),
         "train_penalty": penalty,
