@@ -80,6 +80,14 @@ def check_rows(X: np.ndarray, d: int) -> None:
         raise ValueError("X must be finite; a value is missing or infinite")
 
 
+def sample_rows(table: Table, n: int, *, seed: int) -> Table:
+    """Return n of the rows, drawn from the seed, or all where there are no more."""
+    if len(table) <= n:
+        return table
+    order = np.random.default_rng(seed).permutation(len(table))
+    return table.rows(order[:n])
+
+
 def write(folder: Path, table: Table, split: np.ndarray) -> None:
     """Write `table.parquet` into a folder; `split` (n,) names the split of each row."""
     targets = {table.target_name: table.y} if table.target_name else {}

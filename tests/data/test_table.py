@@ -199,3 +199,11 @@ def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
 def test_rows_that_a_model_cannot_take_are_refused(X: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         table.check_rows(X, 2)
+
+
+def test_rows_are_drawn_from_the_seed_and_all_of_few() -> None:
+    whole = Table(np.arange(20.0)[:, None])
+    drawn = table.sample_rows(whole, 5, seed=1)
+    assert len(set(drawn.X.ravel())) == 5
+    np.testing.assert_array_equal(drawn.X, table.sample_rows(whole, 5, seed=1).X)
+    assert table.sample_rows(whole, 20, seed=1) is whole

@@ -25,7 +25,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.table import check_rows, sample_rows
 from ftml.families.clustering._assignment import (
     Assignment,
     Rows,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 TASK = "clustering"
 
-ELBOW = 12
-"The most centres that the figure over k has."
+ELBOW, ELBOW_ROWS = 12, 5000
+"The most centres that the figure over k has, and the most rows it is made from."
 
 
 class Config(FamilyConfig):
@@ -96,7 +96,7 @@ class Problem:
 def make_problem(train: Table) -> Problem:
     mean = train.X.mean(axis=0)
     X = train.X - mean
-    return Problem(Rows(X), mean, float(np.mean(X**2)))
+    return Problem(Rows(X), mean, float(np.vdot(X, X) / X.size))
 
 
 def begin(config: Config, problem: Problem) -> State:
@@ -233,14 +233,18 @@ def train(
 
 
 def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
-    """Return inertia and silhouette over the number of centres, trained at once."""
+    """Return inertia and silhouette over the number of centres, trained at once.
+
+    Of many rows 5,000 are drawn.
+    """
     from ftml.plots import new_figure
     from ftml.tasks.clustering import silhouette
 
-    ks = range(1, min(max(ELBOW, config.n_clusters + 2), len(data.train)) + 1)
+    table = sample_rows(data.train, ELBOW_ROWS, seed=config.seed)
+    ks = range(1, min(max(ELBOW, config.n_clusters + 2), len(table)) + 1)
     configs = [config.model_copy(update={"n_clusters": k}) for k in ks]
     last: dict[int, Step] = {}
-    for steps in train_many(configs, data):
+    for steps in train_many(configs, Splits(table)):
         last |= {i: step for i, step in enumerate(steps) if step}
     models = [last[i].model for i in range(len(configs))]
     figure, axes = new_figure(6.4, 4.2)
@@ -251,7 +255,7 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     other = axes.twinx()
     other.grid(False)
     other.spines["right"].set_visible(True)
-    scores = [silhouette(data.train.X, m.predict(data.train.X)) for m in models[1:]]
+    scores = [silhouette(table.X, m.predict(table.X)) for m in models[1:]]
     (second,) = other.plot(
         ks[1:], scores, marker="s", markersize=4, color="#D55E00", label="silhouette"
     )

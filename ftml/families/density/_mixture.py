@@ -28,6 +28,8 @@ from ftml.data.table import check_rows
 
 CACHE = 100_000
 "Whitened values that are looked at together: 800 kilobytes."
+FEWEST_ROWS = 128
+"Rows that are looked at together at least, where one mixture's components allow it."
 ON_GPU = 2**27
 "The same on a GPU: a gigabyte."
 
@@ -150,12 +152,35 @@ def expect(
     """
     mixtures = (log_constants(log_weights, U), means, U)
     if isinstance(X, np.ndarray):
-        return Moments(*_expect(np, X, mixtures, sizes, cache=CACHE))
+        parts = []
+        for members in _groups(sizes, widest=CACHE // (X.shape[1] * FEWEST_ROWS)):
+            own = slice(
+                int(sizes[: members[0]].sum()), int(sizes[: members[-1] + 1].sum())
+            )
+            some = tuple(each[own] for each in mixtures)
+            parts.append(_expect(np, X, some, sizes[members], cache=CACHE))
+        return Moments(*(np.concatenate(each) for each in zip(*parts, strict=True)))
     import torch
 
     there = tuple(torch.from_numpy(a).to(X.device) for a in mixtures)
     found = _expect(torch, X, there, sizes, cache=ON_GPU)
     return Moments(*(each.cpu().numpy() for each in found))
+
+
+def _groups(sizes: np.ndarray, *, widest: int) -> list[np.ndarray]:
+    """Return the members in groups of at most so many components, or of one member.
+
+    Wider ones would leave room in the cache for a few rows alone.
+    """
+    groups: list[list[int]] = []
+    held = 0
+    for r, size in enumerate(sizes):
+        if not groups or held + size > widest:
+            groups.append([])
+            held = 0
+        groups[-1].append(r)
+        held += int(size)
+    return [np.array(group) for group in groups]
 
 
 def _expect(
