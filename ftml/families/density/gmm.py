@@ -122,7 +122,7 @@ def _of_clusters(
     else:
         second, identity = member @ X**2, np.ones((k, d))
     moments = Moments(np.zeros(1), member.sum(axis=1), first, second)
-    return maximise(moments, np.zeros((k, d)), identity, n=len(X), config=config)
+    return maximise(moments, np.zeros((k, d)), identity, config=config)
 
 
 def started(
@@ -159,7 +159,6 @@ def maximise(
     means: np.ndarray,
     roots: np.ndarray,
     *,
-    n: int,
     config: Config,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return weights (k,), means (k, d) and roots of one mixture after an M step.
@@ -225,7 +224,7 @@ def _expected(
 
 
 def _maximised(
-    config: Config, state: State, alive: np.ndarray, *, n: int
+    config: Config, state: State, alive: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return weights, means and roots of all restarts, the living ones after M."""
     new = {name: state[name].copy() for name in ("weights", "means", "roots")}
@@ -233,9 +232,7 @@ def _maximised(
         moments = Moments(
             state["log_lik"][r], *(state[name][r] for name in Moments._fields[1:])
         )
-        found = maximise(
-            moments, state["means"][r], state["roots"][r], n=n, config=config
-        )
+        found = maximise(moments, state["means"][r], state["roots"][r], config=config)
         for name, value in zip(new, found, strict=True):
             new[name][r] = value
     return new
@@ -281,7 +278,7 @@ def _advance(
     n = len(problem.X)
     alive = [np.flatnonzero(~state["done"]) for state in states]
     new = [
-        {**state, **_maximised(config, state, rows, n=n), "n": state["n"] + 1}
+        {**state, **_maximised(config, state, rows), "n": state["n"] + 1}
         for config, state, rows in zip(configs, states, alive, strict=True)
     ]
     found = _expected(problem, new, alive)

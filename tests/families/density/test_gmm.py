@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from ftml import Splits, Step, Table, fit
-from ftml.families.density import gmm
+from ftml.families.density import _mixture, gmm
 from ftml.families.density._mixture import Model, expect, whitening
 
 IRIS = load_iris().data
@@ -149,6 +149,23 @@ def test_tensors_give_the_same_moments(kind: Any) -> None:
     ours, theirs = expect(X, *given), expect(torch.tensor(X), *given)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_mixtures_looked_at_in_groups_give_the_same_moments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    sizes, d = np.array([2, 1, 4, 3]), 4
+    given = (
+        np.log(rng.dirichlet(np.ones(10))),
+        rng.normal(size=(10, d)),
+        np.triu(rng.random((10, d, d))) + np.eye(d),
+        sizes,
+    )
+    together = expect(IRIS, *given)
+    monkeypatch.setattr(_mixture, "CACHE", 5 * d * _mixture.FEWEST_ROWS)
+    for one, other in zip(together, expect(IRIS, *given), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
 def gmm_parts() -> tuple[str, ...]:
