@@ -4,9 +4,9 @@
 
 Writes benchmarks/unsupervised.md and, beside it, the picture of a photograph in 16
 colours. All run in one process, in turns; the seconds are the least of the rounds, of
-the processor at one thread and of the clock at two. Each row says what both computed, so that no
-speed is bought with a worse answer. Rows are Fashion-MNIST's 60,000, from the Debian
-package dataset-fashion-mnist.
+the processor at one thread and of the clock at two. Each row says what both computed,
+so that no speed is bought with a worse answer. Rows are Fashion-MNIST's 60,000, from
+the Debian package dataset-fashion-mnist.
 """
 
 from __future__ import annotations
