@@ -14,8 +14,9 @@ and N_k = sum_i r_ik the gradients of sum_i log p(x_i) are
 
 from the same moments that EM uses. Without the constraint sum pi = 1 the gradient in
 pi_k is N_k / pi_k (the notes have N_k, and n / K for the multiplier n: mistake 16).
-Rows are centred and scaled first. Steps are L-BFGS's; the penalty keeps a component
-from closing in on a single row, where the likelihood has no bound.
+Rows are whitened first: columns that depend on each other would make a narrow valley.
+Steps are L-BFGS's; the penalty keeps a component from closing in on a single row, where
+the likelihood has no bound.
 
 Source: 003_880d062d5684f3ab.txt, "GMM gradients".
 """
@@ -27,12 +28,13 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
+from scipy.linalg import solve_triangular
 from scipy.special import log_softmax, softmax
 
 from ftml.config import FamilyConfig, Integers, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
+from ftml.data.standardize import apply_scaling, learn_scaling
 from ftml.families.density import gmm
 from ftml.families.density._mixture import Model, Moments, expect, whitening
 from ftml.families.linear import _lbfgs
@@ -40,6 +42,10 @@ from ftml.families.linear import _lbfgs
 __all__ = ["TASK", "Config", "Model", "train"]
 
 TASK = "density"
+
+RIDGE = 1e-6
+"""Added to the rows' correlations before they are whitened by them: where columns
+depend on each other in full, or rows are few."""
 
 
 class Config(FamilyConfig):
@@ -50,8 +56,8 @@ class Config(FamilyConfig):
     "restarts, each from a k-means of its own; the best one is the model"
 
     penalty: Annotated[float, Field(gt=0), LogUniform(1e-5, 1e-2)] = 1e-4
-    """half of it times |U|^2 is added to the mean loss: in units of the columns' own
-    variance about what is added to each variance, divided by pi_k"""
+    """half of it times |U|^2 is added to the mean loss: in units of the rows' own
+    covariance about what is added to each variance, divided by pi_k"""
 
     n_iterations: Annotated[int, Field(ge=1)] = 500
     "steps; training stops earlier when the gradient is below `tolerance`"
@@ -141,6 +147,16 @@ def _by_member(moments: Moments, R: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return counts, first, second
 
 
+def whitened(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return y (n, d) of X = m + y C', the centre m and the lower triangle C (d, d)."""
+    scaling = learn_scaling(X)
+    scaled = apply_scaling(X, scaling)
+    correlation = scaled.T @ scaled / len(X) + RIDGE * np.eye(X.shape[1])
+    root = np.linalg.cholesky(correlation)
+    y = solve_triangular(root, scaled.T, lower=True).T
+    return y, scaling.center, scaling.scale[:, None] * root
+
+
 def begin(config: Config, X: np.ndarray) -> np.ndarray:
     """Return the free numbers (R, P) of mixtures that are clusters of rows X (n, d)."""
     start = gmm.Config(
@@ -162,8 +178,7 @@ def train(
 
     Raises ValueError for more components than rows.
     """
-    scaling = learn_scaling(data.train.X)
-    X = apply_scaling(data.train.X, scaling)
+    X, center, root = whitened(data.train.X)
     k = config.n_components
 
     def objective(
@@ -188,22 +203,25 @@ def train(
     ):
         batch = _lbfgs.advance(batch, objective, _unchanged)
         n += 1
-        yield _step(batch, n, scaling, k=k)
+        yield _step(batch, n, center, root, k=k)
 
 
 def _unchanged(v: np.ndarray) -> np.ndarray:
     return v
 
 
-def _step(batch: _lbfgs.Batch, n: int, scaling: Scaling, *, k: int) -> Step:
+def _step(
+    batch: _lbfgs.Batch, n: int, center: np.ndarray, root: np.ndarray, *, k: int
+) -> Step:
+    """Return the step of a batch, its model for rows as they came."""
     best = int(batch.value.argmin())
-    d = len(scaling.scale)
-    a, means, U = shaped(batch.theta[best], k=k, d=d)
-    # y = U'(x - mu) in scaled columns: C = U^-T, each row of which is scaled back.
-    roots = np.swapaxes(np.linalg.inv(U[0]), 1, 2) * scaling.scale[:, None]
-    model = Model(softmax(a[0]), means[0] * scaling.scale + scaling.center, roots)
+    a, means, U = shaped(batch.theta[best], k=k, d=len(center))
+    # Of whitened rows C is U^-T; both factors are lower triangles.
+    roots = root @ np.swapaxes(np.linalg.inv(U[0]), 1, 2)
+    model = Model(softmax(a[0]), center + means[0] @ root.T, roots)
+    log_det = float(np.log(np.diag(root)).sum())
     metrics = {
-        "train_objective": float(batch.value[best] + np.log(scaling.scale).sum()),
+        "train_objective": float(batch.value[best]) + log_det,
         "train_gradient": float(np.abs(batch.gradient[best]).max()),
     }
     return Step(n, metrics, model, {**batch._asdict(), "n": n})
