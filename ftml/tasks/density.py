@@ -80,7 +80,7 @@ def _contour(model: Any, split: Table) -> Figure:
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height = model.log_density(grid).reshape(GRID, GRID)
     figure, axes = new_figure(6.4, 5.0)
-    top = height.max()
+    top = np.ceil(2.0 * height.max()) / 2.0
     levels = np.arange(top - 8.0, top + 0.5, 0.5)
     filled = axes.contourf(x, y, height, levels=levels, cmap="Blues", extend="min")
     axes.scatter(split.X[:, 0], split.X[:, 1], s=4, color="black", alpha=0.5)
