@@ -3,9 +3,9 @@
     python benchmarks/unsupervised.py [--rounds 3] [--picture quantised.png]
 
 Writes benchmarks/unsupervised.md and, if asked, the picture of scikit-learn's
-photograph china.jpg in 16 colours. All run in one process, in turns; the seconds are the
-least of the rounds, of the processor at one thread and of the clock at two. Each row
-says what both computed, so that no speed is bought with a worse answer. Rows are
+photograph china.jpg in 16 colours. All run in one process, in turns; the seconds are
+the least of the rounds, of the processor at one thread and of the clock at two. Each
+row says what both computed, so that no speed is bought with a worse answer. Rows are
 Fashion-MNIST's 60,000, from the Debian package dataset-fashion-mnist.
 """
 
