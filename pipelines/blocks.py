@@ -66,12 +66,40 @@ class DatasetBlock(Block):
 class TableBlock(DatasetBlock):
     """A dataset of the kind Table, made by the stage `tables`."""
 
-    task: Literal["regression", "classification"]
-    target: str = "target"
-    "column to predict"
+    task: Literal[
+        "regression",
+        "classification",
+        "clustering",
+        "decomposition",
+        "density",
+        "binary_density",
+    ]
+    target: str | None = "target"
+    """column to predict; for the other tasks no feature, and null where there is none.
+    Classes, where it holds any, are for scores alone"""
+
+    features: list[str] | None = None
+    "columns to keep; all others by default"
+
+    scale: bool = False
+    "centre each feature and divide it by its deviation, both of the training rows"
+
+    binarize: float | None = None
+    "features above this become 1, all others 0"
 
     test_fraction: Fraction = 0.2
     "share of the samples held out for the test"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        found = []
+        if self.target is None and self.task in ("regression", "classification"):
+            found.append(f"target: {self.task} needs a column to predict")
+        if self.target in (self.features or []):
+            found.append(f"features: holds {self.target}, the target")
+        if self.scale and self.binarize is not None:
+            found.append("scale: not with binarize, whose features are 0 and 1")
+        return found
 
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")

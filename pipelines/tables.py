@@ -10,6 +10,7 @@ import pandas as pd
 
 from ftml.config import nearest
 from ftml.data import table
+from ftml.data.standardize import apply_scaling, learn_scaling
 from pipelines.blocks import TableBlock
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
@@ -18,33 +19,53 @@ from pipelines.stage import prepare_dataset
 def prepare(block: TableBlock, folder: Path) -> None:
     """Write the table of a block into a folder.
 
-    Raises ValueError for a table with missing values, without its target, or with a
-    class too small to stand in every split.
+    Raises ValueError for a table with missing values, without one of its columns, or
+    with a class too small to stand in every split.
     """
     data = frame(block.source, block.sha256)
-    check_columns(data, [block.target], source=block.source)
+    targets = [] if block.target is None else [block.target]
+    check_columns(data, [*targets, *(block.features or [])], source=block.source)
+    if block.features is not None:
+        data = data[[*block.features, *targets]]
     missing = data.isna().sum()
     if missing.any():
         counts = ", ".join(f"{name} ({n})" for name, n in missing.items() if n)
         raise ValueError(f"{block.source}: values are missing in {counts}")
-    X, names = encode(data.drop(columns=block.target), reserved=["split", block.target])
-    target = data[block.target]
-    if block.task == "regression":
-        if not pd.api.types.is_numeric_dtype(target):
-            raise ValueError(
-                f"{block.source}: regression needs a number to predict, "
-                f"{block.target} is {target.dtype}"
-            )
-        y, classes = target.to_numpy(np.float64), tuple[str, ...]()
-        strata, called = np.zeros(len(y), np.int64), ["the table"]
-    else:
-        y, classes = number(target)
+    X, names = encode(data.drop(columns=targets), reserved=["split", *targets])
+    target = data[block.target] if targets else None
+    y, classes = read_target(target, block)
+    strata, called = np.zeros(len(X), np.int64), ["the table"]
+    if block.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
-    whole = table.Table(X, y, names, block.target, classes)
     shares = {"valid": block.valid_fraction, "test": block.test_fraction}
-    table.write(
-        folder, whole, draw_split(strata, called, shares=shares, seed=block.seed)
-    )
+    split = draw_split(strata, called, shares=shares, seed=block.seed)
+    if block.scale:
+        X = apply_scaling(X, learn_scaling(X[split == "train"]))
+    if block.binarize is not None:
+        X = np.greater(X, block.binarize).astype(np.float64)
+    whole = table.Table(X, y, names, block.target or "", classes)
+    table.write(folder, whole, split)
+
+
+def read_target(
+    target: pd.Series | None, block: TableBlock
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the target (n,) of a block's task, and the names of its classes.
+
+    Where nothing is predicted, fractions are numbers and all else is classes. Raises
+    ValueError for a regression on anything but numbers.
+    """
+    if target is None:
+        return table.NO_TARGET, ()
+    if block.task == "regression" and not pd.api.types.is_numeric_dtype(target):
+        raise ValueError(
+            f"{block.source}: regression needs a number to predict, "
+            f"{block.target} is {target.dtype}"
+        )
+    fractions = pd.api.types.is_float_dtype(target)
+    if block.task == "regression" or (block.task != "classification" and fractions):
+        return target.to_numpy(np.float64), ()
+    return number(target)
 
 
 def encode(

@@ -54,6 +54,10 @@ def small_data(task_name: str, n_classes: int | None = None) -> Splits:
         "classification": _small_classification,
         "domain_generalization": _small_domains,
         "embedding": _small_cooccurrence,
+        "clustering": _small_classification,
+        "decomposition": _small_positive,
+        "density": _small_regression,
+        "binary_density": _small_binary,
     }
     if task_name not in makers:
         raise ValueError(
@@ -88,6 +92,17 @@ def _small_classification() -> Splits[Table]:
     return Splits(
         *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
     )
+
+
+def _small_positive() -> Splits[Table]:
+    """Return rows that are not negative, as some decompositions ask."""
+    parts = vars(_small_regression()).values()
+    return Splits(*(Table(np.abs(part.X)) for part in parts))
+
+
+def _small_binary() -> Splits[Table]:
+    parts = vars(_small_regression()).values()
+    return Splits(*(Table((part.X > 0).astype(np.float64)) for part in parts))
 
 
 def _small_domains() -> Splits[Domains]:

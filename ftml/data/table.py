@@ -1,8 +1,8 @@
-"""The data kind Table: features and a target. Axes: n samples, d features."""
+"""The data kind Table: features and perhaps a target. Axes: n samples, d features."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from ftml.data import parquet
 from ftml.data.splits import Splits
 
 FILE = "table.parquet"
+NO_TARGET = np.zeros(0)
+"Stands for the y of rows that have none."
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,20 @@ class Table:
     """Samples in rows.
 
     X: (n, d) float64, finite. y: (n,) float64 for regression; int64 for classification,
-    where y[i] is an index into `classes`. Raises ValueError for shapes or values that
-    do not fit.
+    where y[i] is an index into `classes`. Without a target y is zeros and
+    `target_name` empty. Raises ValueError for shapes or values that do not fit.
     """
 
     X: np.ndarray
-    y: np.ndarray
+    y: np.ndarray = field(default_factory=lambda: NO_TARGET)
     feature_names: tuple[str, ...] = ()
     target_name: str = "target"
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.y is NO_TARGET:
+            object.__setattr__(self, "y", np.zeros(self.X.shape[:1]))
+            object.__setattr__(self, "target_name", "")
         if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
             raise ValueError(
                 f"expected X (n, d) and y (n,), came {self.X.shape} and {self.y.shape}"
@@ -79,11 +84,30 @@ class Table:
         )
 
 
+def check_rows(X: np.ndarray, d: int) -> None:
+    """Raise ValueError unless X is (n, d), the d that a model was fitted on, finite."""
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ValueError(
+            f"expected X (n, {d}), as the model was fitted, came {X.shape}"
+        )
+    if not np.isfinite(X).all():
+        raise ValueError("X must be finite; a value is missing or infinite")
+
+
+def sample_rows(table: Table, n: int, *, seed: int) -> Table:
+    """Return n of the rows, drawn from the seed, or all where there are no more."""
+    if len(table) <= n:
+        return table
+    order = np.random.default_rng(seed).permutation(len(table))
+    return table.rows(order[:n])
+
+
 def write(folder: Path, table: Table, split: np.ndarray) -> None:
     """Write `table.parquet` into a folder; `split` (n,) names the split of each row."""
-    parquet.check_names((*table.feature_names, table.target_name, "split"))
+    targets = {table.target_name: table.y} if table.target_name else {}
+    parquet.check_names((*table.feature_names, *targets, "split"))
     columns = {name: table.X[:, j] for j, name in enumerate(table.feature_names)}
-    columns[table.target_name] = table.y
+    columns |= targets
     about = {
         "kind": "Table",
         "features": table.feature_names,
@@ -100,8 +124,9 @@ def load(folder: Path) -> Splits[Table]:
     one.
     """
     data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
-    parquet.require(folder / FILE, data, [*about["features"], about["target"]])
-    y = data[about["target"]].to_numpy()
+    targets = [about["target"]] if about["target"] else []
+    parquet.require(folder / FILE, data, [*about["features"], *targets])
+    y = data[targets[0]].to_numpy() if targets else np.zeros(len(data))
     whole = Table(
         X=np.column_stack([data[name].to_numpy() for name in about["features"]]),
         y=y.astype(np.int64 if about["classes"] else np.float64),

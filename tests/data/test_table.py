@@ -188,3 +188,39 @@ def test_a_sample_of_a_table_without_classes_has_the_share_of_its_rows() -> None
     data = Table(np.arange(10.0)[:, None], np.arange(10.0))
     assert len(data.sample(0.3, seed=0)) == 3
     assert len(data.sample(1e-9, seed=0)) == 1
+
+
+def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
+    whole = Table(np.arange(12.0).reshape(6, 2))
+    split = np.array(["train", "valid", "test"] * 2)
+    table.write(tmp_path, whole, split)
+    splits = table.load(tmp_path)
+    np.testing.assert_array_equal(splits.train.X, whole.X[[0, 3]])
+    assert splits.train.target_name == ""
+    assert splits.train.y.tolist() == [0.0, 0.0]
+    joined = splits.for_final_fit().train
+    assert len(joined.y) == len(joined.X) == 4
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            np.ones((2, 3)),
+            r"expected X \(n, 2\), as the model was fitted, came \(2, 3\)",
+        ),
+        (np.ones(2), r"expected X \(n, 2\)"),
+        (np.array([[1.0, np.inf]]), "X must be finite"),
+    ],
+)
+def test_rows_that_a_model_cannot_take_are_refused(X: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        table.check_rows(X, 2)
+
+
+def test_rows_are_drawn_from_the_seed_and_all_of_few() -> None:
+    whole = Table(np.arange(20.0)[:, None])
+    drawn = table.sample_rows(whole, 5, seed=1)
+    assert len(set(drawn.X.ravel())) == 5
+    np.testing.assert_array_equal(drawn.X, table.sample_rows(whole, 5, seed=1).X)
+    assert table.sample_rows(whole, 20, seed=1) is whole

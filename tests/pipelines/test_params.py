@@ -214,7 +214,10 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
     ("field", "expected"),
     [
         ("source: 3", "source: expected a valid string, came 3"),
-        ("task: regresion", "task: expected 'regression' or 'classification', came "),
+        (
+            "task: regresion",
+            "task: expected 'regression', 'classification', 'clustering', ",
+        ),
         ("seed: -1", "seed: expected greater than or equal to 0, came -1"),
         ("seed: 1.5", "seed: expected a valid integer, came 1.5"),
         ("valid_fraction: 1", "valid_fraction: expected less than 1, came 1"),
@@ -615,3 +618,28 @@ def test_cross_validation_is_for_tables(plan_of, problems_of) -> None:
     assert plan_of(study("{cv: 5}")).experiments["d"][0].block.cv == 5
     (line,) = problems_of(study("{cv: 1}"))
     assert "cv: expected" in line
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("task: regression, target: null", "target: regression needs a column"),
+        ("task: density, features: [a, target]", "features: holds target, the target"),
+        ("task: density, scale: true, binarize: 1.0", "scale: not with binarize"),
+    ],
+)
+def test_fields_of_a_table_that_do_not_fit_are_named(
+    problems_of, fields: str, expected: str
+) -> None:
+    text = f"datasets: {{tables: {{d: {{source: s, {fields}}}}}}}\nexperiments: {{}}"
+    (line,) = problems_of(text)
+    assert line.startswith(f"datasets.tables.d.{expected}")
+
+
+def test_density_of_real_rows_is_refused_on_binary_ones(problems_of) -> None:
+    text = (
+        "datasets: {tables: {d: {source: s, task: binary_density}}}\n"
+        "experiments: {d: {kde: {}}}"
+    )
+    expected = "family kde is for density, dataset d for binary_density"
+    assert problems_of(text) == [f"experiments.d.kde: {expected}"]

@@ -147,3 +147,66 @@ def test_classes_of_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
     data = {"a": range(30), "target": [2, 10, 1] * 10}
     prepare(block(tmp_path, data, task="classification"), tmp_path)
     assert table.load(tmp_path).train.classes == ("1", "2", "10")
+
+
+# Tables that nothing is predicted from
+
+
+def test_table_without_a_target_has_zeros_for_it(tmp_path: Path) -> None:
+    data = {"a": range(10), "b": range(10)}
+    prepare(block(tmp_path, data, task="density", target=None), tmp_path)
+    splits = table.load(tmp_path)
+    assert splits.train.feature_names == ("a", "b")
+    assert (splits.train.target_name, splits.train.classes) == ("", ())
+    assert not splits.train.y.any()
+    assert [len(part) for part in vars(splits).values()] == [6, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("target", "classes"),
+    [
+        (list("xyxyxyxyxy"), ("x", "y")),
+        ([3, 5] * 5, ("3", "5")),
+        ([0.5, 1.5] * 5, ()),
+    ],
+)
+def test_target_of_clusters_is_classes_unless_it_has_fractions(
+    tmp_path: Path, target: list, classes: tuple[str, ...]
+) -> None:
+    data = {"a": range(10), "y": target}
+    prepare(block(tmp_path, data, task="clustering", target="y"), tmp_path)
+    train = table.load(tmp_path).train
+    assert train.feature_names == ("a",)
+    assert train.classes == classes
+
+
+def test_scale_is_that_of_the_training_rows(tmp_path: Path) -> None:
+    given = TableBlock(source="sklearn:wine", task="density", scale=True)
+    prepare(given, tmp_path)
+    splits = table.load(tmp_path)
+    np.testing.assert_allclose(splits.train.X.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(splits.train.X.std(axis=0), 1.0)
+    assert np.abs(splits.test.X.mean(axis=0)).max() > 0.05
+
+
+def test_binarize_makes_zeros_and_ones(tmp_path: Path) -> None:
+    data = {"a": range(10), "b": [0.5] * 10}
+    given = {"task": "binary_density", "target": None, "binarize": 4.0}
+    prepare(block(tmp_path, data, **given), tmp_path)
+    splits = table.load(tmp_path)
+    whole = splits.train.join(splits.valid).join(splits.test)
+    assert sorted(whole.X[:, 0]) == [0.0] * 5 + [1.0] * 5
+    assert not whole.X[:, 1].any()
+
+
+def test_only_the_named_features_are_kept(tmp_path: Path) -> None:
+    data = {"a": range(10), "b": range(10), "c": [None] * 10, "y": range(10)}
+    prepare(block(tmp_path, data, target="y", features=["b"]), tmp_path)
+    assert table.load(tmp_path).train.feature_names == ("b",)
+
+
+def test_missing_feature_is_named_with_the_nearest(tmp_path: Path) -> None:
+    data = {"size": range(10), "y": range(10)}
+    given = block(tmp_path, data, target="y", features=["sise"])
+    (tmp_path / "out").mkdir()
+    check_refused(tmp_path / "out", given, expected="no column 'sise'; nearest: size")

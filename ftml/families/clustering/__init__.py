@@ -1,0 +1,1 @@
+"""Groups of rows that no label tells."""

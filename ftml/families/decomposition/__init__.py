@@ -1,0 +1,1 @@
+"""Rows as sums of a few parts."""

@@ -1,0 +1,137 @@
+"""Non-negative matrix factorisation: rows as sums of parts, with nothing subtracted.
+
+    minimise (1/2) |X - C H|^2,   C >= 0 (n, q),   H >= 0 (q, d)
+
+Axes: n rows, d columns, q parts. Each step takes the columns of C, then the rows of H,
+one after the other to their optimum while all else stays: coordinate descent, which
+never raises the objective. New rows are described by their best C for the learnt H.
+
+Source: 004_df1c07f69d89a0c0.txt, 17.3, "unified view"; Cichocki and Phan (2009),
+"Fast local algorithms for large scale nonnegative matrix and tensor factorizations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ftml.config import FamilyConfig
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.data.table import check_rows
+
+TASK = "decomposition"
+
+SWEEPS, SETTLED = 200, 1e-6
+"""Sweeps over the code of new rows at most, and the change, as a share of the largest
+value, at which they end."""
+
+
+class Config(FamilyConfig):
+    n_components: Annotated[int, Field(ge=1)] = 2
+    "q"
+
+    n_iterations: Annotated[int, Field(ge=1)] = 200
+    "steps; training stops earlier when the objective hardly falls"
+
+    tolerance: Annotated[float, Field(ge=0)] = 1e-5
+    "fall of the objective in a step, as a share of it, at which training stops"
+
+
+@dataclass(frozen=True)
+class Model:
+    components: np.ndarray
+    "(q, d): H, each row of sum 1 unless it is 0"
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return C (n, q) for X (n, d): how much of each part a row holds.
+
+        X may have negative values, which no part can take away.
+        """
+        check_rows(X, self.components.shape[1])
+        H = self.components
+        cross, gram = X @ H.T, H @ H.T
+        code = np.maximum(cross, 0.0) / np.maximum(np.diag(gram), _TINY)
+        for _ in range(SWEEPS):
+            before = code
+            code = swept(code, cross, gram)
+            if np.abs(code - before).max(initial=0.0) <= SETTLED * code.max(
+                initial=0.0
+            ):
+                break
+        return code
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        """Return C H, (n, d)."""
+        return self.transform(X) @ self.components
+
+
+_TINY = np.finfo(float).tiny
+
+
+def swept(code: np.ndarray, cross: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Return C (n, q) with each column, one after the other, at its optimum.
+
+    cross: X H', (n, q). gram: H H', (q, q). A part that is all zeros keeps its column.
+    """
+    code = code.copy()
+    for j in range(code.shape[1]):
+        if gram[j, j] > 0:
+            step = (cross[:, j] - code @ gram[:, j]) / gram[j, j]
+            code[:, j] = np.maximum(code[:, j] + step, 0.0)
+    return code
+
+
+def begin(config: Config, X: np.ndarray) -> State:
+    """Return the state before the first step: values drawn at the scale of X."""
+    rng = np.random.default_rng(config.seed)
+    scale = np.sqrt(X.mean() / config.n_components)
+    q = config.n_components
+    return {
+        "n": 0,
+        "code": scale * np.abs(rng.normal(size=(len(X), q))),
+        "H": scale * np.abs(rng.normal(size=(q, X.shape[1]))),
+        "objective": np.inf,
+        "done": False,
+    }
+
+
+def train(
+    config: Config, data: Splits[Table], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each step, until the objective hardly falls.
+
+    Raises ValueError for negative values.
+    """
+    X = data.train.X
+    if X.size and X.min() < 0:
+        row, column = np.argwhere(X < 0)[0]
+        raise ValueError(
+            f"nmf needs values of 0 or more, came {X[row, column]:g} in column "
+            f"{data.train.feature_names[column]}"
+        )
+    total = float(np.sum(X**2))
+    state = begin(config, X) if state is None else state
+    while state["n"] < config.n_iterations and not state["done"]:
+        H = state["H"]
+        code = swept(state["code"], X @ H.T, H @ H.T)
+        cross, gram = X.T @ code, code.T @ code
+        H = swept(H.T, cross, gram).T
+        objective = 0.5 * max(
+            0.0, total - 2 * float(np.sum(H.T * cross)) + float(np.sum(H @ H.T * gram))
+        )
+        fell = state["objective"] - objective
+        state = {
+            "n": state["n"] + 1,
+            "code": code,
+            "H": H,
+            "objective": objective,
+            "done": bool(fell <= config.tolerance * objective),
+        }
+        error = 2 * objective / X.size
+        model = Model(H / np.maximum(H.sum(axis=1, keepdims=True), _TINY))
+        yield Step(state["n"], {"train_reconstruction_error": error}, model, state)

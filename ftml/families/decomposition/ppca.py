@@ -1,0 +1,76 @@
+"""Probabilistic PCA: a Gaussian that principal components and equal noise make up.
+
+    A = W W' + s I,   W = V_q diag(v_q - s)^1/2,   s = mean of the d - q dropped v
+
+Axes: n rows, d columns, q factors. v and V are the eigenvalues and eigenvectors of the
+covariance S, which is divided by n: this is the maximum of the likelihood. W spans the
+plane of PCA, and S W = W diag(v_q) (the notes have the factors in the other order:
+mistake 45).
+
+Source: 004_df1c07f69d89a0c0.txt, 17.3; Tipping and Bishop (1999), "Probabilistic
+principal component analysis".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ftml.config import FamilyConfig, Integers
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.families.decomposition._factors import Model, check_factors
+from ftml.families.decomposition.pca import eigen
+
+__all__ = ["TASK", "Config", "Model", "train", "train_many"]
+
+TASK = "density"
+
+
+class Config(FamilyConfig):
+    n_components: Annotated[int, Field(ge=1), Integers(1, 3)] = 2
+    "q, fewer than the columns"
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Table],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield the solutions of all numbers of factors, from one decomposition.
+
+    Raises ValueError for as many factors as columns, and where no noise is left.
+    """
+    steps: list[Step | None] = [None] * len(configs)
+    waiting = [i for i, state in enumerate(states or steps) if state is None]
+    if not waiting:
+        return
+    X = data.train.X
+    mean, d = X.mean(axis=0), X.shape[1]
+    values, rows = eigen(X - mean)
+    for i in waiting:
+        q = configs[i].n_components
+        check_factors(q, d)
+        noise = float(values[q:].sum()) / (d - q)
+        if noise <= 4 * np.finfo(float).eps * values[0]:
+            raise ValueError(
+                f"the training rows lie in a plane of {q} dimensions: no noise is "
+                "left, the likelihood has no maximum; lower n_components"
+            )
+        spread = np.sqrt(np.maximum(values[:q] - noise, 0.0))
+        model = Model(mean, rows[:q].T * spread, np.full(d, noise))
+        metrics = {"train_log_likelihood": float(model.log_density(X).mean())}
+        steps[i] = Step(n=1, metrics=metrics, model=model, state={})
+    yield steps
+
+
+def train(
+    config: Config, data: Splits[Table], state: State | None = None
+) -> Iterator[Step]:
+    """Yield the solution, in one step."""
+    for (step,) in train_many([config], data, [state]):
+        if step is not None:
+            yield step

@@ -1,0 +1,233 @@
+"""A Gaussian tilted by bumps: a density whose normaliser is not known.
+
+    log p(x) = e(y) - log Z - log |C|,   y = C^-1 (x - m),   C C' the rows' covariance
+    e(y) = -y'Ly / 2 + h'y + sum_j w_j exp(-|y - z_j|^2 / (2 s^2))
+
+Axes: n rows, d columns, m bumps, P coefficients. e is linear in all its coefficients,
+d (d + 1) / 2 in L, d in h and m in w, in that order. Bumps are bounded, so that Z is
+finite where L is positive definite; without bumps it is that of a Gaussian. In the
+whitened coordinates y all directions count alike, however the columns depend on each
+other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+
+from ftml.data.standardize import learn_scaling
+from ftml.data.table import check_rows
+from ftml.families.density.kde import squared_distances
+
+STEPS = 500
+"Steps of a chain before a row is drawn."
+SINGULAR = 1e-10
+"Least eigenvalue of a correlation matrix that is taken to be more than rounding."
+
+
+@dataclass(frozen=True)
+class Model:
+    precision: np.ndarray
+    "(d, d): L"
+
+    slope: np.ndarray
+    "(d,): h"
+
+    bumps: np.ndarray
+    "(m, d): z, whitened"
+
+    heights: np.ndarray
+    "(m,): w"
+
+    width: float
+    "s"
+
+    center: np.ndarray
+    "(d,): m"
+
+    root: np.ndarray
+    "(d, d): C, a lower triangle"
+
+    log_z: float
+    "log Z: known, estimated or learnt, as the family says"
+
+    log_z_error: float
+    "standard error of an estimate of log Z, in nats"
+
+    log_mass: float
+    "log of the integral of exp(e) / Z, 0 where log Z is right"
+
+    def energy(self, X: np.ndarray) -> np.ndarray:
+        """Return e(y), (n,), for X (n, d)."""
+        check_rows(X, len(self.center))
+        return self.energy_of_whitened(whiten(X, self.center, self.root))
+
+    def energy_of_whitened(self, y: np.ndarray) -> np.ndarray:
+        quadratic = -0.5 * np.einsum("ni,ij,nj->n", y, self.precision, y)
+        return quadratic + y @ self.slope + bump_values(y, self) @ self.heights
+
+    def slope_of_whitened(self, y: np.ndarray) -> np.ndarray:
+        """Return the gradient of e at y, (n, d)."""
+        pull = bump_values(y, self) * self.heights / self.width**2  # (n, m)
+        towards = pull @ self.bumps - pull.sum(axis=1, keepdims=True) * y
+        return self.slope - y @ self.precision + towards
+
+    def log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return log p(x) in nats, (n,), for X (n, d).
+
+        Where the mass is above 1 it is divided by: no model gains by what does not
+        integrate to 1.
+        """
+        log_z = self.log_z + max(0.0, self.log_mass)
+        return self.energy(X) - log_z - np.log(np.diag(self.root)).sum()
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Return n rows (n, d), each the end of a chain that begins in the Gaussian.
+
+        Chains make 500 steps of Langevin's dynamics with Metropolis's correction.
+        """
+        rng = np.random.default_rng(seed)
+        y = gaussian_draws(self, n, rng)
+        # Where steps are preconditioned by L^-1, d^(-1/3) / 4 has most of them kept.
+        eps = 0.25 * len(self.center) ** (-1 / 3)
+        root = cholesky(self.precision, lower=True)
+        for _ in range(STEPS):
+            y = _langevin_step(self, y, root, eps=eps, rng=rng)
+        return self.center + y @ self.root.T
+
+
+def _langevin_step(
+    model: Model,
+    y: np.ndarray,
+    root: np.ndarray,
+    *,
+    eps: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return y (n, d) after a step y + eps L^-1 grad e + sqrt(2 eps) N(0, L^-1)."""
+
+    def drift(at: np.ndarray) -> np.ndarray:
+        return at + eps * cho_solve((root, True), model.slope_of_whitened(at).T).T
+
+    def log_proposal(to: np.ndarray, origin: np.ndarray) -> np.ndarray:
+        return -np.sum(((to - drift(origin)) @ root) ** 2, axis=1) / (4 * eps)
+
+    z = solve_triangular(root, rng.normal(size=y.shape).T, lower=True, trans="T").T
+    new = drift(y) + np.sqrt(2 * eps) * z
+    gain = model.energy_of_whitened(new) - model.energy_of_whitened(y)
+    gain += log_proposal(y, new) - log_proposal(new, y)
+    kept = np.log(rng.random(len(y))) < gain
+    return np.where(kept[:, None], new, y)
+
+
+class Bumps(NamedTuple):
+    """Where the bumps stand."""
+
+    bumps: np.ndarray
+    "(m, d)"
+
+    width: float
+
+
+def bump_values(y: np.ndarray, of: Model | Bumps) -> np.ndarray:
+    """Return the bumps' heights (n, m) at whitened rows y (n, d)."""
+    return np.exp(squared_distances(y, of.bumps) / (-2 * of.width**2))
+
+
+def whiten(X: np.ndarray, center: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return C^-1 (x - m) for each row of X (n, d)."""
+    y: np.ndarray = solve_triangular(root, (X - center).T, lower=True).T
+    return y
+
+
+def whitened_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows (n, d) of mean 0 and covariance I, the mean and the root C of X's.
+
+    Raises ValueError where the covariance is singular.
+    """
+    n, d = X.shape
+    scaling = learn_scaling(X)
+    scaled = (X - scaling.center) / scaling.scale
+    correlation = scaled.T @ scaled / n
+    if np.linalg.eigvalsh(correlation)[0] <= SINGULAR:
+        raise ValueError(
+            f"the {n} training rows do not fix a Gaussian of {d} columns: they are too "
+            "few, a column is constant, or columns depend on each other"
+        )
+    root = scaling.scale[:, None] * cholesky(correlation, lower=True)
+    return whiten(X, scaling.center, root), scaling.center, root
+
+
+def drawn_bumps(
+    y: np.ndarray, *, n_bumps: int, width: float, rng: np.random.Generator
+) -> Bumps:
+    """Return bumps on rows drawn without replacement, at most on all of them."""
+    rows = rng.permutation(len(y))[:n_bumps]
+    # |y - y'| of independent rows is about sqrt(2 d).
+    return Bumps(y[rows], width * np.sqrt(2 * y.shape[1]))
+
+
+def coefficients(precision: np.ndarray, slope: np.ndarray, m: int) -> np.ndarray:
+    """Return the coefficients (P,) of a Gaussian, its m bumps of height 0."""
+    i, j = np.triu_indices(len(slope))
+    return np.concatenate([precision[i, j], slope, np.zeros(m)])
+
+
+def split_coefficients(
+    theta: np.ndarray, d: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return L (d, d), h (d,) and w (m,) of the coefficients theta (P,)."""
+    i, j = np.triu_indices(d)
+    precision = np.zeros((d, d))
+    precision[i, j] = precision[j, i] = theta[: len(i)]
+    return precision, theta[len(i) : len(i) + d], theta[len(i) + d :]
+
+
+def features(y: np.ndarray, bumps: Bumps) -> np.ndarray:
+    """Return what the coefficients are multiplied by, (n, P), at whitened y (n, d)."""
+    i, j = np.triu_indices(y.shape[1])
+    products = np.where(i == j, -0.5, -1.0) * y[:, i] * y[:, j]
+    return np.hstack([products, y, bump_values(y, bumps)])
+
+
+def gaussian_draws(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n whitened rows (n, d) drawn from the Gaussian that the bumps stand on."""
+    root = cholesky(model.precision, lower=True)
+    mean = cho_solve((root, True), model.slope)
+    z = rng.normal(size=(n, len(mean)))
+    return mean + np.linalg.solve(root.T, z.T).T
+
+
+def gaussian_log_z(precision: np.ndarray, slope: np.ndarray) -> float:
+    """Return the log of the integral of exp(-y'Ly / 2 + h'y)."""
+    root = cholesky(precision, lower=True)
+    mean = cho_solve((root, True), slope)
+    half_log_det = float(np.log(np.diag(root)).sum())
+    return (
+        0.5 * float(slope @ mean)
+        + 0.5 * len(slope) * np.log(2 * np.pi)
+        - (half_log_det)
+    )
+
+
+def estimated_log_z(
+    model: Model, *, n_draws: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return log Z by importance sampling from the Gaussian, and its standard error.
+
+        Z = Z_0 E[exp(sum_j w_j bump_j(y))],   y from the Gaussian of normaliser Z_0
+
+    Exact, with error 0, for a model without bumps.
+    """
+    known = gaussian_log_z(model.precision, model.slope)
+    if not len(model.heights):
+        return known, 0.0
+    y = gaussian_draws(model, n_draws, rng)
+    log_weight = bump_values(y, model) @ model.heights
+    top = log_weight.max()
+    weight = np.exp(log_weight - top)
+    error = float(weight.std() / weight.mean() / np.sqrt(n_draws))
+    return float(known + top + np.log(weight.mean())), error

@@ -1,0 +1,164 @@
+"""Kernel density estimation: a small Gaussian on every training row.
+
+    p(x) = (1/n) sum_i prod_j N(x_j; x_ij, h_j^2)
+
+Axes: n rows, d columns. The best h falls as n^(-1/(4 + d)), and the mean integrated
+squared error as n^(-4/(4 + d)) (the notes have log log n: mistake 42). h is chosen by
+likelihood on rows that are held out: on the validation split by a search, on each
+training row in turn by the metric `train_left_out_log_likelihood`. Bandwidths of one
+table share its distances.
+
+Source: 004_df1c07f69d89a0c0.txt, 17.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+from scipy.special import logsumexp
+
+from ftml.config import FamilyConfig, LogUniform
+from ftml.core import State, Step
+from ftml.data import Splits, Table
+from ftml.data.standardize import learn_scaling
+from ftml.data.table import check_rows, sample_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TASK = "density"
+
+AT_ONCE = 2**22
+"Distances that are held at once: 32 megabytes."
+FIGURE_ROWS = 2000
+"The most rows that the figure over bandwidths is made from."
+
+
+class Config(FamilyConfig):
+    bandwidth: Annotated[float, Field(gt=0), LogUniform(0.05, 2.0)] = 0.5
+    "h, in units of the columns' standard deviations, or of the columns themselves"
+
+    standardize: bool = True
+    "take `bandwidth` in units of the columns' standard deviations"
+
+
+@dataclass(frozen=True)
+class Model:
+    X: np.ndarray
+    "(n, d): the training rows"
+
+    bandwidths: np.ndarray
+    "(d,): h of each column"
+
+    def log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return log p(x) in nats, (n,), for X (n, d)."""
+        check_rows(X, self.X.shape[1])
+        center = self.X.mean(axis=0)
+        rows, kernels = ((a - center) / self.bandwidths for a in (X, self.X))
+        at_once = max(1, AT_ONCE // len(kernels))
+        found = [
+            logsumexp(-0.5 * squared_distances(rows[i : i + at_once], kernels), axis=1)
+            for i in range(0, len(rows), at_once)
+        ]
+        constant = log_constant(self.bandwidths, n=len(kernels))
+        return np.concatenate([np.zeros(0), *found]) + constant
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Return n rows (n, d) drawn from the density."""
+        rng = np.random.default_rng(seed)
+        rows = self.X[rng.integers(len(self.X), size=n)]
+        return rows + self.bandwidths * rng.normal(size=rows.shape)
+
+
+def squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return |a - b|^2, (n, m), for rows of A (n, d) and B (m, d)."""
+    norms = [np.einsum("nd,nd->n", each, each) for each in (A, B)]
+    return np.maximum(norms[0][:, None] + norms[1] - 2 * A @ B.T, 0.0)
+
+
+def log_constant(bandwidths: np.ndarray, *, n: int) -> float:
+    """Return the logarithm of what n kernels are divided by, with its sign."""
+    d = len(bandwidths)
+    return float(-np.log(n) - np.log(bandwidths).sum() - 0.5 * d * np.log(2 * np.pi))
+
+
+def left_out(X: np.ndarray, *, widths: np.ndarray) -> np.ndarray:
+    """Return the mean log-density (H,) of each row of X (n, d) under all the others.
+
+    widths: (H,), each the bandwidth of all columns.
+    """
+    n, d = X.shape
+    sums, at_once = np.zeros(len(widths)), max(1, AT_ONCE // n)
+    for first in range(0, n, at_once):
+        distances = squared_distances(X[first : first + at_once], X)
+        rows = np.arange(len(distances))
+        distances[rows, first + rows] = np.inf
+        for j, h in enumerate(widths):
+            sums[j] += logsumexp(distances / (-2 * h**2), axis=1).sum()
+    constants = [log_constant(np.full(d, h), n=n - 1) for h in widths]
+    return sums / n + np.array(constants)
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Table],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield the densities of all bandwidths, in one step.
+
+    Raises ValueError for a single row: without it there is none left.
+    """
+    X = data.train.X
+    if len(X) < 2:
+        raise ValueError(f"kde needs 2 training rows or more, came {len(X)}")
+    steps: list[Step | None] = [None] * len(configs)
+    waiting = [i for i, state in enumerate(states or steps) if state is None]
+    for standardize in sorted({configs[i].standardize for i in waiting}):
+        scaling = learn_scaling(X)
+        scale = scaling.scale if standardize else np.ones(X.shape[1])
+        alike = [i for i in waiting if configs[i].standardize == standardize]
+        widths = np.array([configs[i].bandwidth for i in alike])
+        found = left_out((X - scaling.center) / scale, widths=widths)
+        found -= np.log(scale).sum()
+        for i, h, each in zip(alike, widths, found, strict=True):
+            metrics = {"train_left_out_log_likelihood": float(each)}
+            steps[i] = Step(n=1, metrics=metrics, model=Model(X, h * scale), state={})
+    if waiting:
+        yield steps
+
+
+def train(
+    config: Config, data: Splits[Table], state: State | None = None
+) -> Iterator[Step]:
+    """Yield the density, in one step."""
+    for (step,) in train_many([config], data, [state]):
+        if step is not None:
+            yield step
+
+
+def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
+    """Return the likelihood of left-out rows over the bandwidth.
+
+    Of many rows 2,000 are drawn, for which the best bandwidth is wider.
+    """
+    from ftml.plots import new_figure
+
+    widths = config.bandwidth * np.geomspace(0.2, 5.0, 25)
+    configs = [config.model_copy(update={"bandwidth": float(h)}) for h in widths]
+    table = sample_rows(data.train, FIGURE_ROWS, seed=config.seed)
+    (steps,) = train_many(configs, Splits(table))
+    scores = [step.metrics["train_left_out_log_likelihood"] for step in steps if step]
+    figure, axes = new_figure()
+    axes.plot(widths, scores, marker="o", markersize=4)
+    axes.axvline(config.bandwidth, color="black", linewidth=0.8, label="this model")
+    # Far below its best the likelihood falls without bound, and would hide the rest.
+    best = max(scores)
+    axes.set_ylim(max(min(scores), best - 10.0), best + 0.5)
+    axes.set(xscale="log", xlabel="bandwidth")
+    axes.set(ylabel=f"mean log-density of {len(table)} left-out rows, nats")
+    axes.legend()
+    return {"bandwidth": figure}

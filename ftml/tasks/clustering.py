@@ -1,0 +1,143 @@
+"""Clustering: divide rows into groups, each with a centre. No label is trained on.
+
+Models have `predict(X) -> (n,)`, the index of each row's cluster, and `centers (k, d)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from ftml.data.table import Table
+from ftml.plots import COLOURS, new_figure
+from ftml.tasks._pictures import Plane, is_picture, pictures_figure
+
+DATA = Table
+METRICS = {"silhouette": "max", "inertia": "min"}
+
+N_ROWS, SEED = 1000, 0
+"Rows that the silhouette is computed from at most, and the seed they are drawn by."
+
+
+def evaluate(model: Any, split: Table) -> dict[str, float]:
+    """Return how well apart the clusters are, and how far rows are from their centres.
+
+        silhouette = mean of (b - a) / max(a, b)
+        inertia    = mean of |x - c(x)|^2, per row
+
+    a is a row's mean distance to the others of its cluster, b that to the nearest other
+    cluster; a row alone in its cluster counts 0, and so do all where only one cluster
+    is found. It is computed from at most 1,000 rows, the same in every call. Where the
+    table has classes, `adjusted_rand` says how far the clusters agree with them: 1 if
+    they are the same, 0 by chance. Inertia falls with every further centre, so only
+    models of one k can be compared by it.
+    """
+    labels = model.predict(split.X)
+    scores = {
+        "silhouette": silhouette(split.X, labels),
+        "inertia": float(np.mean(np.sum((split.X - model.centers[labels]) ** 2, 1))),
+    }
+    if split.classes:
+        scores["adjusted_rand"] = float(adjusted_rand_score(split.y, labels))
+    return scores
+
+
+def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean silhouette of at most 1,000 of the rows X (n, d)."""
+    if len(X) > N_ROWS:
+        rows = np.random.default_rng(SEED).choice(len(X), N_ROWS, replace=False)
+        X, labels = X[rows], labels[rows]
+    if not 1 < len(np.unique(labels)) < len(X):
+        return 0.0
+    return float(silhouette_score(X, labels))
+
+
+def figures(model: Any, split: Table) -> dict[str, Figure]:
+    """Return the clusters in the rows' principal plane, and their sizes.
+
+    Sizes are by class where there are classes. Centres are shown as pictures, with rows
+    in front of them, where the columns are the pixels of square ones.
+    """
+    labels = model.predict(split.X)
+    found = {
+        "clusters": _clusters(model, split, labels),
+        "sizes": _sizes(len(model.centers), split, labels),
+    }
+    if is_picture(split.X.shape[1]):
+        found["centers"] = _quantised(model.centers, split, labels)
+    return found
+
+
+def _clusters(model: Any, split: Table, labels: np.ndarray) -> Figure:
+    plane = Plane(split.X)
+    place, centers = plane.place(split.X), plane.place(model.centers)
+    figure, axes = new_figure(6.4, 5.0)
+    for j in range(len(centers)):
+        x, y = place[labels == j].T
+        axes.scatter(x, y, s=10, alpha=0.6, color=COLOURS[j % len(COLOURS)])
+    for j, (x, y) in enumerate(centers):
+        axes.text(
+            x,
+            y,
+            str(j),
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"boxstyle": "circle", "facecolor": "white", "pad": 0.2},
+        )
+    axes.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
+    return figure
+
+
+def _sizes(k: int, split: Table, labels: np.ndarray) -> Figure:
+    """Return a bar a cluster, divided by class where there are classes."""
+    classes = split.classes or ("",)
+    of_class = split.y if split.classes else np.zeros(len(split), np.int64)
+    figure, axes = new_figure(6.4, 4.0)
+    below = np.zeros(k)
+    shades = np.linspace(0.05, 0.95, len(classes))
+    for c, name in enumerate(classes):
+        count = np.bincount(labels[of_class == c], minlength=k)
+        colour = _shade(shades[c]) if split.classes else COLOURS[0]
+        axes.bar(np.arange(k), count, bottom=below, label=name, color=colour)
+        below += count
+    axes.set(xlabel="cluster", ylabel="rows", xticks=np.arange(k))
+    if split.classes:
+        figure.legend(title="class", loc="outside right upper", fontsize=8)
+    return figure
+
+
+def _shade(position: float) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps["viridis"](position)
+
+
+def _quantised(centers: np.ndarray, split: Table, labels: np.ndarray) -> Figure:
+    """Return each centre, and below it the first rows that it stands for."""
+    shown, n_rows = centers[:16], 4
+    blank = np.full(split.X.shape[1], np.nan)
+    lines = [shown]
+    for i in range(n_rows):
+        mine = [np.flatnonzero(labels == j) for j in range(len(shown))]
+        lines.append(np.array([split.X[m[i]] if i < len(m) else blank for m in mine]))
+    stacked = np.concatenate(lines)
+    titles = ("centre", "rows", *[""] * (n_rows - 1))
+    return pictures_figure(stacked, columns=len(shown), titles=titles)
+
+
+def example(split: Table) -> pd.DataFrame:
+    """Return the first three rows as a frame of features."""
+    return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of each row's cluster and its distance to that centre."""
+    X = frame.to_numpy(np.float64)
+    labels = model.predict(X)
+    distance = np.linalg.norm(X - model.centers[labels], axis=1)
+    return pd.DataFrame({"cluster": labels, "distance": distance})

@@ -1,0 +1,106 @@
+"""Decomposition: describe each row by few numbers, from which it can be rebuilt.
+
+Models have `transform(X) -> (n, q)` and `reconstruct(X) -> (n, d)`; those that are
+linear also `components (q, d)`, whose weighted sum a reconstruction is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ftml.data.table import Table
+from ftml.plots import new_figure
+from ftml.tasks._pictures import is_picture, pictures_figure
+
+DATA = Table
+METRICS = {"reconstruction_error": "min", "explained_variance": "max"}
+
+SHOWN = 12
+"Rows and components that are drawn."
+
+
+def evaluate(model: Any, split: Table) -> dict[str, float]:
+    """Return what is lost of the rows, and the share of their variance that is kept.
+
+        reconstruction_error = mean of (x_ij - r_ij)^2, per value
+        explained_variance   = 1 - sum (x_ij - r_ij)^2 / sum (x_ij - m_j)^2
+
+    r is the reconstruction of x, m_j the mean of column j in these rows. Rows that do
+    not vary at all count 1 if they are rebuilt exactly, else 0.
+    """
+    lost = float(np.sum((split.X - model.reconstruct(split.X)) ** 2))
+    total = float(np.sum((split.X - split.X.mean(axis=0)) ** 2))
+    kept = 1.0 - lost / total if total > 0 else float(lost == 0.0)
+    return {"reconstruction_error": lost / split.X.size, "explained_variance": kept}
+
+
+def figures(model: Any, split: Table) -> dict[str, Figure]:
+    """Return reconstructions of rows and, of a linear model, components and scree.
+
+    Rows and components are pictures where the columns are the pixels of square ones.
+    """
+    found = {"reconstructions": _reconstructions(model, split)}
+    if hasattr(model, "components"):
+        found["components"] = _components(model.components)
+        found["scree"] = _scree(model, split)
+    return found
+
+
+def _reconstructions(model: Any, split: Table) -> Figure:
+    rebuilt = model.reconstruct(split.X)
+    if is_picture(split.X.shape[1]):
+        n = min(SHOWN, len(split))
+        rows = np.concatenate([split.X[:n], rebuilt[:n]])
+        return pictures_figure(rows, columns=n, titles=("row", "rebuilt"))
+    figure, axes = new_figure()
+    axes.scatter(split.X.ravel(), rebuilt.ravel(), s=6, alpha=0.4)
+    ends = [split.X.min(), split.X.max()]
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.set(xlabel="value", ylabel="value rebuilt")
+    return figure
+
+
+def _components(components: np.ndarray) -> Figure:
+    q, d = components.shape
+    if is_picture(d):
+        return pictures_figure(components[: 2 * SHOWN], columns=min(q, SHOWN))
+    limit = np.abs(components).max()
+    figure, axes = new_figure(6.4, 1.4 + 0.28 * q)
+    axes.grid(False)
+    shown = axes.imshow(
+        components, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
+    )
+    axes.set(xlabel="column", ylabel="component")
+    figure.colorbar(shown, ax=axes, label="weight")
+    return figure
+
+
+def _scree(model: Any, split: Table) -> Figure:
+    """Return the variance that each component carries, of that of all columns."""
+    code = model.transform(split.X)
+    carried = code.var(axis=0) * np.sum(model.components**2, axis=1)
+    total = max(float(split.X.var(axis=0).sum()), np.finfo(float).tiny)
+    share = np.sort(carried / total)[::-1]
+    figure, axes = new_figure()
+    axes.plot(np.arange(1, len(share) + 1), share, marker="o", markersize=4)
+    axes.set(
+        xlabel="component, by falling variance",
+        ylabel="share of the variance of the rows",
+        ylim=(0, None),
+    )
+    return figure
+
+
+def example(split: Table) -> pd.DataFrame:
+    """Return the first three rows as a frame of features."""
+    return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers that describe each row: `component_0`, ..."""
+    code = model.transform(frame.to_numpy(np.float64))
+    return pd.DataFrame(code, columns=[f"component_{j}" for j in range(code.shape[1])])

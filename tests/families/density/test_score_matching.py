@@ -1,0 +1,108 @@
+"""Score matching: the closed form of a Gaussian, and the objective by differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ftml import Table, fit
+from ftml.families.density import score_matching
+from ftml.families.density._energy import Bumps, split_coefficients
+
+RNG = np.random.default_rng(0)
+MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-0.5, 0.3, 0.7]])
+ROWS = RNG.normal(size=(400, 3)) @ MIXING.T + np.array([1.0, -2.0, 3.0])
+NONE = Bumps(np.zeros((0, 3)), 1.0)
+
+
+def unit_vectors(n: int, d: int) -> np.ndarray:
+    return np.broadcast_to(np.eye(d)[:, None], (d, n, d))
+
+
+def test_precision_of_a_gaussian_is_recovered() -> None:
+    centred = ROWS - ROWS.mean(axis=0)
+    A, b = score_matching.quadratic(centred, NONE, unit_vectors(400, 3))
+    theta = score_matching.solve(A, b, free=9, penalty=1.0)
+    L, h, _ = split_coefficients(theta, 3)
+    np.testing.assert_allclose(L, np.linalg.inv(np.cov(ROWS.T, bias=True)), rtol=1e-10)
+    np.testing.assert_allclose(h, 0.0, atol=1e-10)
+
+
+def test_model_without_bumps_is_the_gaussian_of_the_rows() -> None:
+    step = fit(score_matching.Config(n_bumps=0), Table(ROWS))
+    S, mean = np.cov(ROWS.T, bias=True), ROWS.mean(axis=0)
+    away = ROWS - mean
+    square = np.einsum("ni,ij,nj->n", away, np.linalg.inv(S), away)
+    expected = -0.5 * (square + np.linalg.slogdet(2 * np.pi * S)[1])
+    np.testing.assert_allclose(step.model.log_density(ROWS), expected, rtol=1e-9)
+    assert step.metrics["train_log_z_error"] == 0.0
+
+
+def test_variance_of_one_column_is_recovered_within_three_percent() -> None:
+    x = np.sqrt(2.0) * np.random.default_rng(4).normal(size=(20_000, 1))
+    bumps = Bumps(np.zeros((0, 1)), 1.0)
+    theta = score_matching.solve(
+        *score_matching.quadratic(x, bumps, unit_vectors(20_000, 1)),
+        free=2,
+        penalty=1.0,
+    )
+    assert 1 / theta[0] == pytest.approx(2.0, rel=0.03)
+
+
+def test_objective_is_curvature_plus_half_the_squared_slope() -> None:
+    # With a plus between the two (the notes have a minus, and then no minimum).
+    y = np.random.default_rng(1).normal(size=(6, 2))
+    bumps = Bumps(np.random.default_rng(2).normal(size=(2, 2)), 0.7)
+    theta = np.array([1.2, 0.1, 0.8, 0.3, -0.2, 0.5, -0.4])
+    A, b = score_matching.quadratic(y, bumps, unit_vectors(6, 2))
+    L, h, w = split_coefficients(theta, 2)
+
+    def energy(at: np.ndarray) -> np.ndarray:
+        away = ((at[:, None] - bumps.bumps) ** 2).sum(axis=2)
+        bump = np.exp(-away / (2 * bumps.width**2)) @ w
+        return -0.5 * np.einsum("ni,ij,nj->n", at, L, at) + at @ h + bump
+
+    eps, J = 1e-4, 0.0
+    for e in eps * np.eye(2):
+        slope = (energy(y + e) - energy(y - e)) / (2 * eps)
+        curvature = (energy(y + e) - 2 * energy(y) + energy(y - e)) / eps**2
+        J += np.mean(curvature + 0.5 * slope**2)
+    assert 0.5 * theta @ A @ theta + b @ theta == pytest.approx(J, rel=1e-6)
+
+
+def test_sliced_objective_tends_to_the_exact_one() -> None:
+    y = np.random.default_rng(1).normal(size=(50, 2))
+    bumps = Bumps(y[:3], 1.0)
+    config = score_matching.Config(objective="sliced", n_slices=4000)
+    v = score_matching.drawn_directions(config, y.shape, np.random.default_rng(0))
+    sliced = score_matching.quadratic(y, bumps, v)
+    exact = score_matching.quadratic(y, bumps, unit_vectors(50, 2))
+    for one, other in zip(sliced, exact, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.02 * np.abs(other).max())
+
+
+def test_bumps_see_two_clusters_that_a_gaussian_does_not() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2)) + 3.0 * np.sign(rng.normal(size=(300, 1)))
+    plain, tilted = (
+        fit(score_matching.Config(n_bumps=m, width=0.2), Table(X)).metrics[
+            "train_log_likelihood"
+        ]
+        for m in (0, 50)
+    )
+    assert tilted > plain + 0.2
+
+
+def test_penalty_is_raised_until_the_fit_is_a_density() -> None:
+    # J = theta^2 / 2 of the bump and the precision, which it drives below 0.
+    A = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0], [2.0, 0.0, 4.1]])
+    b = np.array([-1.0, 0.0, -4.0])
+    theta, penalty = score_matching.normalisable(A, b, 1, penalty=1e-3)
+    assert penalty > 1e-3
+    assert theta[0] > 0
+    assert score_matching.solve(A, b, free=2, penalty=1e-3)[0] < 0
+
+
+def test_rows_that_fix_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fix a Gaussian"):
+        fit(score_matching.Config(), Table(np.ones((5, 2))))
