@@ -43,7 +43,6 @@ from torch import Tensor, nn
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
 from ftml.data.standardize import learn_scaling
-from ftml.families.domain_generalization._descent import Descent, adam
 from ftml.families.domain_generalization._model import DomainConfig as DomainConfig
 from ftml.families.domain_generalization._model import Model as Model
 from ftml.families.domain_generalization._model import (
@@ -53,6 +52,7 @@ from ftml.families.domain_generalization._model import (
     sizes_of,
 )
 from ftml.nn.resnet import ResNet, load_pretrained, set_statistics
+from ftml.optim.descent import Descent, adam
 
 STATISTICS_ROWS = 128
 "Rows, of all domains alike, whose statistics a ResNet that is not pretrained keeps."
