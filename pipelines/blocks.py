@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ftml.config import nearest
+from ftml.data import Cooccurrence, Domains, Images, Table
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -244,14 +245,56 @@ class CooccurrenceBlock(DatasetBlock):
         return []
 
 
+class ImagesBlock(DatasetBlock):
+    """A dataset of the kind Images, made by the stage `images`.
+
+    The source is sklearn:digits, idx files as MNIST has them, or folders of images,
+    `class/*.{png,jpg,jpeg}`.
+    """
+
+    test: str | None = None
+    "source of the test images, where they are apart, such as MNIST's t10k files"
+
+    test_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    "of the fetched bytes of `test`"
+
+    test_fraction: Fraction | None = None
+    "share of the images held out for the test, 0.2 by default"
+
+    image_size: ImageSize | None = None
+    "[height, width] of images from folders, which have one size by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        lines = []
+        if self.test is not None and self.test_fraction is not None:
+            lines.append("test_fraction: the test images are those of `test`")
+        if self.test is None and self.test_sha256 is not None:
+            lines.append("test_sha256: there is no `test`")
+        return lines
+
+
 DATASETS: dict[str, type[DatasetBlock]] = {
     "tables": TableBlock,
+    "images": ImagesBlock,
     "domains": DomainsBlock,
     "cooccurrence": CooccurrenceBlock,
 }
 "The stages that prepare data, and the block that each reads."
 
-TASKS = {"domains": "domain_generalization", "cooccurrence": "embedding"}
+KINDS: dict[str, type] = {
+    "tables": Table,
+    "images": Images,
+    "domains": Domains,
+    "cooccurrence": Cooccurrence,
+}
+"The data kind that each stage makes."
+
+TASKS = {
+    "images": "classification",
+    "domains": "domain_generalization",
+    "cooccurrence": "embedding",
+}
 "The task of a dataset, where its stage decides it; a table says its own."
 
 

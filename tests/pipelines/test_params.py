@@ -452,7 +452,7 @@ datasets:
   tables:
     d: {source: 3, task: regression, test_fraction: 2}
     e: {source: s, task: regression}
-  images: {}
+  pictures: {}
 experiments:
   e:
     ridge: {trials: none, config: {alhpa: 1, standardize: 3}, resources: {gpus: 1}}
@@ -461,7 +461,7 @@ experiments:
 """)
     keys = [line.partition(": ")[0] for line in lines]
     assert sorted(keys) == [
-        "datasets.images",
+        "datasets.pictures",
         "datasets.tables.d.source",
         "datasets.tables.d.test_fraction",
         "experiments.e.ridge.config.alhpa",
