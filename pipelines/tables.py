@@ -10,9 +10,13 @@ import pandas as pd
 
 from ftml.config import nearest
 from ftml.data import table
+from ftml.data.inverse_sinusoid import inverse_sinusoid
 from pipelines.blocks import TableBlock
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
+
+N_SAMPLES = 1000
+"Rows that are drawn where the block does not say."
 
 
 def prepare(block: TableBlock, folder: Path) -> None:
@@ -21,7 +25,10 @@ def prepare(block: TableBlock, folder: Path) -> None:
     Raises ValueError for a table with missing values, without its target, or with a
     class too small to stand in every split.
     """
-    data = frame(block.source, block.sha256)
+    if misfits := block.misfits():
+        raise ValueError(f"{block.source}: {'; '.join(misfits)}")
+    made = block.source.startswith("made:")
+    data = _made(block) if made else frame(block.source, block.sha256)
     check_columns(data, [block.target], source=block.source)
     missing = data.isna().sum()
     if missing.any():
@@ -29,10 +36,10 @@ def prepare(block: TableBlock, folder: Path) -> None:
         raise ValueError(f"{block.source}: values are missing in {counts}")
     X, names = encode(data.drop(columns=block.target), reserved=["split", block.target])
     target = data[block.target]
-    if block.task == "regression":
+    if block.task != "classification":
         if not pd.api.types.is_numeric_dtype(target):
             raise ValueError(
-                f"{block.source}: regression needs a number to predict, "
+                f"{block.source}: {block.task} needs a number to predict, "
                 f"{block.target} is {target.dtype}"
             )
         y, classes = target.to_numpy(np.float64), tuple[str, ...]()
@@ -45,6 +52,12 @@ def prepare(block: TableBlock, folder: Path) -> None:
     table.write(
         folder, whole, draw_split(strata, called, shares=shares, seed=block.seed)
     )
+
+
+def _made(block: TableBlock) -> pd.DataFrame:
+    """Return the inverse sinusoid as a frame, its target named as the block says."""
+    drawn = inverse_sinusoid(n_samples=block.n_samples or N_SAMPLES, seed=block.seed)
+    return pd.DataFrame({"x": drawn.X[:, 0], block.target: drawn.y})
 
 
 def encode(

@@ -57,6 +57,7 @@ def small_data(
         "classification": _small_classification,
         "domain_generalization": _small_domains,
         "embedding": _small_cooccurrence,
+        "conditional_density": _small_regression,
     }
     if task_name not in makers:
         raise ValueError(

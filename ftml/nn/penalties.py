@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 Strength = float | Tensor
 "A number, or one for each of M members, (M,), whose weights are (M, ...)."
@@ -41,14 +44,17 @@ def soft_threshold(w: Tensor, limit: Tensor | float) -> Tensor:
     return w.sign() * (w.abs() - limit).clamp(min=0)
 
 
-def gaussian_prior(weights: Sequence[Tensor], sigmas: Sequence[float]) -> Tensor:
+def gaussian_prior(
+    weights: Sequence[Tensor], sigmas: Sequence[float], *, lead: int = 0
+) -> Tensor:
     """Return -ln p of a Gaussian prior with a deviation for each layer, ().
 
         sum_l |w_l|^2 / (2 sigma_l^2) + d_l / 2 ln(2 pi sigma_l^2)
 
     Inputs a times as large and sigma_1 a times as small give the same function the same
     penalty, but for a constant; one sigma for all layers does not, and the notes write
-    its inverse (mistakes 5 and 6).
+    its inverse (mistakes 5 and 6). lead: 1 for weights (M, ...) of a stack, whose
+    result is (M,).
     """
     if len(weights) != len(sigmas):
         raise ValueError(
@@ -56,10 +62,10 @@ def gaussian_prior(weights: Sequence[Tensor], sigmas: Sequence[float]) -> Tensor
             f"{len(sigmas)}"
         )
     parts = [
-        w.square().sum() / (2 * s**2) + w.numel() / 2 * math.log(2 * math.pi * s**2)
-        for w, s in zip(weights, sigmas, strict=True)
+        (rows.square() / s**2 + math.log(2 * math.pi * s**2)).sum(dim=-1) / 2
+        for rows, s in zip((w.flatten(lead) for w in weights), sigmas, strict=True)
     ]
-    return torch.stack(parts).sum()
+    return torch.stack(parts).sum(dim=0)
 
 
 def log_components(
@@ -104,6 +110,21 @@ def mixture_prior_gradient(
         (gamma * (1 - squares) / 2).sum(dim=0),
         (torch.softmax(logits, dim=0) - gamma).sum(dim=0),
     )
+
+
+class MixturePrior(Function):
+    """`mixture_prior`, its gradient that of `mixture_prior_gradient`: half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *given: Tensor) -> Tensor:
+        parts = log_components(*given)
+        ctx.save_for_backward(*given)
+        return -parts.logsumexp(dim=1).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, ...]:
+        return tuple(bar * each for each in mixture_prior_gradient(*ctx.saved_tensors))
 
 
 def nearest_component(
