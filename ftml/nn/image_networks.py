@@ -1,10 +1,11 @@
 """Three small networks for images: LeNet-5, an Inception net, a locally connected net.
 
-Axes: B batch, C channels, H x W pixels, k classes. Weights and biases are uniform in +-
-1 / sqrt(fan_in), from `generator` alone; without one they stand on the device "meta".
-Dropout is in the dense layers.
+Axes: B batch, C channels, H x W pixels, k classes. Weights are uniform with variance 2
+/ fan_in, which keeps the size of what goes through ReLU layers, biases 0; they are
+drawn from `generator` alone, and without one stand on the device "meta". Dropout is in
+the dense layers.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 13.12 to 13.15.
+Source: 004_df1c07f69d89a0c0.txt, sections 13.12 to 13.15, and 14.10 for the start.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ def _start(network: nn.Module, generator: torch.Generator | None) -> None:
                 fan_in = module.weight[0].numel()
                 if isinstance(module, LocallyConnected):
                     fan_in = module.weight.shape[-1]
-                for parameter in module.parameters():
-                    parameter.uniform_(
-                        -(fan_in**-0.5), fan_in**-0.5, generator=generator
-                    )
+                bound = (6 / fan_in) ** 0.5
+                module.weight.uniform_(-bound, bound, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
 
 
 def _check(image: tuple[int, int, int]) -> None:

@@ -189,3 +189,14 @@ def test_gradients_of_an_mlp_agree_with_differences(options: dict) -> None:
     assert torch.autograd.gradcheck(
         outputs, [p.detach().requires_grad_() for p in mlp.parameters()]
     )
+
+
+def test_start_of_an_image_network_keeps_the_size_of_what_goes_through() -> None:
+    network = LeNet((3, 28, 28), 10, generator=generator())
+    for layer in (network.second, network.dense.layers[0]):
+        fan_in = layer.weight[0].numel()
+        # Of uniform weights the variance errs by (0.8 / n)^(1/2); the least n is 2400.
+        torch.testing.assert_close(
+            layer.weight.var(), torch.tensor(2 / fan_in), rtol=0.1, atol=0
+        )
+        assert not layer.bias.any()

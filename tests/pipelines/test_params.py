@@ -595,3 +595,24 @@ def test_cross_validation_is_for_tables(plan_of, problems_of) -> None:
     assert plan_of(study("{cv: 5}")).experiments["d"][0].block.cv == 5
     (line,) = problems_of(study("{cv: 1}"))
     assert "cv: expected" in line
+
+
+TWO_KINDS = """
+datasets:
+  tables: {t: {source: "sklearn:digits", task: classification}}
+  images: {i: {source: "sklearn:digits"}}
+experiments: {experiments}
+"""
+
+
+def test_family_says_which_data_kinds_it_takes(plan_of, problems_of) -> None:
+    sound = "{t: {mlp: {}, softmax_regression: {}}, i: {mlp: {}, lenet: {}}}"
+    plan = plan_of(TWO_KINDS.replace("{experiments}", sound))
+    assert {d.task for d in plan.datasets.values()} == {"classification"}
+    faulty = "{t: {lenet: {}}, i: {softmax_regression: {}}}"
+    assert problems_of(TWO_KINDS.replace("{experiments}", faulty)) == [
+        "experiments.t.lenet: family lenet is trained on Images, "
+        "dataset t is of the kind Table",
+        "experiments.i.softmax_regression: family softmax_regression is trained on "
+        "Table, dataset i is of the kind Images",
+    ]

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from ftml.data import Table
+from ftml.data import Images, Table
 from ftml.families.linear.softmax_regression import Model
 from ftml.tasks import classification
 
@@ -83,3 +83,29 @@ def test_served_frame_has_the_class_and_every_probability(split: Table) -> None:
     expected = {f"probability_{j}": proba[:, j] for j in range(3)}
     expected = pd.DataFrame({"prediction": proba.argmax(axis=1), **expected})
     pd.testing.assert_frame_equal(served, expected, check_exact=True)
+
+
+class Brightness:
+    """Classes by the brightness of an image."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        bright = X.reshape(len(X), -1).mean(axis=1) / 255
+        return np.column_stack([1 - bright, bright])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3)])
+def test_images_are_scored_drawn_and_served_as_tables_are(
+    shape: tuple[int, ...],
+) -> None:
+    X = np.repeat(np.array([10, 240, 30, 250], np.uint8), np.prod(shape))
+    split = Images(X.reshape(4, *shape), np.array([0, 1, 0, 0]), ("dark", "light"))
+    metrics = classification.evaluate(Brightness(), split)
+    assert metrics["accuracy"] == 0.75
+    drawn = classification.figures(Brightness(), split)
+    assert list(drawn) == ["confusion", "calibration"]
+    frame = classification.example(split)
+    served = classification.serve(Brightness(), frame)
+    assert served["prediction"].tolist() == [0, 1, 0]
+    np.testing.assert_allclose(
+        served["probability_1"], Brightness().predict_proba(split.X[:3])[:, 1]
+    )

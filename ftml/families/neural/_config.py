@@ -35,7 +35,7 @@ class TrainingConfig(FamilyConfig):
     average_from: Annotated[int, Field(ge=1)] | None = None
     "epoch from which the weights of all updates are averaged, to be the model's"
 
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 32
     "rows of an update; an epoch is all of them in a drawn order"
 
     n_epochs: Annotated[int, Field(ge=1)] = 30

@@ -38,7 +38,7 @@ from ftml.plots import COLOURS, new_figure
 TASK = "classification"
 FLOOR = 1e-3
 RANK = 1e-6
-"Directions whose variance is below this share of the largest are left out."
+"Directions whose variance, modes whose strength is below this share are left out."
 STEPS = 5
 "Steps of gradient descent between two yields."
 
@@ -67,7 +67,7 @@ class Model:
     "(d + 1, k): the product of the matrices for raw columns, intercepts last"
 
     strengths: np.ndarray
-    "(m,): the singular values s of G, falling"
+    "(m,): the singular values s of G above 0, falling"
 
     modes: np.ndarray
     "(T + 1, m): u_j = (U' A V)_jj at the start and after each yield"
@@ -130,7 +130,9 @@ def moments_of(table: Table) -> Moments:
     shares = y.mean(axis=0)
     G = (y - shares).T @ ((table.X - mean) @ whitening) / n
     left, strengths, right = np.linalg.svd(G, full_matrices=False)
-    return Moments(mean, whitening, shares, G, left, strengths, right.T)
+    # Of k centred classes one direction at least holds nothing.
+    m = max(int((strengths > RANK * strengths[0]).sum()), 1)
+    return Moments(mean, whitening, shares, G, left[:, :m], strengths[:m], right[:m].T)
 
 
 def product(layers: Sequence[np.ndarray]) -> np.ndarray:
@@ -246,8 +248,6 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
     figure, axes = new_figure()
     fine = np.linspace(0, model.time[-1], 300)
     for j, s in enumerate(model.strengths):
-        if s < 1e-8:  # of centred classes one direction holds nothing
-            continue
         colour = COLOURS[j % len(COLOURS)]
         axes.plot(model.time, model.modes[:, j], color=colour, linewidth=1.6)
         if config.start == "balanced":
@@ -259,6 +259,6 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
     if config.start == "balanced":
         axes.plot([], [], color="black", linestyle="--", label="gradient flow, solved")
     axes.set(xlabel="time: learning rate x steps", ylabel="strength of the mode")
-    axes.set_title(f"{config.n_layers} layers")
+    axes.set_title("1 layer" if config.n_layers == 1 else f"{config.n_layers} layers")
     axes.legend()
     return {"mode_dynamics": figure}

@@ -47,6 +47,9 @@ TASK = "conditional_density"
 APART = 1e-3
 "Modes nearer than that, in deviations of the target, are one."
 
+LOW = 0.03
+"Modes below that share of the highest density at their x are not drawn."
+
 
 class Config(TrainingConfig):
     n_components: Annotated[int, Field(ge=1), Choice(2, 3, 5, 8)] = 5
@@ -191,7 +194,12 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     axes.plot(x_grid, model.predict(x_grid[:, None]), color="#D55E00", label="mean")
     modes = model.modes(x_grid[:, None])
     places = np.repeat(x_grid, [len(each) for each in modes])
-    axes.scatter(places, np.concatenate(modes), s=3, color="#009E73", label="modes")
+    heights = np.exp(model.log_density(places[:, None], np.concatenate(modes)))
+    highest = np.interp(places, x_grid, density.max(axis=1))
+    high = heights > LOW * highest
+    axes.scatter(
+        places[high], np.concatenate(modes)[high], s=3, color="#009E73", label="modes"
+    )
     name = data.train.feature_names[0]
     axes.set(xlabel=name, ylabel=data.train.target_name, ylim=(y_grid[0], y_grid[-1]))
     axes.legend(markerscale=2)
