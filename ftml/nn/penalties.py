@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 Strength = float | Tensor
 "A number, or one for each of M members, (M,), whose weights are (M, ...)."
@@ -110,21 +107,6 @@ def mixture_prior_gradient(
         (gamma * (1 - squares) / 2).sum(dim=0),
         (torch.softmax(logits, dim=0) - gamma).sum(dim=0),
     )
-
-
-class MixturePrior(Function):
-    """`mixture_prior`, its gradient that of `mixture_prior_gradient`: half the time."""
-
-    @staticmethod
-    def forward(ctx: Any, *given: Tensor) -> Tensor:
-        parts = log_components(*given)
-        ctx.save_for_backward(*given)
-        return -parts.logsumexp(dim=1).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, ...]:
-        return tuple(bar * each for each in mixture_prior_gradient(*ctx.saved_tensors))
 
 
 def nearest_component(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ftml.nn.layers import Draw
 from ftml.nn.mlp import MLP
-from ftml.nn.penalties import MixturePrior, nearest_component
+from ftml.nn.penalties import mixture_prior, nearest_component
 
 SIGMA_MIN = 1e-3
 "Least deviation of a component: a density without bound would hold a weight for ever."
@@ -77,8 +77,7 @@ def mixture(weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 
 def penalty(weights: Mapping[str, Tensor]) -> Tensor:
     """Return R(w), () (`ftml.nn.penalties.mixture_prior`)."""
-    found: Tensor = MixturePrior.apply(flat(weights), *mixture(weights))
-    return found
+    return mixture_prior(flat(weights), *mixture(weights))
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from ftml.data.table import Table
 from ftml.plots import new_figure
 
 DATA = Table
-METRICS = {"nll": "min", "mse": "min", "coverage_90": "max"}
+METRICS = {"nll": "min", "mse": "min"}
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:

@@ -214,7 +214,7 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
     ("field", "expected"),
     [
         ("source: 3", "source: expected a valid string, came 3"),
-        ("task: regresion", "task: expected 'regression' or 'classification', came "),
+        ("task: regresion", "task: expected 'regression', 'classification' or "),
         ("seed: -1", "seed: expected greater than or equal to 0, came -1"),
         ("seed: 1.5", "seed: expected a valid integer, came 1.5"),
         ("valid_fraction: 1", "valid_fraction: expected less than 1, came 1"),

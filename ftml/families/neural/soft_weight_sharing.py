@@ -178,8 +178,8 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
     """Return the weights before and after sharing, with the mixture's centres."""
     if not len(model.before):
         return {}
-    after = soft_sharing.flat(model.weights).numpy()
-    before = model.before.numpy()
+    after = soft_sharing.flat(model.weights).cpu().numpy()
+    before = model.before.cpu().numpy()
     ends = np.quantile(np.concatenate([before, after]), [0.001, 0.999])
     bins = np.linspace(ends[0], ends[1], 120).tolist()
     figure, axes = new_figure()
