@@ -155,6 +155,11 @@ def rates_of(configs: Sequence[TrainingConfig], *, stack: bool) -> Rates:
     return Rates(**own, lead=1)
 
 
+def _along(rate: float | Tensor, w: Tensor) -> float | Tensor:
+    """Return a rate as it multiplies weights, (M, 1, ...) for those of a stack."""
+    return rate.view(-1, *[1] * (w.ndim - 1)) if isinstance(rate, Tensor) else rate
+
+
 def gather(rows: Rows, index: Tensor) -> Rows:
     """Return rows of these numbers, (B, ...), or (M, B, ...) for index (M, B)."""
     if index.ndim == 1:
@@ -215,9 +220,8 @@ class Loop:
             for name in names:
                 self.weights[name].requires_grad_()
         self.parameters = [self.weights[name] for name in names]
-        self.penalised = [
-            self.weights[name] for name in names if name.endswith("weight")
-        ]
+        self.places = [i for i, name in enumerate(names) if name.endswith("weight")]
+        self.penalised = [self.parameters[i] for i in self.places]
 
     def resume(self, states: Sequence[State]) -> None:
         """Go on from the states of the members; they have the same number of steps."""
@@ -240,8 +244,8 @@ class Loop:
         outputs: Tensor = self.network(x, draw)
         return outputs
 
-    def objective(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Return the loss on a batch, and the loss with its penalties; (), or (M,)."""
+    def loss(self, rows: Rows) -> Tensor:
+        """Return the loss on a batch, (), or (M,)."""
         x, *targets = rows
         x = as_float(x)
         if shift := getattr(self.config, "shift", 0):
@@ -250,24 +254,40 @@ class Loop:
             x = moved(x, shift, self.draw)
         if self.config.input_noise:
             x = x + self.config.input_noise * self.draw.normal(x)
-        loss = total = self.problem.loss(self.apply(x, self.draw), *targets)
-        if self.rates.lead or self.rates.l1:
-            total = total + l1(self.penalised, self.rates.l1)
-        if self.rates.lead or self.rates.l2:
-            total = total + l2(self.penalised, self.rates.l2)
-        if self.problem.penalty is not None:
-            total = total + self.problem.penalty(self.weights, self.rates.lead, self.n)
-        return loss, total
+        return self.problem.loss(self.apply(x, self.draw), *targets)
 
-    def gradient(self, rows: Rows) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the gradient on a batch, its loss and its objective."""
+    def gradient(self, rows: Rows) -> tuple[list[Tensor], Tensor]:
+        """Return the gradient of loss and penalties on a batch, and the loss."""
         before = self._disturbed() if self.config.weight_noise else []
-        loss, total = self.objective(rows)
+        loss = total = self.loss(rows)
+        if self.problem.penalty is not None:
+            total = loss + self.problem.penalty(self.weights, self.rates.lead, self.n)
         found = list(torch.autograd.grad(total.sum(), self.parameters))
         if before:
             with torch.no_grad():
                 torch._foreach_copy_(self.parameters, before)
-        return found, loss.detach(), total.detach()
+        self._add_slopes(found)
+        return found, loss.detach()
+
+    @torch.no_grad()
+    def _add_slopes(self, found: list[Tensor]) -> None:
+        """Add l2 w + l1 sign(w) to the gradient of each weight, in the list given.
+
+        Through torch's graph that took a third of an update of a small network.
+        """
+        for i, w in zip(self.places, self.penalised, strict=True):
+            if self.rates.lead or self.rates.l2:
+                found[i] = found[i] + _along(self.rates.l2, w) * w
+            if self.rates.lead or self.rates.l1:
+                found[i] = found[i] + _along(self.rates.l1, w) * w.sign()
+
+    @torch.no_grad()
+    def penalties(self) -> Tensor:
+        """Return all penalties on the weights as they are, (), or (M,)."""
+        found = l1(self.penalised, self.rates.l1) + l2(self.penalised, self.rates.l2)
+        if self.problem.penalty is None:
+            return found
+        return found + self.problem.penalty(self.weights, self.rates.lead, self.n)
 
     @torch.no_grad()
     def _disturbed(self) -> list[Tensor]:
@@ -278,7 +298,10 @@ class Loop:
         return before
 
     def epoch(self) -> tuple[Tensor, Tensor]:
-        """Take the updates of an epoch; return their mean loss and objective."""
+        """Take the updates of an epoch; return their mean loss, and the objective.
+
+        The objective is that loss with the penalties on the weights at the end.
+        """
         self.n += 1
         if self.problem.begin is not None:
             self.problem.begin(self.weights, self.n)
@@ -291,7 +314,7 @@ class Loop:
         met = []
         for b, index in enumerate(order.split(B, dim=-1)):
             t = (self.n - 1) * n_batches + b
-            found, *scalars = self.gradient(gather(self.problem.train, index))
+            found, loss = self.gradient(gather(self.problem.train, index))
             if self.config.clip is not None:
                 found = clip(found, self.config.clip, lead=self.rates.lead)
             scale = factor(t, self.config.n_epochs * n_batches)
@@ -301,9 +324,9 @@ class Loop:
                     self.penalised, self.config.max_norm, lead=self.rates.lead
                 )
             self._average(t, n_batches)
-            met.append(torch.stack(scalars))
-        loss, objective = torch.stack(met).mean(dim=0).cpu()
-        return loss, objective
+            met.append(loss)
+        mean = torch.stack(met).mean(dim=0)
+        return mean.cpu(), (mean + self.penalties()).cpu()
 
     def _average(self, t: int, n_batches: int) -> None:
         """Count the weights of update t, from 0, in the average that is asked for."""
