@@ -44,6 +44,17 @@ T_975 = 2.776
 FASHION = "deb:dataset-fashion-mnist/usr/share/datasets/fashion-mnist/{}-*"
 NAMES = tuple("0123456789")
 
+WHY = [
+    "Timings of one noisy machine: rows of one table were taken side by side, and their",
+    "ratios say more than their numbers. The loop keeps below 5 % over a plain one: its",
+    "Adam is torch's fused kernel without the classes around it. To .97 on digits",
+    "scikit-learn takes fewer milliseconds an epoch: on batches of 32 torch's fixed cost",
+    "of an update is what is paid. A stack pays that once for all its members, and so",
+    "gains most where networks are small; where an update of one network fills a core,",
+    "it is slower than one by one, and a study should set `pack: 1`.",
+]
+"What the tables show, and where they fall short."
+
 
 def seconds(task: Callable[[], Any]) -> float:
     """Return the CPU seconds of a task."""
@@ -366,6 +377,8 @@ def main() -> None:
             *parts["density_rows"],
             *parts["sharing_rows"],
             *parts["fashion_rows"],
+            "",
+            *WHY,
             "",
         ]
     )

@@ -22,9 +22,13 @@ def frame_of(x: np.ndarray, names: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def input_of(frame: pd.DataFrame) -> np.ndarray:
-    """Return the features, or the images whose shape the names of the columns tell."""
+    """Return the features, or the images whose shape the names of the columns tell.
+
+    Pixels are whole numbers: a table may call its features `pixel_0_0`, too.
+    """
     last = str(frame.columns[-1])
-    if re.fullmatch(r"pixel(_\d+){2,3}", last) is None:
+    named = re.fullmatch(r"pixel(_\d+){2,3}", last) is not None
+    if not (named and pd.api.types.is_integer_dtype(frame.dtypes.iloc[-1])):
         return frame.to_numpy(np.float64)
     shape = [int(each) + 1 for each in last.split("_")[1:]]
     return frame.to_numpy(np.uint8).reshape(-1, *shape)

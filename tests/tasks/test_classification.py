@@ -109,3 +109,17 @@ def test_images_are_scored_drawn_and_served_as_tables_are(
     np.testing.assert_allclose(
         served["probability_1"], Brightness().predict_proba(split.X[:3])[:, 1]
     )
+
+
+def test_table_of_pixel_columns_reaches_the_model_as_rows() -> None:
+    seen = []
+
+    class Watching(Brightness):
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
+            seen.append(X)
+            return super().predict_proba(X)
+
+    split = Table(np.ones((3, 2)), np.zeros(3, int), ("pixel_0_0", "pixel_0_1"))
+    classification.serve(Watching(), classification.example(split))
+    assert seen[0].shape == (3, 2)
+    assert seen[0].dtype == np.float64

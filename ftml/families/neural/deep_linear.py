@@ -260,5 +260,5 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
         axes.plot([], [], color="black", linestyle="--", label="gradient flow, solved")
     axes.set(xlabel="time: learning rate x steps", ylabel="strength of the mode")
     axes.set_title("1 layer" if config.n_layers == 1 else f"{config.n_layers} layers")
-    axes.legend()
+    axes.legend(loc="lower right")
     return {"mode_dynamics": figure}

@@ -202,6 +202,6 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     )
     name = data.train.feature_names[0]
     axes.set(xlabel=name, ylabel=data.train.target_name, ylim=(y_grid[0], y_grid[-1]))
-    axes.legend(markerscale=2)
+    axes.legend(markerscale=2, loc="upper left")
     figure.colorbar(mesh, ax=axes, label="density of y given x", extend="max")
     return {"conditional_density": figure}

@@ -190,5 +190,5 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
         axes.axvline(mean, color=COLOURS[-1], linewidth=0.7, alpha=0.6, label=label)
     axes.set(xlabel="weight", ylabel="number of weights", yscale="log")
     axes.set(xlim=ends, title=f"{math.prod(after.shape)} weights")
-    axes.legend()
+    axes.legend(loc="upper right")
     return {"weights_before_and_after": figure}
