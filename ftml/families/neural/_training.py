@@ -55,6 +55,9 @@ OPTIMIZERS: dict[str, Callable[..., descent.Descent]] = {
 OWN = ("seed", "learning_rate", "l1", "l2")
 "What members of one stack may differ in."
 
+LARGEST = 50_000
+"Parameters of a network in a stack: larger ones are slower so than one by one."
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -418,6 +421,12 @@ def run_many(
         yield steps
 
 
+def _size(problem: Problem) -> int:
+    """Return the number of parameters of a problem's network."""
+    network = NETWORKS[problem.network](**problem.options)
+    return sum(each.numel() for each in network.parameters())
+
+
 def _run_group(
     configs: Sequence[Any],
     problem_of: Callable[[Any], Problem],
@@ -425,9 +434,9 @@ def _run_group(
 ) -> Iterator[list[Step]]:
     """Yield after each epoch of configurations that make one stack."""
     problem = problem_of(configs[0])
-    if len(configs) == 1:
-        for step in run(configs[0], problem, states[0]):
-            yield [step]
+    if len(configs) == 1 or _size(problem) > LARGEST:
+        runs = [run(c, problem, s) for c, s in zip(configs, states, strict=True)]
+        yield from map(list, zip(*runs, strict=True))
         return
     loop = Loop(configs, problem, stack=True)
     given = [state for state in states if state is not None]

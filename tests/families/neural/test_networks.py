@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ftml
 from ftml import Splits, Step, Table
-from ftml.families.neural import lenet, maxout, mlp, one_hidden_layer
+from ftml.families.neural import _training, lenet, maxout, mlp, one_hidden_layer
 from ftml.families.neural._model import inputs_of
 from ftml.families.neural._training import Loop, moved
 from ftml.nn.layers import Draw
@@ -223,6 +223,17 @@ def test_pack_of_different_networks_is_as_many_stacks() -> None:
             run_of(config)[-1].model.predict_proba(TABLE.test.X),
             rtol=1e-3,
         )
+
+
+def test_large_networks_of_a_pack_are_trained_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_training, "LARGEST", 10)
+    configs = [mlp.Config(seed=s, n_epochs=3) for s in range(2)]
+    together = list(mlp.train_many(configs, TABLE.without_test()))
+    for i, config in enumerate(configs):
+        for step, alone in zip(together, run_of(config), strict=True):
+            assert step[i].metrics == alone.metrics  # to the bit, as no stack would
 
 
 def test_images_in_a_stack_are_moved_as_alone() -> None:
