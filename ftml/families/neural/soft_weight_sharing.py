@@ -131,10 +131,13 @@ def make_model(
     *,
     quantised: bool,
 ) -> Model:
-    """Return the model of a network's weights, in their centres where `quantised`."""
+    """Return the model of a network's weights.
+
+    They are in their centres where `quantised`, once the mixture has begun.
+    """
     kept = {name: each for name, each in weights.items() if name != "before"}
     before, found = weights["before"], dict[str, Tensor]()
-    if quantised:
+    if quantised and before.any():
         found = soft_sharing.codes(weights)
         kept = {name: each for name, each in kept.items() if name not in found}
         before = before.new_zeros(0)
@@ -175,8 +178,11 @@ def train(
 
 
 def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
-    """Return the weights before and after sharing, with the mixture's centres."""
-    if not len(model.before):
+    """Return the weights before and after sharing, with the mixture's centres.
+
+    None of a quantised network, nor before sharing has begun.
+    """
+    if not model.before.any():
         return {}
     after = soft_sharing.flat(model.weights).cpu().numpy()
     before = model.before.cpu().numpy()

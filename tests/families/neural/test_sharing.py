@@ -85,6 +85,13 @@ def test_mixture_begins_spread_over_the_weights() -> None:
     torch.testing.assert_close(deviation, torch.full((3,), 0.99), rtol=1e-4, atol=0)
 
 
+def test_network_is_not_quantised_before_sharing_has_begun() -> None:
+    config = Config(**{**SHORT, "n_epochs": 5, "quantised": True})
+    model = ftml.fit(config, DATA).model
+    assert model.codes == {}
+    assert soft_weight_sharing.figures(config, model, DATA) == {}
+
+
 def test_figure_is_of_weights_that_are_not_quantised() -> None:
     config = Config(**SHORT)
     model = ftml.fit(config, DATA).model
