@@ -28,7 +28,6 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset
 
 from ftml.data import Domains, Splits
 from ftml.families.domain_generalization import erm, fish, idgm
-from ftml.families.domain_generalization._descent import Descent
 from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
@@ -41,6 +40,7 @@ from ftml.families.domain_generalization._training import (
 )
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
+from ftml.optim.descent import Descent
 
 S, B, K = 5, 64, 10
 "Training domains, rows of each in an update, classes."

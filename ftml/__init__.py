@@ -10,7 +10,7 @@ pipeline that searches, tracks and compares stands beside it, in `pipelines`.
 import ftml.families  # noqa: F401
 from ftml.config import FamilyConfig
 from ftml.core import Family, Step, device, families, family, fit
-from ftml.data import Cooccurrence, Domains, Splits, Table
+from ftml.data import Cooccurrence, Domains, Images, Splits, Table
 from ftml.saving import load, save
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "Domains",
     "Family",
     "FamilyConfig",
+    "Images",
     "Splits",
     "Step",
     "Table",

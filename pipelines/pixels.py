@@ -112,11 +112,39 @@ def image_folders(
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Return colour images (n, H, W, 3) uint8, the domain and the class of each.
 
-    The files are `domain/class/name` below the one folder that holds them all, .png,
-    .jpg or .jpeg; others are left, and hidden ones. size: (H, W) that every image is
-    brought to by linear interpolation over the pixels that it shrinks; without it all
-    must have one. Raises ValueError as `fetch` does, for a folder without an image, a
-    file elsewhere, and one that cannot be read, by its name.
+    The files are `domain/class/name` below the one folder that holds them all; see
+    `_read_folders`.
+    """
+    x, folders = _read_folders(source, sha256, size, levels=("domain", "class"))
+    return x, [domain for domain, _ in folders], [label for _, label in folders]
+
+
+def class_folders(
+    source: str, sha256: str | None = None, *, size: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return colour images (n, H, W, 3) uint8 and the class (n,) of each.
+
+    The files are `class/name` below the one folder that holds them all; see
+    `_read_folders`.
+    """
+    x, folders = _read_folders(source, sha256, size, levels=("class",))
+    return x, np.array([label for (label,) in folders])
+
+
+def _read_folders(
+    source: str,
+    sha256: str | None,
+    size: tuple[int, int] | None,
+    *,
+    levels: tuple[str, ...],
+) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+    """Return the images of a source, and the folders that each lies in.
+
+    Files other than .png, .jpg and .jpeg are left, and hidden ones. size: (H, W) that
+    every image is brought to by linear interpolation over the pixels that it shrinks;
+    without it all must have one. levels: what the folders tell, the outer one first.
+    Raises ValueError as `fetch` does, for a folder without an image, a file elsewhere,
+    and one that cannot be read, by its name.
     """
     if source.startswith("sklearn:"):
         raise ValueError(f"{source}: is no folder of images")
@@ -126,18 +154,19 @@ def image_folders(
     top = Path(os.path.commonpath([path.parent for path in files]))
     parts = [path.relative_to(top).parts for path in files]
     for path, each in zip(files, parts, strict=True):
-        if len(each) != 3:
-            raise ValueError(f"{path}: expected a file domain/class/name below {top}")
-    if empty := _empty_folders(top):
+        if len(each) != len(levels) + 1:
+            expected = "/".join([*levels, "name"])
+            raise ValueError(f"{path}: expected a file {expected} below {top}")
+    if empty := _empty_folders(top, depth=len(levels)):
         raise ValueError(f"{empty[0]}: a folder without an image")
-    return _read_files(files, size), [d for d, _, _ in parts], [c for _, c, _ in parts]
+    return _read_files(files, size), [each[:-1] for each in parts]
 
 
-def _empty_folders(top: Path) -> list[Path]:
-    """Return the folders of domains and of classes that hold no image."""
+def _empty_folders(top: Path, *, depth: int) -> list[Path]:
+    """Return the folders, down to those of classes, that hold no image."""
     return sorted(
         folder
-        for pattern in ("*", "*/*")
+        for pattern in ("*", "*/*")[:depth]
         for folder in top.glob(pattern)
         if folder.is_dir()
         and not folder.name.startswith(".")

@@ -10,10 +10,14 @@ import pandas as pd
 
 from ftml.config import nearest
 from ftml.data import table
+from ftml.data.inverse_sinusoid import inverse_sinusoid
 from ftml.data.standardize import apply_scaling, learn_scaling
 from pipelines.blocks import TableBlock
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
+
+N_SAMPLES = 1000
+"Rows that are drawn where the block does not say."
 
 
 def prepare(block: TableBlock, folder: Path) -> None:
@@ -22,7 +26,10 @@ def prepare(block: TableBlock, folder: Path) -> None:
     Raises ValueError for a table with missing values, without one of its columns, or
     with a class too small to stand in every split.
     """
-    data = frame(block.source, block.sha256)
+    if misfits := block.misfits():
+        raise ValueError(f"{block.source}: {'; '.join(misfits)}")
+    made = block.source.startswith("made:")
+    data = _made(block) if made else frame(block.source, block.sha256)
     targets = [] if block.target is None else [block.target]
     check_columns(data, [*targets, *(block.features or [])], source=block.source)
     if block.features is not None:
@@ -53,19 +60,26 @@ def read_target(
     """Return the target (n,) of a block's task, and the names of its classes.
 
     Where nothing is predicted, fractions are numbers and all else is classes. Raises
-    ValueError for a regression on anything but numbers.
+    ValueError for a prediction of numbers from anything else.
     """
     if target is None:
         return table.NO_TARGET, ()
-    if block.task == "regression" and not pd.api.types.is_numeric_dtype(target):
-        raise ValueError(
-            f"{block.source}: regression needs a number to predict, "
-            f"{block.target} is {target.dtype}"
-        )
-    fractions = pd.api.types.is_float_dtype(target)
-    if block.task == "regression" or (block.task != "classification" and fractions):
+    if block.predicts and block.task != "classification":
+        if not pd.api.types.is_numeric_dtype(target):
+            raise ValueError(
+                f"{block.source}: {block.task} needs a number to predict, "
+                f"{block.target} is {target.dtype}"
+            )
+        return target.to_numpy(np.float64), ()
+    if not block.predicts and pd.api.types.is_float_dtype(target):
         return target.to_numpy(np.float64), ()
     return number(target)
+
+
+def _made(block: TableBlock) -> pd.DataFrame:
+    """Return the inverse sinusoid as a frame, its target named as the block says."""
+    drawn = inverse_sinusoid(n_samples=block.n_samples or N_SAMPLES, seed=block.seed)
+    return pd.DataFrame({"x": drawn.X[:, 0], block.target: drawn.y})
 
 
 def encode(

@@ -22,6 +22,8 @@ CHECKED = (
     Estimator("kernel_ridge"),
     # Ten rounds: the checks train some forty times.
     Estimator("adaboost", n_rounds=10),
+    Estimator("mlp", n_epochs=15),
+    Estimator("deep_linear"),
 )
 SKIPPED = {
     # The families compute in numpy and claim no more; scikit-learn skips it unless

@@ -2,7 +2,8 @@
 
 from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.domains import Domains
+from ftml.data.images import Images
 from ftml.data.splits import Splits
 from ftml.data.table import Table
 
-__all__ = ["Cooccurrence", "Domains", "Splits", "Table"]
+__all__ = ["Cooccurrence", "Domains", "Images", "Splits", "Table"]

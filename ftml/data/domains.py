@@ -6,7 +6,6 @@ have colour, (n, H, W, 3): red, green and blue come last, in memory and on disk.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet
+from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.splits import Splits
 
 FILE = "domains.parquet"
@@ -45,11 +45,8 @@ class Domains:
                 f"expected y and domain of shape ({n},), came {self.y.shape} "
                 f"and {self.domain.shape}"
             )
-        if self.is_images and self.x.ndim != 3 and self.x.shape[3:] != (3,):
-            raise ValueError(
-                "expected uint8 images (n, H, W) or (n, H, W, 3), "
-                f"came shape {self.x.shape}"
-            )
+        if self.is_images:
+            check_images(self.x)
         if not self.is_images and self.x.ndim != 2:
             raise ValueError(f"expected features (n, d), came shape {self.x.shape}")
         if (np.diff(self.domain) < 0).any():
@@ -111,7 +108,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
     }
     columns |= {"split": split.astype(str), "label": data.y}
     if data.is_images:
-        columns["image"] = _as_bytes(data.x)
+        columns["image"] = as_bytes(data.x)
     else:
         columns |= {name: data.x[:, j] for j, name in enumerate(data.feature_names)}
     about = {
@@ -132,7 +129,7 @@ def read(folder: Path) -> tuple[Domains, np.ndarray]:
     values = ["image"] if about["image_shape"] else about["features"]
     parquet.require(folder / FILE, table, values)
     if about["image_shape"]:
-        x = _as_pixels(table["image"]).reshape(-1, *about["image_shape"])
+        x = as_pixels(table["image"]).reshape(-1, *about["image_shape"])
     else:
         x = np.column_stack([table[name].to_numpy() for name in about["features"]])
     number = {name: s for s, name in enumerate(about["domains"])}
@@ -186,30 +183,6 @@ def leave_out(
             f"{', '.join(test_domains)} alone"
         )
     return Splits(train, valid, test)
-
-
-def _as_bytes(x: np.ndarray) -> pa.Array:
-    """Return each image as the bytes of its pixels, without a copy of them all."""
-    width = math.prod(x.shape[1:])
-    pixels = pa.py_buffer(np.ascontiguousarray(x))
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(x), [None, pixels]
-    )
-
-
-def _as_pixels(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the pixels of all images in one row, (n H W,) or (n H W 3,) uint8."""
-    width = column.type.byte_width
-    parts = [
-        np.frombuffer(
-            part.buffers()[1],
-            np.uint8,
-            count=len(part) * width,
-            offset=part.offset * width,
-        )
-        for part in column.chunks
-    ]
-    return np.concatenate(parts)
 
 
 def _check_indices(

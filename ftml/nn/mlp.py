@@ -1,4 +1,4 @@
-"""A plain multilayer perceptron. Axes: B batch, layers of sizes d_0, ..., d_L."""
+"""A multilayer perceptron. Axes: B batch, M members, layers of sizes d_0, ..., d_L."""
 
 from __future__ import annotations
 
@@ -9,27 +9,50 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ftml.nn.activations import ACTIVATIONS, maxout
+from ftml.nn.layers import BatchNorm, Draw, dense, dropout
+
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between: z = W_L relu(... relu(W_1 x + b_1) ...) + b_L.
+    """Dense layers, sigma between: z = W_L sigma(... sigma(W_1 x + b_1) ...) + b_L.
 
-    sizes: (d_0, ..., d_L), each >= 1; (d, k) is a linear model. Weights and biases of a
-    layer are uniform in +- 1 / sqrt(d_in), as torch.nn.Linear draws them, but from
-    `generator` alone; without one they stand on the device "meta", as a shape for
-    `torch.func.functional_call`.
+    sizes: (d_0, ..., d_L), each >= 1; (d, k) is a linear model. activation: a name of
+    `ACTIVATIONS`. n_pieces: above 1 each hidden unit is the maximum of so many affine
+    maps, and there is no other activation. batch_norm: normalises before it.
+    input_dropout, hidden_dropout: chances in [0, 1) that an input, a hidden unit is
+    left out. Weights and biases of a layer are uniform in +- 1 / sqrt(d_in), as
+    torch.nn.Linear draws them, but from `generator` alone; without one they stand on
+    the device "meta", as a shape for `torch.func.functional_call`, which may put in
+    those of M members side by side (`ftml.nn.layers`).
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, generator: torch.Generator | None = None
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str = "relu",
+        n_pieces: int = 1,
+        batch_norm: bool = False,
+        input_dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(
                 f"sizes: expected two or more, each >= 1, came {tuple(sizes)}"
             )
-        pairs = pairwise(sizes)
+        self.activation, self.n_pieces = activation, n_pieces
+        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
+        *hidden, (last, k) = pairwise(sizes)
         # On "meta" a layer draws nothing, so global random state is left alone.
-        self.layers = nn.ModuleList(nn.Linear(i, o, device="meta") for i, o in pairs)
+        self.layers = nn.ModuleList(
+            [nn.Linear(i, o * n_pieces, device="meta") for i, o in hidden]
+            + [nn.Linear(last, k, device="meta")]
+        )
+        self.norms = nn.ModuleList(
+            BatchNorm(o * n_pieces, device="meta") for _, o in hidden if batch_norm
+        )
         if generator is not None:
             self.to_empty(device=generator.device)
             self._draw(generator)
@@ -37,24 +60,39 @@ class MLP(nn.Module):
     @torch.no_grad()
     def _draw(self, generator: torch.Generator) -> None:
         bound = 1.0
-        for parameter in self.parameters():  # weights, then biases, layer by layer
+        # Weights, then biases, layer by layer.
+        for parameter in self.layers.parameters():
             if parameter.ndim == 2:
                 bound = parameter.shape[1] ** -0.5
             parameter.uniform_(-bound, bound, generator=generator)
+        for norm in self.norms:
+            cast(BatchNorm, norm).reset_parameters()  # constants: nothing is drawn
 
     @property
     def head(self) -> nn.Linear:
         """The last layer, which turns the features into the outputs."""
         return cast(nn.Linear, self.layers[-1])
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0)."""
+    def features(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0).
+
+        draw: of dropout, in training; without it no unit is left out. Members of a
+        stack have an axis before B.
+        """
+        x = dropout(x, self.input_dropout, draw)
         *hidden, _ = self.layers  # a slice would make a module at every pass
-        for layer in hidden:
-            x = torch.relu(layer(x))
+        for i, layer in enumerate(hidden):
+            affine = cast(nn.Linear, layer)
+            x = dense(x, affine.weight, affine.bias)
+            if self.norms:
+                x = self.norms[i](x)
+            if self.n_pieces > 1:
+                x = maxout(x, n_pieces=self.n_pieces)
+            else:
+                x = ACTIVATIONS[self.activation](x)
+            x = dropout(x, self.hidden_dropout, draw)
         return x
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs (B, d_L) for x (B, d_0)."""
-        z: Tensor = self.head(self.features(x))
-        return z
+    def forward(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return the outputs (B, d_L) for x (B, d_0), as `features`."""
+        return dense(self.features(x, draw), self.head.weight, self.head.bias)

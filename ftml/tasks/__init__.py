@@ -2,7 +2,7 @@
 
 Every task module has
 
-- `DATA`: the data kind it is scored on;
+- `DATA`: the data kind it is scored on, where a family names no other;
 - `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
   the
   first is the one that a search looks at unless the dataset says otherwise;

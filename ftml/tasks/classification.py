@@ -1,6 +1,7 @@
 """Classification: predict one of k classes.
 
-Models have `predict_proba(X) -> (n, k)`.
+Models have `predict_proba(X) -> (n, k)`, for features (n, d) or, where the family says
+so, for images, uint8, (n, H, W) or (n, H, W, 3).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from sklearn.metrics import (
     multilabel_confusion_matrix,
 )
 
+from ftml.data.images import Images
 from ftml.data.table import Table
 from ftml.plots import confusion_figure, new_figure
+from ftml.tasks._inputs import frame_of, input_of
 
 DATA = Table
 METRICS = {
@@ -34,7 +37,7 @@ SCORES = ("f1", "precision", "recall", "specificity")
 "The scores of a class against all others."
 
 
-def evaluate(model: Any, split: Table) -> dict[str, float]:
+def evaluate(model: Any, split: Table | Images) -> dict[str, float]:
     """Return accuracy, mean log loss in nats, and the means over the classes of F1,
     precision, recall and specificity (see `scores_by_class`).
     """
@@ -74,7 +77,7 @@ def scores_by_class(
     }
 
 
-def figures(model: Any, split: Table) -> dict[str, Figure]:
+def figures(model: Any, split: Table | Images) -> dict[str, Figure]:
     """Return the confusion matrix, the scores of each class, and accuracy against
     confidence in ten bins.
     """
@@ -126,13 +129,13 @@ def _calibration(confidence: np.ndarray, correct: np.ndarray) -> Figure:
     return figure
 
 
-def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
-    return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
+def example(split: Table | Images) -> pd.DataFrame:
+    """Return the first three rows: a frame of features or of pixels."""
+    return frame_of(split.X[:3], getattr(split, "feature_names", ()))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
-    proba = model.predict_proba(frame.to_numpy(np.float64))
+    proba = model.predict_proba(input_of(frame))
     columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
     return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})

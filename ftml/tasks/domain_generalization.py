@@ -17,6 +17,7 @@ from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from ftml.data.domains import Domains
 from ftml.plots import confusion_figure, new_figure
+from ftml.tasks._inputs import frame_of, input_of
 
 DATA = Domains
 METRICS = {
@@ -92,35 +93,15 @@ def figures(model: Any, split: Domains) -> dict[str, Figure]:
 
 
 def example(split: Domains) -> pd.DataFrame:
-    """Return the first three rows: a frame of features or of pixels.
-
-    A pixel is named `pixel_<i>_<j>` by its row and column, and `pixel_<i>_<j>_<c>` with
-    its channel where the images have colour.
-    """
-    if not split.is_images:
-        return pd.DataFrame(split.x[:3], columns=list(split.feature_names))
-    names = [
-        "_".join(["pixel", *map(str, place)]) for place in np.ndindex(split.x.shape[1:])
-    ]
-    return pd.DataFrame(
-        split.x[:3].reshape(-1, len(names)).astype(np.int64), columns=names
-    )
+    """Return the first three rows: a frame of features or of pixels."""
+    return frame_of(split.x[:3], split.feature_names)
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
-    proba = model.predict_proba(_input(frame))
+    proba = model.predict_proba(input_of(frame))
     columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
     return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})
-
-
-def _input(frame: pd.DataFrame) -> np.ndarray:
-    """Return the features, or the images whose shape the names of the columns tell."""
-    last = str(frame.columns[-1])
-    if re.fullmatch(r"pixel(_\d+){2,3}", last) is None:
-        return frame.to_numpy(np.float64)
-    shape = [int(each) + 1 for each in last.split("_")[1:]]
-    return frame.to_numpy(np.uint8).reshape(-1, *shape)
 
 
 def _domains(split: Domains) -> Iterator[tuple[str, slice]]:

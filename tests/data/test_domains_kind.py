@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ftml.data import domains
+from ftml.data import domains, pixels
 from ftml.data.domains import Domains
 
 NAMES = ("a", "b", "c")
@@ -72,10 +72,10 @@ def test_images_that_do_not_lie_in_one_piece_are_written(tmp_path: Path) -> None
 
 def test_images_in_parts_of_longer_chunks_are_read_whole() -> None:
     x = coloured().x
-    whole = domains._as_bytes(x)
+    whole = pixels.as_bytes(x)
     column = pa.chunked_array([whole.slice(2, 3), whole.slice(7), whole.slice(1, 0)])
     np.testing.assert_array_equal(
-        domains._as_pixels(column), x[[2, 3, 4, 7, 8]].reshape(-1)
+        pixels.as_pixels(column), x[[2, 3, 4, 7, 8]].reshape(-1)
     )
 
 

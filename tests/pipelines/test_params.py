@@ -216,7 +216,7 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
         ("source: 3", "source: expected a valid string, came 3"),
         (
             "task: regresion",
-            "task: expected 'regression', 'classification', 'clustering', ",
+            "task: expected 'regression', 'classification', 'conditional_density', ",
         ),
         ("seed: -1", "seed: expected greater than or equal to 0, came -1"),
         ("seed: 1.5", "seed: expected a valid integer, came 1.5"),
@@ -475,7 +475,7 @@ datasets:
   tables:
     d: {source: 3, task: regression, test_fraction: 2}
     e: {source: s, task: regression}
-  images: {}
+  pictures: {}
 experiments:
   e:
     ridge: {trials: none, config: {alhpa: 1, standardize: 3}, resources: {gpus: 1}}
@@ -484,7 +484,7 @@ experiments:
 """)
     keys = [line.partition(": ")[0] for line in lines]
     assert sorted(keys) == [
-        "datasets.images",
+        "datasets.pictures",
         "datasets.tables.d.source",
         "datasets.tables.d.test_fraction",
         "experiments.e.ridge.config.alhpa",
@@ -643,3 +643,24 @@ def test_density_of_real_rows_is_refused_on_binary_ones(problems_of) -> None:
     )
     expected = "family kde is for density, dataset d for binary_density"
     assert problems_of(text) == [f"experiments.d.kde: {expected}"]
+
+
+TWO_KINDS = """
+datasets:
+  tables: {t: {source: "sklearn:digits", task: classification}}
+  images: {i: {source: "sklearn:digits"}}
+experiments: {experiments}
+"""
+
+
+def test_family_says_which_data_kinds_it_takes(plan_of, problems_of) -> None:
+    sound = "{t: {mlp: {}, softmax_regression: {}}, i: {mlp: {}, lenet: {}}}"
+    plan = plan_of(TWO_KINDS.replace("{experiments}", sound))
+    assert {d.task for d in plan.datasets.values()} == {"classification"}
+    faulty = "{t: {lenet: {}}, i: {softmax_regression: {}}}"
+    assert problems_of(TWO_KINDS.replace("{experiments}", faulty)) == [
+        "experiments.t.lenet: family lenet is trained on Images, "
+        "dataset t is of the kind Table",
+        "experiments.i.softmax_regression: family softmax_regression is trained on "
+        "Table, dataset i is of the kind Images",
+    ]

@@ -210,3 +210,36 @@ def test_missing_feature_is_named_with_the_nearest(tmp_path: Path) -> None:
     given = block(tmp_path, data, target="y", features=["sise"])
     (tmp_path / "out").mkdir()
     check_refused(tmp_path / "out", given, expected="no column 'sise'; nearest: size")
+
+
+def test_inverse_sinusoid_is_drawn_by_the_seed_of_its_block(tmp_path: Path) -> None:
+    drawn = []
+    for name, fields in (("a", {"n_samples": 50}), ("b", {"seed": 1}), ("c", {})):
+        folder = tmp_path / name
+        folder.mkdir()
+        prepare(
+            TableBlock(
+                source="made:inverse_sinusoid", task="conditional_density", **fields
+            ),
+            folder,
+        )
+        splits = table.load(folder)
+        assert splits.train.feature_names == ("x",)
+        drawn.append(splits.train.join(splits.valid).join(splits.test))
+    assert [len(each) for each in drawn] == [50, 1000, 1000]
+    assert not np.array_equal(np.sort(drawn[1].y), np.sort(drawn[2].y))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"source": "made:sinusoid"}, "unknown 'made:sinusoid'"),
+        ({"source": "made:inverse_sinusoid", "sha256": "0" * 64}, "sha256: for files"),
+        ({"source": "sklearn:diabetes", "n_samples": 9}, "n_samples: for made:inverse"),
+    ],
+)
+def test_fields_that_do_not_fit_the_source_are_refused(
+    tmp_path: Path, fields: dict[str, Any], expected: str
+) -> None:
+    given = TableBlock(task="conditional_density", **fields)
+    check_refused(tmp_path, given, expected=expected)

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from ftml.data import Table
+from ftml.data import Images, Table
 from ftml.families.linear.softmax_regression import Model
 from ftml.tasks import classification
 
@@ -102,3 +102,43 @@ def test_served_frame_has_the_class_and_every_probability(split: Table) -> None:
     expected = {f"probability_{j}": proba[:, j] for j in range(3)}
     expected = pd.DataFrame({"prediction": proba.argmax(axis=1), **expected})
     pd.testing.assert_frame_equal(served, expected, check_exact=True)
+
+
+class Brightness:
+    """Classes by the brightness of an image."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        bright = X.reshape(len(X), -1).mean(axis=1) / 255
+        return np.column_stack([1 - bright, bright])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3)])
+def test_images_are_scored_drawn_and_served_as_tables_are(
+    shape: tuple[int, ...],
+) -> None:
+    X = np.repeat(np.array([10, 240, 30, 250], np.uint8), np.prod(shape))
+    split = Images(X.reshape(4, *shape), np.array([0, 1, 0, 0]), ("dark", "light"))
+    metrics = classification.evaluate(Brightness(), split)
+    assert metrics["accuracy"] == 0.75
+    drawn = classification.figures(Brightness(), split)
+    assert list(drawn) == ["confusion", "scores_by_class", "calibration"]
+    frame = classification.example(split)
+    served = classification.serve(Brightness(), frame)
+    assert served["prediction"].tolist() == [0, 1, 0]
+    np.testing.assert_allclose(
+        served["probability_1"], Brightness().predict_proba(split.X[:3])[:, 1]
+    )
+
+
+def test_table_of_pixel_columns_reaches_the_model_as_rows() -> None:
+    seen = []
+
+    class Watching(Brightness):
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
+            seen.append(X)
+            return super().predict_proba(X)
+
+    split = Table(np.ones((3, 2)), np.zeros(3, int), ("pixel_0_0", "pixel_0_1"))
+    classification.serve(Watching(), classification.example(split))
+    assert seen[0].shape == (3, 2)
+    assert seen[0].dtype == np.float64

@@ -15,9 +15,9 @@ from sklearn.metrics import (
 
 from ftml.data import Domains
 from ftml.tasks import domain_generalization, task
+from ftml.tasks._inputs import input_of
 from ftml.tasks.domain_generalization import (
     METRICS,
-    _input,
     evaluate,
     example,
     figures,
@@ -152,7 +152,7 @@ def test_served_images_predict_as_the_model_does(shape: tuple, last: str) -> Non
     frame = example(data)
     first = f"pixel_0_0{'_0' if len(shape) == 3 else ''}"
     assert (frame.columns[0], frame.columns[-1]) == (first, last)
-    np.testing.assert_array_equal(_input(frame), pixels[:3])
+    np.testing.assert_array_equal(input_of(frame), pixels[:3])
     check_served(frame, data)
 
 

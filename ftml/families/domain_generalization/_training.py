@@ -43,7 +43,6 @@ from torch import Tensor, nn
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
 from ftml.data.standardize import learn_scaling
-from ftml.families.domain_generalization._descent import Descent, adam
 from ftml.families.domain_generalization._model import DomainConfig as DomainConfig
 from ftml.families.domain_generalization._model import Model as Model
 from ftml.families.domain_generalization._model import (
@@ -53,6 +52,8 @@ from ftml.families.domain_generalization._model import (
     sizes_of,
 )
 from ftml.nn.resnet import ResNet, load_pretrained, set_statistics
+from ftml.nn.trees import copied
+from ftml.optim.descent import Descent, adam
 
 STATISTICS_ROWS = 128
 "Rows, of all domains alike, whose statistics a ResNet that is not pretrained keeps."
@@ -265,14 +266,3 @@ def epoch_batches(
         # Not x[index], which takes 15 times as long for rows of uint8.
         part = as_float(x.index_select(0, index), network=config.network)
         yield Batch(part, y.index_select(0, index), sizes, weight)
-
-
-def copied(tree: Any, *, where: torch.device | None = None) -> Any:
-    """Return a tree of dicts and lists with its tensors cloned, on the device given."""
-    if isinstance(tree, Tensor):
-        return tree.detach().to(where, copy=True)
-    if isinstance(tree, dict):
-        return {key: copied(value, where=where) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(copied(value, where=where) for value in tree)
-    return tree

@@ -49,7 +49,6 @@ from torch import Tensor, nn
 from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Domains, Splits
-from ftml.families.domain_generalization._descent import Descent, adam, sgd
 from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
@@ -58,6 +57,7 @@ from ftml.families.domain_generalization._training import (
     Scalars,
     run,
 )
+from ftml.optim.descent import Descent, adam, sgd
 
 __all__ = ["TASK", "Config", "Model", "train"]
 

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ftml.families.domain_generalization._descent import sgd
 from ftml.families.domain_generalization._training import Batch, domain_losses
 from ftml.families.domain_generalization.fish import gamma_of, inner_loop
 from ftml.families.domain_generalization.idgm import (
@@ -23,6 +22,7 @@ from ftml.families.domain_generalization.idgm import (
     losses_one_by_one,
 )
 from ftml.families.domain_generalization.mldg import mldg_loss
+from ftml.optim.descent import sgd
 
 SIZES = (6, 4, 9, 7)
 A = 0.02

@@ -1,0 +1,82 @@
+"""The data kind Images: labelled images. Axes: n images, H x W pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import parquet
+from ftml.data.pixels import as_bytes, as_pixels, check_images
+from ftml.data.splits import Splits
+
+FILE = "images.parquet"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images and their classes, by the names that a Table has for them.
+
+    X: uint8, grey, (n, H, W), or red, green and blue, (n, H, W, 3). y: (n,) int64
+    indices into `classes`. Raises ValueError for shapes or values that do not fit.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_images(self.X)
+        if self.y.shape != self.X.shape[:1]:
+            raise ValueError(
+                f"expected y of shape ({len(self.X)},), came {self.y.shape}"
+            )
+        if len(self) and (self.y.min() < 0 or self.y.max() >= len(self.classes)):
+            raise ValueError(f"y must index the {len(self.classes)} classes")
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, index: np.ndarray) -> Images:
+        """Return the images of a boolean mask or an integer index."""
+        return replace(self, X=self.X[index], y=self.y[index])
+
+    def join(self, other: Images) -> Images:
+        """Return the images of both, these first."""
+        return replace(
+            self,
+            X=np.concatenate([self.X, other.X]),
+            y=np.concatenate([self.y, other.y]),
+        )
+
+
+def write(folder: Path, images: Images, split: np.ndarray) -> None:
+    """Write `images.parquet` into a folder; `split` (n,) names the split of each."""
+    about = {
+        "kind": "Images",
+        "classes": images.classes,
+        "image_shape": images.X.shape[1:],
+    }
+    columns = {
+        "split": split.astype(str),
+        "label": images.y,
+        "image": as_bytes(images.X),
+    }
+    parquet.write(folder / FILE, pa.table(columns), about)
+
+
+def load(folder: Path) -> Splits[Images]:
+    """Return the three splits of prepared images; ValueError names a file that is not
+    such.
+    """
+    names = ["split", "label", "image"]
+    data, about = parquet.read(folder / FILE, kind="Images", columns=names)
+    whole = Images(
+        X=as_pixels(data["image"]).reshape(-1, *about["image_shape"]),
+        y=data["label"].to_numpy(),
+        classes=tuple(about["classes"]),
+    )
+    split = np.asarray(data["split"].to_pylist())
+    return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -1,0 +1,77 @@
+"""What the configurations of neural networks share: optimisers and regularisers.
+
+Source: 004_df1c07f69d89a0c0.txt, sections 14.9 to 14.13.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ftml.config import FamilyConfig, LogUniform
+from ftml.optim.schedules import Schedule
+
+Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class TrainingConfig(FamilyConfig):
+    """How a network is trained."""
+
+    optimizer: Optimizer = "adam"
+    "rule of an update; sgd, momentum and nesterov want larger learning rates"
+
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 3e-2)] = 3e-3
+    "step size"
+
+    schedule: Schedule = "constant"
+    "how the learning rate falls over the epochs"
+
+    clip: Annotated[float, Field(gt=0)] | None = None
+    "largest norm of a gradient; a longer one is shortened"
+
+    average_from: Annotated[int, Field(ge=1)] | None = None
+    "epoch from which the weights of all updates are averaged, to be the model's"
+
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    "rows of an update; an epoch is all of them in a drawn order"
+
+    n_epochs: Annotated[int, Field(ge=1)] = 30
+    "passes over the rows"
+
+    patience: Annotated[int, Field(ge=1)] | None = None
+    "epochs without a lower validation loss after which training ends"
+
+    l1: NotNegative = 0.0
+    "penalty l1 sum |w| on weights, not on biases"
+
+    l2: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e-2)] = 1e-4
+    "penalty l2 / 2 sum w^2 on weights, not on biases"
+
+    max_norm: Annotated[float, Field(gt=0)] | None = None
+    "radius of the ball that each unit's incoming weights are projected into"
+
+    input_noise: NotNegative = 0.0
+    "deviation of noise on the inputs, scaled features or pixels from 0 to 1"
+
+    weight_noise: NotNegative = 0.0
+    "deviation of noise on all weights while a gradient is taken"
+
+
+class ClassifierConfig(TrainingConfig):
+    """How a network that tells classes apart is trained."""
+
+    label_smoothing: Rate = 0.0
+    "chance that a label is replaced by a uniform one: the loss is its expectation"
+
+    shift: Annotated[int, Field(ge=0)] = 0
+    "pixels by which images are moved at random, up to, in each direction"
+
+
+class DropoutConfig(ClassifierConfig):
+    """The same, with units left out."""
+
+    hidden_dropout: Rate = 0.0
+    "chance that a unit of a dense hidden layer is left out in training"

@@ -1,0 +1,94 @@
+"""Multilayer perceptron: dense layers, every optimiser and regulariser of the chapter.
+
+    f(x) = W_L sigma(... sigma(W_1 x + b_1) ...) + b_L,   P(y | x) = softmax(f(x))_y
+
+minimising the mean cross-entropy. Universal for any sigma that is no polynomial, with
+one hidden layer that is wide enough. A Gaussian prior with a deviation for each layer
+(`prior_sigmas`) adds -ln p(W) / n to the mean loss: of the sum over all rows it is the
+maximum a posteriori. Images are taken as rows of pixels.
+
+Many configurations that differ in seed, learning rate, l1 and l2 are trained as one
+stacked network (`_training.py`).
+
+Source: 001_21b9d05290248f61.txt, "Neural networks"; 004_df1c07f69d89a0c0.txt, sections
+10 and 14; 000_dd65aead3f2d61f3.txt, "Exercise (2022)", 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, Step
+from ftml.data import Images, Splits, Table
+from ftml.families.neural._config import DropoutConfig, Rate
+from ftml.families.neural._model import Inputs, Model, n_inputs
+from ftml.families.neural._training import Problem, classification, run, run_many
+from ftml.nn.activations import Activation
+from ftml.nn.penalties import gaussian_prior
+
+__all__ = ["DATA", "TASK", "Config", "Model", "train", "train_many"]
+
+TASK = "classification"
+DATA = (Table, Images)
+
+
+class Config(DropoutConfig):
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
+    "units of each hidden layer; none makes the model linear"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+    batch_norm: bool = False
+    "normalise what goes into each activation over the batch"
+
+    input_dropout: Rate = 0.0
+    "chance that an input is left out in training"
+
+    prior_sigmas: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    "deviation of the Gaussian prior of each layer's weights; none: no such prior"
+
+
+def problem_of(config: Config, data: Splits[Any]) -> Problem:
+    """Return what is trained, with the prior of each layer."""
+
+    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+        return {
+            "sizes": (n_inputs(inputs), *config.hidden, k),
+            "activation": config.activation,
+            "batch_norm": config.batch_norm,
+            "input_dropout": config.input_dropout,
+            "hidden_dropout": config.hidden_dropout,
+        }
+
+    problem = classification(config, data, "mlp", options)
+    if not config.prior_sigmas:
+        return problem
+    n = len(data.train)
+
+    def penalty(weights: Mapping[str, Tensor], lead: int, epoch: int) -> Tensor:
+        found = [each for name, each in weights.items() if name.endswith("weight")]
+        return gaussian_prior(found, config.prior_sigmas, lead=lead) / n
+
+    return replace(problem, penalty=penalty)
+
+
+def train(
+    config: Config, data: Splits[Any], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    yield from run(config, problem_of(config, data), state)
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Splits[Any],
+    states: Sequence[State | None] | None = None,
+) -> Iterator[list[Step | None]]:
+    """Yield after each epoch of all; those that can are one stacked network."""
+    yield from run_many(configs, lambda config: problem_of(config, data), states)

@@ -1,0 +1,41 @@
+"""A descent as a torch optimizer, for loops that others wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftml.optim.descent import Descent
+
+
+class DescentOptimizer(torch.optim.Optimizer):
+    """Steps of `descend` on the gradients that `backward` leaves in `.grad`.
+
+    parameters: each with a gradient at every step. `lr`, 1 at the start, multiplies the
+    descent's learning rate, so that torch's schedulers work on it.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], descend: Descent) -> None:
+        super().__init__(parameters, {"lr": 1.0})
+        self.descend = descend
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step; return what `closure` returns, where there is one.
+
+        Raises ValueError for a parameter that has no gradient.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            parameters = group["params"]
+            gradient = [each.grad for each in parameters]
+            if any(each is None for each in gradient):
+                raise ValueError("step needs a gradient of every parameter")
+            moments = self.state[parameters[0]]  # of them all
+            self.descend(parameters, gradient, moments, scale=group["lr"])
+        return loss

@@ -1,0 +1,58 @@
+"""Conditional density: give the law of a number, not one guess of it.
+
+Models have `log_density(X, y) -> (n,)` in nats, `cdf(X, y) -> (n,)`, `predict(X) ->
+(n,)`, the mean, and `variance(X) -> (n,)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import mean_squared_error
+
+from ftml.data.table import Table
+from ftml.plots import new_figure
+
+DATA = Table
+METRICS = {"nll": "min", "mse": "min"}
+
+
+def evaluate(model: Any, split: Table) -> dict[str, float]:
+    """Return three scores of the densities.
+
+    `nll`: mean of -ln p(y | x), in nats. `mse`: of the mean, in squared units of the
+    target. `coverage_90`: share of targets between the 5 % and 95 % quantiles of their
+    density, .9 where it is calibrated.
+    """
+    level = model.cdf(split.X, split.y)
+    return {
+        "nll": float(-model.log_density(split.X, split.y).mean()),
+        "mse": float(mean_squared_error(split.y, model.predict(split.X))),
+        "coverage_90": float(((level >= 0.05) & (level <= 0.95)).mean()),
+    }
+
+
+def figures(model: Any, split: Table) -> dict[str, Figure]:
+    """Return where the targets fall in their densities: evenly, if these are right."""
+    level = model.cdf(split.X, split.y)
+    figure, axes = new_figure()
+    axes.hist(level, bins=np.linspace(0, 1, 21).tolist(), density=True, alpha=0.8)
+    axes.axhline(1.0, color="black", linewidth=0.8, label="calibrated")
+    axes.set(xlabel="P(Y <= y | x) of the true y", ylabel="density", xlim=(0, 1))
+    axes.legend()
+    return {"calibration": figure}
+
+
+def example(split: Table) -> pd.DataFrame:
+    """Return the first three rows as a frame of features."""
+    return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with the mean, `prediction`, and the `standard_deviation`."""
+    X = frame.to_numpy(np.float64)
+    spread = np.sqrt(model.variance(X))
+    return pd.DataFrame({"prediction": model.predict(X), "standard_deviation": spread})
