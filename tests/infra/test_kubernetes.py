@@ -4,6 +4,7 @@ schema sees, the names by which they refer to each other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -61,46 +62,53 @@ def loose_ends(manifests: list[Manifest]) -> list[str]:
     """Return the references of pods and Services to what is not there."""
     found = []
     for manifest in manifests:
+        name = f"{manifest['kind']} {manifest['metadata']['name']}"
         for template in pod_templates(manifest):
             pod = template["template"]["spec"]
-            name = f"{manifest['kind']} {manifest['metadata']['name']}"
-            found += [f"{name}: {end}" for end in _loose_ends(pod, manifests)]
+            known = _known(manifest, pod, manifests)
+            found += [
+                f"{name}: no {kind} {wanted}"
+                for kind, wanted in _references(pod)
+                if wanted not in known[kind]
+            ]
     for service in of_kind("Service", manifests):
         found += _unserved(service, manifests)
     return found
 
 
-def _loose_ends(pod: Manifest, manifests: list[Manifest]) -> Iterator[str]:
-    claims = {
-        m["metadata"]["name"] for m in of_kind("PersistentVolumeClaim", manifests)
-    }
-    for stateful in of_kind("StatefulSet", manifests):
-        claims |= {
-            c["metadata"]["name"] for c in stateful["spec"]["volumeClaimTemplates"]
-        }
-    maps = {m["metadata"]["name"] for m in of_kind("ConfigMap", manifests)}
-    volumes = {volume["name"] for volume in pod.get("volumes", [])}
-    ports = {
-        port["name"]
-        for container in pod["containers"]
-        for port in container.get("ports", [])
-    }
+def _references(pod: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the name of all that a pod refers to."""
     for key, value in walk(pod):
-        match key, value:
-            case "httpGet", {"port": str(port)} if port not in ports:
-                yield f"no port {port}"
-            case "secretKeyRef", {"name": name, "key": entry} if (
-                entry not in SECRETS.get(name, ())
-            ):
-                yield f"no {entry} in the Secret {name}"
-            case "configMapRef", {"name": name} if name not in maps:
-                yield f"no ConfigMap {name}"
-            case "persistentVolumeClaim", {"claimName": name} if name not in claims:
-                yield f"no claim {name}"
-            case "volumeMounts", list(mounts):
-                for mount in mounts:
-                    if mount["name"] not in volumes | claims:
-                        yield f"no volume {mount['name']}"
+        match key:
+            case "httpGet":
+                yield "port", value["port"]
+            case "configMapRef":
+                yield "ConfigMap", value["name"]
+            case "secretKeyRef":
+                yield "Secret", f"{value['name']}/{value['key']}"
+            case "persistentVolumeClaim":
+                yield "claim", value["claimName"]
+            case "volumeMounts":
+                yield from (("volume", mount["name"]) for mount in value)
+
+
+def _known(
+    manifest: Manifest, pod: Manifest, manifests: list[Manifest]
+) -> dict[str, set[str]]:
+    """Return the names of what a pod may refer to."""
+
+    def names(items: list[Manifest]) -> set[str]:
+        return {item["metadata"]["name"] for item in items}
+
+    claimed = manifest["spec"].get("volumeClaimTemplates", [])
+    ports = [port for one in pod["containers"] for port in one.get("ports", [])]
+    return {
+        "port": {port["name"] for port in ports},
+        "volume": {v["name"] for v in pod.get("volumes", [])} | names(claimed),
+        "claim": names(of_kind("PersistentVolumeClaim", manifests)),
+        "ConfigMap": names(of_kind("ConfigMap", manifests)),
+        "Secret": {f"{name}/{key}" for name, keys in SECRETS.items() for key in keys},
+    }
 
 
 def _unserved(service: Manifest, manifests: list[Manifest]) -> Iterator[str]:
@@ -222,7 +230,7 @@ def worker(job: Manifest) -> Manifest:
             lambda m: container(m)["env"][0]["valueFrom"]["secretKeyRef"].update(
                 key="PW"
             ),
-            "Deployment mlflow: no PW in the Secret mlflow",
+            "Deployment mlflow: no Secret mlflow/PW",
         ),
         (
             "RayCluster",
@@ -251,6 +259,14 @@ def test_a_loose_end_is_found(
     [manifest] = [m for m in of_kind(kind, spoilt) if m["metadata"]["name"] == name]
     spoil(manifest)
     assert message in loose_ends(spoilt)
+
+
+def test_the_secrets_are_those_that_the_readme_creates() -> None:
+    readme = (INFRA / "README.md").read_text()
+    created = set(re.findall(r"create secret generic (\S+)", readme))
+    assert created == set(SECRETS)
+    token = kuberay.check(find("RayCluster", "ftml")).authOptions.secretName
+    assert token in created
 
 
 def test_the_job_has_the_same_cluster_as_raycluster() -> None:
