@@ -93,6 +93,7 @@ async def follow(
     address: str, stages: Sequence[str], variables: dict[str, str]
 ) -> list[str]:
     """Send a job, print its log as it comes, and return the log's lines."""
+    from ray.exceptions import RayError
     from ray.job_submission import JobStatus, JobSubmissionClient
 
     try:
@@ -101,7 +102,7 @@ async def follow(
             entrypoint=" ".join(["python -m pipelines.job run", *stages]),
             runtime_env={"working_dir": ".", "env_vars": variables},
         )
-    except (ConnectionError, RuntimeError) as error:
+    except (ConnectionError, RuntimeError, RayError) as error:
         raise JobError(f"no job sent to RAY_ADDRESS={address}: {error}") from None
     print(f"job {identity} at {address}", flush=True)
     lines, rest, hidden = [], "", False

@@ -96,6 +96,11 @@ def cluster() -> Iterator[None]:
 
 def _check_address(address: str) -> None:
     """Raise SearchError when nobody listens there: Ray itself would try for minutes."""
+    if address.startswith(("http://", "https://")):
+        raise SearchError(
+            f"RAY_ADDRESS={address} is a job server, which `make job` uses; "
+            "a stage needs the cluster's own address, host:6379"
+        )
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdigit():  # "auto" and the like, which Ray looks up
         return

@@ -14,6 +14,8 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
+from pipelines import tune
+from pipelines.tune import SearchError
 from tests.conftest import free_port, run_stage, stage
 
 PARAMS = """
@@ -130,6 +132,17 @@ def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
     )
     assert status == 0, printed
     assert printed.startswith("softmax_regression: 4 trials, 1 final fits")
+
+
+def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
+    with (
+        pytest.raises(SearchError, match="is a job server, which `make job` uses"),
+        tune.cluster(),
+    ):
+        pass
 
 
 def test_a_cluster_that_does_not_answer_is_one_error(project: Path) -> None:
