@@ -22,13 +22,15 @@ from pipelines.params import ParamsError
 from pipelines.store import TrackingError
 from tests.conftest import forget_store
 
+pytestmark = pytest.mark.slow
+
 PARAMS = """
 datasets:
   tables:
     toy: {source: "file:none.csv", task: regression}
 experiments:
   toy:
-    ridge: {trials: 3}
+    ridge: {trials: 3, cv: 4}
     twice:
       {family: ridge, seeds: 2, cv: 4, learning_curve: [0.5], config: {alpha: 0.5}}
 """
@@ -146,12 +148,15 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
     assert capsys.readouterr().out == "ridge: reused\ntwice: reused\n"
     assert modified() == before
 
-    changed = PARAMS.replace("alpha: 0.5", "alpha: 0.25")
+    changed = PARAMS.replace("alpha: 0.5", "alpha: 0.25").replace(
+        "2, cv: 4", "2, cv: 5"
+    )
     (project / "params.yaml").write_text(changed)
     experiment.main("toy")
     printed = capsys.readouterr().out
     assert "ridge: reused" in printed
     assert "twice: 1 trials" in printed
+    assert "champion of toy: none, the studies are validated on other folds" in printed
     after = modified()
     same = {path for path in before if after[path] == before[path]}
     assert same == {path for path in before if "/ridge/" in path}
@@ -165,7 +170,7 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
 def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
     project: Path,
 ) -> None:
-    head, _, tail = PARAMS.partition("    ridge: {trials: 3}\n")
+    head, _, tail = PARAMS.partition("    ridge: {trials: 3, cv: 4}\n")
     (project / "params.yaml").write_text(head + tail)
     experiment.main("toy")
     first = {run.info.run_id: dict(run.data.metrics) for run in runs()}

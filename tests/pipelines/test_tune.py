@@ -28,6 +28,8 @@ from pipelines.search import (
     search_limits,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
