@@ -44,7 +44,8 @@ WHY = [
     "`train_many` takes every member's steps from zero, as `train` does, so that a",
     "search can compare and stop them: half of its time is products of matrices, as",
     "many as one by one; it gains by their shape and by fewer steps.",
-    "Both loops of SAG are compiled, one sample at a time: ours by numba, theirs by Cython.",
+    "Both loops of SAG are compiled, one sample at a time: ours by numba, the other by",
+    "Cython.",
 ]
 "What the table shows, and where it falls short."
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 import re
 import shutil
@@ -96,6 +97,7 @@ async def follow(
     from ray.exceptions import RayError
     from ray.job_submission import JobStatus, JobSubmissionClient
 
+    logging.getLogger("ray").setLevel(logging.WARNING)  # of what it packs
     try:
         client = JobSubmissionClient(address)
         identity = client.submit_job(
@@ -116,7 +118,7 @@ async def follow(
             hidden &= line != END
     info = client.get_job_info(identity)
     if info.status != JobStatus.SUCCEEDED:
-        raise JobError(f"job {identity}: {info.status}: {info.message}")
+        raise JobError(f"job {identity} ended as {info.status}; see its log above")
     return lines
 
 
@@ -143,7 +145,8 @@ def run(stages: Sequence[str]) -> None:
         os.chdir(folder)
     if not Path(".git").exists():
         dvc("config", "--local", "core.no_scm", "true")
-    dvc("pull", "--allow-missing", "--quiet")
+    if LOCK.exists():
+        dvc("pull", "--allow-missing")
     dvc("repro", *stages)
     dvc("push", "--quiet")
     print(shown_lock(LOCK.read_bytes()), flush=True)
