@@ -33,6 +33,9 @@ PARAMS = """
 datasets:
   tables:
     digits: {source: "sklearn:digits", task: classification}
+  images: {}
+  domains: {}
+  cooccurrence: {}
 experiments:
   digits:
     softmax_regression:
