@@ -111,6 +111,8 @@ class TableBlock(DatasetBlock):
         if self.scale and self.binarize is not None:
             found.append("scale: not with binarize, whose features are 0 and 1")
         if self.source == MADE_TABLE:
+            if self.target is None and not self.predicts:
+                found.append(f"target: that of {MADE_TABLE} needs a name")
             if self.sha256:
                 found.append("sha256: for files, not for data that are made")
         elif self.source.startswith("made:"):

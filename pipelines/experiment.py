@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused stud
     import pandas as pd
     from mlflow import MlflowClient
 
-    from pipelines.tracking import Children, StudyLog
+    from pipelines.children import Children
+    from pipelines.tracking import StudyLog
 
 IN_FLIGHT = Path(".search")
 FLUSH_SECONDS = 5.0

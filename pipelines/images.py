@@ -28,12 +28,10 @@ def prepare(block: ImagesBlock, folder: Path) -> None:
     if misfits := block.misfits():
         raise ValueError(f"{block.source}: {'; '.join(misfits)}")
     X, labels = _read(block.source, block.sha256, block)
-    split = np.full(len(X), "train")
+    shares = {"valid": block.valid_fraction}
     if block.test is None:
-        shares = {"valid": block.valid_fraction}
         shares["test"] = block.test_fraction or TEST_FRACTION
     else:
-        shares = {"valid": block.valid_fraction}
         X_test, labels_test = _read(block.test, block.test_sha256, block)
         if X_test.shape[1:] != X.shape[1:]:
             raise ValueError(

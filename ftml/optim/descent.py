@@ -19,7 +19,7 @@ Source: 004_df1c07f69d89a0c0.txt, sections 14.9.3 to 14.9.6.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -43,8 +43,14 @@ class Descent(Protocol):
     ) -> None: ...
 
 
-def sgd(*, learning_rate: Rate, weight_decay: float = 0.0) -> Descent:
-    """Return the step theta <- theta - eta (g + decay theta); it has no moments."""
+Along = tuple[Sequence[Tensor], float]
+"What is subtracted, once it is divided by that number and times the learning rate."
+
+
+def _descent(
+    along: Callable[[list[Tensor], State, list[Tensor]], Along], learning_rate: Rate
+) -> Descent:
+    """Return the step along what a rule says of gradient, moments and parameters."""
 
     @torch.no_grad()
     def descend(
@@ -54,12 +60,21 @@ def sgd(*, learning_rate: Rate, weight_decay: float = 0.0) -> Descent:
         *,
         scale: float = 1.0,
     ) -> None:
-        along = list(gradient)
-        if weight_decay:
-            along = list(torch._foreach_add(along, parameters, alpha=weight_decay))
-        _subtract(parameters, along, learning_rate, scale)
+        found, divisor = along(list(gradient), moments, parameters)
+        _subtract(parameters, found, learning_rate, scale / divisor)
 
     return descend
+
+
+def sgd(*, learning_rate: Rate, weight_decay: float = 0.0) -> Descent:
+    """Return the step theta <- theta - eta (g + decay theta); it has no moments."""
+
+    def along(g: list[Tensor], moments: State, parameters: list[Tensor]) -> Along:
+        if not weight_decay:
+            return g, 1.0
+        return torch._foreach_add(g, parameters, alpha=weight_decay), 1.0
+
+    return _descent(along, learning_rate)
 
 
 def momentum(*, learning_rate: Rate, alpha: float = 0.9) -> Descent:
@@ -71,21 +86,13 @@ def momentum(*, learning_rate: Rate, alpha: float = 0.9) -> Descent:
     and dampening alpha begins with m = g instead. alpha: in [0, 1).
     """
 
-    @torch.no_grad()
-    def descend(
-        parameters: list[Tensor],
-        gradient: Sequence[Tensor],
-        moments: State,
-        *,
-        scale: float = 1.0,
-    ) -> None:
+    def along(g: list[Tensor], moments: State, parameters: list[Tensor]) -> Along:
         _begin(moments, parameters, "mean")
         moments["step"] = moments.get("step", 0) + 1
-        torch._foreach_lerp_(moments["mean"], list(gradient), 1 - alpha)
-        corrected = scale / (1 - alpha ** moments["step"])
-        _subtract(parameters, moments["mean"], learning_rate, corrected)
+        torch._foreach_lerp_(moments["mean"], g, 1 - alpha)
+        return moments["mean"], 1 - alpha ** moments["step"]
 
-    return descend
+    return _descent(along, learning_rate)
 
 
 def nesterov(*, learning_rate: Rate, alpha: float = 0.9) -> Descent:
@@ -98,22 +105,13 @@ def nesterov(*, learning_rate: Rate, alpha: float = 0.9) -> Descent:
     with `nesterov` has it. alpha: in [0, 1).
     """
 
-    @torch.no_grad()
-    def descend(
-        parameters: list[Tensor],
-        gradient: Sequence[Tensor],
-        moments: State,
-        *,
-        scale: float = 1.0,
-    ) -> None:
-        g = list(gradient)
+    def along(g: list[Tensor], moments: State, parameters: list[Tensor]) -> Along:
         _begin(moments, parameters, "sum")
         torch._foreach_mul_(moments["sum"], alpha)
         torch._foreach_add_(moments["sum"], g)
-        along = torch._foreach_add(g, moments["sum"], alpha=alpha)
-        _subtract(parameters, along, learning_rate, scale)
+        return torch._foreach_add(g, moments["sum"], alpha=alpha), 1.0
 
-    return descend
+    return _descent(along, learning_rate)
 
 
 def adagrad(*, learning_rate: Rate, delta: float = 1e-10) -> Descent:
@@ -124,22 +122,12 @@ def adagrad(*, learning_rate: Rate, delta: float = 1e-10) -> Descent:
     Source: also Duchi, Hazan and Singer 2011, "Adaptive subgradient methods".
     """
 
-    @torch.no_grad()
-    def descend(
-        parameters: list[Tensor],
-        gradient: Sequence[Tensor],
-        moments: State,
-        *,
-        scale: float = 1.0,
-    ) -> None:
-        g = list(gradient)
+    def along(g: list[Tensor], moments: State, parameters: list[Tensor]) -> Along:
         _begin(moments, parameters, "squares")
         torch._foreach_addcmul_(moments["squares"], g, g)
-        _subtract(
-            parameters, _scaled(g, moments["squares"], delta), learning_rate, scale
-        )
+        return _scaled(g, moments["squares"], delta), 1.0
 
-    return descend
+    return _descent(along, learning_rate)
 
 
 def rmsprop(*, learning_rate: Rate, rho: float = 0.9, delta: float = 1e-8) -> Descent:
@@ -148,23 +136,13 @@ def rmsprop(*, learning_rate: Rate, rho: float = 0.9, delta: float = 1e-8) -> De
     gamma^2 <- rho gamma^2 + (1 - rho) g^2, from 0. rho: in [0, 1).
     """
 
-    @torch.no_grad()
-    def descend(
-        parameters: list[Tensor],
-        gradient: Sequence[Tensor],
-        moments: State,
-        *,
-        scale: float = 1.0,
-    ) -> None:
-        g = list(gradient)
+    def along(g: list[Tensor], moments: State, parameters: list[Tensor]) -> Along:
         _begin(moments, parameters, "squares")
         torch._foreach_mul_(moments["squares"], rho)
         torch._foreach_addcmul_(moments["squares"], g, g, 1 - rho)
-        _subtract(
-            parameters, _scaled(g, moments["squares"], delta), learning_rate, scale
-        )
+        return _scaled(g, moments["squares"], delta), 1.0
 
-    return descend
+    return _descent(along, learning_rate)
 
 
 def adam(

@@ -27,7 +27,7 @@ from ray.cluster_utils import Cluster
 
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 PARAMS = """
 datasets:

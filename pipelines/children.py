@@ -1,0 +1,174 @@
+"""The child runs of a study: what they lack is logged, once, and in order.
+
+A call may fail at any point, when MLflow's server goes away, and be made again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from pipelines.halving import Limit
+from pipelines.keys import commit
+from pipelines.params import Study
+from pipelines.record import Trial
+from pipelines.store import SEEN, driver, search
+
+if TYPE_CHECKING:
+    from pipelines.tracking import StudyLog
+
+BATCH = 1000
+"Most metric values that MLflow takes in one call."
+
+
+class Children:
+    """The child runs of a study in one role; what they lack is logged, once."""
+
+    def __init__(self, log: StudyLog, *, role: str) -> None:
+        self.parent, self.role, self.client = log, role, log.client
+        self.runs: dict[int, str] = {}
+        self._logged: dict[int, set[int]] = {}
+        self._described: set[int] = set()
+        self._ended: set[int] = set()
+        self._doubtful: set[int] = set()
+        self._mine = (
+            f"tags.`mlflow.parentRunId` = '{log.run}' and tags.`ftml.role` = '{role}'"
+        )
+        for run in search(self.client, log.experiment, self._mine):
+            self._take_over(int(run.data.tags["ftml.index"]), run)
+
+    def _take_over(self, index: int, run: Run) -> None:
+        """Learn what an earlier driver has logged in a run, and go on with it."""
+        self.runs[index] = run.info.run_id
+        curve = [key for key in run.data.metrics if key.startswith("train_")]
+        points = (
+            self.client.get_metric_history(run.info.run_id, curve[0]) if curve else []
+        )
+        self._logged[index] = {point.step for point in points}
+        if run.data.params:
+            self._described.add(index)
+        if run.info.status in ("FINISHED", "FAILED"):
+            self._ended.add(index)
+        else:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, "ftml.driver", driver())
+
+    def log(
+        self, trials: Mapping[int, Trial], reach: Mapping[int, Limit], which: set[int]
+    ) -> None:
+        """Bring the runs of some trials up to what is settled, and end those that
+        ended.
+
+        It may fail at any point and be called again: what arrived before is asked for.
+        """
+        self.client.set_tag(self.parent.run, SEEN, f"{time.time():.0f}")
+        for index in sorted(which):
+            if index in self._doubtful:
+                self._find(index)
+            self._doubtful.add(index)
+            self._bring_up(index, trials[index], reach[index])
+            self._doubtful.remove(index)
+
+    def _find(self, index: int) -> None:
+        """Learn what has arrived of a run whose logging failed."""
+        this = f"{self._mine} and tags.`ftml.index` = '{index}'"
+        for run in search(self.client, self.parent.experiment, this):
+            self._take_over(index, run)
+        self._doubtful.discard(index)
+
+    def _bring_up(self, index: int, trial: Trial, limit: Limit) -> None:
+        self._log_steps(index, trial, upto=limit.n)
+        if self.role == "fit" or not trial.ended:
+            return
+        if trial.error:
+            self.end(index, outcome="failed", error=trial.error)
+        elif limit.settled:
+            self.end(index, outcome="stopped" if limit.stopped else "finished")
+
+    def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
+        if index not in self.runs:
+            self.runs[index] = self._create(index, trial)
+            self._logged[index] = set()
+        if index not in self._described:
+            self._describe(index, trial)
+        now = int(time.time() * 1000)
+        batch: list[Metric] = []
+        for n, metrics in sorted(trial.steps.items()):
+            if n > upto or n in self._logged[index]:
+                continue
+            if len(batch) + len(metrics) > BATCH:
+                self._send(index, batch)
+                batch = []
+            batch += [Metric(key, value, now, n) for key, value in metrics.items()]
+        if batch:
+            self._send(index, batch)
+
+    def _send(self, index: int, batch: list[Metric]) -> None:
+        self.client.log_batch(self.runs[index], metrics=batch)
+        self._logged[index] |= {metric.step for metric in batch}
+
+    def _create(self, index: int, trial: Trial) -> str:
+        study = self.parent.study
+        name = _child_name(study, self.role, index, trial)
+        tags = run_tags(study, role=self.role) | {
+            "mlflow.parentRunId": self.parent.run,
+            "ftml.index": str(index),
+        }
+        run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
+        return str(run.info.run_id)
+
+    def _describe(self, index: int, trial: Trial) -> None:
+        about: dict[str, Any] = {}
+        if trial.fold:
+            about["left_out"] = ", ".join(trial.fold)
+        if self.role == "fit" and self.parent.study.block.learning_curve:
+            about["share"] = trial.share
+        params = as_params({**trial.config, **about})
+        self.client.log_batch(self.runs[index], params=params)
+        self._described.add(index)
+
+    def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
+        """Close a run with how it ended: finished, stopped or failed."""
+        if index in self._ended:
+            return
+        tags = [RunTag("ftml.outcome", outcome)]
+        if error:
+            tags.append(RunTag("ftml.error", error[:5000]))
+        self.client.log_batch(self.runs[index], tags=tags)
+        status = "FAILED" if outcome == "failed" else "FINISHED"
+        self.client.set_terminated(self.runs[index], status)
+        self._ended.add(index)
+
+    def close(self) -> None:
+        """Close what is open when the driver has to stop: none stays RUNNING."""
+        for index in set(self.runs) - self._ended:
+            self.client.set_terminated(self.runs[index], "KILLED")
+
+
+def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
+    which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
+    without = f", without {', '.join(trial.fold)}" if trial.fold else ""
+    part = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
+    return f"{study.name}, {which}{without}{part}"
+
+
+def as_params(values: Mapping[str, Any]) -> list[Param]:
+    return [Param(name, json.dumps(value)) for name, value in values.items()]
+
+
+def run_tags(study: Study, *, role: str) -> dict[str, str]:
+    tags = {
+        "ftml.role": role,
+        "ftml.family": study.family.name,
+        "ftml.task": study.family.task,
+        "ftml.study": study.name,
+        "ftml.driver": driver(),
+        "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
+        "mlflow.source.type": "JOB",
+    }
+    at = commit()
+    return tags | ({"mlflow.source.git.commit": at} if at else {})
