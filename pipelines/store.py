@@ -26,7 +26,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
-from requests import RequestException
+from requests import HTTPError, RequestException
 
 from pipelines.params import Dataset
 
@@ -57,6 +57,8 @@ def unreachable(error: Exception) -> bool:
     """
     if isinstance(error, RestException):
         return bool(error.get_http_status_code() >= 500)
+    if isinstance(error, HTTPError) and error.response is not None:  # of an artifact
+        return bool(error.response.status_code >= 500)
     if isinstance(error, MlflowException):
         return mlflow.get_tracking_uri().startswith("http")
     return isinstance(error, RequestException | NoAnswer)

@@ -13,7 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException, RestException
-from requests import ConnectionError
+from requests import ConnectionError, HTTPError, Response
 
 from pipelines import store
 from pipelines.halving import Limit
@@ -132,6 +132,13 @@ def test_what_the_server_refuses_is_not_tried_again(
     assert unreachable(MlflowException("Max retries exceeded with url"))
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
     assert not unreachable(MlflowException("database is locked"))
+
+
+@pytest.mark.parametrize(("status", "gone"), [(403, False), (413, False), (502, True)])
+def test_an_artifact_that_is_refused_is_not_waited_for(status: int, gone: bool) -> None:
+    response = Response()
+    response.status_code = status
+    assert unreachable(HTTPError("of an upload", response=response)) == gone
 
 
 def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
