@@ -11,6 +11,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from ftml import Splits, Table, family
 from ftml.config import search_space
-from pipelines import store, tracking, tune
+from pipelines import cluster, store, tracking, tune
+from pipelines.agenda import Asked, Studying, Watch
 from pipelines.blocks import Resources
 from pipelines.params import read_params
 from pipelines.record import Record
@@ -35,32 +37,43 @@ experiments: {diabetes: {ridge: {trials: 2}}}
 """
 
 
-def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
-    """Return the seconds of a search with its MLflow runs, and of their parts."""
-    Config = family("ridge").Config
+def search(family_name: str, trials: int, folder: Path, *, pack: int = 1) -> Search:
+    """Return a search over a family's own space."""
+    Config, is_ridge = family(family_name).Config, family_name == "ridge"
     configs = draw_configurations(
         search_space(Config),
         count=trials,
         defaults=Config().model_dump(mode="json"),
         seed=0,
     )
-    plan = Search(
-        folder=folder / f"search-{trials}",
-        family="ridge",
+    return Search(
+        folder=folder,
+        family=family_name,
         config={},
         trials=on_every_fold(configs, ((),)),
-        metric="mse",
+        metric="mse" if is_ridge else "log_loss",
         mode="min",
-        resources=read_params().experiments["diabetes"][0].block.resources,
+        resources=Resources(),
+        report_every=1 if is_ridge else 10,
+        pack=pack,
     )
+
+
+def unused(folder: Path) -> Path:
+    return folder / f"search-{time.time_ns()}"
+
+
+def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
+    """Return the seconds of a search with its MLflow runs, and of their parts."""
+    plan = search("ridge", trials, folder / f"search-{trials}")
     times: list[float] = []
     start = time.perf_counter()
 
     def watch(record: Record, index: int) -> None:
         times.append(time.perf_counter() - start)
 
-    record = tune.run(plan, lambda fold: data, watch=watch)
-    searched = time.perf_counter() - start
+    (record,) = searched([plan], data, watch=watch)
+    searching = time.perf_counter() - start
     client = store.open_store()
     dataset = read_params().datasets["diabetes"]
     experiment = store.open_experiment(client, dataset, digest="benchmark")
@@ -75,39 +88,36 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     return {
         "until the first trial runs": times[0],
         "all trials": times[-1] - times[0],
-        "Tune closing": searched - times[-1],
+        "Tune closing": searching - times[-1],
         "MLflow": logged,
         "training itself": sum(trial.seconds for trial in record.trials.values()),
-        "total": searched + logged,
+        "total": searching + logged,
     }
+
+
+def searched(
+    plans: Sequence[Search], data: Splits[Table], *, watch: Watch
+) -> list[Record]:
+    """Return the records of searches that one run of Tune works through."""
+    records: dict[str, Record] = {}
+
+    def study(plan: Search) -> Studying:
+        records[str(plan.folder)] = yield Asked(plan, lambda fold: data, watch)
+
+    tune.run(map(study, plans), folder=plans[0].folder.with_name("checkpoints"))
+    return [records[str(plan.folder)] for plan in plans]
 
 
 def pack(family_name: str, trials: int, size: int, folder: Path) -> dict[str, float]:
     """Return the seconds and the best trial of a search in packs of a size."""
-    Config, is_ridge = family(family_name).Config, family_name == "ridge"
-    configs = draw_configurations(
-        search_space(Config),
-        count=trials,
-        defaults=Config().model_dump(mode="json"),
-        seed=0,
-    )
-    plan = Search(
-        folder=folder / f"{family_name}-{trials}-{size}-{time.time_ns()}",
-        family=family_name,
-        config={},
-        trials=on_every_fold(configs, ((),)),
-        metric="mse" if is_ridge else "log_loss",
-        mode="min",
-        resources=Resources(),
-        report_every=1 if is_ridge else 10,
-        pack=size,
-    )
-    data = halves(*(load_diabetes if is_ridge else load_digits)(return_X_y=True))
+    plan = search(family_name, trials, unused(folder), pack=size)
+    load = load_diabetes if family_name == "ridge" else load_digits
+    data = halves(*load(return_X_y=True))
     times: list[float] = []
     start = time.perf_counter()
-    record = tune.run(
-        plan,
-        lambda fold: data,
+    (record,) = searched(
+        [plan],
+        data,
         watch=lambda record, index: times.append(time.perf_counter() - start),
     )
     lowest = {
@@ -116,6 +126,30 @@ def pack(family_name: str, trials: int, size: int, folder: Path) -> dict[str, fl
     }
     best = min(lowest, key=lambda index: (lowest[index], index))
     return {"total": times[-1], "after the start": times[-1] - times[0], "best": best}
+
+
+def studies(count: int, data: Splits[Table], folder: Path) -> list[str]:
+    """Return the lines on studies of 8 trials in one run of Tune, and in one each."""
+    seconds: dict[str, list[float]] = {"one run": [], "a run each": []}
+    for _ in range(3):
+        for way, found in seconds.items():
+            plans = [search("ridge", 8, unused(folder)) for _ in range(count)]
+            size = count if way == "one run" else 1
+            start = time.perf_counter()
+            for first in range(0, count, size):
+                several = plans[first : first + size]
+                searched(several, data, watch=lambda record, index: None)
+            found.append(time.perf_counter() - start)
+    return [
+        "## Studies",
+        "",
+        f"{count} searches of 8 trials; median of three, alternating.",
+        "",
+        "| | s |",
+        "|---|---|",
+        *(f"| {way} | {statistics.median(s):.1f} |" for way, s in seconds.items()),
+        "",
+    ]
 
 
 def halves(X: np.ndarray, y: np.ndarray) -> Splits[Table]:
@@ -162,12 +196,13 @@ def main() -> None:
     """Measure 8 and 32 trials, and packs, and write the tables."""
     data = halves(*load_diabetes(return_X_y=True))
     target = Path(__file__).with_suffix(".md").resolve()
-    with tempfile.TemporaryDirectory() as place, tune.cluster():
+    with tempfile.TemporaryDirectory() as place, cluster.connected():
         os.chdir(place)
         Path("params.yaml").write_text(PARAMS)
         store.open_store()
         measure(2, data, Path(place))  # workers warm, database migrated
         found = {n: measure(n, data, Path(place)) for n in (8, 32)}
+        several = studies(5, data, Path(place))
         packs = packing(Path(place))
     lines = [
         "# What a trial costs beyond its training",
@@ -181,7 +216,7 @@ def main() -> None:
     for part in found[8]:
         values = " | ".join(f"{found[n][part]:.2f}" for n in found)
         lines.append(f"| {part} | {values} |")
-    lines += ["", *packs]
+    lines += ["", *several, *packs]
     target.write_text("\n".join(lines) + "\n")
     print(target.read_text())
 

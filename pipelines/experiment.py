@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
 from pipelines import comparison, results
+from pipelines.agenda import Asked, Studying
 from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
 from pipelines.params import Dataset, Study, read_params
@@ -49,6 +50,9 @@ if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused stud
     from pipelines.tracking import StudyLog
 
 IN_FLIGHT = Path(".search")
+CHECKPOINTS = ".checkpoints"
+"Where the trials of all studies of a dataset keep theirs, beside what is in flight."
+
 FLUSH_SECONDS = 5.0
 "Metrics of a running search reach MLflow at least this often."
 
@@ -77,26 +81,35 @@ def main(name: str) -> None:
 def run_studies(
     studies: Sequence[Study], *, keys: Mapping[str, str], digest: str
 ) -> None:
-    """Run studies of one dataset in one Ray session, one after the other."""
-    from pipelines import store, tracking, tune
+    """Run studies of one dataset in one Ray session; side by side where the cluster
+    trains more at once than one of them has to train.
+    """
+    from pipelines import cluster, store, tracking, tune
 
     for study in studies:
         read_folds(study)  # an error in any of them comes before any work
     client = store.open_store()
     experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
     store.reap(client, experiment)
-    with tune.cluster():
+
+    def under_way(study: Study) -> Studying:
+        key = keys[study.name]
+        opened = partial(tracking.StudyLog, client, experiment, study)
+        with store.patiently(partial(opened, key=key, digest=digest)) as log:
+            yield from run_study(study, read_folds(study), key=key, log=log)
+
+    with cluster.connected():
         for study in studies:
-            key = keys[study.name]
-            opened = partial(tracking.StudyLog, client, experiment, study)
-            with store.patiently(partial(opened, key=key, digest=digest)) as log:
-                run_study(study, read_folds(study), key=key, log=log)
+            cluster.granted(study.block.resources)
+        checkpoints = IN_FLIGHT / studies[0].dataset.name / CHECKPOINTS
+        tune.run(map(under_way, studies), folder=checkpoints)
 
 
-def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
+def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studying:
     """Search, refit, test and log one study, from wherever it was left.
 
-    Its folder in `experiments/` is put there whole, at the end.
+    It yields its two searches, and is sent their records. Its folder in `experiments/`
+    is put there whole, at the end.
     """
     from pipelines import store, tune
 
@@ -109,13 +122,13 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
         seed=study.config.seed,
     )
     search = plan_search(study, flight, on_every_fold(configs, folds.tried))
-    tried = follow(search, folds.splits, log.children("trial"))
+    tried = yield from follow(search, folds.splits, log.children("trial"))
     reach = search_limits(search, tried)
     runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_fits(study, search, choices, configs)
     fit_log = log.children("fit")
-    fitted = follow(fits, folds.splits, fit_log)
+    fitted = yield from follow(fits, folds.splits, fit_log)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
@@ -139,6 +152,8 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
         results.write_circumstances(
             folder, outcome, key=key, seconds=seconds, mlflow=log.where(version)
         )
+    for record in (tried, fitted):
+        tune.forget(record)
     shutil.rmtree(flight)
     print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
 
@@ -224,13 +239,15 @@ def plan_fits(
     )
 
 
-def follow(search: Search, data: Data, children: Children) -> Record:
+def follow(
+    search: Search, data: Data, children: Children
+) -> Generator[Asked, Record, Record]:
     """Run a search to its end, with its line on the terminal and its runs in MLflow.
 
     The search goes on while MLflow's server does not answer; its record is on disk, and
     at the end it is waited for.
     """
-    from pipelines import store, tune
+    from pipelines import store
 
     progress = Progress(
         str(search.folder.relative_to(IN_FLIGHT)),
@@ -252,7 +269,7 @@ def follow(search: Search, data: Data, children: Children) -> Record:
             flushed = time.monotonic()
 
     try:
-        record = tune.run(search, data, watch=watch)
+        record = yield Asked(search, data, watch)
     finally:
         progress.clear()
     reach = search_limits(search, record)
@@ -267,7 +284,7 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
         folder
         for root in (Path("experiments"), IN_FLIGHT)
         for folder in (root / dataset.name).glob("*")
-        if folder.name not in {*names, comparison.FOLDER}
+        if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
     ]
     for folder in others:
         shutil.rmtree(folder)

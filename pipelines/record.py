@@ -28,6 +28,7 @@ class Trial:
     error: str | None = None
     ended: bool = False
     checkpoint: str | None = None
+    "the last one; that of a pack is its first trial's"
 
     @property
     def last(self) -> int:
@@ -42,6 +43,7 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[int, Trial] = {}
+        self._ended = 0
         if path.exists():
             whole, _, torn = path.read_text().rpartition("\n")
             if torn:
@@ -68,15 +70,16 @@ class Record:
                 {"trial": trial, "n": n, "metrics": metrics, "seconds": seconds}
             )
 
-    def end(
-        self, trial: int, *, error: str | None = None, checkpoint: str | None = None
-    ) -> None:
+    def keep(self, trial: int, checkpoint: str) -> None:
+        self._append({"trial": trial, "checkpoint": checkpoint})
+
+    def end(self, trial: int, *, error: str | None = None) -> None:
         if not self.trials[trial].ended:
-            self._append({"trial": trial, "error": error, "checkpoint": checkpoint})
+            self._append({"trial": trial, "error": error})
 
     def complete(self, trials: int) -> bool:
         """Return whether that many trials have started and all have ended."""
-        return len(self.trials) == trials and all(t.ended for t in self.trials.values())
+        return len(self.trials) == trials == self._ended
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a") as file:
@@ -94,7 +97,9 @@ class Record:
                 **line["metrics"],
             }
             trial.seconds = max(trial.seconds, line["seconds"])
+        elif "checkpoint" in line:
+            self.trials[line["trial"]].checkpoint = line["checkpoint"]
         else:
             trial = self.trials[line["trial"]]
-            trial.error, trial.checkpoint = line["error"], line["checkpoint"]
-            trial.ended = True
+            trial.error, trial.ended = line["error"], True
+            self._ended += 1

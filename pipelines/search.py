@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Search:
     """What is run: a family, its trials, what they report and keep."""
 
     folder: Path
-    "where its record and Ray's state live until the study is complete"
+    "where its record lives until the study is complete"
 
     family: str
     config: Mapping[str, Any]
@@ -68,7 +69,7 @@ class Search:
 
     early_stopping: EarlyStopping | None = None
 
-    @property
+    @cached_property
     def packs(self) -> list[list[int]]:
         """The trials that are trained together, by number: all of one fold."""
         found = [

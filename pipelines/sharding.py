@@ -21,9 +21,9 @@ def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
     many, where they are threads.
     """
     if os.environ.get("RAY_ADDRESS"):
-        from pipelines.tune import cluster  # Ray takes seconds to import
+        from pipelines.cluster import connected  # Ray takes seconds to import
 
-        with cluster():
+        with connected():
             yield over_tasks, 1
         return
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -216,9 +217,15 @@ def _requirements(study: Study) -> list[str]:
     """
     modules = source_modules(*study_modules(study))
     tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
-    packages = metadata.packages_distributions()
+    packages = _packages()
     needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}
     return sorted(f"{name}=={_public(name)}" for name in needed | {"mlflow"})
+
+
+@cache
+def _packages() -> Mapping[str, Sequence[str]]:
+    """Return the installed packages by what they are imported as; it takes a second."""
+    return metadata.packages_distributions()
 
 
 def _public(package: str) -> str:

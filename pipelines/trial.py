@@ -35,31 +35,48 @@ class CheckpointError(OSError):
 
 
 class Board:
-    """An actor that tells workers how far trials count, as the driver knows it."""
+    """An actor beside the driver: what workers are to train, and how far trials count.
+
+    Each search is known by the name of its folder.
+    """
 
     def __init__(self) -> None:
-        self.limits: dict[int, Limit] = {}
+        self.work: dict[str, tuple[Search, list[Any]]] = {}
+        self.limits: dict[str, dict[int, Limit]] = {}
 
-    def put(self, limits: dict[int, Limit]) -> None:
-        self.limits = limits
+    def open(self, search: Search, data: list[Any]) -> None:
+        """Take a search, and where its data are in Ray's object store."""
+        self.work[str(search.folder)] = search, data
 
-    def get(self) -> dict[int, Limit]:
-        return self.limits
+    def find(self, name: str) -> tuple[Search, list[Any]]:
+        return self.work[name]
+
+    def close(self, name: str) -> None:
+        del self.work[name]
+        self.limits.pop(name, None)
+
+    def put(self, name: str, limits: dict[int, Limit]) -> None:
+        self.limits[name] = limits
+
+    def get(self, name: str) -> dict[int, Limit]:
+        return self.limits.get(name, {})
 
 
-def run_pack(chosen: dict[str, int], *, search: Search, data: Data, board: Any) -> None:
+def run_pack(chosen: dict[str, Any], *, board: Any) -> None:
     """Train the trials of a pack, from their last checkpoint if there is one, and
     report.
 
     An error of the family (a configuration that diverges, a GPU out of memory) is the
     trial's result; one in saving a checkpoint is not, and ends the search.
     """
+    search, [reference] = ray.get(board.find.remote(chosen["search"]))
+    data: Data = ray.get(reference)
     _use_threads(search.resources)
     pack = search.packs[chosen["pack"]]
     first = search.trials[pack[0]]
     work = Work(search, data(first.fold), first, board)
     Config = family(search.family).Config
-    kept = _restore()
+    kept = _restore(chosen["checkpoint"])
     members = [
         Member(index, read_config(Config, {**search.config, **trial.config}))
         for index, trial in ((index, search.trials[index]) for index in pack)
@@ -69,6 +86,7 @@ def run_pack(chosen: dict[str, int], *, search: Search, data: Data, board: Any) 
         for member in members:
             member.state, n, member.seconds = kept[str(member.index)]
             if n == work.last_step:  # died between its last report and its end
+                tune.report({"rows": []})
                 return
     _run(members, work)
 
@@ -140,11 +158,11 @@ def _stopped(members: Sequence[Member], n: int, work: Work) -> set[int]:
     Whoever waits for trials before its own learns of their death by waiting in vain,
     and goes on.
     """
-    if work.board is None or not is_rung(work.search, n):
+    if work.search.pack == 1 or not is_rung(work.search, n):
         return set()
     deadline = time.monotonic() + PATIENCE
     while True:
-        limits = ray.get(work.board.get.remote())
+        limits = ray.get(work.board.get.remote(str(work.search.folder)))
         mine = {m.index: limits.get(m.index, Limit(n)) for m in members}
         decided = all(each.stopped or each.n > n for each in mine.values())
         if decided or time.monotonic() > deadline:
@@ -213,15 +231,18 @@ def _row(member: Member, work: Work, *, end: bool) -> dict[str, Any]:
     }
 
 
-def _restore() -> dict[str, tuple[State, int, float]] | None:
+def _restore(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:
     """Return the state of each trial to go on with, its step, and the seconds spent on
-    it; None at the beginning.
+    it; None at the beginning. `earlier` is the last checkpoint under another driver.
     """
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is None:
+    checkpoint = tune.get_checkpoint() or (earlier and tune.Checkpoint(earlier))
+    if not checkpoint:
         return None
-    with checkpoint.as_directory() as folder:
-        states, about = load_tree(Path(folder))
+    try:
+        with checkpoint.as_directory() as folder:
+            states, about = load_tree(Path(folder))
+    except (OSError, ValueError):  # gone: beginning again repeats the trials exactly
+        return None
     return {index: (states[index], *about["about"][index]) for index in states}
 
 

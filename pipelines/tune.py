@@ -1,170 +1,100 @@
-"""The driver's side of Ray: the cluster, and a search that survives the death of
-anything.
+"""The driver's side of Ray Tune: searches that survive the death of anything.
+
+One run of Tune trains the trials of all studies of a stage, in the order of their
+agenda, with workers that stay. What has been reported is in the record of each search,
+with the last checkpoint of each trial: that, and no state of Tune, is what a driver
+goes on from when another has died.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import sys
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-# Read by Ray when it is imported: our own record replaces Tune's CSV, JSON and
-# TensorBoard logs, usage is not reported, and a snapshot of the search is at most this
-# old.
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "5")
-os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ftml.saving import load
-from pipelines.blocks import Resources
-from pipelines.folds import Data
+from pipelines.agenda import Agenda, Live, Studying
+from pipelines.cluster import SearchError, granted
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
-from pipelines.search import Search, is_rung, search_limits
+from pipelines.search import is_rung, search_limits
 from pipelines.trial import Board, run_pack
 
 
-class SearchError(ValueError):
-    """A search could not be completed; the stage, run again, goes on from there."""
+def run(studies: Iterable[Studying], *, folder: Path) -> None:
+    """Run the searches that studies ask for, until all studies have ended.
 
-
-Watch = Callable[[Record, int], None]
-"Told of a search: called with its record and the index of a trial that has changed."
-
-
-@dataclass
-class _Live:
-    """What a running search is connected to in this process, and Ray must not save."""
-
-    record: Record
-    watch: Watch
-    fatal: str = ""
-    "why a checkpoint could not be written: the search cannot go on"
-
-    limits: dict[int, Limit] = field(default_factory=dict)
-    "of the trials, since something was reported that decides"
-
-    board: Any = None
-    "where packs of trials look which of them go on"
-
-
-_live: dict[str, _Live] = {}
-"""By search folder. Ray saves its callbacks and schedulers; these find here what they
-report to."""
-
-
-@contextmanager
-def cluster() -> Iterator[None]:
-    """Connect to the Ray cluster in RAY_ADDRESS, or start one here, and leave it at the
-    end.
+    A study that cannot be completed does not hold up the others. What is left in
+    `folder` when not all are complete is gone on from. Raises the error of the first
+    study that had one, after all have ended; SearchError when nothing can go on; and
+    KeyboardInterrupt when interrupted.
     """
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        _check_address(address)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    session = _Session(Agenda(studies))
     try:
-        if address:
-            code = [
-                str(Path(__file__).parents[1] / part) for part in ("ftml", "pipelines")
-            ]
-            ray.init(address, runtime_env={"py_modules": code}, **quiet)
-        else:
-            ray.init("local", include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        raise SearchError(f"no Ray cluster {where}: {error}") from None
-    # Tune logs the traceback of each failure of a trial; what ends a search is raised.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_address(address: str) -> None:
-    """Raise SearchError when nobody listens there: Ray itself would try for minutes."""
-    if address.startswith(("http://", "https://")):
-        raise SearchError(
-            f"RAY_ADDRESS={address} is a job server, which `make job` uses; "
-            "a stage needs the cluster's own address, host:6379"
-        )
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():  # "auto" and the like, which Ray looks up
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        where = f"no Ray cluster at RAY_ADDRESS={address}"
-        raise SearchError(f"{where}: {error}") from None
-
-
-def run(search: Search, data: Data, *, watch: Watch) -> Record:
-    """Run every trial of a search that has not ended yet, and return the record of all.
-
-    `data` gives the splits of a fold; only final fits and trials that score what is
-    left out are shown the test part of it.
-
-    Raises SearchError when a trial could not be run to its end, and KeyboardInterrupt
-    when the search was interrupted; both leave the search in its folder, to go on from.
-    """
-    search.folder.mkdir(parents=True, exist_ok=True)
-    record = Record(search.record)
-    if record.complete(len(search.trials)):
-        return record
-    live = _Live(record, watch, limits=search_limits(search, record))
-    _live[str(search.folder)] = live
-    if search.pack > 1 and search.early_stopping:
-        live.board = ray.remote(num_cpus=0)(Board).remote()
-    try:
-        died = _fit(search, data)
+        _tuner(session, folder).fit()
     except Exception as error:
-        reason = live.fatal or f"{type(error).__name__}: {error}"
-        raise SearchError(f"{search.folder}: {reason}") from error
+        reason = session.fatal or f"{type(error).__name__}: {error}"
+        raise SearchError(f"{folder}: {reason}") from error
     finally:
-        del _live[str(search.folder)]
-    if died:
-        lines = str(died[0]).strip().splitlines() or [type(died[0]).__name__]
-        raise SearchError(f"{search.folder}: a trial died: {live.fatal or lines[-1]}")
-    if not record.complete(len(search.trials)):
+        interrupted = not session.finished
+        session.agenda.close()
+    for other in session.agenda.errors[1:]:
+        print(f"error: {other}", file=sys.stderr)
+    if session.agenda.errors:
+        raise session.agenda.errors[0]
+    if interrupted:
         raise KeyboardInterrupt
-    return record
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fit(search: Search, data: Data) -> list[Exception]:
-    """Run a search from where Ray's state of it says; return the errors of trials."""
+def _tuner(session: _Session, folder: Path) -> tune.Tuner:
+    """Return a new run of Tune, in a folder of its own: an earlier one may have left
+    checkpoints beside it.
+    """
     trainable = tune.with_resources(
-        tune.with_parameters(
-            run_pack, search=search, data=data, board=_live[str(search.folder)].board
-        ),
-        _granted(search.resources),
+        tune.with_parameters(run_pack, board=session.board),
+        lambda chosen: tune.PlacementGroupFactory([chosen["resources"]]),
     )
-    state = search.folder.resolve() / "ray"
-    if tune.Tuner.can_restore(str(state)):
-        try:
-            tuner = tune.Tuner.restore(
-                str(state), trainable, resume_unfinished=True, resume_errored=True
-            )
-            return tuner.fit().errors
-        except Exception:
-            if _live[str(search.folder)].fatal:
-                raise
-            # A driver killed, or out of disk, while it wrote the state leaves one that
-            # cannot be read. Beginning again repeats the trials exactly.
-            shutil.rmtree(state)
-    return _new_tuner(search, trainable, state).fit().errors
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=-1,
+            search_alg=Queue(session),
+            scheduler=Halving(session),
+            reuse_actors=True,
+            trial_dirname_creator=_folder_name,
+        ),
+        run_config=tune.RunConfig(
+            name=uuid.uuid4().hex[:8],
+            storage_path=str(folder.resolve()),
+            failure_config=tune.FailureConfig(max_failures=3),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
+            callbacks=[Recorder(session)],
+            verbose=0,
+        ),
+    )
+
+
+def _folder_name(trial: Any) -> str:
+    return "-".join(
+        [*Path(trial.config["search"]).parts[-2:], str(trial.config["pack"])]
+    )
+
+
+def forget(record: Record) -> None:
+    """Remove the checkpoints of a search whose study is complete."""
+    for trial in record.trials.values():
+        if trial.checkpoint:
+            shutil.rmtree(Path(trial.checkpoint).parent, ignore_errors=True)
 
 
 def load_fit(trial: Trial) -> Any:
@@ -173,64 +103,143 @@ def load_fit(trial: Trial) -> Any:
         return load(Path(folder) / "model")[0]
 
 
-def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
-    return tune.Tuner(
-        trainable,
-        param_space={"pack": tune.grid_search(list(range(len(search.packs))))},
-        tune_config=tune.TuneConfig(scheduler=Halving(search), reuse_actors=True),
-        run_config=tune.RunConfig(
-            name=state.name,
-            storage_path=str(state.parent),
-            failure_config=tune.FailureConfig(max_failures=3),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
-            callbacks=[Recorder(search)],
-            verbose=0,
-        ),
-    )
+class _Session:
+    """What a run of Tune is connected to in this process.
 
-
-def _granted(resources: Resources) -> dict[str, float]:
-    """Return what a trial asks Ray for; SearchError when the cluster could never grant
-    it.
+    Ray saves its searchers, schedulers and callbacks, and must not save this.
     """
-    has = ray.cluster_resources()
-    wanted = {"cpu": resources.cpu}
-    if resources.gpu and has.get("GPU"):
-        wanted["gpu"] = resources.gpu
-    for name, amount in wanted.items():
-        if amount > has.get(name.upper(), 0):
-            raise SearchError(
-                f"a trial asks for {name}: {amount:g}, "
-                f"the whole cluster has {has.get(name.upper(), 0):g}"
-            )
-    return wanted
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.agenda = agenda
+        here = NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        actor: Any = ray.remote(Board)
+        self.board = actor.options(num_cpus=0, scheduling_strategy=here).remote()
+        self.fatal = ""
+        self.finished = False
+        self._data: dict[str, Any] = {}
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+    def find(self, trial: Any) -> tuple[Live, list[int]] | None:
+        """Return the search that a trial of Ray belongs to and the numbers of the
+        trials that it trains; None when the search has failed.
+        """
+        live = self.agenda.find(trial.config["search"])
+        return (live, live.search.packs[trial.config["pack"]]) if live else None
+
+    def begin(self, live: Live) -> None:
+        """Put a search, and its data, where the workers find them."""
+        if live.name not in self._data:
+            self._data[live.name] = ray.put(live.asked.data)
+            ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
+
+    def tidy(self) -> None:
+        """Let go of the data of searches that are not under way any more."""
+        for name in [n for n in self._data if self.agenda.find(n) is None]:
+            del self._data[name]
+            ray.get(self.board.close.remote(name))
+
+    def decide(self, live: Live) -> None:
+        """Find out how far each trial counts, and put it on the board."""
+        if live.search.early_stopping is None:
+            return
+        live.limits = search_limits(live.search, live.record)
+        ray.get(self.board.put.remote(live.name, live.limits))
+
+
+class Queue(Searcher):
+    """Suggests the packs of the agenda, one after the other."""
+
+    def __init__(self, session: _Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def suggest(self, trial_id: str) -> Any:
+        agenda = self.session.agenda
+        while (found := agenda.next_pack()) is not None:
+            live, pack = found
+            try:
+                resources = granted(live.search.resources)
+            except SearchError as error:
+                agenda.fail(live, error)
+                continue
+            self.session.begin(live)
+            first = live.record.trials.get(live.search.packs[pack][0])
+            return {
+                "search": live.name,
+                "pack": pack,
+                "resources": resources,
+                "checkpoint": first.checkpoint if first else None,
+            }
+        self.session.finished = agenda.idle
+        return Searcher.FINISHED if agenda.idle else None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict | None = None, error: bool = False
+    ) -> None:
+        """Tune asks for this; what a trial reports is the scheduler's to see."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune asks for this; the records hold all that there is to save."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: no run of Tune is gone on with."""
 
 
 class Recorder(tune.Callback):
-    """Keeps the record of a search: which trials started and how they ended."""
+    """Keeps the records: which trials started, what they keep and how they ended."""
 
-    def __init__(self, search: Search) -> None:
-        self.search = search
+    def __init__(self, session: _Session) -> None:
+        self.session = session
 
     def on_trial_start(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
-        live = _live[str(self.search.folder)]
-        for index in _pack(self.search, trial):
-            assigned = self.search.trials[index]
+        if (found := self.session.find(trial)) is None:
+            return
+        live, pack = found
+        for index in pack:
+            assigned = live.search.trials[index]
             config = dict(assigned.config)
             live.record.start(index, config, assigned.fold, assigned.share)
-            live.watch(live.record, index)
+            live.asked.watch(live.record, index)
+
+    def on_checkpoint(
+        self, iteration: int, trials: list, trial: Any, checkpoint: Any, **info: Any
+    ) -> None:
+        if (found := self.session.find(trial)) is not None:
+            live, pack = found
+            live.record.keep(pack[0], checkpoint.path)
 
     def on_trial_complete(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
-        live = _live[str(self.search.folder)]
-        checkpoint = trial.checkpoint.path if trial.checkpoint else None
-        for index in _pack(self.search, trial):
-            live.record.end(index, checkpoint=checkpoint)
-            live.watch(live.record, index)
-        _decide(self.search)
+        if (found := self.session.find(trial)) is None:
+            return
+        live, pack = found
+        for index in pack:
+            live.record.end(index)
+            live.asked.watch(live.record, index)
+        self.session.decide(live)
+
+    def on_trial_error(
+        self, iteration: int, trials: list, trial: Any, **info: Any
+    ) -> None:
+        if (found := self.session.find(trial)) is None:
+            return
+        live, _ = found
+        died = trial.get_pickled_error() or trial.get_error()
+        lines = str(died).strip().splitlines() or [type(died).__name__]
+        reason = live.fatal or lines[-1]
+        error = SearchError(f"{live.search.folder}: a trial died: {reason}")
+        self.session.agenda.fail(live, error)
+
+    def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        self.session.agenda.advance()
+        self.session.tidy()
 
 
 class Halving(FIFOScheduler):
@@ -241,39 +250,28 @@ class Halving(FIFOScheduler):
     it looks on the board.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, session: _Session) -> None:
         super().__init__()
-        self.search = search
+        self.session = session
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
-        live = _live[str(self.search.folder)]
-        live.fatal = result.get("fatal", live.fatal)
+        if (found := self.session.find(trial)) is None:
+            return TrialScheduler.STOP
+        live, pack = found
+        if "fatal" in result:
+            self.session.fatal = live.fatal = result["fatal"]
         decides = False
         for row in result.get("rows", ()):
             index = row["trial"]
             if "n" in row:
                 live.record.step(index, row["n"], row["metrics"], row["seconds"])
-                decides |= is_rung(self.search, row["n"])
+                decides |= is_rung(live.search, row["n"])
             else:
                 live.record.end(index, error=row.get("error"))
                 decides = True
-            live.watch(live.record, index)
+            live.asked.watch(live.record, index)
         if decides:
-            _decide(self.search)
-        pack = _pack(self.search, trial)
+            self.session.decide(live)
         if all(live.limits.get(index, Limit()).stopped for index in pack):
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
-
-
-def _decide(search: Search) -> None:
-    """Find out how far each trial counts, and put it on the board."""
-    live = _live[str(search.folder)]
-    live.limits = search_limits(search, live.record)
-    if live.board is not None:
-        ray.get(live.board.put.remote(live.limits))
-
-
-def _pack(search: Search, trial: Any) -> list[int]:
-    """Return the numbers of the trials that a trial of Ray trains."""
-    return search.packs[trial.config["pack"]]

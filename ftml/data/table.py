@@ -22,7 +22,8 @@ class Table:
 
     X: (n, d) float64, finite. y: (n,) float64 for regression; int64 for classification,
     where y[i] is an index into `classes`. Without a target y is zeros and
-    `target_name` empty. Raises ValueError for shapes or values that do not fit.
+    `target_name` empty. Raises ValueError for shapes or values that do not fit,
+    TypeError for what is not an array.
     """
 
     X: np.ndarray
@@ -32,6 +33,10 @@ class Table:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("X", "y"):
+            if not isinstance(value := getattr(self, name), np.ndarray):
+                came = type(value).__name__
+                raise TypeError(f"{name} must be a NumPy array, came {came}")
         if self.y is NO_TARGET:
             object.__setattr__(self, "y", np.zeros(self.X.shape[:1]))
             object.__setattr__(self, "target_name", "")

@@ -65,6 +65,18 @@ def test_shapes_and_values_that_do_not_fit_are_refused(X, y, more, message) -> N
         Table(X, y, **more)
 
 
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[1.0], [2.0]], np.zeros(2), "X must be a NumPy array, came list"),
+        (np.zeros((2, 1)), None, "y must be a NumPy array, came NoneType"),
+    ],
+)
+def test_what_is_not_an_array_is_refused(X, y, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        Table(X, y)
+
+
 def test_table_may_have_no_rows() -> None:
     assert len(Table(np.zeros((0, 2)), np.zeros(0, np.int64), classes=("a",))) == 0
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from pipelines import tune
-from pipelines.tune import SearchError
+from pipelines import cluster as ray_cluster
+from pipelines.cluster import SearchError
 from tests.conftest import free_port, run_stage, stage
 
 PARAMS = """
@@ -140,7 +140,7 @@ def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
     with (
         pytest.raises(SearchError, match="is a job server, which `make job` uses"),
-        tune.cluster(),
+        ray_cluster.connected(),
     ):
         pass
 

@@ -114,7 +114,7 @@ class Board:
         self.known = [*known]
         self.get = self
 
-    def remote(self) -> dict[int, Limit]:
+    def remote(self, name: str) -> dict[int, Limit]:
         return self.known.pop(0)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from ftml.config import search_space
 from ftml.data.domains import leave_out
 from ftml.tasks import task
 from pipelines import tune
+from pipelines.agenda import Asked, Studying, Watch
 from pipelines.blocks import EarlyStopping, Resources
+from pipelines.cluster import SearchError
 from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.record import Record
@@ -91,41 +94,71 @@ def ignore(record: Record, index: int) -> None:
     pass
 
 
+def run(plan: Search, data: Data, *, watch: Watch = ignore) -> Record:
+    """Return the record of one search, run to its end."""
+    (record,) = run_all([plan], data, watch=watch)
+    return record
+
+
+def run_all(
+    plans: Sequence[Search], data: Data, *, watch: Watch = ignore
+) -> list[Record]:
+    """Return the records of searches that run side by side."""
+    found: dict[int, Record] = {}
+
+    def study(number: int, plan: Search) -> Studying:
+        found[number] = yield Asked(plan, data, watch)
+
+    studies = [study(number, plan) for number, plan in enumerate(plans)]
+    tune.run(studies, folder=plans[0].folder.with_name("checkpoints"))
+    return [found[number] for number in range(len(plans))]
+
+
+def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
+    """Return the record of a search of final fits, and the models that they keep."""
+    found: list[tuple[Record, list[Any]]] = []
+
+    def study() -> Studying:
+        record = yield Asked(plan, data, ignore)
+        models = [tune.load_fit(record.trials[i]) for i in range(len(plan.trials))]
+        found.append((record, models))
+
+    tune.run([study()], folder=plan.folder.with_name("checkpoints"))
+    return found[0]
+
+
 def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     told: list[int] = []
-    first = tune.run(
-        search(tmp_path / "a"), same(data), watch=lambda _, i: told.append(i)
-    )
+    plans = [search(tmp_path / "a"), search(tmp_path / "b")]
+    first, second = run_all(plans, same(data), watch=lambda _, i: told.append(i))
     assert sorted(first.trials) == list(range(6))
     assert set(told) == set(range(6))
     assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
     assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
     scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
     assert len(scores) == 6
-    second = tune.run(search(tmp_path / "b"), same(data), watch=ignore)
     for index, trial in first.trials.items():
         assert second.trials[index].config == trial.config
         assert second.trials[index].steps == trial.steps
     written = (tmp_path / "a/search/record.jsonl").read_text()
-    again = tune.run(
+    again = run(
         search(tmp_path / "a"), data, watch=lambda *_: pytest.fail("a trial was run")
     )
     assert again.trials == first.trials, "what is complete is not run again"
     assert (tmp_path / "a/search/record.jsonl").read_text() == written
 
 
-def test_a_search_whose_state_cannot_be_read_begins_again_with_the_same_trials(
+def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path)
-    before = tune.run(plan, same(data), watch=ignore)
-    (plan.folder / "ray" / "tuner.pkl").write_bytes(b"torn")
+    before = run(plan, same(data))
     lines = plan.record.read_text().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["trial"] < 3]
     plan.record.write_text("".join(kept))
-    again = tune.run(plan, same(data), watch=ignore)
+    again = run(plan, same(data))
     assert {i: t.config for i, t in again.trials.items()} == {
         i: t.config for i, t in before.trials.items()
     }
@@ -145,7 +178,7 @@ def test_trials_are_stopped_early_and_the_best_is_not(
         report_every=2,
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
-    record = tune.run(plan, same(labelled), watch=ignore)
+    record = run(plan, same(labelled))
     reach = search_limits(plan, record)
     assert reach[0] == Limit()
     assert any(limit.stopped for limit in reach.values())
@@ -165,7 +198,7 @@ def test_final_fits_keep_the_model_of_their_last_step(
         report_every=10,
     )
     tested = replace(labelled, test=labelled.valid)
-    record = tune.run(plan, same(tested), watch=ignore)
+    record, models = run_and_load(plan, same(tested))
     steps = list(
         family("softmax_regression").train(
             family("softmax_regression").Config(alpha=0.01),
@@ -179,18 +212,17 @@ def test_final_fits_keep_the_model_of_their_last_step(
         assert list(trial.steps) == [7]
         scores = task("classification").evaluate(steps[6].model, tested.test)
         assert trial.steps[7]["test_log_loss"] == scores["log_loss"]
-        model = tune.load_fit(trial)
-        assert np.array_equal(model.theta, steps[6].model.theta)
+        assert np.array_equal(models[index].theta, steps[6].model.theta)
 
 
 def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
-    record = tune.run(plan, same(replace(data, test=data.valid)), watch=ignore)
+    record, models = run_and_load(plan, same(replace(data, test=data.valid)))
     assert list(record.trials[0].steps) == [1]
     assert "test_mse" in record.trials[0].steps[1]
-    assert tune.load_fit(record.trials[0]).theta.shape == (4,)
+    assert models[0].theta.shape == (4,)
 
 
 def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
@@ -199,7 +231,7 @@ def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
     broken = Splits(
         data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
     )
-    record = tune.run(search(tmp_path, count=2), same(broken), watch=ignore)
+    record = run(search(tmp_path, count=2), same(broken))
     for trial in record.trials.values():
         assert trial.ended
         assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
@@ -209,15 +241,15 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, resources=Resources(cpu=64.0))
-    with pytest.raises(tune.SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
-        tune.run(plan, same(data), watch=ignore)
+    with pytest.raises(SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
+        run(plan, same(data))
 
 
 def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
-    assert tune.run(plan, same(data), watch=ignore).complete(1)
+    assert run(plan, same(data)).complete(1)
 
 
 def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
@@ -232,7 +264,7 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
         folds=(("a",), ("b",), ("a", "b")),
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
-    record = tune.run(plan, same(labelled), watch=ignore)
+    record = run(plan, same(labelled))
     assert sorted(record.trials) == list(range(12))
     for index, trial in record.trials.items():
         assert trial.fold == plan.trials[index].fold
@@ -268,10 +300,10 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
         "count": 1,
         "folds": (("a", "c"),),
     }
-    blind = tune.run(search(tmp_path / "a", "erm", **about), splits, watch=ignore)
+    plan = search(tmp_path / "a", "erm", **about)
+    other = search(tmp_path / "b", "erm", **about, scores_left_out=True)
+    blind, seeing = run_all([plan, other], splits)
     assert not [name for name in blind.trials[0].steps[1] if "out_" in name]
-    about["scores_left_out"] = True
-    seeing = tune.run(search(tmp_path / "b", "erm", **about), splits, watch=ignore)
     found = [name for name in seeing.trials[0].steps[1] if "out_" in name]
     assert found == ["out_accuracy/a", "out_accuracy/c"]
 
@@ -279,8 +311,8 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
 def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
     tmp_path: Path, labelled: Splits[Table]
 ) -> None:
-    def found(pack: int) -> tuple[Record, dict[int, Limit]]:
-        plan = search(
+    plans = [
+        search(
             tmp_path / str(pack),
             "softmax_regression",
             count=7,
@@ -289,12 +321,11 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
             pack=pack,
             early_stopping=EarlyStopping(grace=2, reduction_factor=2),
         )
-        record = tune.run(plan, same(labelled), watch=ignore)
-        return record, search_limits(plan, record)
-
-    alone, reach = found(1)
-    packed, reach_packed = found(3)
-    assert reach_packed == reach
+        for pack in (1, 3)
+    ]
+    alone, packed = run_all(plans, same(labelled))
+    reach = search_limits(plans[0], alone)
+    assert search_limits(plans[1], packed) == reach
     assert any(limit.stopped for limit in reach.values())
     for index, trial in alone.trials.items():
         for n, metrics in trial.steps.items():
@@ -309,14 +340,11 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
 def test_packs_are_cross_validated_as_single_trials_are(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
-    alone, packed = (
-        tune.run(
-            search(tmp_path / str(pack), config={"seed": 0}, cv=3, pack=pack),
-            same(data),
-            watch=ignore,
-        )
+    plans = [
+        search(tmp_path / str(pack), config={"seed": 0}, cv=3, pack=pack)
         for pack in (1, 4)
-    )
+    ]
+    alone, packed = run_all(plans, same(data))
     for index, trial in alone.trials.items():
         assert "valid_mse/fold_2" in trial.steps[1]
         assert packed.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)
