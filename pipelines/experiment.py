@@ -306,7 +306,8 @@ def conclude(
     `fresh`, log it and name the champion first.
     """
     measured = [results.measured(study) for study in studies]
-    baseline = dataset.block.baseline or best_in_validation(dataset, studies).name
+    best = best_in_validation(dataset, studies)
+    baseline = dataset.block.baseline or best.name
     table = comparison.compare(measured, baseline=baseline)
     target = Path("experiments") / dataset.name / comparison.FOLDER
     path = target / comparison.TABLE
@@ -320,8 +321,12 @@ def conclude(
             client = store.patiently(store.open_store)
             crown(client, dataset, studies)
             opened = partial(store.open_experiment, client, dataset, digest=digest)
-            logged = partial(tracking.log_comparison, client, store.patiently(opened))
-            store.patiently(partial(logged, dataset.name, folder))
+            logged = partial(
+                tracking.log_comparison, client, store.patiently(opened), dataset
+            )
+            curves = list(comparison.shared_curves(measured, trials))
+            about = {"best": results.measured(best), "curves": curves}
+            store.patiently(partial(logged, folder, digest=digest, **about))
 
 
 def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:
