@@ -10,6 +10,7 @@ from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 # Okabe and Ito's palette, darkest contrast first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -26,11 +27,63 @@ STYLE: Any = {
 }
 
 
+# Where a text may stand beside its point, and how it is then aligned.
+ANCHORS: Any = {
+    (1, 0): ("left", "center"),
+    (-1, 0): ("right", "center"),
+    (0, 1): ("center", "bottom"),
+    (0, -1): ("center", "top"),
+    (1, 1): ("left", "bottom"),
+    (-1, 1): ("right", "bottom"),
+    (1, -1): ("left", "top"),
+    (-1, -1): ("right", "top"),
+}
+
+
 def new_figure(width: float = 6.0, height: float = 4.2) -> tuple[Figure, Axes]:
     """Return a figure of that size in inches, and its axes, in the common style."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
         return figure, figure.add_subplot()
+
+
+def label_points(
+    axes: Axes, points: np.ndarray, texts: Sequence[str], *, fontsize: float = 8
+) -> list[str]:
+    """Write texts beside points (n, 2) where they cover no other text and no point, and
+    return those that found room; the first come first. Axes must have their limits.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("expected axes of a figure, came axes of none")
+    figure.draw_without_rendering()  # the layout is settled before texts are measured
+    places = axes.transData.transform(np.asarray(points, float))
+    inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
+    dot = fontsize * figure.dpi / 72 / 4
+    taken += [Bbox([place - dot, place + dot]) for place in places]
+    for text, point in zip(texts, points, strict=True):
+        for (right, up), (h, v) in ANCHORS.items():
+            label = axes.annotate(
+                text,
+                tuple(point),
+                (4 * right, 4 * up),
+                textcoords="offset points",
+                ha=h,
+                va=v,
+                fontsize=fontsize,
+            )
+            label.set_in_layout(False)
+            box = label.get_window_extent()
+            if (
+                inside.contains(*box.p0)
+                and inside.contains(*box.p1)
+                and not (box.count_overlaps(taken))
+            ):
+                taken.append(box)
+                written.append(text)
+                break
+            label.remove()
+    return written
 
 
 def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:

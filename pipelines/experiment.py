@@ -280,12 +280,7 @@ def crown(client: MlflowClient, dataset: Dataset, studies: Sequence[Study]) -> N
     """Give the alias `champion` to the study that is best in validation."""
     from pipelines import store
 
-    why = ""
-    if len({tuple(study.test_domains) for study in studies}) > 1:
-        why = "test on other domains"
-    elif len({study.block.cv for study in studies}) > 1:
-        why = "are validated on other folds: give all the same cv"
-    if why:
+    if why := comparison.no_champion(studies):
         print(f"champion of {dataset.name}: none, the studies {why}")
         return
     best = best_in_validation(dataset, studies)

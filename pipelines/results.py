@@ -23,6 +23,7 @@ from ftml.config import FamilyConfig, read_config
 from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
+from pipelines.figures import write_png
 from pipelines.folds import Fold
 from pipelines.halving import Limit
 from pipelines.params import Study
@@ -219,7 +220,7 @@ def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None
     suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
     for name, figure in drawn.items():
         path = folder / "figures" / f"{name}{suffix}.png"
-        figure.savefig(path, metadata={"Software": None})
+        write_png(path, figure)
 
 
 def _best(outcome: Outcome) -> list[dict[str, Any]]:
