@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from scipy.stats import binomtest
 
 # Okabe and Ito's palette, darkest contrast first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -56,7 +57,8 @@ def label_points(
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("expected axes of a figure, came axes of none")
-    figure.draw_without_rendering()  # the layout is settled before texts are measured
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # nothing moves after texts are measured
     places = axes.transData.transform(np.asarray(points, float))
     inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
     dot = fontsize * figure.dpi / 72 / 4
@@ -100,4 +102,40 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted class", ylabel="true class")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def share_interval(right: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of which `right` of n rows are seen."""
+    low, high = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
+
+
+def calibration_figure(confidence: np.ndarray, correct: np.ndarray) -> Figure:
+    """Return accuracy against confidence (n,) in ten bins, and the rows of each bin.
+
+    correct: (n,) whether the class that a model is so confident of is the true one.
+    Bars are 95 % intervals: a bin of few rows says little.
+    """
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    filled = [b for b in range(10) if (bins == b).any()]
+    rows = np.array([(bins == b).sum() for b in filled])
+    right = np.array([correct[bins == b].sum() for b in filled])
+    x = np.array([confidence[bins == b].mean() for b in filled])
+    ends = np.array([share_interval(k, n) for k, n in zip(right, rows, strict=True)])
+    y = right / rows
+    # An end may come out beyond the share by rounding.
+    error = np.maximum(np.abs(ends.T - y), 0.0)
+    figure, axes = new_figure()
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="calibrated")
+    axes.errorbar(x, y, yerr=error, fmt="o-", elinewidth=1, label="model")
+    for at, n in zip(x, rows, strict=True):
+        axes.annotate(str(n), (at, 0.02), ha="center", fontsize=8, color="#5c5c5c")
+    axes.set(
+        xlabel="mean confidence (below: rows of the bin)",
+        ylabel="accuracy, with its 95 % interval",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+    )
+    axes.legend()
     return figure

@@ -320,7 +320,11 @@ def conclude(
                 tracking.log_comparison, client, store.patiently(opened), dataset
             )
             curves = list(comparison.shared_curves(measured, trials))
-            about = {"best": results.measured(best), "curves": curves}
+            about = {
+                "best": results.measured(best),
+                "curves": curves,
+                "studies": [results.circumstances(s)["mlflow"]["run"] for s in studies],
+            }
             store.patiently(partial(logged, folder, digest=digest, **about))
 
 

@@ -17,7 +17,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -245,25 +245,32 @@ def log_comparison(
     digest: str,
     best: Mapping[str, Any],
     curves: Sequence[str],
+    studies: Collection[str],
 ) -> None:
     """Log the files that compare the studies of a dataset, into one run of their own,
     and say on the experiment's page which is best.
 
     `folder` holds what `pipelines.comparison` has written; `best` is the metrics.json
     of the study that is best in validation, `curves` names the training metrics that
-    several studies share.
+    several studies share. `studies` are the runs that are compared: they alone have
+    the tag `ftml.current`, by which the view of the studies leaves out what they have
+    replaced.
     """
+    for run in search(client, experiment, "tags.`ftml.role` = 'study'"):
+        is_current = str(run.info.run_id in studies).lower()
+        if run.data.tags.get("ftml.current") != is_current:
+            client.set_tag(run.info.run_id, "ftml.current", is_current)
     runs = search(client, experiment, "tags.`ftml.role` = 'comparison'")
     if runs:
-        run = runs[0].info.run_id
+        identity = runs[0].info.run_id
     else:
         tags = {"ftml.role": "comparison", "ftml.driver": driver()}
-        run = client.create_run(
+        identity = client.create_run(
             experiment, tags=tags, run_name="all studies compared"
         ).info.run_id
-    client.set_tag(run, "mlflow.note.content", (folder / "table.md").read_text())
-    client.log_artifacts(run, str(folder))
-    client.set_terminated(run, "FINISHED")
+    client.set_tag(identity, "mlflow.note.content", (folder / "table.md").read_text())
+    client.log_artifacts(identity, str(folder))
+    client.set_terminated(identity, "FINISHED")
     about = descriptions.experiment(
         dataset, experiment, digest=digest, best=best, curves=bool(curves)
     )

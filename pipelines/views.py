@@ -29,16 +29,16 @@ def best_view(dataset: Dataset) -> dict[str, Any]:
     """Return the view of the studies alone, best first, and of their cost."""
     metric, error = f"test_{dataset.metric}", f"test_{dataset.metric}_standard_error"
     order = [
-        ("attributes.`Run Name`", 200),
-        ("tags.`ftml.family`", 150),
-        (_metric(metric), 150),
-        (_metric(error), 150),
-        (_metric(SECONDS[0]), 130),
+        ("attributes.`Run Name`", 170),
+        ("tags.`ftml.family`", 130),
+        (_metric(metric), 130),
+        (_metric(error), 130),
+        (_metric(SECONDS[0]), 120),
         (_metric(SECONDS[1]), 120),
         (_metric(f"valid_{dataset.metric}"), 150),
         ("attributes.`Models`", 160),
         ("duration", 90),
-        ("runDateAndNestInfo", 150),
+        ("runDateAndNestInfo", 120),
     ]
     bars = [
         _chart("BAR", name, metricKey=name, runsCountToCompare=20)
@@ -52,7 +52,7 @@ def best_view(dataset: Dataset) -> dict[str, Any]:
         runsCountToCompare=100,
     )
     return {
-        **_runs("tags.`ftml.role` = 'study'"),
+        **_runs("tags.`ftml.current` = 'true'"),
         "orderByKey": _metric(metric),
         "orderByAsc": dataset.mode == "min",
         "selectedColumns": [name for name, _ in order if "`" in name],
