@@ -82,6 +82,9 @@ def search_view(study: Study) -> dict[str, Any]:
     """Return the view of a study's trials: one line each through what was searched."""
     metric = f"valid_{study.dataset.metric}"
     searched = sorted(study.space)
+    # MLflow's search knows both quotes and no way to escape one.
+    quote = '"' if "'" in study.name else "'"
+    this = f"tags.`ftml.study` = {quote}{study.name}{quote}"
     lines = _chart(
         "PARALLEL",
         f"{study.name}: {metric}",
@@ -90,7 +93,7 @@ def search_view(study: Study) -> dict[str, Any]:
         showAllRuns=True,
     )
     return {
-        **_runs(f"tags.`ftml.role` = 'trial' and tags.`ftml.study` = '{study.name}'"),
+        **_runs(f"tags.`ftml.role` = 'trial' and {this}"),
         "orderByKey": _metric(metric),
         "orderByAsc": study.dataset.mode == "min",
         "selectedColumns": [_metric(metric), *(f"params.`{n}`" for n in searched)],
