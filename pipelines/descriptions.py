@@ -36,7 +36,7 @@ def experiment(
     first = ""
     if best:
         first = (
-            f"Best in validation: **{best['study']}**, test {best['metric']} "
+            f"Best in validation: {best['study']}, test {best['metric']} "
             f"{wording.spread(best['test'][best['metric']])}. "
         )
     direction = "lower" if dataset.mode == "min" else "higher"
@@ -68,6 +68,11 @@ def study(study: Study, identity: str) -> str:
         parts.append(f"Search: [parallel coordinates of its trials]({page})")
     parts.append(f"Reproduce: `{reproduce(study.dataset)}`")
     return "\n\n".join(part for part in parts if part)
+
+
+def version(this: Study, identity: str) -> str:
+    """Return what a version of a registered model is."""
+    return f"{about_family(this)[0]}\n\n{study(this, identity)}"
 
 
 def result(measured: Mapping[str, Any], version: str) -> str:

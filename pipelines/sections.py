@@ -142,6 +142,12 @@ class Section:
         """What the paired differences say of the champion and its rivals."""
         if self.size == 1:
             return "the only study"
+        equals = sum(result.valid == self.champion.valid for result in self.results)
+        others = wording.counted(equals - 1, "other")
+        tie = f"; no better in validation than {others}" if equals > 1 else ""
+        return self._compared_with_rivals() + tie
+
+    def _compared_with_rivals(self) -> str:
         if self.differing_domains:
             return "not compared: tested on different domains"
         ours = self.champion.measured

@@ -164,17 +164,19 @@ class StudyLog:
             summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric]["mean"]
         scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
         seconds = {
-            "search_seconds": outcome.tried.seconds,
-            "fit_seconds": outcome.fitted.seconds,
+            "search_seconds": round(outcome.tried.seconds, 3),
+            "fit_seconds": round(outcome.fitted.seconds, 3),
         }
         self._summarise(self.run, summary | scores | seconds)
-        self._conclude(outcome, version)
+        self._conclude(outcome, version, fits.runs[0])
         for index in fits.runs:
             fits.end(index, outcome="finished")
         return version
 
-    def _conclude(self, outcome: Outcome, version: str) -> None:
-        """Log what was chosen, the model as an output, and the whole description."""
+    def _conclude(self, outcome: Outcome, version: str, fit: str) -> None:
+        """Log what was chosen, the model of a fit as an output, and all there is to
+        say.
+        """
         chosen = [choice["config"] for choice in outcome.chosen()]
         alike = {
             name: value
@@ -182,16 +184,18 @@ class StudyLog:
             if all(each[name] == value for each in chosen)
         }
         self.client.log_batch(self.run, params=as_params(alike))
-        known = self.client.get_model_version(self.study.dataset.name, version)
-        outputs = self.client.get_run(self.run).outputs
-        if known.model_id and not (outputs and outputs.model_outputs):
-            model = LoggedModelOutput(known.model_id, step=0)
-            self.client.log_outputs(self.run, [model])
+        if not self._models(self.run):
+            self.client.log_outputs(self.run, self._models(fit))
         about = [
             descriptions.result(outcome.measured(), version),
             descriptions.study(self.study, self.experiment),
         ]
         self.client.set_tag(self.run, "mlflow.note.content", "\n\n".join(about))
+
+    def _models(self, run: str) -> list[LoggedModelOutput]:
+        """Return the models that a run has as outputs."""
+        outputs = self.client.get_run(run).outputs
+        return outputs.model_outputs if outputs else []
 
     def _summarise(self, run: str, metrics: Mapping[str, float]) -> None:
         """Log the final metrics that a run does not have yet."""
@@ -231,7 +235,7 @@ class StudyLog:
             run_id=run,
             model_id=logged.model_id,
             tags={"study": self.study.name, "family": self.study.family.name},
-            description=descriptions.study(self.study, self.experiment),
+            description=descriptions.version(self.study, self.experiment),
         )
         return str(version.version)
 

@@ -31,8 +31,8 @@ def best_view(dataset: Dataset) -> dict[str, Any]:
     order = [
         ("attributes.`Run Name`", 170),
         ("tags.`ftml.family`", 130),
-        (_metric(metric), 130),
-        (_metric(error), 130),
+        (_metric(metric), 150),
+        (_metric(error), 190),
         (_metric(SECONDS[0]), 120),
         (_metric(SECONDS[1]), 120),
         (_metric(f"valid_{dataset.metric}"), 150),
@@ -68,7 +68,14 @@ def curves_view(metrics: Sequence[str]) -> dict[str, Any]:
     """
     group = {"mode": "tag", "groupByData": "ftml.study"}
     lines = [
-        _chart("LINE", name, metricKey=name, selectedMetricKeys=[name])
+        _chart(
+            "LINE",
+            name,
+            metricKey=name,
+            selectedMetricKeys=[name],
+            lineSmoothness=0,
+            useGlobalLineSmoothing=False,
+        )
         for name in metrics
     ]
     return {

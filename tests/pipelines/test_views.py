@@ -93,7 +93,7 @@ def test_an_experiment_says_which_study_is_best_and_how_to_load_it(plan: Plan) -
     toy = plan.datasets["toy"]
     text = descriptions.experiment(toy, "7", digest="d", best=best)
     first = text.split("\n\n")[0]
-    assert "Best in validation: **ridge**, test mse 0.500 ± 0.010." in first
+    assert "Best in validation: ridge, test mse 0.500 ± 0.010." in first
     assert views.page("7", views.BEST) in first
     assert 'load_model("models:/toy@champion")' in text
     assert "champion" not in descriptions.experiment(toy, "7", digest="d")
