@@ -128,7 +128,7 @@ class Children:
 
     def _describe(self, index: int, trial: Trial) -> None:
         study, about = self.parent.study, dict[str, Any]()
-        if len(study.test_domains) > 1 or study.block.selections != ["validation"]:
+        if _several_folds(study):
             about["left_out"] = ", ".join(trial.fold)
         if self.role == "fit" and study.block.learning_curve:
             about["share"] = trial.share
@@ -155,10 +155,18 @@ class Children:
 
 
 def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
+    """Return the name of a run; what tells it from its siblings comes first, since
+    MLflow cuts long names.
+    """
     which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
-    without = f", without {', '.join(trial.fold)}" if trial.fold else ""
+    without = f", without {', '.join(trial.fold)}" if _several_folds(study) else ""
     part = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
-    return f"{study.name}, {which}{without}{part}"
+    return f"{which}{without}{part}: {study.name}"
+
+
+def _several_folds(study: Study) -> bool:
+    """Return whether the runs of a study leave out different domains."""
+    return len(study.test_domains) > 1 or study.block.selections != ["validation"]
 
 
 def as_params(values: Mapping[str, Any]) -> list[Param]:

@@ -118,7 +118,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     ]
     assert Path("experiments/toy/twice/figures/learning_curve.png").exists()
     names = {run.info.run_name for run in runs(role="fit", study="twice")}
-    assert "twice, seed 2, 50% of the rows" in names
+    assert "seed 2, 50% of the rows: twice" in names
 
     study = runs(role="study", study="ridge")[0]
     assert study.info.status == "FINISHED"
