@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipelines import views
-from tests.conftest import free_port, run_stage, runs
+from tests.conftest import free_port, runs, stage
 from tests.pipelines.browser import Watched, chromium, watched
 from tests.pipelines.test_long import mlflow_server
 
@@ -45,8 +45,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(PARAMS)
     for name in ("pipelines.tables", "pipelines.experiment"):
-        status, printed = run_stage(folder, name, "cancer")
-        assert status == 0, printed
+        process = stage(folder, name, "cancer")
+        printed, _ = process.communicate(timeout=900)
+        assert process.returncode == 0, printed
     return folder
 
 
