@@ -298,6 +298,31 @@ def test_the_overview_says_whether_the_best_really_is_and_where_its_model_lies(r
     assert models == ["models:/diabetes@champion", "models:/angles@champion"]
 
 
+def test_a_best_that_is_no_better_in_validation_says_so(project):
+    path = Path("experiments/angles/erm/metrics.json")
+    measured = json.loads(path.read_text())
+    measured["search"]["valid_accuracy"] = 0.78 + 0.1
+    path.write_text(json.dumps(measured))
+    report.main()
+    said = page().tables[0][2]
+    assert said[4][0] == (
+        "not tested: fewer than 5 seeds; no better in validation than 1 other"
+    )
+
+
+def test_there_is_no_champion_among_studies_that_other_folds_validate(project):
+    blocks = PARAMS["experiments"]["diabetes"]
+    wide = {**blocks["wide"], "cv": 5}
+    tables = {**PARAMS["experiments"], "diabetes": {**blocks, "wide": wide}}
+    write_params({**PARAMS, "experiments": tables})
+    report.main()
+    assert [row[5][0] for row in page().tables[0][1:]] == [
+        "",
+        "models:/angles@champion",
+    ]
+    assert "models:/" not in made("datasets/diabetes.html")
+
+
 def test_studies_are_sorted_in_the_direction_of_the_metric(read):
     rows = list(csv.DictReader(io.StringIO(made("comparison.csv"))))
     assert [(row["dataset"], row["study"]) for row in rows] == [
