@@ -10,6 +10,8 @@ from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from scipy.stats import binomtest
 
 # Okabe and Ito's palette, darkest contrast first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -26,11 +28,64 @@ STYLE: Any = {
 }
 
 
+# Where a text may stand beside its point, and how it is then aligned.
+ANCHORS: Any = {
+    (1, 0): ("left", "center"),
+    (-1, 0): ("right", "center"),
+    (0, 1): ("center", "bottom"),
+    (0, -1): ("center", "top"),
+    (1, 1): ("left", "bottom"),
+    (-1, 1): ("right", "bottom"),
+    (1, -1): ("left", "top"),
+    (-1, -1): ("right", "top"),
+}
+
+
 def new_figure(width: float = 6.0, height: float = 4.2) -> tuple[Figure, Axes]:
     """Return a figure of that size in inches, and its axes, in the common style."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
         return figure, figure.add_subplot()
+
+
+def label_points(
+    axes: Axes, points: np.ndarray, texts: Sequence[str], *, fontsize: float = 8
+) -> list[str]:
+    """Write texts beside points (n, 2) where they cover no other text and no point, and
+    return those that found room; the first come first. Axes must have their limits.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("expected axes of a figure, came axes of none")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # nothing moves after texts are measured
+    places = axes.transData.transform(np.asarray(points, float))
+    inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
+    dot = fontsize * figure.dpi / 72 / 4
+    taken += [Bbox([place - dot, place + dot]) for place in places]
+    for text, point in zip(texts, points, strict=True):
+        for (right, up), (h, v) in ANCHORS.items():
+            label = axes.annotate(
+                text,
+                tuple(point),
+                (4 * right, 4 * up),
+                textcoords="offset points",
+                ha=h,
+                va=v,
+                fontsize=fontsize,
+            )
+            label.set_in_layout(False)
+            box = label.get_window_extent()
+            if (
+                inside.contains(*box.p0)
+                and inside.contains(*box.p1)
+                and not (box.count_overlaps(taken))
+            ):
+                taken.append(box)
+                written.append(text)
+                break
+            label.remove()
+    return written
 
 
 def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
@@ -47,4 +102,40 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted class", ylabel="true class")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def share_interval(right: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of which `right` of n rows are seen."""
+    low, high = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
+
+
+def calibration_figure(confidence: np.ndarray, correct: np.ndarray) -> Figure:
+    """Return accuracy against confidence (n,) in ten bins, and the rows of each bin.
+
+    correct: (n,) whether the class that a model is so confident of is the true one.
+    Bars are 95 % intervals: a bin of few rows says little.
+    """
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    filled = [b for b in range(10) if (bins == b).any()]
+    rows = np.array([(bins == b).sum() for b in filled])
+    right = np.array([correct[bins == b].sum() for b in filled])
+    x = np.array([confidence[bins == b].mean() for b in filled])
+    ends = np.array([share_interval(k, n) for k, n in zip(right, rows, strict=True)])
+    y = right / rows
+    # An end may come out beyond the share by rounding.
+    error = np.maximum(np.abs(ends.T - y), 0.0)
+    figure, axes = new_figure()
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="calibrated")
+    axes.errorbar(x, y, yerr=error, fmt="o-", elinewidth=1, label="model")
+    for at, n in zip(x, rows, strict=True):
+        axes.annotate(str(n), (at, 0.02), ha="center", fontsize=8, color="#5c5c5c")
+    axes.set(
+        xlabel="mean confidence (below: rows of the bin)",
+        ylabel="accuracy, with its 95 % interval",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+    )
+    axes.legend()
     return figure

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from pipelines import descriptions
 from pipelines.halving import Limit
 from pipelines.keys import commit
 from pipelines.params import Study
@@ -103,7 +105,9 @@ class Children:
             if len(batch) + len(metrics) > BATCH:
                 self._send(index, batch)
                 batch = []
-            batch += [Metric(key, value, now, n) for key, value in metrics.items()]
+            batch += [
+                Metric(key, value, now, n) for key, value in distinct(metrics).items()
+            ]
         if batch:
             self._send(index, batch)
 
@@ -117,15 +121,16 @@ class Children:
         tags = run_tags(study, role=self.role) | {
             "mlflow.parentRunId": self.parent.run,
             "ftml.index": str(index),
+            "mlflow.note.content": descriptions.child(study, self.role, trial),
         }
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
         return str(run.info.run_id)
 
     def _describe(self, index: int, trial: Trial) -> None:
-        about: dict[str, Any] = {}
-        if trial.fold:
+        study, about = self.parent.study, dict[str, Any]()
+        if _several_folds(study):
             about["left_out"] = ", ".join(trial.fold)
-        if self.role == "fit" and self.parent.study.block.learning_curve:
+        if self.role == "fit" and study.block.learning_curve:
             about["share"] = trial.share
         params = as_params({**trial.config, **about})
         self.client.log_batch(self.runs[index], params=params)
@@ -150,21 +155,45 @@ class Children:
 
 
 def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
+    """Return the name of a run; what tells it from its siblings comes first, since
+    MLflow cuts long names.
+    """
     which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
-    without = f", without {', '.join(trial.fold)}" if trial.fold else ""
+    without = f", without {', '.join(trial.fold)}" if _several_folds(study) else ""
     part = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
-    return f"{study.name}, {which}{without}{part}"
+    return f"{which}{without}{part}: {study.name}"
+
+
+def _several_folds(study: Study) -> bool:
+    """Return whether the runs of a study leave out different domains."""
+    return len(study.test_domains) > 1 or study.block.selections != ["validation"]
 
 
 def as_params(values: Mapping[str, Any]) -> list[Param]:
-    return [Param(name, json.dumps(value)) for name, value in values.items()]
+    return [
+        Param(name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in values.items()
+    ]
+
+
+def distinct(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics without those that repeat another: where there is one domain
+    alone, its values are also those over all domains and of the worst one.
+    """
+    domains = Counter(name.partition("/")[0] for name in metrics if "/" in name)
+    single = {name for name, count in domains.items() if count == 1}
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name.partition("/")[0].replace("_worst_", "_") not in single
+        or ("/" not in name and "_worst_" not in name)
+    }
 
 
 def run_tags(study: Study, *, role: str) -> dict[str, str]:
     tags = {
         "ftml.role": role,
         "ftml.family": study.family.name,
-        "ftml.task": study.family.task,
         "ftml.study": study.name,
         "ftml.driver": driver(),
         "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",

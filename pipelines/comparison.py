@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from pipelines import figures, wording
+from pipelines.params import Study
 
 ENOUGH_SEEDS = 5
 "With fewer seeds a difference between two studies is not tested."
@@ -86,6 +87,15 @@ def parts_of(measured: Mapping[str, Any]) -> list[str]:
     """Return the domains that a study was tested on, as its metrics name them."""
     start = f"{measured['metric']}/"
     return [k.removeprefix(start) for k in measured["test"] if k.startswith(start)]
+
+
+def no_champion(studies: Sequence[Study]) -> str | None:
+    """Return why none of these studies can be called the best; None where one can."""
+    if len({tuple(study.test_domains) for study in studies}) > 1:
+        return "test on other domains"
+    if len({study.block.cv for study in studies}) > 1:
+        return "are validated on other folds: give all the same cv"
+    return None
 
 
 def compare(studies: Sequence[Mapping[str, Any]], *, baseline: str) -> pd.DataFrame:
@@ -242,4 +252,4 @@ def write(
         for name, curves in shared_curves(studies, trials).items()
     }
     for name, each in drawn.items():
-        each.savefig(folder / f"{name}.png", metadata={"Software": None})
+        figures.write_png(folder / f"{name}.png", each)

@@ -297,12 +297,7 @@ def crown(client: MlflowClient, dataset: Dataset, studies: Sequence[Study]) -> N
     """Give the alias `champion` to the study that is best in validation."""
     from pipelines import store
 
-    why = ""
-    if len({tuple(study.test_domains) for study in studies}) > 1:
-        why = "test on other domains"
-    elif len({study.block.cv for study in studies}) > 1:
-        why = "are validated on other folds: give all the same cv"
-    if why:
+    if why := comparison.no_champion(studies):
         print(f"champion of {dataset.name}: none, the studies {why}")
         return
     best = best_in_validation(dataset, studies)
@@ -323,7 +318,8 @@ def conclude(
     `fresh`, log it and name the champion first.
     """
     measured = [results.measured(study) for study in studies]
-    baseline = dataset.block.baseline or best_in_validation(dataset, studies).name
+    best = best_in_validation(dataset, studies)
+    baseline = dataset.block.baseline or best.name
     table = comparison.compare(measured, baseline=baseline)
     target = Path("experiments") / dataset.name / comparison.FOLDER
     path = target / comparison.TABLE
@@ -337,8 +333,16 @@ def conclude(
             client = store.patiently(store.open_store)
             crown(client, dataset, studies)
             opened = partial(store.open_experiment, client, dataset, digest=digest)
-            logged = partial(tracking.log_comparison, client, store.patiently(opened))
-            store.patiently(partial(logged, dataset.name, folder))
+            logged = partial(
+                tracking.log_comparison, client, store.patiently(opened), dataset
+            )
+            curves = list(comparison.shared_curves(measured, trials))
+            about = {
+                "best": results.measured(best),
+                "curves": curves,
+                "studies": [results.circumstances(s)["mlflow"]["run"] for s in studies],
+            }
+            store.patiently(partial(logged, folder, digest=digest, **about))
 
 
 def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:

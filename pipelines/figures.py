@@ -1,8 +1,7 @@
-"""Figures that compare studies, and the pictures that a page embeds."""
+"""Figures that compare studies, and what a page shows of them."""
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 import struct
@@ -14,12 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from scipy.stats import t as student_t
 
-from ftml.plots import COLOURS, new_figure
+from ftml.plots import COLOURS, label_points, new_figure
 
 BLUE, VERMILION = COLOURS[:2]
 GREY = "#8c8c8c"
@@ -29,32 +30,62 @@ DECADES = 2
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image that stands in the page itself, with its size in CSS pixels."""
+class Drawing:
+    """A figure as SVG that stands in a page, in the page's own colours."""
 
-    uri: str
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image beside a page, with its size in CSS pixels."""
+
+    path: Path
     width: int
     height: int
     caption: str
 
 
-def draw(figure: Figure, caption: str) -> Picture:
-    """Return a figure as an SVG picture: the same bytes for the same figure."""
-    buffer = io.BytesIO()
-    # Identifiers are random without it, and it is read when the file is written.
-    with rc_context({"svg.hashsalt": "ftml"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Picture(_uri("svg+xml", buffer.getvalue()), width, height, caption)
+def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
+    """Return a figure as SVG: the same text for the same figure.
+
+    Black is the colour of the text around it, and white is nothing, so that it can be
+    read on a dark page as on paper. Text stays text.
+    """
+    buffer = io.StringIO()
+    # Read when the file is written; identifiers are random without the salt.
+    with rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}):
+        about = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(buffer, format="svg", metadata=about, transparent=True)
+    _, _, content = buffer.getvalue().partition("<svg")
+    content = re.sub(r'width="[^"]*pt"|height="[^"]*pt"', "", content, count=2)
+    content = re.sub(r"<metadata>.*?</metadata>", "", content, flags=re.DOTALL)
+    content = re.sub('font: ([^;"]*) \'[^"]*"', r'font-size: 10px"', content)
+    content = content.replace("#000000", "currentColor")
+    width = round(96 * figure.get_size_inches()[0])
+    head = f'<svg role="img" aria-label="{escape(alt)}" style="max-width: {width}px"'
+    return Drawing(Markup(head + content), caption)
 
 
 def read_png(path: Path, caption: str) -> Picture:
     """Return a PNG file as a picture; ValueError names a file that is none."""
-    content = path.read_bytes()
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+    with path.open("rb") as file:
+        head = file.read(24)
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
         raise ValueError(f"{path}: not a PNG file")
-    width, height = struct.unpack(">II", content[16:24])
-    return Picture(_uri("png", content), width, height, caption)
+    width, height = struct.unpack(">II", head[16:24])
+    return Picture(path, width, height, caption)
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG of at most 256 colours: less than half of the size."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    image = Image.open(buffer).convert("RGB")
+    # Other methods lose the colour of a thin line.
+    method, without = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    image.quantize(256, method=method, dither=without).save(path, optimize=True)
 
 
 def study_pictures(folder: Path) -> list[Picture]:
@@ -70,26 +101,103 @@ def study_pictures(folder: Path) -> list[Picture]:
 
 
 def comparison_figure(
-    studies: Sequence[tuple[str, Mapping[str, Any]]], *, metric: str, mode: str
+    studies: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    metric: str,
+    mode: str,
+    best: str | None = None,
 ) -> Figure:
     """Return the test metric of each study, first on top: mean, standard error, seeds.
 
-    `studies` holds pairs of a name and `{"mean", "standard_error", "values"}`.
+    `studies` holds pairs of a name and `{"mean", "standard_error", "values"}`; the one
+    called `best` has a colour of its own.
     """
-    labels = [_wrapped(name) for name, _ in studies]
-    lines = sum(label.count("\n") + 1 for label in labels)
-    figure, axes = new_figure(5.6, 0.9 + 0.13 * lines + 0.2 * len(labels))
-    for row, (_, test) in enumerate(studies):
+    figure, axes = _rows_figure([name for name, _ in studies])
+    for row, (name, test) in enumerate(studies):
         mean, error, values = test["mean"], test["standard_error"], test["values"]
         if error is not None:
             axes.plot(values, [row] * len(values), "o", color=GREY, ms=4, alpha=0.5)
-        axes.errorbar(mean, row, xerr=error, fmt="o", color=BLUE, ms=6, elinewidth=2)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
+        colour = VERMILION if name == best else BLUE
+        axes.errorbar(mean, row, xerr=error, fmt="o", color=colour, ms=6, elinewidth=2)
     axes.margins(x=0.08)
     axes.set_xlabel(f"test {metric} ({_direction(mode)})")
     log_if_wide(axes, "x", [value for _, test in studies for value in test["values"]])
     return figure
+
+
+def differences_figure(
+    differences: Sequence[tuple[str, float, float]], *, to: str, metric: str, mode: str
+) -> Figure:
+    """Return differences to a study with half of their 95 % intervals, around zero.
+
+    `differences` holds a name, the mean and the half; those whose interval leaves zero
+    out are filled.
+    """
+    figure, axes = _rows_figure([name for name, _, _ in differences])
+    axes.axvline(0.0, color="black", linewidth=0.9)
+    for row, (_, mean, half) in enumerate(differences):
+        shown = abs(mean) > half
+        axes.errorbar(
+            mean,
+            row,
+            xerr=half,
+            fmt="o",
+            color=BLUE if shown else GREY,
+            mfc=BLUE if shown else "none",
+            ms=6,
+            elinewidth=2,
+        )
+    axes.set_xlabel(f"test {metric} minus that of {to} ({_direction(mode)})")
+    return figure
+
+
+def cost_figure(
+    studies: Sequence[tuple[str, float, float]], *, metric: str, mode: str
+) -> Figure:
+    """Return the test metric of studies by the seconds that they took.
+
+    `studies` holds a name, seconds and the metric. A line joins those that no other
+    study beats in both (the Pareto front).
+    """
+    points = np.array([(seconds, value) for _, seconds, value in studies])
+    front = pareto_front(points, mode=mode)
+    figure, axes = new_figure(7.2, 4.4)
+    axes.plot(*points.T, "o", color=BLUE, ms=6)
+    axes.step(*points[front].T, where="post", color=VERMILION, linewidth=1.2)
+    axes.plot(*points[front].T, "o", color=VERMILION, ms=6)
+    axes.margins(0.12)
+    axes.set(
+        xlabel="seconds of the search and the final fits",
+        ylabel=f"test {metric} ({_direction(mode)})",
+    )
+    log_if_wide(axes, "x", points[:, 0])
+    log_if_wide(axes, "y", points[:, 1])
+    first = [*front, *(i for i in range(len(studies)) if i not in front)]
+    label_points(axes, points[first], [studies[i][0] for i in first])
+    return figure
+
+
+def pareto_front(points: np.ndarray, *, mode: str) -> list[int]:
+    """Return the rows of points (n, 2), cost and value, that no other one beats: it
+    costs no more and is better, or costs less and is as good. Cheapest first.
+    """
+    sign = 1.0 if mode == "min" else -1.0
+    order = np.lexsort((sign * points[:, 1], points[:, 0]))
+    front: list[int] = []
+    for i in map(int, order):
+        if not front or sign * points[i, 1] < sign * points[front[-1], 1]:
+            front.append(i)
+    return front
+
+
+def _rows_figure(names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Return a figure with a line for each name, the first on top."""
+    labels = [_wrapped(name) for name in names]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    figure, axes = new_figure(6.0, 0.9 + 0.13 * lines + 0.2 * len(labels))
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    return figure, axes
 
 
 def domains_figure(
@@ -158,7 +266,3 @@ def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Any) -> None:
 
 def _direction(mode: str) -> str:
     return "lower is better" if mode == "min" else "higher is better"
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -51,6 +51,11 @@ class Record:
             for line in whole.splitlines():
                 self._take(json.loads(line))
 
+    @property
+    def seconds(self) -> float:
+        """What all trials took, one after the other."""
+        return sum(trial.seconds for trial in self.trials.values())
+
     def start(
         self,
         trial: int,

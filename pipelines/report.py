@@ -1,9 +1,10 @@
-"""The stage `report`: one page, one table and one file of metrics of all experiments.
+"""The stage `report`: an overview, a page for each dataset, one table and one file of
+metrics of all experiments.
 
     python -m pipelines.report
 
 metrics.json, report.md and the CSV files hold only what data, code, params and seeds
-determine; index.html also says how long things took and where MLflow has them.
+determine; the pages also say how long things took and where MLflow has them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,13 +21,14 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ftml.saving import whole_folder
 from pipelines import wording
 from pipelines.comparison import ENOUGH_SEEDS, markdown
 from pipelines.params import read_params
 from pipelines.sections import Section, overall, read_sections
 from pipelines.stage import fail
 
-REPORTS = Path("reports")
+REPORTS, PAGES = Path("reports"), "datasets"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -33,12 +36,15 @@ def main() -> None:
     """Write the report of all that params.yaml names, or nothing."""
     sections = read_sections(read_params())
     content = {
-        "index.html": render("report.html.j2", sections),
-        "report.md": render("report.md.j2", sections),
+        "index.html": render("index.html.j2", sections=sections),
+        "report.md": render("report.md.j2", sections=sections),
         "metrics.json": json.dumps(metrics(sections), indent=1, allow_nan=False) + "\n",
         "comparison.csv": comparison(sections).to_csv(index=False),
         "training_curves.csv": training_curves(sections).to_csv(index=False),
     }
+    with whole_folder(REPORTS / PAGES) as folder:
+        for section in sections:
+            write_page(folder, section, sections)
     write_all(REPORTS, content)
     studies = wording.counted(sum(section.size for section in sections), "study")
     datasets = wording.counted(len(sections), "dataset")
@@ -105,7 +111,18 @@ def training_curves(sections: Sequence[Section]) -> pd.DataFrame:
     return pd.concat(parts[1:]) if parts[1:] else parts[0]
 
 
-def render(template: str, sections: Sequence[Section]) -> str:
+def write_page(folder: Path, section: Section, sections: Sequence[Section]) -> None:
+    """Write the page of a dataset and, beside it, the figures that it shows."""
+    page = render("dataset.html.j2", section=section, sections=sections)
+    (folder / f"{section.name}.html").write_text(page, encoding="utf-8")
+    for result in section.results:
+        beside = folder / section.name / result.name
+        for picture in result.pictures:
+            beside.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture.path, beside / picture.path.name)
+
+
+def render(template: str, **content: Any) -> str:
     """Return a template filled with the results; HTML is escaped, Markdown by `md`."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -117,7 +134,7 @@ def render(template: str, sections: Sequence[Section]) -> str:
     )
     environment.filters |= {**wording.FILTERS, "table": markdown}
     return environment.get_template(template).render(
-        sections=sections, enough=ENOUGH_SEEDS
+        pages=PAGES, enough=ENOUGH_SEEDS, **content
     )
 
 

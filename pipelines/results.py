@@ -23,6 +23,7 @@ from ftml.config import FamilyConfig, read_config
 from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
+from pipelines.figures import write_png
 from pipelines.folds import Fold
 from pipelines.halving import Limit
 from pipelines.params import Study
@@ -157,6 +158,41 @@ class Outcome:
         tests = self.tests(selection or self.selection)
         return {name: _spread([scores[name] for scores in tests]) for name in tests[0]}
 
+    def chosen(self, selection: str | None = None) -> list[dict[str, Any]]:
+        """Return what a selection, the study's own by default, chose for each fold."""
+        return [
+            {
+                "selection": name,
+                "left_out": list(fold),
+                "trial": choice.trial,
+                "steps": choice.n,
+                "config": dict(sorted(self.configs[choice.trial].items())),
+            }
+            for (name, fold), choice in self.choices.items()
+            if name == (selection or self.selection)
+        ]
+
+    def measured(self) -> dict[str, Any]:
+        """Return the content of metrics.json."""
+        study = self.study
+        selections = study.block.selections
+        return {
+            "dataset": study.dataset.name,
+            "study": study.name,
+            "family": study.family.name,
+            "task": study.family.task,
+            "metric": study.dataset.metric,
+            "mode": study.dataset.mode,
+            "trials": len(self.tried.trials),
+            "failed_trials": sum(bool(t.error) for t in self.tried.trials.values()),
+            "seeds": self.seeds,
+            "selection": self.selection,
+            "chosen": [each for name in selections for each in self.chosen(name)],
+            "search": self.search,
+            "test": self.test(),
+            "tests": {name: self.test(name) for name in selections[1:]},
+        }
+
 
 def _spread(values: list[float]) -> dict[str, Any]:
     """Return mean, standard error over seeds (None for one seed) and the values."""
@@ -169,13 +205,13 @@ def _spread(values: list[float]) -> dict[str, Any]:
 def write(folder: Path, outcome: Outcome, model: Any) -> None:
     """Write everything that is determined; `model` is that of the first final fit."""
     save(folder / "model", model, outcome.config(outcome.fits[0]))
-    _write_json(folder / METRICS, _metrics(outcome))
+    _write_json(folder / METRICS, outcome.measured())
     with (folder / "best.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
     fitted = _fits(outcome)
     outcome.runs.to_parquet(folder / "trials.parquet", index=False)
     fitted.to_parquet(folder / "fits.parquet", index=False)
-    write_figures(folder, study_figures(_metrics(outcome), outcome.runs, fitted), ())
+    write_figures(folder, study_figures(outcome.measured(), outcome.runs, fitted), ())
 
 
 def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None:
@@ -184,41 +220,7 @@ def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None
     suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
     for name, figure in drawn.items():
         path = folder / "figures" / f"{name}{suffix}.png"
-        figure.savefig(path, metadata={"Software": None})
-
-
-def _metrics(outcome: Outcome) -> dict[str, Any]:
-    study = outcome.study
-    return {
-        "dataset": study.dataset.name,
-        "study": study.name,
-        "family": study.family.name,
-        "task": study.family.task,
-        "metric": study.dataset.metric,
-        "mode": study.dataset.mode,
-        "trials": len(outcome.tried.trials),
-        "failed_trials": sum(bool(t.error) for t in outcome.tried.trials.values()),
-        "seeds": outcome.seeds,
-        "selection": outcome.selection,
-        "chosen": _chosen(outcome),
-        "search": outcome.search,
-        "test": outcome.test(),
-        "tests": {name: outcome.test(name) for name in study.block.selections[1:]},
-    }
-
-
-def _chosen(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return what each selection chose for each fold."""
-    return [
-        {
-            "selection": selection,
-            "left_out": list(fold),
-            "trial": choice.trial,
-            "steps": choice.n,
-            "config": dict(sorted(outcome.configs[choice.trial].items())),
-        }
-        for (selection, fold), choice in outcome.choices.items()
-    ]
+        write_png(path, figure)
 
 
 def _best(outcome: Outcome) -> list[dict[str, Any]]:
@@ -263,15 +265,11 @@ def write_circumstances(
     content = {
         "key": key,
         "seconds": seconds,
-        "search_seconds": _seconds(outcome.tried),
-        "fit_seconds": _seconds(outcome.fitted),
+        "search_seconds": outcome.tried.seconds,
+        "fit_seconds": outcome.fitted.seconds,
         "mlflow": dict(mlflow),
     }
     _write_json(folder / CIRCUMSTANCES, content)
-
-
-def _seconds(record: Record) -> float:
-    return sum(trial.seconds for trial in record.trials.values())
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -15,17 +15,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ftml.tasks import task
-from pipelines import figures, wording
+from pipelines import figures, views, wording
 from pipelines.comparison import (
     ENOUGH_SEEDS,
     Difference,
     compare,
     domains_of,
+    no_champion,
     paired_difference,
     shared_curves,
     spoken,
 )
-from pipelines.figures import Picture
+from pipelines.figures import Drawing, Picture
 from pipelines.params import Dataset, Plan, Study
 from pipelines.results import CIRCUMSTANCES, METRICS
 
@@ -86,6 +87,21 @@ class Result:
         where = self.run["mlflow"]
         return f"{MLFLOW}/#/experiments/{where['experiment']}/runs/{where['run']}"
 
+    @property
+    def search_link(self) -> str | None:
+        """Where MLflow shows the trials, if there are several."""
+        if self.measured["trials"] == 1:
+            return None
+        key = views.search_key(self.name)
+        return (
+            f"{MLFLOW}/{views.page(self.run['mlflow']['experiment'], key, charts=True)}"
+        )
+
+    @property
+    def seconds(self) -> float:
+        """What all trials and final fits took, one after the other."""
+        return float(self.run["search_seconds"] + self.run["fit_seconds"])
+
     @cached_property
     def pictures(self) -> list[Picture]:
         return figures.study_pictures(self.study.folder)
@@ -102,8 +118,57 @@ class Section:
     "what the others are compared with"
 
     @property
+    def name(self) -> str:
+        return self.dataset.name
+
+    @property
     def size(self) -> int:
         return len(self.results)
+
+    @property
+    def model(self) -> str | None:
+        """Where MLflow has the best model; None where no study can be called that."""
+        without = no_champion([result.study for result in self.results])
+        return None if without else f"models:/{self.name}@champion"
+
+    @property
+    def link(self) -> str:
+        """Where MLflow shows the studies, best first."""
+        identity = self.champion.run["mlflow"]["experiment"]
+        return f"{MLFLOW}/{views.page(identity, views.BEST)}"
+
+    @property
+    def standing(self) -> str:
+        """What the paired differences say of the champion and its rivals."""
+        if self.size == 1:
+            return "the only study"
+        equals = sum(result.valid == self.champion.valid for result in self.results)
+        others = wording.counted(equals - 1, "other")
+        tie = f"; no better in validation than {others}" if equals > 1 else ""
+        return self._compared_with_rivals() + tie
+
+    def _compared_with_rivals(self) -> str:
+        if self.differing_domains:
+            return "not compared: tested on different domains"
+        ours = self.champion.measured
+        rivals = [r for r in self.results if r is not self.champion]
+        found = [paired_difference(ours, rival.measured) for rival in rivals]
+        known = [each for each in found if each]
+        if not known:
+            return f"not tested: fewer than {ENOUGH_SEEDS} seeds"
+        sign = 1 if self.dataset.mode == "max" else -1
+        counts = {
+            "better than": sum(d.shown and sign * d.mean > 0 for d in known),
+            "worse than": sum(d.shown and sign * d.mean < 0 for d in known),
+            "no difference shown to": sum(not d.shown for d in known),
+            "not tested against": len(found) - len(known),
+        }
+        parts = [(what, count) for what, count in counts.items() if count]
+        if len(parts) == 1:
+            others = "the other" if len(rivals) == 1 else f"all {len(rivals)} others"
+            return f"{parts[0][0]} {others}"
+        listed = ", ".join(f"{what} {count}" for what, count in parts)
+        return f"{listed} of {len(rivals)} others"
 
     @property
     def modes(self) -> Mapping[str, str]:
@@ -150,12 +215,59 @@ class Section:
         return paired_difference(result.measured, self.baseline.measured)
 
     @cached_property
-    def picture(self) -> Picture:
-        metric, mode = self.dataset.metric, self.dataset.mode
-        studies = [(result.name, result.test) for result in self.results]
-        figure = figures.comparison_figure(studies, metric=metric, mode=mode)
+    def drawings(self) -> list[Drawing]:
+        """What compares the studies, where there are several."""
+        if self.size == 1:
+            return []
+        found = [self._comparison(), self._differences(), self._domains(), self._cost()]
+        return [*(each for each in found if each), *self._curves()]
+
+    def _comparison(self) -> Drawing:
+        metric = self.dataset.metric
+        figure = figures.comparison_figure(
+            [(result.name, result.test) for result in self.results],
+            metric=metric,
+            mode=self.dataset.mode,
+            best=self.champion.name,
+        )
         return figures.draw(
-            figure, f"test {metric}: mean ± standard error; small dots are single seeds"
+            figure,
+            f"Test {metric}: mean ± standard error; small dots are single seeds. "
+            "In red: best in validation.",
+            alt=f"Dot plot of the test {metric} of each study of {self.name}; the "
+            "numbers stand in the table above.",
+        )
+
+    def _differences(self) -> Drawing | None:
+        known = [(result.name, self.difference(result)) for result in self.results]
+        rows = [(name, each.mean, each.half) for name, each in known if each]
+        if not rows:
+            return None
+        metric, to = self.dataset.metric, self.baseline.name
+        figure = figures.differences_figure(
+            rows, to=to, metric=metric, mode=self.dataset.mode
+        )
+        return figures.draw(
+            figure,
+            f"Difference to {to}, paired by seed, with its 95 % interval; hollow: no "
+            "difference shown.",
+            alt=f"Differences of test {metric} to {to}; the numbers stand in the table "
+            "above.",
+        )
+
+    def _cost(self) -> Drawing | None:
+        points = [(r.name, r.seconds, r.test["mean"]) for r in self.results]
+        points = [each for each in points if all(map(math.isfinite, each[1:]))]
+        if self.differing_domains or len(points) < 3:
+            return None
+        metric = self.dataset.metric
+        figure = figures.cost_figure(points, metric=metric, mode=self.dataset.mode)
+        return figures.draw(
+            figure,
+            f"Cost against quality: test {metric} by what search and final fits took. "
+            "In red: no other study is both cheaper and better.",
+            alt=f"Scatter plot of test {metric} by seconds for each study of "
+            f"{self.name}.",
         )
 
     @cached_property
@@ -170,21 +282,20 @@ class Section:
         several = self.compared["selection"].nunique() > 1
         return spoken(self.compared) if several else None
 
-    @cached_property
-    def curves(self) -> list[Picture]:
+    def _curves(self) -> list[Drawing]:
         """The training metrics that several studies share, by step."""
         measured = [result.measured for result in self.results]
         trials = {result.name: result.trials for result in self.results}
-        return [
-            figures.draw(
-                figures.shared_curves_figure(name, curves),
-                f"training {name.removeprefix('train_')} of the chosen trial by step",
-            )
-            for name, curves in shared_curves(measured, trials).items()
-        ]
+        found = []
+        for name, curves in shared_curves(measured, trials).items():
+            spoken_name = name.removeprefix("train_")
+            figure = figures.shared_curves_figure(name, curves)
+            caption = f"Training {spoken_name} of the chosen trial by step."
+            alt = f"Training {spoken_name} by step for {', '.join(curves)}."
+            found.append(figures.draw(figure, caption, alt=alt))
+        return found
 
-    @cached_property
-    def domains_picture(self) -> Picture | None:
+    def _domains(self) -> Drawing | None:
         """The studies by test domain, where there are several."""
         domains, metric = domains_of(self.compared), self.dataset.metric
         if self.differing_domains or len(domains) < 2:
@@ -193,7 +304,10 @@ class Section:
             self.compared, domains, metric=metric, mode=self.dataset.mode
         )
         return figures.draw(
-            figure, f"test {metric} by test domain: mean, 95 % interval"
+            figure,
+            f"Test {metric} by test domain: mean, 95 % interval.",
+            alt=f"Test {metric} of each study of {self.name} on each test domain; the "
+            "numbers stand in a table below.",
         )
 
 

@@ -28,6 +28,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
 
+from pipelines import descriptions, views
 from pipelines.params import Dataset
 
 DATABASE = "mlflow.db"
@@ -144,12 +145,15 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
         identity = experiment.experiment_id
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(identity)
-    about = (
-        f"Every study of the dataset `{dataset.name}` ({dataset.task}), compared by "
-        f"`test_{dataset.metric}` ({dataset.mode}).\n\n"
-        f"Source: `{dataset.block.source}`; data `{digest}`."
-    )
-    client.set_experiment_tag(identity, "mlflow.note.content", about)
+    about = descriptions.experiment(dataset, str(identity), digest=digest)
+    tags = views.best_tag(dataset) | {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.note.content": about,
+        "task": dataset.task,
+        "metric": dataset.metric,
+    }
+    for name, value in tags.items():
+        client.set_experiment_tag(identity, name, value)
     return str(identity)
 
 

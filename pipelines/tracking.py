@@ -17,21 +17,30 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+)
 from mlflow.models import infer_signature
 
 from ftml.saving import load
 from ftml.tasks import task
-from pipelines.children import Children, as_params, run_tags
-from pipelines.keys import commit, imported, source_modules, study_modules
+from pipelines import descriptions, views
+from pipelines.children import Children, as_params, distinct, run_tags
+from pipelines.keys import imported, source_modules, study_modules
+from pipelines.params import Dataset as DatasetOfParams
 from pipelines.params import Study
 from pipelines.results import FILES, Outcome
 from pipelines.stage import fail
@@ -78,15 +87,18 @@ class StudyLog:
         tags = run_tags(study, role="study") | {
             "ftml.key": key,
             "ftml.data": digest,
-            "ftml.reproduce": _reproduce(study),
-            "mlflow.note.content": _description(study),
+            "ftml.reproduce": descriptions.reproduce(study.dataset),
+            "mlflow.note.content": descriptions.study(study, self.experiment),
         }
         run = self.client.create_run(self.experiment, tags=tags, run_name=study.name)
         return str(run.info.run_id)
 
     def _describe(self, digest: str) -> None:
-        """Log the dataset and, last, what is fixed."""
+        """Log the view of the search, the dataset and, last, what is fixed."""
         study = self.study
+        if descriptions.searches(study):
+            for name, value in views.study_tag(study).items():
+                self.client.set_experiment_tag(self.experiment, name, value)
         dataset = Dataset(
             name=study.dataset.name,
             digest=digest,
@@ -152,15 +164,46 @@ class StudyLog:
         for other in self.study.block.selections[1:]:
             summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric]["mean"]
         scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
-        self._summarise(self.run, summary | scores)
+        seconds = {
+            "search_seconds": round(outcome.tried.seconds, 3),
+            "fit_seconds": round(outcome.fitted.seconds, 3),
+        }
+        self._summarise(self.run, summary | scores | seconds)
+        self._conclude(outcome, version, fits.runs[0])
         for index in fits.runs:
             fits.end(index, outcome="finished")
         return version
 
+    def _conclude(self, outcome: Outcome, version: str, fit: str) -> None:
+        """Log what was chosen, the model of a fit as an output, and all there is to
+        say.
+        """
+        chosen = [choice["config"] for choice in outcome.chosen()]
+        alike = {
+            name: value
+            for name, value in chosen[0].items()
+            if all(each[name] == value for each in chosen)
+        }
+        self.client.log_batch(self.run, params=as_params(alike))
+        if not self._models(self.run):
+            self.client.log_outputs(self.run, self._models(fit))
+        about = [
+            descriptions.result(outcome.measured(), version),
+            descriptions.study(self.study, self.experiment),
+        ]
+        self.client.set_tag(self.run, "mlflow.note.content", "\n\n".join(about))
+
+    def _models(self, run: str) -> list[LoggedModelOutput]:
+        """Return the models that a run has as outputs."""
+        outputs = self.client.get_run(run).outputs
+        return outputs.model_outputs if outputs else []
+
     def _summarise(self, run: str, metrics: Mapping[str, float]) -> None:
         """Log the final metrics that a run does not have yet."""
         have = self.client.get_run(run).data.metrics
-        missing = {name: value for name, value in metrics.items() if name not in have}
+        missing = {
+            name: value for name, value in distinct(metrics).items() if name not in have
+        }
         if missing:
             now = int(time.time() * 1000)
             self.client.log_batch(
@@ -185,30 +228,60 @@ class StudyLog:
             )
         name = self.study.dataset.name
         if not self.client.search_registered_models(f"name = '{name}'"):
-            self.client.create_registered_model(name)
+            about = descriptions.model(self.study.dataset)
+            self.client.create_registered_model(name, description=about)
         version = self.client.create_model_version(
-            name, logged.model_uri, run_id=run, model_id=logged.model_id
+            name,
+            logged.model_uri,
+            run_id=run,
+            model_id=logged.model_id,
+            tags={"study": self.study.name, "family": self.study.family.name},
+            description=descriptions.version(self.study, self.experiment),
         )
         return str(version.version)
 
 
 def log_comparison(
-    client: MlflowClient, experiment: str, dataset: str, folder: Path
+    client: MlflowClient,
+    experiment: str,
+    dataset: DatasetOfParams,
+    folder: Path,
+    *,
+    digest: str,
+    best: Mapping[str, Any],
+    curves: Sequence[str],
+    studies: Collection[str],
 ) -> None:
-    """Log the files that compare the studies of a dataset, into one run of their own.
+    """Log the files that compare the studies of a dataset, into one run of their own,
+    and say on the experiment's page which is best.
 
-    `folder` holds what `pipelines.comparison` has written.
+    `folder` holds what `pipelines.comparison` has written; `best` is the metrics.json
+    of the study that is best in validation, `curves` names the training metrics that
+    several studies share. `studies` are the runs that are compared: they alone have
+    the tag `ftml.current`, by which the view of the studies leaves out what they have
+    replaced.
     """
+    for run in search(client, experiment, "tags.`ftml.role` = 'study'"):
+        is_current = str(run.info.run_id in studies).lower()
+        if run.data.tags.get("ftml.current") != is_current:
+            client.set_tag(run.info.run_id, "ftml.current", is_current)
     runs = search(client, experiment, "tags.`ftml.role` = 'comparison'")
     if runs:
-        run = runs[0].info.run_id
+        identity = runs[0].info.run_id
     else:
         tags = {"ftml.role": "comparison", "ftml.driver": driver()}
-        name = f"comparison of {dataset}"
-        run = client.create_run(experiment, tags=tags, run_name=name).info.run_id
-    client.set_tag(run, "mlflow.note.content", (folder / "table.md").read_text())
-    client.log_artifacts(run, str(folder))
-    client.set_terminated(run, "FINISHED")
+        identity = client.create_run(
+            experiment, tags=tags, run_name="all studies compared"
+        ).info.run_id
+    client.set_tag(identity, "mlflow.note.content", (folder / "table.md").read_text())
+    client.log_artifacts(identity, str(folder))
+    client.set_terminated(identity, "FINISHED")
+    about = descriptions.experiment(
+        dataset, experiment, digest=digest, best=best, curves=bool(curves)
+    )
+    note = {"mlflow.note.content": about}
+    for name, value in (views.curves_tag(curves) | note).items():
+        client.set_experiment_tag(experiment, name, value)
 
 
 def _requirements(study: Study) -> list[str]:
@@ -231,20 +304,6 @@ def _packages() -> Mapping[str, Sequence[str]]:
 def _public(package: str) -> str:
     """Return an installed version without its local part (`+cpu`)."""
     return metadata.version(package).split("+")[0]
-
-
-def _description(study: Study) -> str:
-    return (
-        f"**{study.name}**: the family `{study.family.name}` on the dataset "
-        f"`{study.dataset.name}`.\n\nSource: {study.family.source}\n\n"
-        f"Reproduce: `{_reproduce(study)}`"
-    )
-
-
-def _reproduce(study: Study) -> str:
-    at = commit()
-    checkout = f"git checkout {at} && " if at else ""
-    return f"{checkout}dvc repro experiment@{study.dataset.name}"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from ftml.data.images import Images
 from ftml.data.table import Table
-from ftml.plots import confusion_figure, new_figure
+from ftml.plots import calibration_figure, confusion_figure, new_figure
 from ftml.tasks._inputs import frame_of, input_of
 
 DATA = Table
@@ -89,7 +89,7 @@ def figures(model: Any, split: Table | Images) -> dict[str, Figure]:
     return {
         "confusion": confusion_figure(counts, split.classes),
         "scores_by_class": _scores_by_class(scores, counts.sum(axis=1), split.classes),
-        "calibration": _calibration(confidence, predicted == split.y),
+        "calibration": calibration_figure(confidence, predicted == split.y),
     }
 
 
@@ -108,24 +108,6 @@ def _scores_by_class(
     axes.set_yticks(range(len(classes)), names)
     axes.set_ylabel("class (rows)")
     figure.colorbar(image, ax=axes, label="score")
-    return figure
-
-
-def _calibration(confidence: np.ndarray, correct: np.ndarray) -> Figure:
-    bins = np.minimum((confidence * 10).astype(int), 9)
-    filled = [b for b in range(10) if (bins == b).any()]
-    figure, axes = new_figure()
-    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="calibrated")
-    axes.plot(
-        [confidence[bins == b].mean() for b in filled],
-        [correct[bins == b].mean() for b in filled],
-        marker="o",
-        label="model",
-    )
-    axes.set(
-        xlabel="mean confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02)
-    )
-    axes.legend()
     return figure
 
 

@@ -19,6 +19,9 @@ from ftml.tasks._pictures import Plane, is_picture, pictures_figure
 DATA = Table
 METRICS = {"silhouette": "max", "inertia": "min"}
 
+MARKERS = "o^sDPX"
+"Clusters beyond the colours are told by these."
+
 N_ROWS, SEED = 1000, 0
 "Rows that the silhouette is computed from at most, and the seed they are drawn by."
 
@@ -78,7 +81,9 @@ def _clusters(model: Any, split: Table, labels: np.ndarray) -> Figure:
     figure, axes = new_figure(6.4, 5.0)
     for j in range(len(centers)):
         x, y = place[labels == j].T
-        axes.scatter(x, y, s=10, alpha=0.6, color=COLOURS[j % len(COLOURS)])
+        again, colour = divmod(j, len(COLOURS))
+        marker = MARKERS[again % len(MARKERS)]
+        axes.scatter(x, y, s=14, alpha=0.6, color=COLOURS[colour], marker=marker)
     for j, (x, y) in enumerate(centers):
         axes.text(
             x,

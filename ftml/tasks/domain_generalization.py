@@ -16,7 +16,13 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from ftml.data.domains import Domains
-from ftml.plots import confusion_figure, new_figure
+from ftml.plots import (
+    COLOURS,
+    calibration_figure,
+    confusion_figure,
+    new_figure,
+    share_interval,
+)
 from ftml.tasks._inputs import frame_of, input_of
 
 DATA = Domains
@@ -75,21 +81,38 @@ def _scores(
 
 
 def figures(model: Any, split: Domains) -> dict[str, Figure]:
-    """Return the confusion matrix, and of several domains the accuracy of each."""
-    predicted = model.predict_proba(split.x).argmax(axis=1)
+    """Return the confusion matrix, accuracy against confidence, and of several domains
+    the accuracy of each.
+    """
+    proba = model.predict_proba(split.x)
+    predicted = proba.argmax(axis=1)
+    correct = predicted == split.y
     counts = confusion_matrix(
         split.y, predicted, labels=np.arange(len(split.class_names))
     )
-    drawn = {"confusion": confusion_figure(counts, split.class_names)}
-    correct = predicted == split.y
-    accuracy = {name: correct[rows].mean() for name, rows in _domains(split)}
-    if len(accuracy) > 1:
-        figure, axes = new_figure()
-        bars = axes.bar(list(accuracy), list(accuracy.values()))
-        axes.bar_label(bars, fmt="{:.3f}")
-        axes.set(xlabel="domain", ylabel="accuracy", ylim=(0, 1.05))
-        drawn["accuracy_by_domain"] = figure
+    drawn = {
+        "confusion": confusion_figure(counts, split.class_names),
+        "calibration": calibration_figure(proba.max(axis=1), correct),
+    }
+    parts = {name: correct[rows] for name, rows in _domains(split)}
+    if len(parts) > 1:
+        drawn["accuracy_by_domain"] = _accuracy_by_domain(parts)
     return drawn
+
+
+def _accuracy_by_domain(parts: Mapping[str, np.ndarray]) -> Figure:
+    """Return the accuracy of each domain with its 95 % interval, worst on top."""
+    order = sorted(parts, key=lambda name: parts[name].mean())
+    figure, axes = new_figure(6.0, 1.1 + 0.36 * len(order))
+    for row, name in enumerate(order):
+        right, n = int(parts[name].sum()), len(parts[name])
+        low, high = share_interval(right, n)
+        axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=2)
+        axes.plot(right / n, row, "o", color=COLOURS[0], markersize=6)
+    axes.set_yticks(range(len(order)), [f"{n} ({len(parts[n])} rows)" for n in order])
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.set(xlabel="accuracy, with its 95 % interval", ylabel="domain")
+    return figure
 
 
 def example(split: Domains) -> pd.DataFrame:

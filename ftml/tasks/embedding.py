@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.word_sets import WordSets
-from ftml.plots import new_figure
+from ftml.plots import label_points, new_figure
 from ftml.tasks._word_lists import analogy_sections, word_list_scores
 
 DATA = Cooccurrence
@@ -153,14 +153,16 @@ def _spectrum(values: np.ndarray) -> Figure:
 
 
 def _map(model: Any, split: Cooccurrence) -> Figure:
-    words = frequent_words(split, 80, every=3)
+    """Return words in their principal plane; those that no other one covers are named,
+    the more frequent first.
+    """
+    words = frequent_words(split, 120, every=2)
     position, share = principal_plane(model.embed(words))
-    figure, axes = new_figure(8.4, 7.0)
-    axes.scatter(position[:, 0], position[:, 1], s=6)
-    for word, (x, y) in zip(words, position, strict=True):
-        axes.annotate(word, (x, y), (2, 2), textcoords="offset points", fontsize=8)
+    figure, axes = new_figure(7.2, 6.4)
+    axes.scatter(position[:, 0], position[:, 1], s=8)
     axes.set(xlabel=f"first component ({share[0]:.0%} of the variance)")
     axes.set(ylabel=f"second component ({share[1]:.0%})")
+    label_points(axes, position, words, fontsize=9)
     return figure
 
 

@@ -17,7 +17,7 @@ import ray
 import ftml
 import ftml.tasks
 from ftml.data import domains, table
-from pipelines import experiment, tune
+from pipelines import experiment, tune, views, wording
 from pipelines.agenda import Studying
 from pipelines.cluster import SearchError
 from pipelines.params import ParamsError
@@ -121,7 +121,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     ]
     assert Path("experiments/toy/twice/figures/learning_curve.png").exists()
     names = {run.info.run_name for run in runs(role="fit", study="twice")}
-    assert "twice, seed 2, 50% of the rows" in names
+    assert "seed 2, 50% of the rows: twice" in names
 
     study = runs(role="study", study="ridge")[0]
     assert study.info.status == "FINISHED"
@@ -131,6 +131,21 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert len(runs(role="fit", study="twice")) == 4
     assert {run.info.status for run in runs()} == {"FINISHED"}
     assert "dvc repro experiment@toy" in study.data.tags["ftml.reproduce"]
+    alpha = json.dumps(chosen["config"]["alpha"])
+    assert study.data.params["alpha"] == alpha
+    assert study.data.metrics["search_seconds"] > 0
+    assert study.outputs is not None
+    assert len(study.outputs.model_outputs) == 1
+    said = study.data.tags["mlflow.note.content"]
+    assert f"Test mse **{wording.spread(metrics['test']['mse'])}**" in said
+    client = mlflow.MlflowClient()
+    about = client.get_experiment(study.info.experiment_id).tags
+    best = printed[2].split(": ")[1].split()[0]
+    assert f"Best in validation: {best}, " in about["mlflow.note.content"]
+    assert views.PREFIX + views.BEST in about
+    assert views.PREFIX + views.search_key("ridge") in about
+    assert views.PREFIX + views.search_key("twice") not in about
+    assert {run.info.run_name for run in runs(current="true")} == {"ridge", "twice"}
 
     served = mlflow.pyfunc.load_model("models:/toy@champion")
     name = printed[2].split(": ")[1].split()[0]
@@ -315,7 +330,7 @@ def test_each_domain_is_left_out_searched_fitted_and_tested(places: Path) -> Non
     assert (folder / "figures/confusion_north.png").exists()
 
     fits = runs(role="fit")
-    left_out = {json.loads(run.data.params["left_out"]) for run in fits}
+    left_out = {run.data.params["left_out"] for run in fits}
     assert left_out == set(data.domain_names)
     assert all("test_accuracy" in run.data.metrics for run in fits)
     (study,) = runs(role="study")

@@ -7,10 +7,12 @@ import csv
 import io
 import json
 import re
+import shutil
 import statistics
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -177,14 +179,7 @@ def write_project() -> None:
         )
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_project()
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose report is written; tests only read it."""
     folder = tmp_path_factory.mktemp("finished")
@@ -192,6 +187,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_project()
         report.main()
     return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without a report."""
+    here = tmp_path / "project"
+    shutil.copytree(finished, here, ignore=shutil.ignore_patterns("reports"))
+    monkeypatch.chdir(here)
+    return here
 
 
 @pytest.fixture
@@ -245,43 +249,78 @@ def made(name: str) -> str:
     return (Path("reports") / name).read_text(encoding="utf-8")
 
 
-def page() -> Page:
-    return Page(made("index.html"))
+def page(dataset: str | None = None) -> Page:
+    """The overview, or the page of a dataset."""
+    return Page(made(f"datasets/{dataset}.html" if dataset else "index.html"))
 
 
-OVERVIEW, DIABETES, DIABETES_SEARCH, ANGLES, ANGLES_PARTS = range(5)
+RESULTS, CHOSEN, OTHERS, PARTS = range(4)
+"Tables of a dataset's page."
 
 
-def test_page_nests_and_says_what_the_inputs_say(read):
-    found = page()
-    shown = found.column(DIABETES, "test mse ↓")
+def test_pages_nest_and_say_what_the_inputs_say(read):
+    found = page("diabetes")
+    shown = found.column(RESULTS, "test mse ↓")
     assert [float(value) for _, value in shown] == [3001.4, 3050.125, 3102.8]
     assert [text for text, _ in shown] == ["3001.4 ± 1.2", "3050", "3102.8 ± 2.4"]
-    assert [text for text, _ in found.column(DIABETES, "seeds")] == ["5", "1", "5"]
-    valid = found.column(DIABETES, "valid mse ↓")
+    assert [text for text, _ in found.column(RESULTS, "seeds")] == ["5", "1", "5"]
+    valid = found.column(RESULTS, "validation")
     assert [float(value) for _, value in valid] == [2950.0, 2975.5, 2900.0]
-    r2 = found.column(DIABETES, "test r2 ↑")
+    r2 = found.column(OTHERS, "r2 ↑")
     assert [text for text, _ in r2] == ["0.4500 ± 0", "—", "0.4100 ± 0"]
-    trials = found.column(DIABETES_SEARCH, "trials")
+    trials = found.column(RESULTS, "trials")
     assert [text for text, _ in trials] == ["1", "1", "6 (1 failed)"]
-    seconds = found.column(DIABETES_SEARCH, "search")
+    seconds = found.column(CHOSEN, "search")
     assert [text for text, _ in seconds] == ["12.5 s"] * 3
-    settings = [text for text, _ in found.column(DIABETES_SEARCH, "hyper-parameters")]
+    settings = [text for text, _ in found.column(CHOSEN, "hyper-parameters")]
     assert settings[0] == "alpha 0.25 (set)"
     assert settings[1] == "all by default"
     assert re.fullmatch(r"alpha [\d.e-]+", settings[2])
 
 
 def test_champion_is_the_best_in_validation_and_not_in_test(read):
-    overview = page().tables[OVERVIEW]
+    (overview,) = page().tables
     assert [row[1][0] for row in overview[1:]] == ["wide", LONG]
-    assert overview[1][3] == ("3102.8 ± 2.4", "3102.8")
-    studies = [text for text, _ in page().column(DIABETES, "study")]
-    assert [name.endswith("best in validation") for name in studies] == [
-        False,
-        False,
-        True,
+    assert overview[1][2] == ("3102.8 ± 2.4", "3102.8")
+    studies = [text for text, _ in page("diabetes").column(RESULTS, "study")]
+    assert ["best in validation" in name for name in studies] == [False, False, True]
+
+
+def test_the_overview_says_whether_the_best_really_is_and_where_its_model_lies(read):
+    (overview,) = page().tables
+    said = [row[4][0] for row in overview[1:]]
+    # wide is 101.4 above narrow in mse, beyond its interval; NASTY has one seed.
+    assert said == [
+        "worse than 1, not tested against 1 of 2 others",
+        "not tested: fewer than 5 seeds",
     ]
+    models = [row[5][0] for row in overview[1:]]
+    assert models == ["models:/diabetes@champion", "models:/angles@champion"]
+
+
+def test_a_best_that_is_no_better_in_validation_says_so(project):
+    path = Path("experiments/angles/erm/metrics.json")
+    measured = json.loads(path.read_text())
+    measured["search"]["valid_accuracy"] = 0.78 + 0.1
+    path.write_text(json.dumps(measured))
+    report.main()
+    said = page().tables[0][2]
+    assert said[4][0] == (
+        "not tested: fewer than 5 seeds; no better in validation than 1 other"
+    )
+
+
+def test_there_is_no_champion_among_studies_that_other_folds_validate(project):
+    blocks = PARAMS["experiments"]["diabetes"]
+    wide = {**blocks["wide"], "cv": 5}
+    tables = {**PARAMS["experiments"], "diabetes": {**blocks, "wide": wide}}
+    write_params({**PARAMS, "experiments": tables})
+    report.main()
+    assert [row[5][0] for row in page().tables[0][1:]] == [
+        "",
+        "models:/angles@champion",
+    ]
+    assert "models:/" not in made("datasets/diabetes.html")
 
 
 def test_studies_are_sorted_in_the_direction_of_the_metric(read):
@@ -293,7 +332,7 @@ def test_studies_are_sorted_in_the_direction_of_the_metric(read):
         ("angles", LONG),
         ("angles", "erm"),
     ]
-    names = [value for _, value in page().column(ANGLES, "study")]
+    names = [value for _, value in page("angles").column(RESULTS, "study")]
     assert names == [LONG, "erm"]
     assert rows[0]["test"] == "3001.4"
     assert rows[1]["standard_error"] == ""
@@ -314,12 +353,12 @@ def test_metrics_hold_what_is_of_no_single_domain(read):
 
 
 def test_domains_have_a_table_of_their_own(read):
-    parts = page().column(ANGLES_PARTS, "accuracy/75")
+    parts = page("angles").column(PARTS, "accuracy/75")
     assert [float(value) for _, value in parts] == [
         statistics.fmean([0.78, 0.80, 0.767]),
         statistics.fmean([0.71, 0.73, 0.697]),
     ]
-    assert all(text != "accuracy/75" for text, _ in page().tables[ANGLES][0])
+    assert all(text != "accuracy/75" for text, _ in page("angles").tables[RESULTS][0])
 
 
 def test_markdown_has_the_same_numbers(read):
@@ -333,51 +372,67 @@ def test_markdown_has_the_same_numbers(read):
     assert len(wide) == len(nasty) == len(header)
 
 
-def test_page_fetches_nothing_and_links_only_to_mlflow(read):
-    text = made("index.html")
-    found = re.findall(r"(?:https?:)?//[^\s\"'<>]+", re.sub(r"base64,[^\"]+", "", text))
-    addresses = [
-        each for each in found if each.startswith(("http", "//")) and "." in each
-    ]
-    assert set(addresses) == {"http://127.0.0.1:5000/#/experiments/7/runs/0123abc"}
-    attributes = page().attributes
-    sources = [named["src"] for _, named in attributes if "src" in named]
-    assert sources
-    assert all(source.startswith("data:image/") for source in sources)
-    assert not any(tag in ("link", "iframe", "object") for tag, _ in attributes)
+@pytest.mark.parametrize("name", [None, "diabetes", "angles"])
+def test_pages_fetch_nothing_and_link_only_to_mlflow_and_each_other(read, name):
+    found = page(name)
+    folder = Path("reports/datasets" if name else "reports")
+    links = [n["href"] for tag, n in found.attributes if tag == "a"]
+    inside = [link for link in links if not link.startswith("http")]
+    outside = {link for link in links if link.startswith("http")}
+    assert inside
+    assert all((folder / link).resolve().is_file() for link in inside)
+    start = "http://127.0.0.1:5000/#/experiments/7/runs"
+    assert all(link.startswith(start) for link in outside)
+    assert bool(outside) == bool(name)
+    sources = [named["src"] for _, named in found.attributes if "src" in named]
+    assert bool(sources) == bool(name)
+    assert all((folder / unquote(source)).is_file() for source in sources)
+    assert not any(tag in ("link", "iframe", "object") for tag, _ in found.attributes)
+    path = "datasets/" + name if name else "index"
+    text = re.sub("url\\(#|#/|http://www.w3.org/", "", made(f"{path}.html"))
     assert not re.search(r"@import|url\(", text)
 
 
 def test_every_picture_has_a_text_and_its_size(read):
-    pictures = [named for tag, named in page().attributes if tag == "img"]
-    # Two comparisons; one search and one own figure of `wide`, one figure of each of
-    # the other tables; three searches, the curves and one own
-    # figure of each of two ERMs.
-    assert len(pictures) == 2 + 2 + 1 + 1 + 2 * 5
+    pages = [page("diabetes"), page("angles")]
+    pictures = [n for each in pages for tag, n in each.attributes if tag == "img"]
+    # One search and one own figure of `wide`, one figure of each of the other tables;
+    # three searches, the curves and one own figure of each of two ERMs.
+    assert len(pictures) == 2 + 1 + 1 + 2 * 5
     for named in pictures:
         assert named["alt"]
         assert int(named["width"]) > 100
         assert named["loading"] == "lazy"
+    drawings = [
+        [n["aria-label"] for tag, n in each.attributes if tag == "svg"]
+        for each in pages
+    ]
+    # The comparison, the differences and the cost; of two studies no cost.
+    assert [len(each) for each in drawings] == [3, 1]
+    assert all(label for each in drawings for label in each)
 
 
 def test_names_are_escaped(read):
-    text = made("index.html")
+    text = made("datasets/diabetes.html")
     assert "a<b>" not in text
-    assert page().column(DIABETES, "study")[1] == (NASTY, NASTY)
+    shown, value = page("diabetes").column(RESULTS, "study")[1]
+    assert (shown, value) == (f"{NASTY}ridge", NASTY)
 
 
 def test_few_seeds_are_said_and_many_are_compared_in_pairs(read):
-    text = re.sub(r"base64,[^\"]+", "", made("index.html"))
-    assert text.count("are not tested where a study has fewer than 5 seeds") == 2
-    assert not re.search(r"\bwins?\b|\bwinner|significant", text)
-    differences = [cell for cell, _ in page().column(DIABETES, "minus wide")]
+    for name in ("diabetes", "angles"):
+        text = made(f"datasets/{name}.html")
+        assert text.count("are not tested where a study has fewer than 5 seeds") == 1
+        assert not re.search(r"\bwins?\b|\bwinner|significant", text)
+    found = page("diabetes")
+    differences = [cell for cell, _ in found.column(RESULTS, "minus wide")]
     # wide - narrow is 100 + e for e of standard deviation sqrt(7.3), over five seeds;
     # 2.7764 is the t quantile of four degrees of freedom.
     half = 2.7764 * (7.3 / 5) ** 0.5
     assert differences == [f"-101.4 ± {half:.1f}", "—", "—"]
-    findings = [cell for cell, _ in page().column(DIABETES, "finding")]
+    findings = [cell for cell, _ in found.column(RESULTS, "finding")]
     assert findings == ["lower", "", ""]
-    assert "finding" not in [text for text, _ in page().tables[ANGLES][0]]
+    assert "finding" not in [text for text, _ in page("angles").tables[RESULTS][0]]
 
 
 def test_the_others_are_compared_with_the_baseline_that_params_name(project):
@@ -385,10 +440,11 @@ def test_the_others_are_compared_with_the_baseline_that_params_name(project):
     tables = {"diabetes": {**datasets["tables"]["diabetes"], "baseline": "narrow"}}
     write_params({**PARAMS, "datasets": {**datasets, "tables": tables}})
     report.main()
-    cells = [text for text, _ in page().column(DIABETES, "minus narrow")]
+    cells = [text for text, _ in page("diabetes").column(RESULTS, "minus narrow")]
     assert cells[:2] == ["—", "—"]
     assert cells[2].startswith("+101.4")
-    assert [text for text, _ in page().column(DIABETES, "finding")][2] == "higher"
+    findings = page("diabetes").column(RESULTS, "finding")
+    assert findings[2][0] == "higher"
 
 
 def test_studies_on_different_domains_are_not_compared(project):
@@ -396,8 +452,12 @@ def test_studies_on_different_domains_are_not_compared(project):
     other = {**PARAMS["experiments"]["angles"], "erm": {**block, "test_domains": [15]}}
     write_params({**PARAMS, "experiments": {**PARAMS["experiments"], "angles": other}})
     report.main()
-    assert "tested on different domains" in made("index.html")
-    assert [text for text, _ in page().column(ANGLES, "test domains")] == ["75", "15"]
+    assert "tested on different domains" in made("datasets/angles.html")
+    domains = page("angles").column(RESULTS, "test domains")
+    assert [text for text, _ in domains] == ["75", "15"]
+    said = page().tables[0][2]
+    assert said[4][0] == "not compared: tested on different domains"
+    assert said[5][0] == ""
 
 
 def test_missing_results_are_one_error_and_nothing_is_written(project):
@@ -432,38 +492,45 @@ def test_damaged_results_are_an_error_that_names_them(project):
         report.main()
 
 
-def test_only_the_page_changes_when_only_seconds_change(project):
+def content(folder: str = "reports") -> dict[str, bytes]:
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_only_a_page_changes_when_only_seconds_change(project):
     report.main()
-    names = sorted(path.name for path in Path("reports").iterdir())
-    before = {name: made(name) for name in names}
+    before = content()
     for study in PARAMS["experiments"]["diabetes"]:
         write_run(Path("experiments/diabetes") / study, seconds=99.0)
     report.main()
-    changed = [name for name in names if made(name) != before[name]]
-    assert changed == ["index.html"]
+    after = content()
+    changed = [name for name in after if after[name] != before[name]]
+    assert changed == ["datasets/diabetes.html"]
 
 
 def test_the_same_inputs_give_the_same_bytes(project):
     report.main()
-    before = {path.name: path.read_bytes() for path in Path("reports").iterdir()}
+    before = content()
     report.main()
-    assert before == {
-        path.name: path.read_bytes() for path in Path("reports").iterdir()
-    }
+    assert before == content()
 
 
-def test_other_files_of_the_folder_stay(project):
-    Path("reports").mkdir()
+def test_other_files_of_the_folder_stay_and_pages_of_gone_datasets_do_not(project):
+    Path("reports/datasets").mkdir(parents=True)
     Path("reports/claims.csv").write_text("kept")
+    Path("reports/datasets/gone.html").write_text("not kept")
     report.main()
     assert sorted(path.name for path in Path("reports").iterdir()) == [
         "claims.csv",
         "comparison.csv",
+        "datasets",
         "index.html",
         "metrics.json",
         "report.md",
         "training_curves.csv",
     ]
+    pages = sorted(path.name for path in Path("reports/datasets").glob("*.html"))
+    assert pages == ["angles.html", "diabetes.html"]
 
 
 def test_values_that_are_not_numbers_come_last_and_stay_json(project):
@@ -477,7 +544,7 @@ def test_values_that_are_not_numbers_come_last_and_stay_json(project):
     assert folder.name == NASTY
     report.main()
     assert json.loads(made("metrics.json"))["diabetes"][NASTY]["test_mse"] is None
-    shown = [text for text, _ in page().column(DIABETES, "test mse ↓")]
+    shown = [text for text, _ in page("diabetes").column(RESULTS, "test mse ↓")]
     assert shown[-1] == "not a number"
 
 

@@ -127,9 +127,14 @@ def test_task_is_found_by_its_name_and_looks_at_accuracy_first() -> None:
 def test_figures_show_each_domain_and_each_pair_of_classes() -> None:
     data = domains(4)
     made = figures(Fixed(4), data)
-    bars = made["accuracy_by_domain"].axes[0].patches
     accuracy = by_domain(lambda y, p: accuracy_score(y, p.argmax(axis=1)), data)
-    assert [bar.get_height() for bar in bars] == pytest.approx(accuracy)
+    lines = made["accuracy_by_domain"].axes[0].lines
+    intervals, dots = lines[::2], lines[1::2]
+    shown = [dot.get_xdata()[0] for dot in dots]
+    assert shown == pytest.approx(sorted(accuracy))
+    for interval, share in zip(intervals, shown, strict=True):
+        low, high = interval.get_xdata()
+        assert 0 <= low <= share <= high <= 1
     counts = confusion_matrix(data.y, Fixed(4).predict_proba(data.x).argmax(axis=1))
     shown = [int(text.get_text()) for text in made["confusion"].axes[0].texts]
     assert shown == [count for count in counts.flatten() if count]
