@@ -1,8 +1,9 @@
 """Formulas as trees, drawn, each with its value: what a network on trees must learn.
 
-A formula is a value, or two parts side by side. Boolean: `( not a )`, `( a ( and b )
-)`, likewise `or` and `xor`; arithmetic modulo 5: `( a ( plus b ) )`, `minus`, `times`. An
-operator and its right side are a tree of their own, for every node has two children.
+A formula is a value, or two parts side by side. Boolean:
+`( not a )`, `( a ( and b ) )`, likewise `or` and `xor`; arithmetic modulo 5: `( a (
+plus b ) )`, `minus`, `times`. An operator and its right side are a tree of their own,
+for every node has two children.
 """
 
 from __future__ import annotations

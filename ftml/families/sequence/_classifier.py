@@ -21,11 +21,16 @@ from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 from ftml.families.sequence._training import Problem, TrainingConfig, tensor
 from ftml.nn.layers import Draw
 from ftml.nn.sequence_networks import RecurrentClassifier
+from ftml.nn.text_networks import DynamicCNN, TextCNN
 
 CHUNK = 256
 "Sequences that are predicted at once."
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"recurrent": RecurrentClassifier}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "recurrent": RecurrentClassifier,
+    "text_cnn": TextCNN,
+    "dynamic_cnn": DynamicCNN,
+}
 
 
 @dataclass(frozen=True)

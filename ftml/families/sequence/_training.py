@@ -80,7 +80,7 @@ def run(
     """
     generator = torch.Generator().manual_seed(config.seed)
     network = problem.network(generator).to(device()).train()
-    parameters: list[Tensor] = list(network.parameters())
+    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
     descend = adam(learning_rate=config.learning_rate, weight_decay=config.l2)
     n, moments = 0, State()
     if state is not None:
