@@ -153,6 +153,19 @@ def encoded(sequences: Sequence[Sequence[str]], vocabulary: tuple[str, ...]) -> 
     return Ragged(np.array(values, np.int64), offsets_of(lengths), vocabulary)
 
 
+def shifted(X: Ragged, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what is read and what is told of sequences, (B, T + 1) each, and the mask.
+
+    Read is the boundary V and then the symbols, told are the symbols and then V.
+    """
+    V = len(X.vocabulary)
+    x, mask = X.padded(index)
+    read = np.column_stack([np.full(len(x), V), x])
+    told = np.column_stack([x, np.zeros(len(x), x.dtype)])
+    told[np.arange(len(x)), mask.sum(axis=1)] = V
+    return read, told, np.column_stack([np.ones(len(x), bool), mask])
+
+
 def by_length(
     lengths: np.ndarray, *, batch_size: int, rng: np.random.Generator, pool: int = 50
 ) -> list[np.ndarray]:

@@ -111,3 +111,39 @@ class RecurrentClassifier(nn.Module):
         """Return the logits (B, k) for x (B, T, d), or (B, T) symbols."""
         x = dropout(self.inputs(x), self.dropout, draw)
         return self.outputs(self.core(x, mask, draw), mask, draw)
+
+
+class CTCNetwork(nn.Module):
+    """A bidirectional LSTM that tells symbols or blanks, several times a symbol."""
+
+    def __init__(
+        self,
+        *,
+        n_source: int,
+        n_target: int,
+        d: int,
+        units: int,
+        n_layers: int,
+        n_outputs: int,
+        dropout: float,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.dropout, self.n_outputs = dropout, n_outputs
+        self.embedding = Embedding(n_source, d, generator=generator)
+        self.core = Recurrent(
+            "lstm",
+            d,
+            units,
+            n_layers=n_layers,
+            bidirectional=True,
+            dropout=dropout,
+            generator=generator,
+        )
+        self.head = linear(2 * units, n_outputs * (n_target + 1), generator)
+
+    def forward(self, x: Tensor, mask: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return logits (B, T n_outputs, V + 1), the blank last, for x (B, T)."""
+        h = dropout(self.embedding(x), self.dropout, draw)
+        h = dropout(self.core(h, mask, draw), self.dropout, draw)
+        return self.head(h).unflatten(2, (self.n_outputs, -1)).flatten(1, 2)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.data.ragged import Ragged, offsets_of
+from ftml.data.ragged import Ragged, offsets_of, shifted
 from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
 from ftml.families.text._windows import check_vocabulary
 from ftml.nn.language_networks import LSTMLanguage
@@ -82,19 +82,6 @@ class Model:
                 for i, part in zip(index, parts, strict=True):
                     found[ends[i] : ends[i + 1]] = part
         return found
-
-
-def shifted(X: Ragged, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what is read and what is told of sequences, (B, T + 1) each, and the mask.
-
-    Read is the boundary V and then the symbols, told are the symbols and then V.
-    """
-    V = len(X.vocabulary)
-    x, mask = X.padded(index)
-    read = np.column_stack([np.full(len(x), V), x])
-    told = np.column_stack([x, np.zeros(len(x), x.dtype)])
-    told[np.arange(len(x)), mask.sum(axis=1)] = V
-    return read, told, np.column_stack([np.ones(len(x), bool), mask])
 
 
 def train(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ftml.core import Family, family, fit
 from ftml.data import Sequences
+from ftml.families.embedding._vectors import Vectors
 from ftml.families.sequence._classifier import made
 from ftml.families.text import dynamic_cnn, text_cnn
 from ftml.families.text._networks import parameters_by_part, read_vectors
@@ -150,8 +151,10 @@ def test_a_word_that_tells_the_class_is_found(name: str) -> None:
 
 @pytest.fixture
 def vectors(tmp_path: Path) -> str:
+    """Return the file that an embedding of b, z and d writes."""
     path = tmp_path / "vectors.txt"
-    path.write_text("3 4\nb 1 0 0 0\nz 9 9 9 9\nd 0 3 0 0\n")
+    rows = np.array([[1, 0, 0, 0], [9, 9, 9, 9], [0, 3, 0, 0]], np.float32)
+    Vectors(("b", "z", "d"), rows, rows).write_word2vec(path)
     return str(path)
 
 
