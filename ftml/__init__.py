@@ -10,7 +10,16 @@ pipeline that searches, tracks and compares stands beside it, in `pipelines`.
 import ftml.families  # noqa: F401
 from ftml.config import FamilyConfig
 from ftml.core import Family, Step, device, families, family, fit
-from ftml.data import Cooccurrence, Domains, Images, Splits, Table
+from ftml.data import (
+    Cooccurrence,
+    Domains,
+    Images,
+    Pairs,
+    Sequences,
+    Splits,
+    Table,
+    Trees,
+)
 from ftml.saving import load, save
 
 __version__ = "0.1.0"
@@ -21,9 +30,12 @@ __all__ = [
     "Family",
     "FamilyConfig",
     "Images",
+    "Pairs",
+    "Sequences",
     "Splits",
     "Step",
     "Table",
+    "Trees",
     "device",
     "families",
     "family",

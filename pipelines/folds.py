@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from ftml.data import Domains, Splits, cooccurrence, domains, images, table
+from ftml.data import (
+    Domains,
+    Splits,
+    cooccurrence,
+    domains,
+    images,
+    pairs,
+    sequences,
+    table,
+    trees,
+)
 from pipelines.blocks import EACH
 from pipelines.cross_validation import cross_validation
 from pipelines.params import Study
@@ -28,6 +38,9 @@ LOADERS: dict[str, Callable[[Path], Splits[Any]]] = {
     "tables": table.load,
     "images": images.load,
     "cooccurrence": cooccurrence.load,
+    "sequences": sequences.load,
+    "pairs": pairs.load,
+    "trees": trees.load,
 }
 "What reads a dataset without domains, by the stage that made it."
 

@@ -30,7 +30,19 @@ from ruamel.yaml import YAML
 from ftml import saving
 from ftml.config import FamilyConfig, LogUniform, read_config, search_space
 from ftml.core import Family, Step, families, family, read_family
-from ftml.data import Cooccurrence, Domains, Images, Splits, Table
+from ftml.data import (
+    Cooccurrence,
+    Domains,
+    Images,
+    Pairs,
+    Sequences,
+    Splits,
+    Table,
+    Trees,
+)
+from ftml.data.formulas import formulas
+from ftml.data.numerals import numerals
+from ftml.data.ragged import offsets_of
 from ftml.plots import new_figure
 from ftml.tasks import task
 from pipelines.blocks import DATASETS, KINDS
@@ -45,12 +57,12 @@ COUNT = 4
 
 
 def small_data(
-    task_name: str, n_classes: int | None = None, *, images: bool = False
+    task_name: str, n_classes: int | None = None, *, kind: type | None = None
 ) -> Splits:
     """Return three tiny splits, always the same, for families of this task.
 
-    `n_classes` leaves the rows of only the first so many classes. `images` gives images
-    in place of a table.
+    `n_classes` leaves the rows of only the first so many classes. `kind`: the data kind
+    where it is not that of the task.
     """
     makers = {
         "regression": _small_regression,
@@ -62,12 +74,19 @@ def small_data(
         "density": _small_regression,
         "binary_density": _small_binary,
         "conditional_density": _small_regression,
+        "language_model": _small_sentences,
+        "transduction": _small_pairs,
+    }
+    of_kind: dict[type | None, Callable[[], Splits]] = {
+        Images: _small_images,
+        Sequences: _small_series,
+        Trees: _small_trees,
     }
     if task_name not in makers:
         raise ValueError(
             f"no small data for the task {task_name}: add it to small_data"
         )
-    data = _small_images() if images else makers[task_name]()
+    data = of_kind.get(kind, makers[task_name])()
     if n_classes is None:
         return data
     return Splits(*(_first_classes(part, n_classes) for part in vars(data).values()))
@@ -119,6 +138,47 @@ def _small_images() -> Splits[Images]:
     return Splits(
         *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
     )
+
+
+def _parts(whole: Any) -> Splits:
+    return Splits(
+        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
+    )
+
+
+def _small_series() -> Splits[Sequences]:
+    """Return sequences of 3 to 6 times, whose class is the channel that is larger."""
+    rng = np.random.default_rng(5)
+    y, lengths = np.tile(np.arange(3), 14), rng.integers(3, 7, size=42)
+    values = rng.normal(size=(lengths.sum(), 3))
+    values[np.arange(len(values)), np.repeat(y, lengths)] += 2
+    return _parts(Sequences(values, offsets_of(lengths), y, ("a", "b", "c")))
+
+
+def _small_sentences() -> Splits[Sequences]:
+    rng = np.random.default_rng(6)
+    lengths = rng.integers(2, 7, size=42)
+    values = rng.integers(5, size=lengths.sum())
+    words = ("<unk>", "a", "b", "c", "d")
+    return _parts(Sequences(values, offsets_of(lengths), vocabulary=words))
+
+
+def _small_texts() -> Splits[Sequences]:
+    """Return sentences whose class is whether d stands in them."""
+
+    def labelled(block: Sequences) -> Sequences:
+        y = np.array([int(4 in block.X[i]) for i in range(len(block))])
+        return dataclasses.replace(block, y=y, classes=("without", "with"))
+
+    return Splits(*map(labelled, vars(_small_sentences()).values()))
+
+
+def _small_pairs() -> Splits[Pairs]:
+    return _parts(numerals(below=42))
+
+
+def _small_trees() -> Splits[Trees]:
+    return _parts(formulas("boolean", n=42, most=3, seed=0))
 
 
 def _small_domains() -> Splits[Domains]:
@@ -178,7 +238,10 @@ def _small_cooccurrence() -> Splits[Cooccurrence]:
 
 
 def whole_data(kind: Family) -> Splits:
-    return small_data(kind.task, kind.n_classes, images=kind.data == (Images,))
+    (only,) = kind.data if kind.data and len(kind.data) == 1 else (None,)
+    if kind.chapter == "text" and kind.task == "classification":
+        return _small_texts()
+    return small_data(kind.task, kind.n_classes, kind=only)
 
 
 def data_of(kind: Family) -> Splits:
@@ -502,7 +565,7 @@ def its_block_of_params_loads(kind: Family) -> None:
         return
     stage = next(stage for stage, data in KINDS.items() if data in data_kinds(kind))
     dataset = {"source": "file:some.csv"}
-    if stage == "tables":
+    if stage in ("tables", "sequences"):
         dataset["task"] = kind.task
     study: dict[str, Any] = {"family": kind.name, "trials": 2}
     if stage == "domains":

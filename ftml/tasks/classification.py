@@ -1,7 +1,8 @@
 """Classification: predict one of k classes.
 
 Models have `predict_proba(X) -> (n, k)`, for features (n, d) or, where the family says
-so, for images, uint8, (n, H, W) or (n, H, W, 3).
+so, for images, uint8, (n, H, W) or (n, H, W, 3), for sequences, `Ragged`, or for trees,
+`Forest`. Those of symbols have the `vocabulary` too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from sklearn.metrics import (
 )
 
 from ftml.data.images import Images
+from ftml.data.sequences import Sequences
 from ftml.data.table import Table
+from ftml.data.trees import Trees
 from ftml.plots import calibration_figure, confusion_figure, new_figure
 from ftml.tasks._inputs import frame_of, input_of
 
 DATA = Table
+Labelled = Table | Images | Sequences | Trees
 METRICS = {
     "accuracy": "max",
     "log_loss": "min",
@@ -37,7 +41,7 @@ SCORES = ("f1", "precision", "recall", "specificity")
 "The scores of a class against all others."
 
 
-def evaluate(model: Any, split: Table | Images) -> dict[str, float]:
+def evaluate(model: Any, split: Labelled) -> dict[str, float]:
     """Return accuracy, mean log loss in nats, and the means over the classes of F1,
     precision, recall and specificity (see `scores_by_class`).
     """
@@ -77,7 +81,7 @@ def scores_by_class(
     }
 
 
-def figures(model: Any, split: Table | Images) -> dict[str, Figure]:
+def figures(model: Any, split: Labelled) -> dict[str, Figure]:
     """Return the confusion matrix, the scores of each class, and accuracy against
     confidence in ten bins.
     """
@@ -111,13 +115,15 @@ def _scores_by_class(
     return figure
 
 
-def example(split: Table | Images) -> pd.DataFrame:
-    """Return the first three rows: a frame of features or of pixels."""
-    return frame_of(split.X[:3], getattr(split, "feature_names", ()))
+def example(split: Labelled) -> pd.DataFrame:
+    """Return the first three rows: of features or pixels, or sequences or trees."""
+    first = split.rows(np.arange(min(3, len(split))))
+    return frame_of(first.X, getattr(split, "feature_names", ()))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
-    proba = model.predict_proba(input_of(frame))
+    X = input_of(frame, getattr(model, "vocabulary", ()))
+    proba = model.predict_proba(X)
     columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
     return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})

@@ -36,6 +36,9 @@ datasets:
   images: {}
   domains: {}
   cooccurrence: {}
+  sequences: {}
+  pairs: {}
+  trees: {}
 experiments:
   digits:
     softmax_regression:

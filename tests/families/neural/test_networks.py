@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import ftml
-from ftml import Splits, Step, Table
+from ftml import Images, Splits, Step, Table
 from ftml.families.neural import _training, lenet, maxout, mlp, one_hidden_layer
 from ftml.families.neural._model import inputs_of
 from ftml.families.neural._training import Loop, moved
@@ -21,7 +21,7 @@ from ftml.nn.mlp import MLP
 from tests.test_contract import small_data
 
 TABLE = small_data("classification")
-IMAGES = small_data("classification", images=True)
+IMAGES = small_data("classification", kind=Images)
 
 
 def run_of(config: Any, data: Splits = TABLE, **options: Any) -> list[Step]:

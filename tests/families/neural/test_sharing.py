@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ftml
-from ftml import Splits, Table
+from ftml import Images, Splits, Table
 from ftml.families.neural import multi_task, soft_weight_sharing
 from ftml.families.neural.soft_weight_sharing import Config
 from ftml.nn import soft_sharing
@@ -132,7 +132,7 @@ def test_auxiliary_columns_are_predicted_and_are_no_inputs() -> None:
 
 
 def test_without_auxiliary_columns_the_inputs_are_reconstructed() -> None:
-    images = small_data("classification", images=True).without_test()
+    images = small_data("classification", kind=Images).without_test()
     config = multi_task.Config(**{**TASKS, "auxiliary_weight": 5.0, "n_epochs": 60})
     model = ftml.fit(config, images).model
     rows = images.train.X.reshape(24, 36) / 255
@@ -152,7 +152,7 @@ def test_without_auxiliary_columns_the_inputs_are_reconstructed() -> None:
 def test_tasks_that_cannot_be_are_refused(
     options: dict, images: bool, message: str
 ) -> None:
-    data = small_data("classification", images=images).without_test()
+    data = small_data("classification", kind=Images if images else None).without_test()
     with pytest.raises(ValueError, match=message):
         ftml.fit(multi_task.Config(**options), data)
 

@@ -1,0 +1,115 @@
+"""The data kind Pairs: a sequence of symbols and the one it is to become.
+
+Axes: n pairs; N, M symbols of all sources, of all targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import parquet
+from ftml.data.ragged import Ragged, as_lists, from_lists, joined
+from ftml.data.splits import Splits
+
+FILE = "pairs.parquet"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sources and targets, each as `Ragged` has sequences of symbols.
+
+    source, source_offsets: (N,) int64 indices into `source_symbols`, (n + 1,). target,
+    target_offsets, target_symbols: likewise. Raises ValueError for what does not fit.
+    """
+
+    source: np.ndarray
+    source_offsets: np.ndarray
+    target: np.ndarray
+    target_offsets: np.ndarray
+    source_symbols: tuple[str, ...]
+    target_symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.source_symbols or not self.target_symbols:
+            raise ValueError("source_symbols and target_symbols must not be empty")
+        if len(self.X) != len(self.Y):
+            raise ValueError(
+                f"there are {len(self.X)} sources, but {len(self.Y)} targets"
+            )
+
+    @property
+    def X(self) -> Ragged:
+        """The sources."""
+        return Ragged(self.source, self.source_offsets, self.source_symbols)
+
+    @property
+    def Y(self) -> Ragged:
+        """The targets."""
+        return Ragged(self.target, self.target_offsets, self.target_symbols)
+
+    def __len__(self) -> int:
+        return len(self.source_offsets) - 1
+
+    def rows(self, index: np.ndarray) -> Pairs:
+        """Return the pairs of a boolean mask or an integer index."""
+        return _with(self, self.X.rows(index), self.Y.rows(index))
+
+    def join(self, other: Pairs) -> Pairs:
+        """Return the pairs of both, these first."""
+        return replace(
+            self,
+            source=np.concatenate([self.source, other.source]),
+            source_offsets=joined(self.source_offsets, other.source_offsets),
+            target=np.concatenate([self.target, other.target]),
+            target_offsets=joined(self.target_offsets, other.target_offsets),
+        )
+
+
+def _with(pairs: Pairs, X: Ragged, Y: Ragged) -> Pairs:
+    return replace(
+        pairs,
+        source=X.values,
+        source_offsets=X.offsets,
+        target=Y.values,
+        target_offsets=Y.offsets,
+    )
+
+
+def of_ragged(X: Ragged, Y: Ragged) -> Pairs:
+    """Return sources and targets as pairs."""
+    return Pairs(X.values, X.offsets, Y.values, Y.offsets, X.vocabulary, Y.vocabulary)
+
+
+def write(folder: Path, data: Pairs, split: np.ndarray) -> None:
+    """Write `pairs.parquet` into a folder; `split` (n,) names the split of each."""
+    about = {
+        "kind": "Pairs",
+        "source_symbols": data.source_symbols,
+        "target_symbols": data.target_symbols,
+    }
+    columns = {
+        "split": split.astype(str),
+        "source": as_lists(data.source, data.source_offsets),
+        "target": as_lists(data.target, data.target_offsets),
+    }
+    parquet.write(folder / FILE, pa.table(columns), about)
+
+
+def load(folder: Path) -> Splits[Pairs]:
+    """Return the three splits of prepared pairs; ValueError names a file that is not
+    such.
+    """
+    names = ["split", "source", "target"]
+    data, about = parquet.read(folder / FILE, kind="Pairs", columns=names)
+    whole = Pairs(
+        *from_lists(data["source"]),
+        *from_lists(data["target"]),
+        tuple(about["source_symbols"]),
+        tuple(about["target_symbols"]),
+    )
+    split = np.asarray(data["split"].to_pylist())
+    return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

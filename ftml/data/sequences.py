@@ -1,0 +1,107 @@
+"""The data kind Sequences: of numbers or symbols, with or without a class.
+
+Axes: n sequences, N values of all of them, d channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ftml.data import parquet
+from ftml.data.ragged import Ragged, as_lists, from_lists, joined
+from ftml.data.splits import Splits
+
+FILE = "sequences.parquet"
+NO_CLASS = np.zeros(0, np.int64)
+"Stands for the y of sequences that have none, as text for a language model."
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences and their classes.
+
+    values, offsets, vocabulary: as `Ragged` has them: (N, d) float64, or (N,) indices
+    into the vocabulary. y: (n,) int64 indices into `classes`; without classes zeros.
+    Raises ValueError for shapes or values that do not fit.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    y: np.ndarray = field(default_factory=lambda: NO_CLASS)
+    classes: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.X)  # checks the values
+        if self.y is NO_CLASS:
+            object.__setattr__(self, "y", np.zeros(n, np.int64))
+        check_classes(self.y, n, self.classes)
+
+    @property
+    def X(self) -> Ragged:
+        """The sequences without their classes."""
+        return Ragged(self.values, self.offsets, self.vocabulary)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, index: np.ndarray) -> Sequences:
+        """Return the sequences of a boolean mask or an integer index."""
+        X = self.X.rows(index)
+        return replace(self, values=X.values, offsets=X.offsets, y=self.y[index])
+
+    def join(self, other: Sequences) -> Sequences:
+        """Return the sequences of both, these first."""
+        return replace(
+            self,
+            values=np.concatenate([self.values, other.values]),
+            offsets=joined(self.offsets, other.offsets),
+            y=np.concatenate([self.y, other.y]),
+        )
+
+
+def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> None:
+    """Raise ValueError unless y (n,) indexes the classes, where there are any."""
+    if y.shape != (n,):
+        raise ValueError(f"expected y of shape ({n},), came {y.shape}")
+    if classes and n and (y.min() < 0 or y.max() >= len(classes)):
+        raise ValueError(f"y must index the {len(classes)} classes")
+
+
+def write(folder: Path, data: Sequences, split: np.ndarray) -> None:
+    """Write `sequences.parquet` into a folder; `split` (n,) names the split of each."""
+    about = {
+        "kind": "Sequences",
+        "classes": data.classes,
+        "vocabulary": data.vocabulary,
+        "channels": list(data.values.shape[1:]),
+    }
+    columns = {
+        "split": split.astype(str),
+        "label": data.y,
+        "sequence": as_lists(data.values, data.offsets),
+    }
+    parquet.write(folder / FILE, pa.table(columns), about)
+
+
+def load(folder: Path) -> Splits[Sequences]:
+    """Return the three splits of prepared sequences; ValueError names a file that is
+    not such.
+    """
+    names = ["split", "label", "sequence"]
+    data, about = parquet.read(folder / FILE, kind="Sequences", columns=names)
+    values, offsets = from_lists(data["sequence"])
+    channels = about["channels"]
+    whole = Sequences(
+        values.reshape(-1, *channels),
+        offsets // (channels[0] if channels else 1),
+        data["label"].to_numpy(),
+        tuple(about["classes"]),
+        tuple(about["vocabulary"]),
+    )
+    split = np.asarray(data["split"].to_pylist())
+    return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -1,0 +1,185 @@
+"""What the families that turn a sequence into another share: training, and decoding.
+
+Axes: n pairs, B batch, S times of a source, U symbols of a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from pydantic import Field
+from torch import Tensor, nn
+
+from ftml.core import State, Step
+from ftml.data import Pairs, Splits
+from ftml.data.ragged import Ragged, shifted
+from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.nn.layers import Draw
+from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
+from ftml.plots import new_figure
+
+CHUNK = 128
+"Sources that are decoded at once."
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "encoder_decoder": EncoderDecoder,
+    "transformer": Transformer,
+}
+
+
+class TransductionConfig(TrainingConfig):
+    """How a network that reads and writes is made and trained."""
+
+    dimension: Annotated[int, Field(ge=2)] = 64
+    "numbers of a symbol's vector"
+
+    n_layers: Annotated[int, Field(ge=1)] = 1
+    "layers that read, and as many that write"
+
+    beam_width: Annotated[int, Field(ge=1)] = 1
+    "beginnings that beam search keeps; 1 takes the likeliest symbol at each place"
+
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    "pairs of an update, with sources of nearly the same length"
+
+    n_epochs: Annotated[int, Field(ge=1)] = 20
+    "passes over the pairs"
+
+
+@dataclass(frozen=True)
+class Model:
+    network: str
+    "a name of `NETWORKS`"
+
+    options: Mapping[str, Any]
+    "what the network is made with"
+
+    beam_width: int
+    longest: int
+    "symbols that a target has at most: the longest of training, and a quarter more"
+
+    source_symbols: tuple[str, ...]
+    target_symbols: tuple[str, ...]
+    weights: dict[str, Tensor]
+
+    def decode(self, X: Ragged) -> list[np.ndarray]:
+        """Return the target that beam search finds for each source, (U,) each.
+
+        Raises ValueError for sources of other symbols than the model's.
+        """
+        check_symbols_of(X, self.source_symbols)
+        network, where = made(self)
+        end, found = len(self.target_symbols), {}
+        order = np.argsort(X.lengths, kind="stable")
+        with torch.inference_mode():
+            for start in range(0, len(X), CHUNK):
+                index = order[start : start + CHUNK]
+                x, mask = (tensor(each, where) for each in X.padded(index))
+                written, _ = beam_search(
+                    network,
+                    x,
+                    mask,
+                    width=self.beam_width,
+                    longest=self.longest,
+                    end=end,
+                )
+                for i, row in zip(index, written.cpu().numpy(), strict=True):
+                    found[i] = row[: np.argmax(np.append(row, end) == end)]
+        return [found[i] for i in range(len(X))]
+
+
+def check_symbols_of(X: Ragged, symbols: tuple[str, ...] | list[str]) -> None:
+    """Raise ValueError unless the sources have the symbols of the model."""
+    if X.vocabulary != tuple(symbols):
+        raise ValueError(
+            f"the sources have a vocabulary of {len(X.vocabulary)} symbols, the model "
+            f"was fitted on another, of {len(symbols)}"
+        )
+
+
+def made(model: Model) -> tuple[Any, torch.device]:
+    """Return the network of a model with its weights, and where it is."""
+    network = NETWORKS[model.network](**model.options)
+    network.load_state_dict(model.weights, assign=True)
+    return network.eval(), next(iter(model.weights.values())).device
+
+
+def train_transducer(
+    config: TransductionConfig,
+    data: Splits[Pairs],
+    state: State | None,
+    network: str,
+    options: Mapping[str, Any],
+) -> Iterator[Step]:
+    """Yield after each epoch of training to tell each next symbol of the target.
+
+    The decoder is given the symbols of the target before it, not its own: teacher
+    forcing.
+    """
+    block = data.train
+    X, Y = block.X, block.Y
+    given = {
+        **options,
+        "n_source": len(block.source_symbols),
+        "n_target": len(block.target_symbols),
+        "d": config.dimension,
+        "n_layers": config.n_layers,
+        "dropout": config.dropout,
+    }
+
+    def loss(made: Any, index: np.ndarray, draw: Draw | None) -> tuple[Tensor, int]:
+        x, mask = (tensor(each) for each in X.padded(index))
+        read, told, inside = shifted(Y, index)
+        memory, start = made.read(x, mask, draw)
+        logits, _, _ = made.write(tensor(read), start, memory, draw)
+        target = tensor(told[inside])
+        found = logits[tensor(inside)]
+        return F.cross_entropy(found, target, reduction="sum"), len(target)
+
+    problem = Problem(
+        X.lengths,
+        lambda generator: NETWORKS[network](**given, generator=generator),
+        loss,
+        partial(
+            Model,
+            network,
+            given,
+            config.beam_width,
+            int(Y.lengths.max() * 5 // 4),
+            block.source_symbols,
+            block.target_symbols,
+        ),
+    )
+    yield from run(config, problem, state)
+
+
+def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
+    """Return where the decoder looks, symbol by symbol, for a long source."""
+    X = data.train.X
+    index = np.array([int(np.argmax(X.lengths))])
+    (written,) = model.decode(X.rows(index))
+    network, where = made(model)
+    x, mask = (tensor(each, where) for each in X.padded(index))
+    end = len(model.target_symbols)
+    read = tensor(np.append(end, written)[None], where)
+    with torch.inference_mode():
+        memory, start = network.read(x, mask)
+        _, share, _ = network.write(read, start, memory)
+    figure, axes = new_figure(5.6, 5.0)
+    axes.grid(False)
+    image = axes.imshow(
+        share[0].cpu().numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto"
+    )
+    axes.set_xticks(range(X.lengths[index[0]]), X.rows(index).texts()[0].split())
+    told = [*(model.target_symbols[v] for v in written), "end"]
+    axes.set_yticks(range(len(told)), told)
+    axes.set(xlabel="source", ylabel="told")
+    figure.colorbar(image, ax=axes, label="attention", shrink=0.8)
+    return {"attention": figure}

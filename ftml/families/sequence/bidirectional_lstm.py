@@ -1,0 +1,47 @@
+"""Bidirectional LSTM: one LSTM reads a sequence forwards, another backwards.
+
+    P(y | x) = softmax(V pool([h_t forwards, h_t backwards]) + c)_y
+
+Each sequence is read backwards from its own end, whatever it was padded to.
+
+Source: 004_df1c07f69d89a0c0.txt, section 16 (bidirectional encoder); Schuster and
+Paliwal 1997, "Bidirectional recurrent neural networks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matplotlib.figure import Figure
+
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.families.sequence._classifier import Model
+from ftml.families.sequence._recurrent import (
+    RecurrentConfig,
+    recurrent_figures,
+    train_recurrent,
+)
+
+__all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
+
+TASK = "classification"
+DATA = (Sequences,)
+
+
+class Config(RecurrentConfig):
+    """How the network is made and trained."""
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    yield from train_recurrent(config, data, state, cell="lstm", bidirectional=True)
+
+
+def figures(
+    config: Config, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
+    """Return the norm of the gradient by time."""
+    return recurrent_figures(model, data)

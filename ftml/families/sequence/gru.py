@@ -1,0 +1,48 @@
+"""Gated recurrent unit: an LSTM with one gate less and no memory of its own.
+
+    r, z = s(W x_t + U h_{t-1} + b),   n = tanh(W x_t + b + r (U h_{t-1} + b_U))
+    h_t = (1 - z) n + z h_{t-1},   P(y | x) = softmax(V pool(h) + c)_y
+
+The reset gate r is applied after the product with U, as torch and cuDNN do it.
+
+Source: 004_df1c07f69d89a0c0.txt, section 16 (by name); Cho et al. 2014, "Learning
+phrase representations using RNN encoder-decoder".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matplotlib.figure import Figure
+
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.families.sequence._classifier import Model
+from ftml.families.sequence._recurrent import (
+    RecurrentConfig,
+    recurrent_figures,
+    train_recurrent,
+)
+
+__all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
+
+TASK = "classification"
+DATA = (Sequences,)
+
+
+class Config(RecurrentConfig):
+    """How the network is made and trained."""
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    yield from train_recurrent(config, data, state, cell="gru")
+
+
+def figures(
+    config: Config, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
+    """Return the norm of the gradient by time."""
+    return recurrent_figures(model, data)

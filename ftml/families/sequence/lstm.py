@@ -1,0 +1,49 @@
+"""LSTM: a recurrent network whose gates say what a memory takes in, keeps and shows.
+
+    i, f, o = s(W x_t + U h_{t-1} + b),  g = tanh(likewise)
+    c_t = f c_{t-1} + i g,   h_t = o tanh(c_t),   P(y | x) = softmax(V pool(h) + c)_y
+
+Where f is near 1 the gradient goes back through the memory as it is, so that it need
+not vanish (figure `gradient_by_time`).
+
+Source: 002_eb21055876072d76.txt, problem 1; 004_df1c07f69d89a0c0.txt, section 16 (by
+name); Hochreiter and Schmidhuber 1997, "Long short-term memory".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matplotlib.figure import Figure
+
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.families.sequence._classifier import Model
+from ftml.families.sequence._recurrent import (
+    RecurrentConfig,
+    recurrent_figures,
+    train_recurrent,
+)
+
+__all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
+
+TASK = "classification"
+DATA = (Sequences,)
+
+
+class Config(RecurrentConfig):
+    """How the network is made and trained."""
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    yield from train_recurrent(config, data, state, cell="lstm")
+
+
+def figures(
+    config: Config, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
+    """Return the norm of the gradient by time."""
+    return recurrent_figures(model, data)

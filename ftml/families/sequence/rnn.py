@@ -1,0 +1,49 @@
+"""Simple recurrent network: a sequence is told by tanh states over its time.
+
+    h_t = tanh(U h_{t-1} + W x_t + b),  h_0 = 0,   P(y | x) = softmax(V pool(h) + c)_y
+
+The gradient at t has come back through a product of diag(1 - h^2) U: it vanishes, or
+explodes and is clipped (figure `gradient_by_time`). Backpropagation through time by
+hand stands in `ftml/nn/bptt.py`; training uses torch's.
+
+Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, problem 2;
+Elman 1990, "Finding structure in time".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matplotlib.figure import Figure
+
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.families.sequence._classifier import Model
+from ftml.families.sequence._recurrent import (
+    RecurrentConfig,
+    recurrent_figures,
+    train_recurrent,
+)
+
+__all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
+
+TASK = "classification"
+DATA = (Sequences,)
+
+
+class Config(RecurrentConfig):
+    """How the network is made and trained."""
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    yield from train_recurrent(config, data, state, cell="rnn")
+
+
+def figures(
+    config: Config, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
+    """Return the norm of the gradient by time."""
+    return recurrent_figures(model, data)

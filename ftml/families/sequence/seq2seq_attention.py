@@ -1,0 +1,52 @@
+"""Sequence to sequence with attention: the decoder looks at what was read as it writes.
+
+    a_us = softmax_s(h_u' W e_s)
+    P(y_u | ...) = softmax(V tanh(C [sum_s a_us e_s; h_u]))
+
+e_s are the states of an LSTM that reads in both directions, h_u those of the decoder:
+what is relevant of the past is chosen in hindsight, symbol by symbol (figure
+`attention`), and need not fit into one state.
+
+Source: 004_df1c07f69d89a0c0.txt, section 16.3; Bahdanau et al. 2015, "Neural machine
+translation by jointly learning to align and translate"; Luong et al. 2015, "Effective
+approaches to attention-based neural machine translation", whose general score it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from ftml.core import State, Step
+from ftml.data import Pairs, Splits
+from ftml.families.sequence._transduction import (
+    Model,
+    TransductionConfig,
+    attention_figure,
+    train_transducer,
+)
+
+__all__ = ["TASK", "Config", "Model", "figures", "train"]
+
+TASK = "transduction"
+
+
+class Config(TransductionConfig):
+    units: Annotated[int, Field(ge=1)] = 128
+    "of a layer"
+
+
+def train(
+    config: Config, data: Splits[Pairs], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+    options = {"units": config.units, "reverse": False, "attention": True}
+    yield from train_transducer(config, data, state, "encoder_decoder", options)
+
+
+def figures(config: Config, model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
+    """Return where the decoder looks."""
+    return attention_figure(model, data)

@@ -1,0 +1,133 @@
+"""What the networks on texts share: vectors to begin with, and a figure of parameters.
+
+Axes: V words, d numbers of a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from pydantic import Field
+from torch import nn
+
+from ftml.config import InputFile
+from ftml.data import Sequences
+from ftml.families.sequence._classifier import Model
+from ftml.families.sequence._training import TrainingConfig
+from ftml.plots import new_figure
+
+
+class TextConfig(TrainingConfig):
+    """How a network on words is made and trained."""
+
+    dimension: Annotated[int, Field(ge=1)] = 64
+    "numbers of a word's vector"
+
+    vectors: Annotated[str | None, InputFile()] = None
+    """file of vectors to begin with, in word2vec's text format, as `write_word2vec` of
+    an embedding makes it; words that it lacks begin at random, as all do without it"""
+
+    tuned: bool = True
+    "learn the vectors, too; else they stay as they began"
+
+    n_epochs: Annotated[int, Field(ge=1)] = 6
+    "passes over the texts"
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    "chance that a feature is left out in training"
+
+
+def check_texts(data: Sequences) -> None:
+    """Raise ValueError for sequences that are no texts."""
+    if not data.vocabulary:
+        raise ValueError("the network needs sequences of symbols, came numbers")
+
+
+def beginning(
+    config: TextConfig, vocabulary: tuple[str, ...]
+) -> Callable[[nn.Module], nn.Module]:
+    """Return what puts the vectors of a file into a network, and holds them if asked.
+
+    Raises ValueError for a file of other dimensions.
+    """
+    rows, vectors = np.zeros(0, np.int64), np.zeros((0, config.dimension))
+    if config.vectors is not None:
+        rows, vectors = read_vectors(Path(config.vectors), vocabulary)
+        if vectors.shape[1] != config.dimension:
+            raise ValueError(
+                f"{config.vectors}: vectors of {vectors.shape[1]} numbers, dimension "
+                f"is {config.dimension}"
+            )
+    values = torch.from_numpy(vectors).float()
+
+    def prepare(network: nn.Module) -> nn.Module:
+        table = cast(nn.Embedding, network.embedding).weight
+        with torch.no_grad():
+            table[torch.from_numpy(rows)] = values
+        table.requires_grad_(config.tuned)
+        return network
+
+    return prepare
+
+
+def read_vectors(
+    path: Path, vocabulary: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which words of a vocabulary a file has, and their vectors (m, d).
+
+    They are scaled to a mean length of 1: at first random vectors have that length,
+    too. Raises ValueError for a file that is not in word2vec's text format or has none
+    of the words.
+    """
+    number = {word: i for i, word in enumerate(vocabulary)}
+    head, *lines = path.read_text().splitlines()
+    try:
+        _, d = map(int, head.split())
+        found = {}
+        for line in lines:
+            word, *numbers = line.rsplit(" ", d)
+            if word in number:
+                found[number[word]] = np.array(numbers, np.float64).reshape(d)
+    except ValueError as error:
+        raise ValueError(f"{path}: not word2vec's text format ({error})") from None
+    if not found:
+        raise ValueError(f"{path}: has a vector for no word of the texts")
+    vectors = np.stack(list(found.values()))
+    length = np.linalg.norm(vectors, axis=1).mean()
+    return np.array(list(found)), vectors / (length or 1.0)
+
+
+def parameters_by_part(model: Model) -> dict[str, int]:
+    """Return how many parameters each part of a network has."""
+    counts: dict[str, int] = {}
+    for name, value in model.weights.items():
+        part = name.partition(".")[0]
+        counts[part] = counts.get(part, 0) + value.numel()
+    return counts
+
+
+def text_figures(model: Model) -> Mapping[str, Figure]:
+    """Return where the parameters are: nearly all of them in the vectors of words."""
+    counts = parameters_by_part(model)
+    figure, axes = new_figure(5.2, 3.2)
+    bars = axes.barh(list(counts), list(counts.values()))
+    total = sum(counts.values())
+    axes.bar_label(bars, [f" {n:,} ({n / total:.1%})" for n in counts.values()])
+    axes.margins(x=0.35)
+    axes.set(xlabel="parameters")
+    return {"parameters": figure}
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """Return what both networks are made with."""
+    return {
+        "d": config.dimension,
+        "widths": list(config.widths),
+        "channels": config.channels,
+        "dropout": config.dropout,
+    }

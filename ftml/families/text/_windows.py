@@ -1,0 +1,36 @@
+"""Windows of a text: each symbol, and each sequence's end, with those before it.
+
+Axes: n sequences, N symbols, V symbols of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ftml.data.ragged import Ragged, offsets_of
+
+
+def windows(X: Ragged, order: int) -> np.ndarray:
+    """Return the N + n windows of `order` symbols, the predicted one last.
+
+    The number V stands for the boundary: before the first symbol, as often as it takes,
+    and after the last one, where it is predicted.
+    """
+    V = len(X.vocabulary)
+    starts = offsets_of(X.lengths + order)[:-1]  # order - 1 boundaries before, 1 behind
+    stream = np.full(len(X.values) + order * len(X), V)
+    n = np.arange(len(X.values))
+    shift = np.repeat(starts + order - 1 - X.offsets[:-1], X.lengths)
+    stream[n + shift] = X.values
+    ends = offsets_of(X.lengths + 1)
+    first = np.repeat(starts - ends[:-1], X.lengths + 1) + np.arange(ends[-1])
+    return np.lib.stride_tricks.sliding_window_view(stream, order)[first]
+
+
+def check_vocabulary(X: Ragged, vocabulary: tuple[str, ...] | list[str]) -> None:
+    """Raise ValueError unless the symbols are those a model was fitted on."""
+    if X.vocabulary != tuple(vocabulary):
+        raise ValueError(
+            f"the text has a vocabulary of {len(X.vocabulary)} symbols, the model was "
+            f"fitted on another, of {len(vocabulary)}"
+        )

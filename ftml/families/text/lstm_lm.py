@@ -1,0 +1,115 @@
+"""LSTM language model: a memory of all symbols so far tells the next.
+
+    log P(w | past) = x_w' (P h_t + p) + b_w - log sum_v exp(likewise)
+    h_t = LSTM(past)
+
+No symbol is too far back to count. The vectors that symbols are read as are those that
+they are told by, where `tied` (Press and Wolf 2017, "Using the output embedding").
+
+Source: 004_df1c07f69d89a0c0.txt, sections 15.2 and 15.3; Zaremba et al. 2014,
+"Recurrent neural network regularization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.data.ragged import Ragged, offsets_of, shifted
+from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.text._windows import check_vocabulary
+from ftml.nn.language_networks import LSTMLanguage
+from ftml.nn.layers import Draw
+
+TASK = "language_model"
+CHUNK = 64
+
+
+class Config(TrainingConfig):
+    units: Annotated[int, Field(ge=1)] = 128
+    "of a layer"
+
+    n_layers: Annotated[int, Field(ge=1)] = 1
+    "layers, each given the states of the one below"
+
+    dimension: Annotated[int, Field(ge=1)] = 128
+    "numbers of a symbol's vector"
+
+    tied: bool = True
+    "the same vectors for reading and for telling"
+
+    n_epochs: Annotated[int, Field(ge=1)] = 6
+    "passes over the text"
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    "chance that a number between layers is left out in training"
+
+
+@dataclass(frozen=True)
+class Model:
+    options: Mapping[str, Any]
+    weights: dict[str, Tensor]
+    vocabulary: tuple[str, ...]
+
+    def log_prob(self, X: Ragged) -> np.ndarray:
+        """Return the log-probability of each symbol and each end, (N + n,), in nats."""
+        check_vocabulary(X, self.vocabulary)
+        network = LSTMLanguage(**self.options)
+        network.load_state_dict(self.weights, assign=True)
+        where = self.weights["bias"].device
+        ends = offsets_of(X.lengths + 1)
+        found = np.empty(ends[-1])
+        order = np.argsort(X.lengths, kind="stable")
+        with torch.inference_mode():
+            for start in range(0, len(X), CHUNK):
+                index = order[start : start + CHUNK]
+                x, y, mask = shifted(X, index)
+                logits = network(tensor(x, where), tensor(mask, where)).double()
+                target = tensor(y[mask], where)
+                each = -F.cross_entropy(logits, target, reduction="none").cpu().numpy()
+                sizes = mask.sum(axis=1)
+                parts = np.split(each, np.cumsum(sizes)[:-1])
+                for i, part in zip(index, parts, strict=True):
+                    found[ends[i] : ends[i + 1]] = part
+        return found
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch; ValueError for sequences without a vocabulary."""
+    X = data.train.X
+    if not X.vocabulary:
+        raise ValueError("a language model needs sequences of symbols")
+    options: dict[str, Any] = {
+        "n_symbols": len(X.vocabulary) + 1,
+        "d": config.dimension,
+        "units": config.units,
+        "n_layers": config.n_layers,
+        "tied": config.tied,
+        "dropout": config.dropout,
+    }
+
+    def loss(network: Any, index: np.ndarray, draw: Draw | None) -> tuple[Tensor, int]:
+        x, y, mask = shifted(X, index)
+        logits = network(tensor(x), tensor(mask), draw)
+        target = tensor(y[mask])
+        return F.cross_entropy(logits, target, reduction="sum"), len(target)
+
+    problem = Problem(
+        X.lengths,
+        lambda generator: LSTMLanguage(**options, generator=generator),
+        loss,
+        partial(Model, options, vocabulary=X.vocabulary),
+    )
+    yield from run(config, problem, state)

@@ -1,0 +1,71 @@
+"""Convolutional network for text: filters over a few words, the largest answer of each.
+
+    c_t = relu(F [x_t; ...; x_(t+w-1)] + b),   z = max over t of c_t
+    P(y | text) = softmax(V z + c)_y
+
+A filter sees w words at once, whose vectors stand one behind the other, and moves by a
+word. Most parameters are in the vectors, as the notes say: the figure `parameters`
+counts them. The vectors begin at random or as an embedding's, and stay or are tuned.
+
+Source: 004_df1c07f69d89a0c0.txt, section 15.2.1; Kim 2014, "Convolutional neural
+networks for sentence classification".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from ftml.config import LogUniform
+from ftml.core import State, Step
+from ftml.data import Sequences, Splits
+from ftml.families.sequence._classifier import Model, classification
+from ftml.families.sequence._training import run
+from ftml.families.text._networks import (
+    TextConfig,
+    beginning,
+    check_texts,
+    options_of,
+    text_figures,
+)
+
+__all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
+
+TASK = "classification"
+DATA = (Sequences,)
+
+
+class Config(TextConfig):
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = (3, 4, 5)
+    "words that a filter sees; each width has filters of its own"
+
+    channels: Annotated[int, Field(ge=1)] = 64
+    "filters of each width"
+
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-4, 3e-3)] = 1e-3
+    "step size of Adam"
+
+
+def train(
+    config: Config, data: Splits[Sequences], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch; ValueError for sequences that are no texts."""
+    check_texts(data.train)
+    problem = classification(
+        config,
+        data.train,
+        "text_cnn",
+        options_of(config),
+        prepared=beginning(config, data.train.vocabulary),
+    )
+    yield from run(config, problem, state)
+
+
+def figures(
+    config: Config, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
+    """Return where the parameters are."""
+    return text_figures(model)

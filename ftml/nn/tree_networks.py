@@ -1,0 +1,101 @@
+"""Recursive networks: the state of a node is made from those of its two children.
+
+    dense   h = tanh(W [h_left; h_right] + b)
+    lstm    i, f_left, f_right, o = s(W [h_left; h_right] + b),  g = tanh(likewise)
+            c = i g + f_left c_left + f_right c_right,  h = o tanh(c)
+
+A leaf's state is learnt for its symbol. Axes: N nodes, n trees, d numbers of a state.
+
+Source: 004_df1c07f69d89a0c0.txt, section 16.4 (h = F(h_left, h_right)); Socher et al.
+2011, "Parsing natural scenes and natural language with recursive neural networks"; Tai
+et al. 2015, "Improved semantic representations from tree-structured LSTMs".
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ftml.data.trees import Forest
+from ftml.nn.layers import Draw, dropout
+from ftml.nn.sequence_networks import Embedding, linear
+
+Composition = Literal["dense", "lstm"]
+
+
+def levels(forest: Forest) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the nodes by height, (N,), and of each height above 0 its nodes' children.
+
+    Children are places in that order, (m, 2): all stand below, so that the nodes of one
+    height can be made at once.
+    """
+    height, children = forest.heights(), forest.children()
+    order = np.argsort(height, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    sizes = np.bincount(height)
+    parts = np.split(order, np.cumsum(sizes)[:-1])
+    return order, [place[children[part]] for part in parts[1:]]
+
+
+class RecursiveNet(nn.Module):
+    """States from the leaves to the root, and a class from that of the root."""
+
+    def __init__(
+        self,
+        *,
+        n_symbols: int,
+        d: int,
+        composition: str,
+        dropout: float,
+        n_classes: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.dropout, self.gated = dropout, composition == "lstm"
+        # Of a Tree-LSTM's node h and c, one behind the other.
+        self.embedding = Embedding(
+            n_symbols, 2 * d if self.gated else d, deviation=0.5, generator=generator
+        )
+        self.compose = linear(2 * d, 5 * d if self.gated else d, generator)
+        self.head = linear(d, n_classes, generator)
+
+    def node(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the state of nodes, (m, d) or (m, 2 d), from their children's."""
+        if not self.gated:
+            return torch.tanh(self.compose(torch.cat([left, right], dim=1)))
+        (h_left, c_left), (h_right, c_right) = (
+            x.chunk(2, dim=1) for x in (left, right)
+        )
+        z = self.compose(torch.cat([h_left, h_right], dim=1)).chunk(5, dim=1)
+        i, f_left, f_right, o = (torch.sigmoid(each) for each in z[:4])
+        c = i * torch.tanh(z[4]) + f_left * c_left + f_right * c_right
+        return torch.cat([o * torch.tanh(c), c], dim=1)
+
+    def states(self, forest: Forest) -> Tensor:
+        """Return the state of every node, (N, ...), one product for each height."""
+        where = self.embedding.weight.device
+        order, children = levels(forest)
+        leaves = forest.symbols[order[: len(order) - sum(map(len, children))]]
+        below = self.embedding(torch.from_numpy(leaves).to(where))
+        for each in children:
+            left, right = torch.from_numpy(each).to(where).unbind(dim=1)
+            below = torch.cat([below, self.node(below[left], below[right])])
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        found: Tensor = below[torch.from_numpy(back).to(where)]
+        return found
+
+    def classify(self, states: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return the logits of the nodes of these states."""
+        h = states.chunk(2, dim=1)[0] if self.gated else states
+        logits: Tensor = self.head(dropout(h, self.dropout, draw))
+        return logits
+
+    def forward(self, forest: Forest, draw: Draw | None = None) -> Tensor:
+        """Return the logits of each tree, (n, k), from the state of its root."""
+        roots = torch.from_numpy(forest.roots()).to(self.embedding.weight.device)
+        return self.classify(self.states(forest)[roots], draw)

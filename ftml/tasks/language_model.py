@@ -1,0 +1,71 @@
+"""Language model: how probable each next symbol of a sequence is, and its end.
+
+Models have `vocabulary` and `log_prob(X) -> (N + n,)` in nats, of each symbol of each
+sequence after those before it, and of the end of the sequence after its last symbol.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ftml.data.ragged import Ragged, encoded, offsets_of
+from ftml.data.sequences import Sequences
+from ftml.plots import new_figure
+
+DATA = Sequences
+METRICS = {"perplexity": "min"}
+
+
+def evaluate(model: Any, split: Sequences) -> dict[str, float]:
+    """Return the perplexity, exp(-mean log P(symbol | those before)), ends included.
+
+    Raises ValueError for a split of another vocabulary than the model's: the same text
+    in fewer words is less perplexing.
+    """
+    if tuple(model.vocabulary) != split.vocabulary:
+        raise ValueError(
+            "the vocabularies differ; score a model on the dataset it was fitted on"
+        )
+    return {"perplexity": float(np.exp(-model.log_prob(split.X).mean()))}
+
+
+def ends(X: Ragged) -> np.ndarray:
+    """Return the place of each sequence's end among the N + n log-probabilities."""
+    return offsets_of(X.lengths + 1)[1:] - 1
+
+
+def figures(model: Any, split: Sequences) -> dict[str, Figure]:
+    """Return how perplexing frequent and rare symbols are."""
+    log_prob = np.delete(model.log_prob(split.X), ends(split.X))
+    counts = np.bincount(split.values, minlength=len(split.vocabulary))
+    scale = np.log10(counts[split.values]).astype(int)
+    figure, axes = new_figure()
+    found = np.unique(scale)
+    axes.bar(
+        [f"{10**s} to {10 ** (s + 1) - 1}" for s in found],
+        [np.exp(-log_prob[scale == s].mean()) for s in found],
+    )
+    axes.set(xlabel="how often the symbol occurs in the split", yscale="log")
+    axes.set_ylabel("perplexity")
+    return {"perplexity_by_count": figure}
+
+
+def example(split: Sequences) -> pd.DataFrame:
+    """Return the first three sequences as text, in the column `sequence`."""
+    first = split.rows(np.arange(min(3, len(split))))
+    return pd.DataFrame({"sequence": first.X.texts()})
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the log-probability of each text in nats, and its perplexity."""
+    texts = [str(text).split() for text in frame["sequence"]]
+    X = encoded(texts, tuple(model.vocabulary))
+    lengths = X.lengths + 1
+    total = np.add.reduceat(model.log_prob(X), offsets_of(lengths)[:-1])
+    return pd.DataFrame(
+        {"log_probability": total, "perplexity": np.exp(-total / lengths)}
+    )

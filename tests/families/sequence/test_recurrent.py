@@ -1,0 +1,80 @@
+"""Recurrent families: both loops agree, they learn, they refuse what does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ftml.core import family, fit
+from ftml.data import Sequences
+from ftml.data.ragged import Ragged
+from ftml.families.sequence._recurrent import gradient_by_time
+from ftml.tasks import classification
+from tests.test_contract import small_data
+
+DATA = small_data("classification", kind=Sequences)
+TEXT = dataclasses.replace(
+    small_data("language_model").train,
+    y=np.arange(24) % 2,
+    classes=("even", "odd"),
+)
+NAMES = ("rnn", "lstm", "gru", "bidirectional_lstm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_loops_over_time_train_the_same_network(name: str) -> None:
+    models = []
+    for fused in (True, False):
+        config = family(name).Config(fused=fused, units=8, n_epochs=2, n_layers=2)
+        models.append(fit(config, DATA.train).model)
+    one, other = (model.predict_proba(DATA.test.X) for model in models)
+    np.testing.assert_allclose(one, other, atol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_what_is_predicted_does_not_depend_on_the_company(
+    name: str, pooling: Any
+) -> None:
+    config = family(name).Config(pooling=pooling, units=8, n_epochs=1)
+    model = fit(config, DATA.train).model
+    together = model.predict_proba(DATA.test.X)
+    alone = [model.predict_proba(DATA.test.X.rows(np.array([i]))) for i in range(9)]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_speakers_of_a_toy_are_learnt(name: str) -> None:
+    config = family(name).Config(n_epochs=30, units=16, learning_rate=0.01)
+    model = fit(config, DATA.train).model
+    assert classification.evaluate(model, DATA.test)["accuracy"] == 1.0
+
+
+def test_symbols_have_vectors() -> None:
+    model = fit(family("gru").Config(n_epochs=60, learning_rate=0.01), TEXT).model
+    assert classification.evaluate(model, TEXT)["accuracy"] > 0.9
+    with pytest.raises(ValueError, match="the model was fitted on another, of 5"):
+        model.predict_proba(DATA.test.X)
+
+
+def test_the_slope_of_a_contracting_network_vanishes_backwards() -> None:
+    model = fit(family("rnn").Config(n_epochs=1), DATA.train).model
+    weights = {
+        name: 0.2 * value if "weight_hh" in name else value
+        for name, value in model.weights.items()
+    }
+    norms = gradient_by_time(dataclasses.replace(model, weights=weights), DATA.train)
+    assert all(early < 0.5 * late for early, late in itertools.pairwise(norms))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    config = family("lstm").Config(n_epochs=1)
+    with pytest.raises(ValueError, match="the sequences have no classes"):
+        fit(config, dataclasses.replace(DATA.train, classes=()))
+    model = fit(config, DATA.train).model
+    with pytest.raises(ValueError, match="have 2 channels, the model was fitted on 3"):
+        model.predict_proba(Ragged(np.zeros((4, 2)), np.array([0, 4])))
