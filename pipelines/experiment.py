@@ -25,7 +25,7 @@ from ftml.config import input_files
 from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
-from pipelines import comparison, results
+from pipelines import comparison, results, storage
 from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
 from pipelines.params import Dataset, Study, read_params
@@ -82,6 +82,7 @@ def run_studies(
 
     for study in studies:
         read_folds(study)  # an error in any of them comes before any work
+    storage.check()
     client = store.open_store()
     experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
     store.reap(client, experiment)
@@ -108,7 +109,10 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
         defaults=study.config.model_dump(mode="json"),
         seed=study.config.seed,
     )
-    search = plan_search(study, flight, on_every_fold(configs, folds.tried))
+    search = replace(
+        plan_search(study, flight, on_every_fold(configs, folds.tried)),
+        storage=storage.place(study.dataset.name, study.name, key),
+    )
     tried = follow(search, folds.splits, log.children("trial"))
     reach = search_limits(search, tried)
     runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
@@ -139,7 +143,7 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> None:
         results.write_circumstances(
             folder, outcome, key=key, seconds=seconds, mlflow=log.where(version)
         )
-    shutil.rmtree(flight)
+    drop(flight)
     print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
 
 
@@ -150,10 +154,21 @@ def in_flight(study: Study, key: str) -> Path:
     folder = IN_FLIGHT / study.dataset.name / study.name
     mark = folder / "key"
     if not mark.exists() or mark.read_text() != key:
-        shutil.rmtree(folder, ignore_errors=True)
+        drop(folder)
         folder.mkdir(parents=True)
         mark.write_text(key)
     return folder
+
+
+def drop(flight: Path) -> None:
+    """Remove what is in flight in a folder, and its checkpoints in the storage."""
+    mark = flight / "key"
+    if mark.exists() and (
+        kept := storage.place(flight.parent.name, flight.name, mark.read_text())
+    ):
+        storage.remove(kept)
+    if flight.exists():
+        shutil.rmtree(flight)
 
 
 def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
@@ -270,7 +285,7 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
         if folder.name not in {*names, comparison.FOLDER}
     ]
     for folder in others:
-        shutil.rmtree(folder)
+        drop(folder)
     with suppress(OSError):  # not empty, not there, or a disk of its own
         (IN_FLIGHT / dataset.name).rmdir()
         IN_FLIGHT.rmdir()

@@ -41,7 +41,7 @@ class Search:
     """What is run: a family, its trials, what they report and keep."""
 
     folder: Path
-    "where its record and Ray's state live until the study is complete"
+    "where its record lives until the study is complete"
 
     family: str
     config: Mapping[str, Any]
@@ -67,6 +67,8 @@ class Search:
     "trials that one worker trains at once, where the family can"
 
     early_stopping: EarlyStopping | None = None
+    storage: str = ""
+    "where Ray's state, checkpoints and a copy of the record live; beside it by default"
 
     @property
     def packs(self) -> list[list[int]]:
@@ -88,6 +90,12 @@ class Search:
     @property
     def record(self) -> Path:
         return self.folder / "record.jsonl"
+
+    @property
+    def kept(self) -> str:
+        """The folder that checkpoints are below, of all nodes."""
+        beside = self.folder.resolve()
+        return f"{self.storage}/{self.folder.name}" if self.storage else str(beside)
 
 
 def draw_configurations(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +28,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from ftml.saving import load
-from pipelines.blocks import Resources
+from pipelines import storage
 from pipelines.folds import Data
+from pipelines.grants import GrantError, granted
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
 from pipelines.search import Search, is_rung, search_limits
@@ -121,6 +121,8 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
     when the search was interrupted; both leave the search in its folder, to go on from.
     """
     search.folder.mkdir(parents=True, exist_ok=True)
+    if search.storage:
+        storage.bring_back(search.record, search.kept)
     record = Record(search.record)
     if record.complete(len(search.trials)):
         return record
@@ -130,6 +132,8 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
         live.board = ray.remote(num_cpus=0)(Board).remote()
     try:
         died = _fit(search, data)
+    except GrantError as error:
+        raise SearchError(str(error)) from None
     except Exception as error:
         reason = live.fatal or f"{type(error).__name__}: {error}"
         raise SearchError(f"{search.folder}: {reason}") from error
@@ -149,13 +153,13 @@ def _fit(search: Search, data: Data) -> list[Exception]:
         tune.with_parameters(
             run_pack, search=search, data=data, board=_live[str(search.folder)].board
         ),
-        _granted(search.resources),
+        granted(search.resources),
     )
-    state = search.folder.resolve() / "ray"
-    if tune.Tuner.can_restore(str(state)):
+    state = f"{search.kept}/ray"
+    if tune.Tuner.can_restore(state):
         try:
             tuner = tune.Tuner.restore(
-                str(state), trainable, resume_unfinished=True, resume_errored=True
+                state, trainable, resume_unfinished=True, resume_errored=True
             )
             return tuner.fit().errors
         except Exception:
@@ -163,8 +167,8 @@ def _fit(search: Search, data: Data) -> list[Exception]:
                 raise
             # A driver killed, or out of disk, while it wrote the state leaves one that
             # cannot be read. Beginning again repeats the trials exactly.
-            shutil.rmtree(state)
-    return _new_tuner(search, trainable, state).fit().errors
+            storage.remove(state)
+    return _new_tuner(search, trainable).fit().errors
 
 
 def load_fit(trial: Trial) -> Any:
@@ -173,37 +177,20 @@ def load_fit(trial: Trial) -> Any:
         return load(Path(folder) / "model")[0]
 
 
-def _new_tuner(search: Search, trainable: Any, state: Path) -> tune.Tuner:
+def _new_tuner(search: Search, trainable: Any) -> tune.Tuner:
     return tune.Tuner(
         trainable,
         param_space={"pack": tune.grid_search(list(range(len(search.packs))))},
         tune_config=tune.TuneConfig(scheduler=Halving(search), reuse_actors=True),
         run_config=tune.RunConfig(
-            name=state.name,
-            storage_path=str(state.parent),
+            name="ray",
+            storage_path=search.kept,
             failure_config=tune.FailureConfig(max_failures=3),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             callbacks=[Recorder(search)],
             verbose=0,
         ),
     )
-
-
-def _granted(resources: Resources) -> dict[str, float]:
-    """Return what a trial asks Ray for; SearchError when the cluster could never grant
-    it.
-    """
-    has = ray.cluster_resources()
-    wanted = {"cpu": resources.cpu}
-    if resources.gpu and has.get("GPU"):
-        wanted["gpu"] = resources.gpu
-    for name, amount in wanted.items():
-        if amount > has.get(name.upper(), 0):
-            raise SearchError(
-                f"a trial asks for {name}: {amount:g}, "
-                f"the whole cluster has {has.get(name.upper(), 0):g}"
-            )
-    return wanted
 
 
 class Recorder(tune.Callback):
@@ -226,11 +213,20 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         live = _live[str(self.search.folder)]
-        checkpoint = trial.checkpoint.path if trial.checkpoint else None
+        checkpoint = None
+        if trial.checkpoint:
+            checkpoint = storage.address(self.search.kept, trial.checkpoint.path)
         for index in _pack(self.search, trial):
             live.record.end(index, checkpoint=checkpoint)
             live.watch(live.record, index)
         _decide(self.search)
+
+    def get_state(self) -> None:
+        """Keep a copy of the record in the storage: Ray asks for this before it writes
+        its own state there, so that what the state knows is in the record.
+        """
+        if self.search.storage and self.search.record.exists():
+            storage.keep(self.search.record, self.search.kept)
 
 
 class Halving(FIFOScheduler):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,38 @@ def test_a_search_whose_state_cannot_be_read_begins_again_with_the_same_trials(
     }
 
 
+def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    about: dict[str, Any] = {
+        "storage": str(tmp_path / "shared"),
+        "config": {"n_iterations": 6},
+        "metric": "log_loss",
+    }
+    plan = search(tmp_path / "a", "softmax_regression", **about)
+    fits = tuple(Assignment((), {"seed": seed}, 4) for seed in (1, 2))
+    plan = replace(plan, trials=fits)
+    before = tune.run(plan, same(labelled), watch=ignore)
+    assert not (plan.folder / "ray").exists()
+    other = replace(plan, folder=tmp_path / "b/search")
+    again = tune.run(
+        other, same(labelled), watch=lambda *_: pytest.fail("a trial was run")
+    )
+    assert again.trials == before.trials
+    assert again.trials[0].checkpoint.startswith(str(tmp_path / "shared"))
+    model = tune.load_fit(again.trials[1])
+    np.testing.assert_array_equal(
+        model.predict(labelled.valid.X),
+        tune.load_fit(before.trials[1]).predict(labelled.valid.X),
+    )
+    lines = plan.record.read_text().splitlines(keepends=True)
+    kept = tmp_path / "shared/search" / plan.record.name
+    kept.write_text("".join(line for line in lines if json.loads(line)["trial"] < 1))
+    third = replace(plan, folder=tmp_path / "c/search")
+    whole = tune.run(third, same(labelled), watch=ignore)
+    assert whole.trials.keys() == before.trials.keys()
+
+
 def test_trials_are_stopped_early_and_the_best_is_not(
     tmp_path: Path, labelled: Splits[Table]
 ) -> None:
@@ -209,7 +242,7 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, resources=Resources(cpu=64.0))
-    with pytest.raises(tune.SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
+    with pytest.raises(tune.SearchError, match=r"asks for cpu: 64; .* 1 with cpu: 2"):
         tune.run(plan, same(data), watch=ignore)
 
 
