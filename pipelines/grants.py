@@ -46,7 +46,8 @@ def _comes(wanted: Mapping[str, float]) -> bool:
     if _held(wanted) or deadline <= time.monotonic():
         return _held(wanted)
     print(f"waiting for a node with {_said(wanted)}: {_there_is()}", flush=True)
-    ask: Any = ray.remote(num_cpus=wanted["cpu"], num_gpus=wanted.get("gpu", 0))(int)
+    cpus, gpus = wanted["cpu"], wanted.get("gpu", 0)
+    ask: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(lambda: None)
     asked = ask.remote()
     while not _held(wanted) and time.monotonic() < deadline:
         time.sleep(0.5)
