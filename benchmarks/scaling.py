@@ -3,7 +3,7 @@
     python benchmarks/scaling.py workers        # real trials, by 1 and 2 workers
     python benchmarks/scaling.py driver 1000    # fake trials of 0.1 s, as many
 
-A fake trial sleeps and then solves a ridge regression of 20 rows, so that 16 of them
+A fake trial sleeps and then solves a ridge regression of 20 rows, so that four of them
 run at once on any machine and what is measured is the driver: Tune, the record, and
 MLflow on its default store.
 """
@@ -38,7 +38,7 @@ PARAMS = """
 datasets: {{tables: {{toy: {{source: s, task: {task}}}}}}}
 experiments: {{toy: {{{family}: {block}}}}}
 """
-FAKE = {"seconds": 0.1, "at_once": 16}
+FAKE = {"seconds": 0.1, "at_once": 4}
 
 
 def splits(n: int, d: int) -> Splits[Table]:

@@ -42,6 +42,8 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[int, Trial] = {}
+        self.longest = 0
+        "the last step of the trial that is furthest"
         if path.exists():
             whole, _, torn = path.read_text().rpartition("\n")
             if torn:
@@ -94,6 +96,7 @@ class Record:
                 **line["metrics"],
             }
             trial.seconds = max(trial.seconds, line["seconds"])
+            self.longest = max(self.longest, line["n"])
         else:
             trial = self.trials[line["trial"]]
             trial.error, trial.checkpoint = line["error"], line["checkpoint"]

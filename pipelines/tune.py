@@ -33,7 +33,7 @@ from pipelines.folds import Data
 from pipelines.grants import GrantError, granted
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
-from pipelines.search import Search, is_rung, search_limits
+from pipelines.search import Search, decides, is_rung, search_limits
 from pipelines.trial import Board, run_pack
 
 
@@ -265,6 +265,8 @@ class Halving(FIFOScheduler):
 def _decide(search: Search) -> None:
     """Find out how far each trial counts, and put it on the board."""
     live = _live[str(search.folder)]
+    if not decides(search, live.record):
+        return
     live.limits = search_limits(search, live.record)
     if live.board is not None:
         ray.get(live.board.put.remote(live.limits))
