@@ -136,6 +136,12 @@ def run(search: Search, data: Data, *, watch: Watch) -> Record:
         raise SearchError(str(error)) from None
     except Exception as error:
         reason = live.fatal or f"{type(error).__name__}: {error}"
+        if _of_memory(error):
+            reason = (
+                "a node was out of memory, and Ray killed a trial there; raise "
+                "`resources: {cpu: ...}`, so that fewer share a node, or lower `pack`; "
+                "the stage, run again, goes on"
+            )
         raise SearchError(f"{search.folder}: {reason}") from error
     finally:
         del _live[str(search.folder)]
@@ -162,13 +168,20 @@ def _fit(search: Search, data: Data) -> list[Exception]:
                 state, trainable, resume_unfinished=True, resume_errored=True
             )
             return tuner.fit().errors
-        except Exception:
-            if _live[str(search.folder)].fatal:
+        except Exception as error:
+            if _live[str(search.folder)].fatal or _of_memory(error):
                 raise
             # A driver killed, or out of disk, while it wrote the state leaves one that
             # cannot be read. Beginning again repeats the trials exactly.
             storage.remove(state)
     return _new_tuner(search, trainable).fit().errors
+
+
+def _of_memory(error: Exception) -> bool:
+    """Return whether Ray's watch over the memory of a node ended a search: Tune takes
+    that for an error of its own, which no trial is tried again for.
+    """
+    return "killed due to the node running low on memory" in str(error)
 
 
 def load_fit(trial: Trial) -> Any:
