@@ -1,6 +1,7 @@
 """How fast trials go: by workers, and where the driver is the limit.
 
-    python benchmarks/scaling.py workers        # real trials, by 1 and 2 workers
+    python benchmarks/scaling.py                # all of it
+    python benchmarks/scaling.py workers 2      # real trials, by two workers
     python benchmarks/scaling.py driver 1000    # fake trials of 0.1 s, as many
 
 A fake trial sleeps and then solves a ridge regression of 20 rows, so that four of them
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -152,8 +154,8 @@ def session(cpus: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def workers() -> None:
-    """Print how fast real trials go by one and two workers, in turn."""
+def workers(cpus: int) -> None:
+    """Print how fast real trials go by so many workers."""
     block = {
         "trials": 48,
         "pack": 1,
@@ -162,10 +164,9 @@ def workers() -> None:
         "config": {"n_iterations": 1000, "tolerance": 0.0},
     }
     data = partial(after, 0.0, digits())
-    for cpus in (1, 2, 1, 2):
-        with session(cpus):
-            found = search("softmax_regression", "classification", block, data)
-        report(f"{cpus} workers", found)
+    with session(cpus):
+        found = search("softmax_regression", "classification", block, data)
+    report(f"{cpus} workers", found)
 
 
 def driver(trials: int) -> None:
@@ -178,9 +179,8 @@ def driver(trials: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["driver"]:
-        driver(int(sys.argv[2]))
-    else:
-        workers()
-        if not sys.argv[1:]:
-            driver(1000)
+    if len(sys.argv) == 3:
+        {"workers": workers, "driver": driver}[sys.argv[1]](int(sys.argv[2]))
+    else:  # each in a process of its own: what is measured is the process
+        for what in ("workers 1", "workers 2", "workers 1", "workers 2", "driver 1000"):
+            subprocess.run([sys.executable, __file__, *what.split()], check=True)

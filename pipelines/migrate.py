@@ -257,8 +257,11 @@ def _upload(location: Location, artifacts: str) -> int:
     """Put the files of an experiment into the storage; return how many."""
     if not location.folder.is_dir():
         return 0
-    storage = get_artifact_repository(artifacts)
-    storage.log_artifacts(str(location.folder), location.experiment)
+    try:
+        storage = get_artifact_repository(artifacts)
+        storage.log_artifacts(str(location.folder), location.experiment)
+    except Exception as error:  # each kind of storage has its own
+        raise MigrationError(f"ARTIFACTS {artifacts}: {error}") from error
     return sum(path.is_file() for path in location.folder.rglob("*"))
 
 

@@ -164,6 +164,16 @@ def test_a_wrong_argument_is_one_error(arguments: list[str], said: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_storage_that_takes_nothing_is_one_error_and_nothing_is_moved(
+    project: Path,
+) -> None:
+    before = rows(project / "new.db")
+    (project / "file").touch()
+    with pytest.raises(MigrationError, match="ARTIFACTS file"):
+        main([SOURCE, "sqlite:///new.db", "file"])
+    assert rows(project / "new.db") == before
+
+
 def test_a_database_that_does_not_answer_is_one_error_without_its_password(
     project: Path,
 ) -> None:
