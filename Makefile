@@ -28,7 +28,7 @@ job: $(READY) ## do it on the Ray cluster of RAY_ADDRESS: make job STAGES=experi
 test: $(READY) ## run all tests
 	@pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-test-long: $(READY) ## run the tests that take minutes: servers killed, nodes lost, a job, MLflow in a browser
+test-long: $(READY) ## run the tests that take minutes: servers moved and killed, nodes lost, a job, a browser
 	@pytest -q -m long tests/pipelines
 
 lint: $(READY) ## check format, style and types

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from pipelines import storage
 from pipelines.folds import Data
 from pipelines.halving import Limit
 from pipelines.record import Record
@@ -76,14 +77,14 @@ class Agenda:
         self.errors: list[Exception] = []
         "of studies that could not be completed; the others go on"
 
+    @property
+    def live(self) -> tuple[Live, ...]:
+        """The searches under way, those of earlier studies first."""
+        return tuple(self._live)
+
     def find(self, name: str) -> Live | None:
         """Return the search of that name, None when it is not under way."""
         return next((live for live in self._live if live.name == name), None)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._live
 
     def next_pack(self) -> tuple[Live, int] | None:
         """Return the pack to begin next; None when the rest is under way, or nothing is
@@ -138,6 +139,8 @@ def _begun(study: Studying, asked: Asked) -> Live:
     """Return a search as its record on disk says."""
     search = asked.search
     search.folder.mkdir(parents=True, exist_ok=True)
+    if search.copy:
+        storage.bring_back(search.record, search.copy)
     record = Record(search.record)
     ended = {index for index, trial in record.trials.items() if trial.ended}
     left = (i for i, pack in enumerate(search.packs) if not ended.issuperset(pack))

@@ -23,8 +23,8 @@ from pipelines.store import SEEN, driver, search
 if TYPE_CHECKING:
     from pipelines.tracking import StudyLog
 
-BATCH = 1000
-"Most metric values that MLflow takes in one call."
+BATCH = 900
+"Most metric values of one call: MLflow takes 1000, with up to 100 params among them."
 
 
 class Children:
@@ -95,25 +95,26 @@ class Children:
         if index not in self.runs:
             self.runs[index] = self._create(index, trial)
             self._logged[index] = set()
-        if index not in self._described:
-            self._describe(index, trial)
         now = int(time.time() * 1000)
         batch: list[Metric] = []
         for n, metrics in sorted(trial.steps.items()):
             if n > upto or n in self._logged[index]:
                 continue
             if len(batch) + len(metrics) > BATCH:
-                self._send(index, batch)
+                self._send(index, trial, batch)
                 batch = []
             batch += [
                 Metric(key, value, now, n) for key, value in distinct(metrics).items()
             ]
-        if batch:
-            self._send(index, batch)
+        if batch or index not in self._described:
+            self._send(index, trial, batch)
 
-    def _send(self, index: int, batch: list[Metric]) -> None:
-        self.client.log_batch(self.runs[index], metrics=batch)
+    def _send(self, index: int, trial: Trial, batch: list[Metric]) -> None:
+        """Log metrics, and the first time what the trial is, in one call."""
+        params = [] if index in self._described else self._params(trial)
+        self.client.log_batch(self.runs[index], metrics=batch, params=params)
         self._logged[index] |= {metric.step for metric in batch}
+        self._described.add(index)
 
     def _create(self, index: int, trial: Trial) -> str:
         study = self.parent.study
@@ -126,15 +127,13 @@ class Children:
         run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
         return str(run.info.run_id)
 
-    def _describe(self, index: int, trial: Trial) -> None:
+    def _params(self, trial: Trial) -> list[Param]:
         study, about = self.parent.study, dict[str, Any]()
         if _several_folds(study):
             about["left_out"] = ", ".join(trial.fold)
         if self.role == "fit" and study.block.learning_curve:
             about["share"] = trial.share
-        params = as_params({**trial.config, **about})
-        self.client.log_batch(self.runs[index], params=params)
-        self._described.add(index)
+        return as_params({**trial.config, **about})
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
         """Close a run with how it ended: finished, stopped or failed."""

@@ -21,8 +21,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
-from pipelines.blocks import Resources
-
 
 class SearchError(ValueError):
     """A search could not be completed; the stage, run again, goes on from there."""
@@ -73,20 +71,3 @@ def _check_address(address: str) -> None:
     except OSError as error:
         where = f"no Ray cluster at RAY_ADDRESS={address}"
         raise SearchError(f"{where}: {error}") from None
-
-
-def granted(resources: Resources) -> dict[str, float]:
-    """Return what a trial asks Ray for, in Ray's words; SearchError when the cluster
-    could never grant it.
-    """
-    has = ray.cluster_resources()
-    wanted = {"CPU": resources.cpu}
-    if resources.gpu and has.get("GPU"):
-        wanted["GPU"] = resources.gpu
-    for name, amount in wanted.items():
-        if amount > has.get(name, 0):
-            raise SearchError(
-                f"a trial asks for {name.lower()}: {amount:g}, "
-                f"the whole cluster has {has.get(name, 0):g}"
-            )
-    return wanted

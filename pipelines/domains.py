@@ -9,7 +9,7 @@ inside each domain and class.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from ftml.data.sprites import sprites
 from pipelines.blocks import DomainsBlock
 from pipelines.params import domain_name
 from pipelines.pixels import image_folders, images
+from pipelines.sharding import in_pieces
 from pipelines.sources import frame
 from pipelines.stage import prepare_dataset
 from pipelines.tables import check_columns, draw_split, encode, number
@@ -83,8 +84,31 @@ def _from_turned(block: DomainsBlock) -> Domains:
     y, classes = number(pd.Series(labels))
     domain = deal(y, len(angles), seed=block.seed)
     order = np.argsort(domain, kind="stable")
-    turned = [rotate(pixels[domain == s], angle) for s, angle in enumerate(angles)]
-    return Domains(np.concatenate(turned), y[order], domain[order], names, classes)
+    pieces = _to_turn(pixels[order], domain[order], angles)
+    few = len(order) <= CHUNK
+    turned = list(in_pieces(_turn, pieces, count=1 if few else len(pieces)))
+    x = np.concatenate(turned)
+    return Domains(x, y[order], domain[order], names, classes)
+
+
+CHUNK = 4096
+"Images that are turned in one piece."
+
+
+def _to_turn(
+    pixels: np.ndarray, domain: np.ndarray, angles: Sequence[float]
+) -> list[tuple[np.ndarray, float]]:
+    """Return images, sorted by domain, in pieces of one angle, which stands beside."""
+    return [
+        (alike[start : start + CHUNK], angle)
+        for s, angle in enumerate(angles)
+        for alike in [pixels[domain == s]]
+        for start in range(0, len(alike), CHUNK)
+    ]
+
+
+def _turn(piece: tuple[np.ndarray, float]) -> np.ndarray:
+    return rotate(*piece)
 
 
 def deal(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from ftml.config import input_files
 from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
-from pipelines import comparison, results
+from pipelines import comparison, results, storage
 from pipelines.agenda import Asked, Studying
 from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
@@ -51,7 +51,7 @@ if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused stud
 
 IN_FLIGHT = Path(".search")
 CHECKPOINTS = ".checkpoints"
-"Where the trials of all studies of a dataset keep theirs, beside what is in flight."
+"Where trials of all studies of a dataset keep theirs."
 
 FLUSH_SECONDS = 5.0
 "Metrics of a running search reach MLflow at least this often."
@@ -85,9 +85,11 @@ def run_studies(
     trains more at once than one of them has to train.
     """
     from pipelines import cluster, store, tracking, tune
+    from pipelines.grants import granted
 
     for study in studies:
         read_folds(study)  # an error in any of them comes before any work
+    storage.check()
     client = store.open_store()
     experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
     store.reap(client, experiment)
@@ -100,9 +102,14 @@ def run_studies(
 
     with cluster.connected():
         for study in studies:
-            cluster.granted(study.block.resources)
-        checkpoints = IN_FLIGHT / studies[0].dataset.name / CHECKPOINTS
-        tune.run(map(under_way, studies), folder=checkpoints)
+            granted(study.block.resources)
+        tune.run(map(under_way, studies), folder=checkpoints(studies[0].dataset))
+
+
+def checkpoints(dataset: Dataset) -> str:
+    """Return the folder of the checkpoints of all studies of a dataset."""
+    shared = storage.of_dataset(dataset.name)
+    return f"{shared or (IN_FLIGHT / dataset.name).resolve()}/{CHECKPOINTS}"
 
 
 def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studying:
@@ -121,7 +128,10 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studyin
         defaults=study.config.model_dump(mode="json"),
         seed=study.config.seed,
     )
-    search = plan_search(study, flight, on_every_fold(configs, folds.tried))
+    search = replace(
+        plan_search(study, flight, on_every_fold(configs, folds.tried)),
+        storage=storage.of_study(study.dataset.name, study.name, key),
+    )
     tried = yield from follow(search, folds.splits, log.children("trial"))
     reach = search_limits(search, tried)
     runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
@@ -154,7 +164,7 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studyin
         )
     for record in (tried, fitted):
         tune.forget(record)
-    shutil.rmtree(flight)
+    drop(flight)
     print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
 
 
@@ -165,10 +175,21 @@ def in_flight(study: Study, key: str) -> Path:
     folder = IN_FLIGHT / study.dataset.name / study.name
     mark = folder / "key"
     if not mark.exists() or mark.read_text() != key:
-        shutil.rmtree(folder, ignore_errors=True)
+        drop(folder)
         folder.mkdir(parents=True)
         mark.write_text(key)
     return folder
+
+
+def drop(flight: Path) -> None:
+    """Remove what is in flight in a folder, and its copy in the storage."""
+    mark = flight / "key"
+    if mark.exists() and (
+        kept := storage.of_study(flight.parent.name, flight.name, mark.read_text())
+    ):
+        storage.remove(kept)
+    if flight.exists():
+        shutil.rmtree(flight)
 
 
 def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
@@ -287,7 +308,7 @@ def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
         if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
     ]
     for folder in others:
-        shutil.rmtree(folder)
+        drop(folder)
     with suppress(OSError):  # not empty, not there, or a disk of its own
         (IN_FLIGHT / dataset.name).rmdir()
         IN_FLIGHT.rmdir()

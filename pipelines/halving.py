@@ -11,6 +11,7 @@ and what it reports beyond a rung that it turns out not to pass is discarded.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def limits(
     longest = max((trial.last for trial in trials.values()), default=0)
     rung = grace
     while rung <= longest:
-        seen: list[float] = []
+        seen: list[float] = []  # in order
         open_before = False
         for index in range(max(trials) + 1):
             trial = trials.get(index)
@@ -61,8 +62,8 @@ def limits(
                 open_before = True
                 continue
             value = _cost(trial.steps[rung].get(metric, math.nan), mode)
-            better = sum(other < value for other in seen)
-            seen.append(value)
+            better = bisect_left(seen, value)
+            seen.insert(better, value)
             if better >= math.ceil(len(seen) / factor):
                 found[index] = Limit(rung, stopped=True)
         rung *= factor

@@ -6,16 +6,19 @@ Axes: n images, H x W pixels.
 from __future__ import annotations
 
 import gzip
+import io
+import itertools
 import math
 import os
 import zlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from pipelines.sharding import in_pieces
 from pipelines.sources import fetch, frame
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -175,22 +178,39 @@ def _empty_folders(top: Path, *, depth: int) -> list[Path]:
 
 
 def _read_files(files: Sequence[Path], size: tuple[int, int] | None) -> np.ndarray:
-    first = _read_file(files[0], size)
+    """Return the images of files; who decodes them need not see the files."""
+    decode = partial(_decode_files, size=size)
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    raw = ([(path, path.read_bytes()) for path in chunk] for chunk in chunks)
+    images = itertools.chain.from_iterable(in_pieces(decode, raw, count=len(chunks)))
+    first = next(images)
     x = np.empty((len(files), *first.shape), np.uint8)
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
-        read = pool.map(lambda path: _read_file(path, size), files)
-        for i, (path, image) in enumerate(zip(files, read, strict=True)):
-            shapes = {files[0]: first.shape[:2], path: image.shape[:2]}
-            one_size(shapes, advice="; image_size makes them one")
-            x[i] = image
+    for i, (path, image) in enumerate(
+        zip(files, itertools.chain([first], images), strict=True)
+    ):
+        shapes = {files[0]: first.shape[:2], path: image.shape[:2]}
+        one_size(shapes, advice="; image_size makes them one")
+        x[i] = image
     return x
 
 
-def _read_file(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Return the colours (H, W, 3) of an image file."""
+CHUNK = 64
+"Files that are decoded in one piece."
+
+
+def _decode_files(
+    files: Sequence[tuple[Path, bytes]], *, size: tuple[int, int] | None
+) -> list[np.ndarray]:
+    return [_decode(path, raw, size) for path, raw in files]
+
+
+def _decode(path: Path, raw: bytes, size: tuple[int, int] | None) -> np.ndarray:
+    """Return the colours (H, W, 3) of an image file, from its name and content."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(io.BytesIO(raw)) as opened:
             image = opened.convert("RGB")
+    except UnidentifiedImageError:  # which would name the bytes in memory
+        raise ValueError(f"{path}: cannot be read as an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be read as an image ({error})") from None
     if size is not None:

@@ -43,6 +43,9 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[int, Trial] = {}
+        self.longest = 0
+        "the last step of the trial that is furthest"
+
         self._ended = 0
         if path.exists():
             whole, _, torn = path.read_text().rpartition("\n")
@@ -102,6 +105,7 @@ class Record:
                 **line["metrics"],
             }
             trial.seconds = max(trial.seconds, line["seconds"])
+            self.longest = max(self.longest, line["n"])
         elif "checkpoint" in line:
             self.trials[line["trial"]].checkpoint = line["checkpoint"]
         else:

@@ -68,19 +68,22 @@ class Search:
     "trials that one worker trains at once, where the family can"
 
     early_stopping: EarlyStopping | None = None
+    storage: str = ""
+    "where copies of the study's records live, so that they outlive this machine"
 
     @cached_property
     def packs(self) -> list[list[int]]:
         """The trials that are trained together, by number: all of one fold."""
         found = [
             alike[start : start + self.pack]
-            for alike in self.by_fold().values()
+            for alike in self.by_fold.values()
             for start in range(0, len(alike), self.pack)
         ]
         return sorted(found)
 
+    @cached_property
     def by_fold(self) -> dict[Fold, list[int]]:
-        """Return the numbers of the trials of each fold."""
+        """The numbers of the trials of each fold."""
         found: dict[Fold, list[int]] = {}
         for i, trial in enumerate(self.trials):
             found.setdefault(trial.fold, []).append(i)
@@ -89,6 +92,11 @@ class Search:
     @property
     def record(self) -> Path:
         return self.folder / "record.jsonl"
+
+    @property
+    def copy(self) -> str:
+        """The folder of the copy of its record; "" where none is kept."""
+        return f"{self.storage}/{self.folder.name}" if self.storage else ""
 
 
 def draw_configurations(
@@ -131,10 +139,10 @@ def search_limits(search: Search, record: Record) -> dict[int, Limit]:
 
     Trials are compared with those of the same fold.
     """
-    if search.early_stopping is None:
+    if search.early_stopping is None or not decides(search, record):
         return dict.fromkeys(record.trials, Limit())
     found: dict[int, Limit] = {}
-    for alike in search.by_fold().values():
+    for alike in search.by_fold.values():
         of_fold = limits(
             {n: record.trials[i] for n, i in enumerate(alike) if i in record.trials},
             metric=f"valid_{search.metric}",
@@ -144,6 +152,15 @@ def search_limits(search: Search, record: Record) -> dict[int, Limit]:
         )
         found |= {alike[n]: limit for n, limit in of_fold.items()}
     return found
+
+
+def decides(search: Search, record: Record) -> bool:
+    """Return whether any trial has come to the first rung: before, all have the limit
+    that trials begin with.
+    """
+    if search.early_stopping is None:
+        return False
+    return record.longest >= search.early_stopping.grace * search.report_every
 
 
 def is_rung(search: Search, n: int) -> bool:

@@ -1,7 +1,8 @@
-"""What carries the counting of a corpus: threads of this process, or Ray tasks.
+"""What carries the heavy part of a stage: threads of this process, or Ray tasks.
 
-With RAY_ADDRESS set, shards are counted and merged by the cluster, whose nodes share
-the project's folder; memory is then that of each task. The table is the same.
+With RAY_ADDRESS set, a corpus is counted and merged by shards, and images are decoded
+and turned by chunks, on the cluster; the result is the same to the byte. For a corpus
+its nodes share the project's folder, and memory is that of each task.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ftml.data.sharding import Map, threads
 
 @contextmanager
 def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
-    """Give a map for `count_split`, and how many workers share one memory: at most so
-    many, where they are threads.
+    """Give a map, and how many workers share one memory: at most so many, where they
+    are threads.
     """
     if os.environ.get("RAY_ADDRESS"):
         from pipelines.cluster import connected  # Ray takes seconds to import
@@ -32,10 +33,24 @@ def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
         yield carry, workers
 
 
+def in_pieces(
+    function: Callable[[Any], Any], pieces: Iterable[Any], *, count: int
+) -> Iterator[Any]:
+    """Map a function over so many pieces, in their order; for a single one nothing is
+    started.
+    """
+    if count <= 1:
+        yield from map(function, pieces)
+        return
+    with carrying(most=count) as (carry, _):
+        yield from carry(function, pieces)
+
+
 def over_tasks(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """Map a function over Ray tasks, at most as many at once as the cluster has CPUs.
 
-    A task whose node dies runs again elsewhere.
+    A task whose node dies runs again elsewhere; an error of the function is raised as
+    the function raised it.
     """
     import ray
 
@@ -46,6 +61,16 @@ def over_tasks(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator
     for item in items:
         waiting.append(task.remote(shared, item))
         if len(waiting) >= room:
-            yield ray.get(waiting.popleft())
+            yield _result(waiting.popleft())
     while waiting:
-        yield ray.get(waiting.popleft())
+        yield _result(waiting.popleft())
+
+
+def _result(task: Any) -> Any:
+    import ray
+    from ray.exceptions import RayTaskError
+
+    try:
+        return ray.get(task)
+    except RayTaskError as error:
+        raise error.cause from None

@@ -93,6 +93,7 @@ def run_pack(chosen: dict[str, Any], *, board: Any) -> None:
 
 def _run(members: Sequence[Member], work: Work) -> None:
     while members:
+        failed = ""
         try:
             members = _until_some_stop(members, work)
         except CheckpointError as error:
@@ -100,14 +101,33 @@ def _run(members: Sequence[Member], work: Work) -> None:
             tune.report({"fatal": str(error)})
             raise
         except Exception as error:
+            failed = _said(error)
+        if failed:
+            # Not in the handler: until its end, a GPU holds what the error refers to.
+            _free_gpu()
             if len(members) == 1:
-                said = f"{type(error).__name__}: {error}"
-                tune.report({"rows": [{"trial": members[0].index, "error": said}]})
+                tune.report({"rows": [{"trial": members[0].index, "error": failed}]})
                 return
             # Which of them it was is not known: each goes on alone.
             for i, member in enumerate(members):
                 _run([member], replace(work, waiting=members[i + 1 :]))
             return
+
+
+def _said(error: Exception) -> str:
+    """Return what a trial failed of; that of a GPU's memory in words of its own."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        first, _, _ = str(error).partition("\n")
+        return f"out of GPU memory: {first}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _free_gpu() -> None:
+    """Give back the memory of a GPU that torch keeps for later: others share it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _until_some_stop(members: Sequence[Member], work: Work) -> list[Member]:

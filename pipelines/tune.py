@@ -8,10 +8,11 @@ goes on from when another has died.
 
 from __future__ import annotations
 
-import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,39 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ftml.saving import load
+from pipelines import storage
 from pipelines.agenda import Agenda, Live, Studying
-from pipelines.cluster import SearchError, granted
+from pipelines.cluster import SearchError
+from pipelines.grants import GrantError, granted
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
-from pipelines.search import is_rung, search_limits
+from pipelines.search import decides, is_rung, search_limits
 from pipelines.trial import Board, run_pack
 
 
-def run(studies: Iterable[Studying], *, folder: Path) -> None:
+def run(studies: Iterable[Studying], *, folder: str) -> None:
     """Run the searches that studies ask for, until all studies have ended.
 
-    A study that cannot be completed does not hold up the others. What is left in
-    `folder` when not all are complete is gone on from. Raises the error of the first
-    study that had one, after all have ended; SearchError when nothing can go on; and
-    KeyboardInterrupt when interrupted.
+    A study that cannot be completed does not hold up the others. Checkpoints are kept
+    in `folder`, which all nodes see, until all are complete. Raises the error of the
+    first study that had one, after all have ended; SearchError when nothing can go on;
+    and KeyboardInterrupt when interrupted.
     """
-    session = _Session(Agenda(studies))
+    session = _Session(Agenda(studies), folder)
     try:
-        _tuner(session, folder).fit()
+        _tuner(session).fit()
     except Exception as error:
         reason = session.fatal or f"{type(error).__name__}: {error}"
+        if MEMORY in str(error):
+            reason = (
+                "a node was out of memory, and Ray killed a trial there; raise "
+                "`resources: {cpu: ...}`, so that fewer share a node, or lower `pack`; "
+                "the stage, run again, goes on"
+            )
         raise SearchError(f"{folder}: {reason}") from error
     finally:
         interrupted = not session.finished
+        session.copy_records()
         session.agenda.close()
     for other in session.agenda.errors[1:]:
         print(f"error: {other}", file=sys.stderr)
@@ -53,10 +63,18 @@ def run(studies: Iterable[Studying], *, folder: Path) -> None:
         raise session.agenda.errors[0]
     if interrupted:
         raise KeyboardInterrupt
-    shutil.rmtree(folder, ignore_errors=True)
+    storage.remove(folder)
 
 
-def _tuner(session: _Session, folder: Path) -> tune.Tuner:
+MEMORY = "killed due to the node running low on memory"
+"""What Ray says when its watch over the memory of a node kills a worker. Tune takes
+that for an error of its own, which no trial is tried again for."""
+
+COPY_SECONDS = 5.0
+"Records are copied to the storage, if there is one, at most this often."
+
+
+def _tuner(session: _Session) -> tune.Tuner:
     """Return a new run of Tune, in a folder of its own: an earlier one may have left
     checkpoints beside it.
     """
@@ -75,7 +93,7 @@ def _tuner(session: _Session, folder: Path) -> tune.Tuner:
         ),
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex[:8],
-            storage_path=str(folder.resolve()),
+            storage_path=session.folder,
             failure_config=tune.FailureConfig(max_failures=3),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             callbacks=[Recorder(session)],
@@ -94,7 +112,7 @@ def forget(record: Record) -> None:
     """Remove the checkpoints of a search whose study is complete."""
     for trial in record.trials.values():
         if trial.checkpoint:
-            shutil.rmtree(Path(trial.checkpoint).parent, ignore_errors=True)
+            storage.remove(trial.checkpoint.rpartition("/")[0])
 
 
 def load_fit(trial: Trial) -> Any:
@@ -109,8 +127,8 @@ class _Session:
     Ray saves its searchers, schedulers and callbacks, and must not save this.
     """
 
-    def __init__(self, agenda: Agenda) -> None:
-        self.agenda = agenda
+    def __init__(self, agenda: Agenda, folder: str) -> None:
+        self.agenda, self.folder = agenda, folder
         here = NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
@@ -119,6 +137,8 @@ class _Session:
         self.fatal = ""
         self.finished = False
         self._data: dict[str, Any] = {}
+        self._copied: dict[str, int] = {}
+        self._last_copy = time.monotonic()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
@@ -136,18 +156,32 @@ class _Session:
             self._data[live.name] = ray.put(live.asked.data)
             ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
 
-    def tidy(self) -> None:
-        """Let go of the data of searches that are not under way any more."""
+    def step(self) -> None:
+        """Have studies go on whose search is complete, and tidy up after them."""
+        self.agenda.advance()
         for name in [n for n in self._data if self.agenda.find(n) is None]:
             del self._data[name]
             ray.get(self.board.close.remote(name))
+        if time.monotonic() - self._last_copy >= COPY_SECONDS:
+            self.copy_records()
 
     def decide(self, live: Live) -> None:
         """Find out how far each trial counts, and put it on the board."""
-        if live.search.early_stopping is None:
+        if not decides(live.search, live.record):
             return
         live.limits = search_limits(live.search, live.record)
         ray.get(self.board.put.remote(live.name, live.limits))
+
+    def copy_records(self) -> None:
+        """Copy the records that have grown to where they outlive this machine."""
+        self._last_copy = time.monotonic()
+        for live in self.agenda.live:
+            record = live.search.record
+            size = record.stat().st_size if live.search.copy and record.exists() else 0
+            if size != self._copied.get(live.name, 0):
+                with suppress(OSError):  # the next copy has it all
+                    storage.keep(record, live.search.copy)
+                    self._copied[live.name] = size
 
 
 class Queue(Searcher):
@@ -163,7 +197,7 @@ class Queue(Searcher):
             live, pack = found
             try:
                 resources = granted(live.search.resources)
-            except SearchError as error:
+            except GrantError as error:
                 agenda.fail(live, error)
                 continue
             self.session.begin(live)
@@ -171,11 +205,11 @@ class Queue(Searcher):
             return {
                 "search": live.name,
                 "pack": pack,
-                "resources": resources,
+                "resources": {name.upper(): n for name, n in resources.items()},
                 "checkpoint": first.checkpoint if first else None,
             }
-        self.session.finished = agenda.idle
-        return Searcher.FINISHED if agenda.idle else None
+        self.session.finished = not agenda.live
+        return None if agenda.live else Searcher.FINISHED
 
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False
@@ -212,7 +246,8 @@ class Recorder(tune.Callback):
     ) -> None:
         if (found := self.session.find(trial)) is not None:
             live, pack = found
-            live.record.keep(pack[0], checkpoint.path)
+            address = storage.address(self.session.folder, checkpoint.path)
+            live.record.keep(pack[0], address)
 
     def on_trial_complete(
         self, iteration: int, trials: list, trial: Any, **info: Any
@@ -238,8 +273,7 @@ class Recorder(tune.Callback):
         self.session.agenda.fail(live, error)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
-        self.session.agenda.advance()
-        self.session.tidy()
+        self.session.step()
 
 
 class Halving(FIFOScheduler):

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class _Loss(torch.autograd.Function):
         return -found
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *slopes: Tensor) -> tuple:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple:
         log_probs, labels, skip, lengths, ends, at, forwards, found = ctx.saved_tensors
         backwards = _backward_sums(at, skip, lengths, ends)
         share = (forwards + backwards - at - found[:, None, None]).exp()

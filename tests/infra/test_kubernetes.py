@@ -289,8 +289,8 @@ def test_the_cluster_scales_and_has_every_kind_of_worker() -> None:
     assert spec.headGroupSpec.rayStartParams["num-cpus"] == "0"
     groups = {group.groupName: group for group in spec.workerGroupSpecs}
     assert set(groups) == {"cpu", "gpu"}
-    for group in groups.values():
-        # A study is refused what the cluster does not have when it starts.
-        assert 1 <= group.minReplicas <= group.replicas < group.maxReplicas
+    assert all(g.minReplicas <= g.replicas < g.maxReplicas for g in groups.values())
+    # With none at rest, a study would be refused what it does not wait for.
+    assert float(find("ConfigMap", "ftml")["data"]["FTML_CLUSTER_WAIT"]) >= 600
     limits = groups["gpu"].template["spec"]["containers"][0]["resources"]["limits"]
     assert limits["nvidia.com/gpu"] == 1

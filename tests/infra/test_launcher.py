@@ -63,8 +63,9 @@ def test_every_kind_of_worker_has_a_node_and_room_for_all() -> None:
         for name, node in LAUNCHER["available_node_types"].items()
         if name != "head"
     ]
-    # A study is refused what the cluster does not have when it starts.
-    assert min(node["min_workers"] for node in workers) >= 1
+    assert all(node["min_workers"] < node["max_workers"] for node in workers)
+    # With none at rest, a study would be refused what it does not wait for.
+    assert "--env FTML_CLUSTER_WAIT=900" in LAUNCHER["docker"]["run_options"]
     assert sum(node["max_workers"] for node in workers) <= LAUNCHER["max_workers"]
 
 

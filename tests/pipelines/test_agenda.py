@@ -75,12 +75,12 @@ def test_the_next_study_begins_when_those_before_it_have_nothing_left_to_begin(
     assert kind == "a fits 0", "the earlier study goes first"
     assert begun(agenda)[1] == "b search 1"
     assert agenda.next_pack() is None
-    assert not agenda.idle
+    assert agenda.live
     end(agenda, fits)
     end(agenda, b)
     end(agenda, begun(agenda)[0])
     assert agenda.next_pack() is None
-    assert agenda.idle
+    assert not agenda.live
     assert log.said[1:] == ["a fitted 1", "a left", "b tried 2", "b fitted 1", "b left"]
 
 
@@ -123,4 +123,4 @@ def test_studies_that_ask_for_nothing_end_at_once(count: int) -> None:
 
     agenda = Agenda([nothing() for _ in range(count)])
     assert agenda.next_pack() is None
-    assert agenda.idle
+    assert not agenda.live

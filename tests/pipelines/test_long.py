@@ -15,17 +15,17 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
+from tests.pipelines.hosts import Host, network
+from tests.pipelines.servers import mlflow_server, s3_client, storage, with_children
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
@@ -86,49 +86,16 @@ def wait_for_steps(folder: Path, count: int) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the store in a folder; what is left of the server is killed at the end."""
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while not answers(port):
-            assert server.poll() is None, (folder / "server.log").read_text()
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.2)
-        yield server
-    finally:
-        with_children(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def with_children(pid: int, number: int) -> None:
-    """Send a signal to a process and all that it has started."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for each in family:
-        try:
-            each.send_signal(number)
-        except psutil.NoSuchProcess:
-            continue
+def sqlite_server(
+    folder: Path, port: int
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Serve the store in a folder."""
+    return mlflow_server(
+        folder / "server.log",
+        port,
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(folder / "artifacts"), "--workers", "1"),
+    )
 
 
 def test_a_server_that_is_killed_and_comes_back_has_every_point_once(
@@ -136,13 +103,13 @@ def test_a_server_that_is_killed_and_comes_back_has_every_point_once(
 ) -> None:
     port = free_port()
     address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
-    with mlflow_server(project, port) as server:
+    with sqlite_server(project, port) as server:
         driver = stage(project, "pipelines.experiment", "digits", **address)
         wait_for_steps(project, 200)
         with_children(server.pid, signal.SIGKILL)
     time.sleep(20)
     assert driver.poll() is None, "the search goes on without the server"
-    with mlflow_server(project, port):
+    with sqlite_server(project, port):
         printed, _ = driver.communicate(timeout=400)
         assert driver.returncode == 0, printed
     assert_equal_results(project, undisturbed)
@@ -184,6 +151,144 @@ def test_a_node_that_is_lost_at_any_moment_changes_no_result(
         cluster.shutdown()
     assert_equal_results(project, undisturbed)
     assert runs(project, "select distinct status from runs") == [("FINISHED",)]
+
+
+QUICK_TO_DECLARE_DEAD = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_raylet_start_wait_time_s": "120",
+}
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Collect the processes of `start_ray`, which end with their hosts."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.wait(timeout=60)
+
+
+def test_a_host_that_is_cut_off_and_returns_changes_no_result(
+    project: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    started: list[subprocess.Popen[bytes]],
+) -> None:
+    def start(host: Host, *options: str) -> subprocess.Popen[bytes]:
+        started.append(start_ray(host, tmp_path, *options))
+        return started[-1]
+
+    with network(f"ft{os.getpid() % 1000}", ["head", "one", "two"]) as hosts:
+        head, one, two = hosts
+        start(head, "--head", "--num-cpus=0", "--port=6379")
+        join = (f"--address={head.address}:6379", "--num-cpus=1")
+        lost = start(one, *join)
+        start(two, *join)
+        driver = subprocess.Popen(
+            [*head.inside, sys.executable, "-m", "pipelines.experiment", "digits"],
+            cwd=project,
+            env={
+                **os.environ,
+                **QUICK_TO_DECLARE_DEAD,
+                "PYTHONPATH": str(ROOT),
+                "RAY_ADDRESS": f"{head.address}:6379",
+                "FTML_CHECKPOINT_SECONDS": "0.5",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_for_steps(project, 300)
+        one.unplug()
+        deadline = time.monotonic() + 90
+        while one.address in alive(head):
+            assert time.monotonic() < deadline, "the host is not declared dead"
+        assert driver.poll() is None, "the search goes on without the host"
+        one.plug()
+        lost.wait(timeout=120)  # Ray there learns that it is dead
+        start(one, *join)
+        assert one.address in alive(head)
+        printed, _ = driver.communicate(timeout=400)
+        assert driver.returncode == 0, printed
+    assert_equal_results(project, undisturbed)
+    assert runs(project, "select distinct status from runs") == [("FINISHED",)]
+    doubled = "select 1 from metrics group by run_uuid, key, step having count(*) > 1"
+    assert runs(project, doubled) == []
+
+
+def start_ray(host: Host, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Run `ray start` on a host, and return when it has joined."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    log = folder / f"{host.name}-{time.time()}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*host.inside, ray, "start", "--block", *options],
+            env={**os.environ, **QUICK_TO_DECLARE_DEAD},
+            stdout=file,
+            stderr=file,
+        )
+    deadline = time.monotonic() + 180
+    while "Ray runtime started" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return process
+
+
+def alive(head: Host) -> list[str]:
+    """Return the addresses of the hosts that the head believes to be alive."""
+    code = (
+        "import ray; ray.init('auto', log_to_driver=False, logging_level='ERROR'); "
+        "print(*(n['NodeManagerAddress'] for n in ray.nodes() if n['Alive']))"
+    )
+    command = [*head.inside, sys.executable, "-c", code]
+    return subprocess.check_output(command, text=True, timeout=120).split()
+
+
+def test_a_driver_in_another_clone_goes_on_from_the_checkpoints_in_s3(
+    project: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(project, clone)
+    study = ".search/digits/softmax_regression"
+    experiment = ("pipelines.experiment", "digits")
+    with storage("checkpoints") as variables:
+        told = {
+            **variables,
+            "FTML_STORAGE": "s3://checkpoints/ftml",
+            "FTML_CHECKPOINT_SECONDS": "0.5",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        }
+        missing = {**told, "FTML_STORAGE": "s3://no-such-bucket/ftml"}
+        status, printed = run_stage(project, *experiment, **missing)
+        assert (status, printed.count("\n")) == (1, 1)
+        assert "error: FTML_STORAGE=s3://no-such-bucket/ftml: cannot be" in printed
+        driver = stage(project, *experiment, **told)
+        wait_for_steps(project, 1000)
+        driver.kill()
+        driver.communicate(timeout=60)
+        assert not (project / study / "search/ray").exists()
+        assert any("/ray/" in name for name in objects(variables))
+        shutil.rmtree(project / ".search")
+        driver = stage(clone, *experiment, **told)
+        wait_for_steps(clone, 1)
+        brought = (clone / study / "search/record.jsonl").read_text().count('"n"')
+        printed, _ = driver.communicate(timeout=400)
+        assert driver.returncode == 0, printed
+        assert brought > 200, "it did not begin anew"
+        assert [name for name in objects(variables) if not name.endswith("/")] == []
+    assert_equal_results(clone, undisturbed)
+    assert runs(tmp_path, "select distinct status from runs") == [("FINISHED",)]
+    doubled = "select 1 from metrics group by run_uuid, key, step having count(*) > 1"
+    assert runs(tmp_path, doubled) == []
+
+
+def objects(variables: dict[str, str]) -> list[str]:
+    """Return the names of all that is in the bucket `checkpoints`."""
+    listed = s3_client(variables).list_objects_v2(Bucket="checkpoints")
+    return [each["Key"] for each in listed.get("Contents", [])]
 
 
 TOKEN = "a" * 64
@@ -231,7 +336,7 @@ def test_a_job_with_a_token_brings_its_results_back(
         "PYTHONPATH": str(clone),
     }
     job = ("pipelines.job", "submit", "experiment@digits")
-    with mlflow_server(tmp_path, port):
+    with sqlite_server(tmp_path, port):
         status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN="b" * 64)
         assert status == 1
         assert "no job sent" in printed

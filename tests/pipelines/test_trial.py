@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+import torch
 from ray import tune
 
 from ftml import Splits, Table, family
@@ -21,16 +22,21 @@ from pipelines.search import Assignment, Search
 from pipelines.trial import _run
 from pipelines.work import Member, Work
 
+MOST = 99
+"What the GPU has room for."
+
 
 class Training(Work):
-    """Trains nothing: a step at a time, to the step that a member's alpha names; a
-    negative alpha is what a family cannot bear.
+    """Trains nothing: a step at a time, to the step that a member's alpha names; an
+    alpha of zero is what a family cannot bear, a large one what a GPU cannot hold.
     """
 
     def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
         ends = [int(member.config.alpha) for member in members]
         if min(ends) == 0:
             raise FloatingPointError("diverged")
+        if max(ends) > MOST:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
         starts = [member.state["n"] if member.state else 0 for member in members]
         for n in range(min(starts) + 1, max(ends) + 1):
             yield [Step(n, {}, None, {"n": n}) if n <= end else None for end in ends]
@@ -104,6 +110,16 @@ def test_a_member_that_fails_does_not_take_its_pack_with_it(said) -> None:
     assert errors == {1: "FloatingPointError: diverged"}
     steps = [(row["trial"], row["n"]) for row in said if "n" in row]
     assert sorted(steps) == [(0, 1), (0, 2), (2, 1)]
+    assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
+
+
+def test_a_member_that_is_too_large_for_the_gpu_fails_alone_with_that_word(
+    said,
+) -> None:
+    train([2, MOST + 1, 1])
+    errors = {row["trial"]: row["error"] for row in said if "error" in row}
+    told = "CUDA out of memory. Tried to allocate 9 GiB"
+    assert errors == {1: f"out of GPU memory: {told}"}
     assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
 
 

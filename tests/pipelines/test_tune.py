@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from ftml.tasks import task
 from pipelines import tune
 from pipelines.agenda import Asked, Studying, Watch
 from pipelines.blocks import EarlyStopping, Resources
-from pipelines.cluster import SearchError
 from pipelines.folds import Data
+from pipelines.grants import GrantError
 from pipelines.halving import Limit
 from pipelines.record import Record
 from pipelines.search import (
@@ -30,6 +30,7 @@ from pipelines.search import (
     on_every_fold,
     search_limits,
 )
+from tests.pipelines.searching import ignore, run, run_all
 
 pytestmark = pytest.mark.slow
 
@@ -90,30 +91,6 @@ def same(splits: Splits[Table]) -> Data:
     return lambda fold: splits
 
 
-def ignore(record: Record, index: int) -> None:
-    pass
-
-
-def run(plan: Search, data: Data, *, watch: Watch = ignore) -> Record:
-    """Return the record of one search, run to its end."""
-    (record,) = run_all([plan], data, watch=watch)
-    return record
-
-
-def run_all(
-    plans: Sequence[Search], data: Data, *, watch: Watch = ignore
-) -> list[Record]:
-    """Return the records of searches that run side by side."""
-    found: dict[int, Record] = {}
-
-    def study(number: int, plan: Search) -> Studying:
-        found[number] = yield Asked(plan, data, watch)
-
-    studies = [study(number, plan) for number, plan in enumerate(plans)]
-    tune.run(studies, folder=plans[0].folder.with_name("checkpoints"))
-    return [found[number] for number in range(len(plans))]
-
-
 def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
     """Return the record of a search of final fits, and the models that they keep."""
     found: list[tuple[Record, list[Any]]] = []
@@ -123,7 +100,7 @@ def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
         models = [tune.load_fit(record.trials[i]) for i in range(len(plan.trials))]
         found.append((record, models))
 
-    tune.run([study()], folder=plan.folder.with_name("checkpoints"))
+    tune.run([study()], folder=str(plan.folder.with_name("checkpoints")))
     return found[0]
 
 
@@ -165,6 +142,38 @@ def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
     assert {i: t.steps for i, t in again.trials.items()} == {
         i: t.steps for i, t in before.trials.items()
     }
+
+
+def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path / "a",
+        "softmax_regression",
+        storage=str(tmp_path / "shared/study"),
+        config={"n_iterations": 6},
+        metric="log_loss",
+        trials=tuple(Assignment((), {"seed": seed}, 4) for seed in (1, 2)),
+    )
+    checkpoints = str(tmp_path / "shared/checkpoints")
+    found: list[Any] = []
+
+    def study(plan: Search, watch: Watch) -> Studying:
+        record = yield Asked(plan, same(labelled), watch)
+        found.append((record, tune.load_fit(record.trials[1])))
+        raise ValueError("the driver dies")
+
+    def fail(*_: object) -> None:
+        pytest.fail("a trial was run")
+
+    for folder, watch in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
+        elsewhere = replace(plan, folder=folder / "search")
+        with pytest.raises(ValueError, match="dies"):
+            tune.run([study(elsewhere, watch)], folder=checkpoints)
+    (before, model), (again, the_same) = found
+    assert again.trials == before.trials
+    assert again.trials[0].checkpoint.startswith(checkpoints)
+    np.testing.assert_array_equal(model.theta, the_same.theta)
 
 
 def test_trials_are_stopped_early_and_the_best_is_not(
@@ -241,7 +250,7 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plan = search(tmp_path, resources=Resources(cpu=64.0))
-    with pytest.raises(SearchError, match=r"asks for cpu: 64, .* cluster has 2"):
+    with pytest.raises(GrantError, match=r"asks for cpu: 64; .* 1 with cpu: 2"):
         run(plan, same(data))
 
 

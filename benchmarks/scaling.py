@@ -1,0 +1,186 @@
+"""How fast trials go: by workers, and where the driver is the limit.
+
+    python benchmarks/scaling.py                # all of it
+    python benchmarks/scaling.py workers 2      # real trials, by two workers
+    python benchmarks/scaling.py driver 1000    # fake trials of 0.1 s, as many
+
+A fake trial sleeps and then solves a ridge regression of 20 rows, so that four of them
+run at once on any machine and what is measured is the driver: Tune, the record, and
+MLflow on its default store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from ftml import Splits, Table
+from pipelines.experiment import follow, plan_search
+from pipelines.params import read_params
+from pipelines.search import draw_configurations, on_every_fold
+
+PARAMS = """
+datasets: {{tables: {{toy: {{source: s, task: {task}}}}}}}
+experiments: {{toy: {{{family}: {block}}}}}
+"""
+FAKE = {"seconds": 0.1, "at_once": 4}
+
+
+def splits(n: int, d: int) -> Splits[Table]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    table = Table(X, X @ rng.normal(size=d) + rng.normal(size=n))
+    return Splits(table.rows(np.arange(n // 2)), table.rows(np.arange(n // 2, n)))
+
+
+def digits() -> Splits[Table]:
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    table = Table(X / 16, y.astype(np.int64), classes=tuple("0123456789"))
+    return Splits(table.rows(np.arange(1200)), table.rows(np.arange(1200, 1797)))
+
+
+def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
+    """Return the data of a fold: a trial asks for it once, at its beginning."""
+    time.sleep(seconds)
+    return data
+
+
+def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str, Any]:
+    """Run one study's search in a folder of its own; return what it took."""
+    from pipelines import store, tracking
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        written = PARAMS.format(family=family, task=task, block=json.dumps(block))
+        Path("params.yaml").write_text(written)
+        [study] = read_params().experiments["toy"]
+        client = store.open_store()
+        experiment = store.open_experiment(client, study.dataset, digest="d")
+        configs = draw_configurations(
+            study.space,
+            count=study.block.trials,
+            defaults=study.config.model_dump(mode="json"),
+            seed=0,
+        )
+        plan = plan_search(
+            study, Path(".search/toy") / family, on_every_fold(configs, [()])
+        )
+        with (
+            tracking.StudyLog(client, experiment, study, key="k", digest="d") as log,
+            measured() as found,
+        ):
+            follow(replace(plan, pack=1), data, log.children("trial"))
+        found["mlflow_rows"] = rows(Path("mlflow.db"))
+        found["trials"] = len(configs)
+        os.chdir("/")
+    return found
+
+
+def rows(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        tables = ("runs", "params", "tags", "metrics", "latest_metrics")
+        counts = [f"select count(*) from {name}" for name in tables]
+        return sum(connection.execute(count).fetchone()[0] for count in counts)
+
+
+@contextmanager
+def measured() -> Iterator[dict[str, Any]]:
+    """Give a dictionary that then holds the seconds, CPU seconds and peak memory of
+    this process.
+    """
+    process, found, ended = psutil.Process(), {}, threading.Event()
+    peak = [0]
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    start, before = time.perf_counter(), process.cpu_times()
+    yield found
+    spent = process.cpu_times()
+    ended.set()
+    found["seconds"] = time.perf_counter() - start
+    found["driver_cpu"] = spent.user + spent.system - before.user - before.system
+    found["driver_mb"] = peak[0] / 1e6
+
+
+def report(name: str, found: dict[str, Any]) -> None:
+    each = found["trials"]
+    print(
+        f"{name}: {found['seconds']:.1f} s, {each / found['seconds']:.1f} trials/s "
+        f"({60 * each / found['seconds']:.0f} a minute), driver CPU "
+        f"{found['driver_cpu']:.1f} s = {1000 * found['driver_cpu'] / each:.1f} ms a "
+        f"trial, {found['driver_mb']:.0f} MB, MLflow {found['mlflow_rows']} rows = "
+        f"{found['mlflow_rows'] / found['seconds']:.0f} a second; load "
+        f"{os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
+
+
+@contextmanager
+def session(cpus: int) -> Iterator[None]:
+    import ray
+
+    from pipelines import cluster  # noqa: F401  (sets what Ray reads when it starts)
+
+    ray.init(
+        "local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
+        logging_level="ERROR",
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def workers(cpus: int) -> None:
+    """Print how fast real trials go by so many workers."""
+    block = {
+        "trials": 48,
+        "pack": 1,
+        "report_every": 50,
+        "early_stopping": {"grace": 1000},
+        "config": {"n_iterations": 1000, "tolerance": 0.0},
+    }
+    data = partial(after, 0.0, digits())
+    with session(cpus):
+        found = search("softmax_regression", "classification", block, data)
+    report(f"{cpus} workers", found)
+
+
+def driver(trials: int) -> None:
+    """Print what fake trials cost the driver."""
+    data = partial(after, FAKE["seconds"], splits(40, 3))
+    with session(FAKE["at_once"]):
+        block = {"trials": trials, "pack": 1}
+        found = search("ridge", "regression", block, data)
+    report(f"{trials} trials of {FAKE['seconds']} s, {FAKE['at_once']} at once", found)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        {"workers": workers, "driver": driver}[sys.argv[1]](int(sys.argv[2]))
+    else:  # each in a process of its own: what is measured is the process
+        for what in ("workers 1", "workers 2", "workers 1", "workers 2", "driver 1000"):
+            subprocess.run([sys.executable, __file__, *what.split()], check=True)

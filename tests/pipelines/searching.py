@@ -1,0 +1,35 @@
+"""Searches of their own: studies that ask for one, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines import tune
+from pipelines.agenda import Asked, Studying, Watch
+from pipelines.folds import Data
+from pipelines.record import Record
+from pipelines.search import Search
+
+
+def ignore(record: Record, index: int) -> None:
+    pass
+
+
+def run(plan: Search, data: Data, *, watch: Watch = ignore) -> Record:
+    """Return the record of one search, run to its end."""
+    (record,) = run_all([plan], data, watch=watch)
+    return record
+
+
+def run_all(
+    plans: Sequence[Search], data: Data, *, watch: Watch = ignore
+) -> list[Record]:
+    """Return the records of searches that run side by side."""
+    found: dict[int, Record] = {}
+
+    def study(number: int, plan: Search) -> Studying:
+        found[number] = yield Asked(plan, data, watch)
+
+    studies = [study(number, plan) for number, plan in enumerate(plans)]
+    tune.run(studies, folder=str(plans[0].folder.with_name("checkpoints")))
+    return [found[number] for number in range(len(plans))]
