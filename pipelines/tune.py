@@ -158,12 +158,13 @@ class _Session:
 
     def step(self) -> None:
         """Have studies go on whose search is complete, and tidy up after them."""
+        late = time.monotonic() - self._last_copy >= COPY_SECONDS
+        if late or any(live.complete for live in self.agenda.live):
+            self.copy_records()
         self.agenda.advance()
         for name in [n for n in self._data if self.agenda.find(n) is None]:
             del self._data[name]
             ray.get(self.board.close.remote(name))
-        if time.monotonic() - self._last_copy >= COPY_SECONDS:
-            self.copy_records()
 
     def decide(self, live: Live) -> None:
         """Find out how far each trial counts, and put it on the board."""

@@ -156,10 +156,11 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
         trials=tuple(Assignment((), {"seed": seed}, 4) for seed in (1, 2)),
     )
     checkpoints = str(tmp_path / "shared/checkpoints")
+    tested = same(replace(labelled, test=labelled.valid))
     found: list[Any] = []
 
     def study(plan: Search, watch: Watch) -> Studying:
-        record = yield Asked(plan, same(labelled), watch)
+        record = yield Asked(plan, tested, watch)
         found.append((record, tune.load_fit(record.trials[1])))
         raise ValueError("the driver dies")
 
