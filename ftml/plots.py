@@ -49,10 +49,18 @@ def new_figure(width: float = 6.0, height: float = 4.2) -> tuple[Figure, Axes]:
 
 
 def label_points(
-    axes: Axes, points: np.ndarray, texts: Sequence[str], *, fontsize: float = 8
+    axes: Axes,
+    points: np.ndarray,
+    texts: Sequence[str],
+    *,
+    fontsize: float = 8,
+    prefer: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
     """Write texts beside points (n, 2) where they cover no other text and no point, and
     return those that found room; the first come first. Axes must have their limits.
+
+    prefer: the side of each point that is tried first, right and up: (-1, 1) is the
+    upper left.
     """
     figure = axes.get_figure(root=True)
     if figure is None:
@@ -63,8 +71,10 @@ def label_points(
     inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
     dot = fontsize * figure.dpi / 72 / 4
     taken += [Bbox([place - dot, place + dot]) for place in places]
-    for text, point in zip(texts, points, strict=True):
-        for (right, up), (h, v) in ANCHORS.items():
+    wanted = prefer or [(1, 0)] * len(texts)
+    for text, point, side in zip(texts, points, wanted, strict=True):
+        sides = {side: ANCHORS[side], **ANCHORS}
+        for (right, up), (h, v) in sides.items():
             label = axes.annotate(
                 text,
                 tuple(point),

@@ -172,8 +172,12 @@ def cost_figure(
     )
     log_if_wide(axes, "x", points[:, 0])
     log_if_wide(axes, "y", points[:, 1])
-    first = [*front, *(i for i in range(len(studies)) if i not in front)]
-    label_points(axes, points[first], [studies[i][0] for i in first])
+    others = [i for i in range(len(studies)) if i not in front]
+    # The line passes on the other side.
+    up = 1 if mode == "max" else -1
+    sides = [(-1, up)] * len(front) + [(1, -up)] * len(others)
+    order = [*front, *others]
+    label_points(axes, points[order], [studies[i][0] for i in order], prefer=sides)
     return figure
 
 
