@@ -37,6 +37,9 @@ ARTIFACTS = "mlartifacts"
 SEEN = "ftml.seen"
 "Tag of a study's run: when its driver last logged anything, in seconds of Unix time."
 
+METRIC = "ftml.metric"
+"Tag of an experiment: the metric that the studies of its dataset are compared by."
+
 PATIENCE = 600.0
 "Seconds that a server which does not answer is waited for before the stage gives up."
 
@@ -150,6 +153,7 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
         f"Source: `{dataset.block.source}`; data `{digest}`."
     )
     client.set_experiment_tag(identity, "mlflow.note.content", about)
+    client.set_experiment_tag(identity, METRIC, dataset.metric)
     return str(identity)
 
 
