@@ -157,7 +157,7 @@ class Recorder:
         client.set_experiment_tag(self.experiment, store.METRIC, metric)
 
     def study(
-        self, name: str, start: int = 0, data: str = "d", **metrics: float
+        self, name: str, start: int = 1, data: str = "d", **metrics: float
     ) -> str:
         tags = {
             "ftml.role": "study",
