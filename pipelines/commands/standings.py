@@ -61,10 +61,10 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
     sign = 1.0 if modes[name] == "min" else -1.0
     found.sort(key=lambda each: sign * each.test)
     less = "less" if modes[name] == "min" else "more"
+    about = "the champion is the best in validation" if best else "no champion is named"
     return [
         standings_table(found, name),
-        f"{less} is better; intervals are 95 % t intervals over seeds; the champion is "
-        "the best in validation",
+        f"{less} is better; intervals are 95 % t intervals over seeds; {about}",
     ]
 
 
