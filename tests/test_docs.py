@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -53,3 +54,30 @@ def test_every_page_of_the_documentation_stands_in_its_table_of_contents() -> No
         for path in [*DOCS.glob("*.md"), *DOCS.glob("stages/*.md")]
     }
     assert pages - {"index"} <= named
+
+
+FOREIGN = ("Unable to acquire lock", "dvc: command not found")
+"Messages of DVC and of a shell."
+
+
+def said() -> str:
+    """Return every piece of text in the code, a placeholder as `@`."""
+    pieces = [(ROOT / "Makefile").read_text()]
+    for path in [*ROOT.glob("ftml/**/*.py"), *ROOT.glob("pipelines/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                pieces.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [getattr(part, "value", "") for part in node.values]
+                pieces.append("".join(p if isinstance(p, str) else "@" for p in parts))
+    return "\n".join(pieces)
+
+
+def test_every_message_that_is_explained_is_one_of_the_code() -> None:
+    text, code = (DOCS / "troubleshooting.md").read_text(), said()
+    cells = re.findall(r"(?m)^\| (`.+?) \|", text)
+    messages = [m for cell in cells for m in re.findall(r"`([^`]+)`", cell)]
+    assert len(messages) > 50
+    for message in set(messages).difference(FOREIGN):
+        for part in message.split("..."):
+            assert part.strip(" :,;().'") in code, f"{message}: nothing says {part!r}"
