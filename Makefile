@@ -1,6 +1,6 @@
 # Every command of the project. `make help` lists them; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro job test test-long lint format ui bench corpus-large clean lock
+.PHONY: help setup repro job test test-long lint format docs ui bench corpus-large clean lock
 
 # The virtual environment is made once for each content of the lock file.
 READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -15,6 +15,7 @@ $(READY):
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	.venv/bin/ftml schema --output .venv/params.schema.json
 	@rm -f .venv/.ready-* && touch $@
 
 setup: $(READY) ## make the virtual environment from the lock file
@@ -37,6 +38,9 @@ lint: $(READY) ## check format, style and types
 format: $(READY) ## put the code in format
 	@ruff format . && ruff check --fix .
 
+docs: $(READY) ## build the documentation into site/; a warning is an error
+	@sphinx-build --fail-on-warning --quiet --builder html docs site && echo "open site/index.html"
+
 ui: $(READY) ## open the MLflow UI on the default store
 	@mlflow ui --backend-store-uri sqlite:///mlflow.db --port $${PORT:-5000}
 
@@ -52,4 +56,4 @@ lock: ## choose the newest allowed versions again and write requirements.lock
 	.venv/lock/bin/pip freeze --exclude ftml | sed 's/+cpu$$//' > requirements.lock
 
 clean: ## remove everything that was made, but not the virtual environment or MLflow's store
-	rm -rf data experiments reports .search dvc.lock
+	rm -rf data experiments reports .search dvc.lock site docs/families docs/generated

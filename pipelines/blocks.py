@@ -18,7 +18,10 @@ EACH = ["each"]
 TestDomains = Annotated[
     list[str | int | float],
     Field(min_length=1),
-    BeforeValidator(lambda value: EACH if value == "each" else value),
+    BeforeValidator(
+        lambda value: EACH if value == "each" else value,
+        json_schema_input_type=list[str | int | float] | Literal["each"],
+    ),
 ]
 Selection = Literal["validation", "leave_one_domain_out", "oracle"]
 

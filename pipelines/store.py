@@ -38,6 +38,9 @@ ARTIFACTS = "mlartifacts"
 SEEN = "ftml.seen"
 "Tag of a study's run: when its driver last logged anything, in seconds of Unix time."
 
+METRIC = "ftml.metric"
+"Tag of an experiment: the metric that the studies of its dataset are compared by."
+
 PATIENCE = 600.0
 "Seconds that a server which does not answer is waited for before the stage gives up."
 
@@ -149,8 +152,8 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
     tags = views.best_tag(dataset) | {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.note.content": about,
-        "task": dataset.task,
-        "metric": dataset.metric,
+        "ftml.task": dataset.task,
+        METRIC: dataset.metric,
     }
     for name, value in tags.items():
         client.set_experiment_tag(identity, name, value)

@@ -1,0 +1,215 @@
+"""The pages that are written from the code: a family each, and the keys of params.yaml.
+
+A family's page holds the docstring of its module, its configuration, and the figures of
+its studies in `experiments/`, where there are any.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ftml.core import families, family
+from pipelines import wording
+from pipelines.blocks import (
+    CooccurrenceBlock,
+    DatasetBlock,
+    DomainsBlock,
+    EarlyStopping,
+    ImagesBlock,
+    PairsBlock,
+    Resources,
+    SequencesBlock,
+    StudyBlock,
+    TableBlock,
+    TextBlock,
+    TreesBlock,
+    WordSetsBlock,
+)
+from pipelines.commands.catalogue import (
+    allowed,
+    docstring,
+    outlines,
+    settings,
+    source_file,
+)
+from pipelines.params import data_kinds
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = ROOT / "experiments"
+
+KEYS = {
+    "dataset": DatasetBlock,
+    "tables": TableBlock,
+    "images": ImagesBlock,
+    "domains": DomainsBlock,
+    "cooccurrence": CooccurrenceBlock,
+    "text": TextBlock,
+    "word_sets": WordSetsBlock,
+    "sequences": SequencesBlock,
+    "pairs": PairsBlock,
+    "trees": TreesBlock,
+    "study": StudyBlock,
+    "resources": Resources,
+    "early_stopping": EarlyStopping,
+}
+"The blocks of params.yaml whose keys are shown, by the name of the file."
+
+
+def write(folder: str) -> None:
+    """Write all generated pages below the folder of the documentation."""
+    pages = {f"generated/{name}.md": keys(block) for name, block in KEYS.items()}
+    pages["families/index.md"] = index()
+    pages |= {f"families/{name}.md": page(name) for name in families()}
+    for name, text in pages.items():
+        path = Path(folder) / name
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists() or path.read_text() != text:  # else built again in vain
+            path.write_text(text)
+
+
+def index() -> str:
+    """Return the page that lists the families by chapter."""
+    found = outlines()
+    lines = ["# Families", "", f"{len(found)} families, by chapter.", ""]
+    for chapter in dict.fromkeys(each.chapter for each in found):
+        rows = [
+            [f"[{each.name}]({each.name}.md)", each.task.replace("_", " "), each.title]
+            for each in found
+            if each.chapter == chapter
+        ]
+        rows = [[row[0], row[1], prose(row[2])] for row in rows]
+        lines += [f"## {chapter.replace('_', ' ').capitalize()}", ""]
+        lines += [*table(["family", "task", "what it is"], rows), ""]
+    names = [each.name for each in found]
+    return "\n".join([*lines, "```{toctree}", ":hidden:", "", *names, "```", ""])
+
+
+def page(name: str) -> str:
+    """Return the page of a family."""
+    kind = family(name)
+    kinds = " or ".join(each.__name__ for each in data_kinds(kind))
+    two = f" of {kind.n_classes} classes" if kind.n_classes else ""
+    title, _, rest = docstring(kind).partition("\n\n")
+    fields = [
+        [
+            f"`{each.name}`",
+            code(each.default),
+            prose(each.allowed),
+            code(each.search),
+            prose(each.about),
+        ]
+        for each in settings(kind.Config)
+    ]
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            prose(title),
+            "",
+            f"*Task:* {kind.task.replace('_', ' ')}. *Trained on:* {kinds}{two}. "
+            f"*Code:* `{source_file(name).relative_to(ROOT)}`",
+            "",
+            text(rest),
+            "",
+            "## Configuration",
+            "",
+            *table(
+                ["field", "default", "allowed", "searched by default", "meaning"],
+                fields,
+            ),
+            "",
+            *results(name),
+        ]
+    )
+
+
+def results(name: str) -> list[str]:
+    """Return what the studies of a family left in `experiments/`, with figures."""
+    lines: list[str] = []
+    for path in sorted(EXPERIMENTS.glob("*/*/metrics.json")):
+        measured = json.loads(path.read_text())
+        if measured["family"] != name:
+            continue
+        test = wording.spread(measured["test"][measured["metric"]])
+        where = f"{measured['study']} on {measured['dataset']}"
+        lines += [
+            f"## Last run: {where}",
+            "",
+            f"Test {measured['metric']}: {test}.",
+            "",
+        ]
+        for figure in sorted((path.parent / "figures").glob("*.png")):
+            what = f"{figure.stem.replace('_', ' ')} of {where}"
+            lines += [f"![{what}](/../{figure.relative_to(ROOT)})", ""]
+    return lines
+
+
+def keys(block: Any) -> str:
+    """Return the table of a block's own keys."""
+    properties = block.model_json_schema()["properties"]
+    rows = [
+        [
+            f"`{name}`",
+            code(json.dumps(each["default"])) if "default" in each else "required",
+            prose(shown(each)),
+            prose(" ".join(each.get("description", "").split())),
+        ]
+        for name, each in properties.items()
+        if name in block.__annotations__  # not what it has from all datasets
+    ]
+    return "\n".join(table(["key", "default", "allowed", "meaning"], rows)) + "\n"
+
+
+def shown(schema: dict[str, Any]) -> str:
+    """Return what a key allows; of a block in a block only that it is one."""
+    if "$ref" in schema or any("$ref" in each for each in schema.get("anyOf", [])):
+        return "a block of its own"
+    if "$ref" in schema.get("items", {}):
+        return "a list of blocks"
+    return allowed(schema).replace("^[0-9a-f]{64}$", "64 hexadecimal digits")
+
+
+def text(docstring: str) -> str:
+    """Return a docstring as Markdown: formulas, which are indented, as they stand."""
+    return "\n\n".join(
+        f"```text\n{textwrap.dedent(part)}\n```"
+        if part.startswith("    ")
+        else prose(part)
+        for part in re.split(r"\n\n(?=\S)|(?<=\n)\n(?=    )", joined(docstring))
+        if part.strip()
+    )
+
+
+def joined(docstring: str) -> str:
+    """Return a docstring in which every indented part stands between blank lines."""
+    apart = re.sub(r"(?m)(^\S.*\n)(?=    )", r"\1\n", docstring)
+    return re.sub(r"(?m)(^    .*\n)(?=\S)", r"\1\n", apart)
+
+
+def prose(words: str) -> str:
+    """Return text in which only `code` means anything to Markdown."""
+    parts = re.split(r"(`[^`\n]+`)", words)
+    return "".join(
+        part if j % 2 else re.sub(r"([\\*_\[\]<>|#$~{}])", r"\\\1", part)
+        for j, part in enumerate(parts)
+    )
+
+
+def code(words: str) -> str:
+    return f"`{words}`" if words else ""
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return [
+        f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in lines
+    ]
+
+
+BAR = "&#124;"
