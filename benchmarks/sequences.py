@@ -213,7 +213,7 @@ def numerals() -> Lines:
 
 def sounds() -> Lines:
     """CMUdict: letters to phonemes"""
-    block = PairsBlock(source=WORDS, n_samples=12_000, valid_fraction=0.05)
+    block = PairsBlock(source=WORDS, n_samples=5000)
     data = prepared(pairs, prepare_pairs, block)
     rows = []
     for name, config in (

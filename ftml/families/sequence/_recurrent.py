@@ -47,7 +47,7 @@ class RecurrentConfig(TrainingConfig):
     embedding: Annotated[int, Field(ge=1)] = 64
     "numbers of a symbol's vector, for sequences of symbols"
 
-    pooling: Pooling = "mean"
+    pooling: Pooling = "max"
     "what the class is told from: the last state, or the mean or maximum over time"
 
     fused: bool = True
