@@ -49,7 +49,7 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         log_probs: Tensor,
         labels: Tensor,
         skip: Tensor,
@@ -57,7 +57,7 @@ class _Loss(torch.autograd.Function):
         ends: Tensor,
     ) -> Tensor:
         at = log_probs.gather(2, labels[:, None].expand(-1, log_probs.shape[1], -1))
-        forwards = _sums(at, skip, lengths)
+        forwards = _sums(at, skip)
         last = forwards[torch.arange(len(ends)), lengths - 1]
         found = torch.logaddexp(
             last.gather(1, ends[:, None] - 1), last.gather(1, ends[:, None] - 2)
@@ -71,21 +71,22 @@ class _Loss(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple:
         log_probs, labels, skip, lengths, ends, at, forwards, found = ctx.saved_tensors
         backwards = _backward_sums(at, skip, lengths, ends)
-        share = (forwards + backwards - at - found[:, None, None]).exp()
-        share *= (torch.arange(at.shape[2], device=at.device) < ends[:, None])[:, None]
+        inside = _before(lengths, at.shape[1])[:, :, None]
+        inside = inside & _before(ends, at.shape[2])[:, None]
+        share = forwards + backwards - at - found[:, None, None]
+        # Hidden before exp: past the end it may be anything, and infinity.
+        share = share.masked_fill(~inside, -torch.inf).exp()
         into = torch.zeros_like(log_probs)
         into.scatter_add_(2, labels[:, None].expand_as(share), share)
-        inside = torch.arange(log_probs.shape[1], device=at.device) < lengths[:, None]
-        return (
-            -slopes[0][:, None, None] * into * inside[..., None],
-            None,
-            None,
-            None,
-            None,
-        )
+        return -slopes[0][:, None, None] * into, None, None, None, None
 
 
-def _sums(at: Tensor, skip: Tensor, lengths: Tensor) -> Tensor:
+def _before(ends: Tensor, n: int) -> Tensor:
+    """Return which of n places stand before each end, (B, n)."""
+    return torch.arange(n, device=ends.device) < ends[:, None]
+
+
+def _sums(at: Tensor, skip: Tensor) -> Tensor:
     """Return log a_t(s), (B, T, S), for log P(l_s at t) (B, T, S).
 
     skip: (B, S), where a_{t-1}(s-2) counts.
@@ -108,7 +109,7 @@ def _backward_sums(at: Tensor, skip: Tensor, lengths: Tensor, ends: Tensor) -> T
     turned = _turned(_turned(at, lengths, 1), ends, 2)
     # From s + 2 one may come where it is s + 2 that is no blank and no repeat.
     ahead = torch.cat([skip[:, 2:], torch.zeros_like(skip[:, :2])], dim=1)
-    sums = _sums(turned, _turned(ahead, ends, 1), lengths)
+    sums = _sums(turned, _turned(ahead, ends, 1))
     return _turned(_turned(sums, ends, 2), lengths, 1)
 
 
@@ -132,7 +133,7 @@ def ctc_loss(
     first target too long for its sequence.
     """
     blank, (B, U) = log_probs.shape[2] - 1, targets.shape
-    inside = torch.arange(U, device=targets.device) < target_lengths[:, None]
+    inside = _before(target_lengths, U)
     repeats = (targets[:, 1:] == targets[:, :-1]) & inside[:, 1:]
     needed = target_lengths + repeats.sum(dim=1)
     if len(late := torch.nonzero(needed > lengths)):

@@ -45,9 +45,10 @@ def figures(model: Any, split: Sequences) -> dict[str, Figure]:
     scale = np.log10(counts[split.values]).astype(int)
     figure, axes = new_figure()
     found = np.unique(scale)
-    axes.bar(
+    axes.plot(
         [f"{10**s} to {10 ** (s + 1) - 1}" for s in found],
         [np.exp(-log_prob[scale == s].mean()) for s in found],
+        marker="o",
     )
     axes.set(xlabel="how often the symbol occurs in the split", yscale="log")
     axes.set_ylabel("perplexity")

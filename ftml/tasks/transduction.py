@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ftml.data.pairs import Pairs
 from ftml.data.ragged import encoded
@@ -66,6 +67,7 @@ def figures(model: Any, split: Pairs) -> dict[str, Figure]:
     figure, axes = new_figure()
     rates = [distances[lengths == n].sum() / sizes[lengths == n].sum() for n in found]
     axes.plot(found, rates, marker=".")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="symbols of the source", ylabel="error rate")
     axes.set_ylim(bottom=0)
     return {"error_by_length": figure, "decoded": _decoded(decoded, split)}

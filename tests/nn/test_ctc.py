@@ -85,6 +85,22 @@ def test_padding_changes_nothing() -> None:
         torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-12)
 
 
+def test_slopes_past_the_end_are_zero_however_improbable_the_target() -> None:
+    logits = 40 * torch.randn(2, 50, 4, generator=torch.Generator().manual_seed(2))
+    logits.requires_grad_()  # float32
+    lengths = torch.tensor([50, 6])
+    loss = ctc_loss(
+        logits.log_softmax(dim=2),
+        torch.tensor([[0, 1, 2] * 8, [0] * 24]),
+        lengths,
+        torch.tensor([24, 2]),
+    )
+    assert loss.max() > 100  # its exponential is above what float32 holds
+    (slopes,) = torch.autograd.grad(loss.sum(), logits)
+    assert torch.isfinite(slopes).all()
+    assert not slopes[1, 6:].any()
+
+
 def test_a_target_too_long_is_refused() -> None:
     rows = log_probs(2, 4, 2)
     targets = torch.tensor([[0, 1, 0, 1], [0, 0, 1, 1]])

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 from torch import Tensor
 
@@ -46,7 +47,7 @@ class RecurrentConfig(TrainingConfig):
     embedding: Annotated[int, Field(ge=1)] = 64
     "numbers of a symbol's vector, for sequences of symbols"
 
-    pooling: Pooling = "mean"
+    pooling: Pooling = "max"
     "what the class is told from: the last state, or the mean or maximum over time"
 
     fused: bool = True
@@ -81,6 +82,7 @@ def recurrent_figures(model: Model, data: Splits[Sequences]) -> Mapping[str, Fig
     norms = gradient_by_time(model, data.train)
     figure, axes = new_figure()
     axes.plot(np.arange(len(norms)) - len(norms), norms, marker=".")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(
         xlabel="time, counted from the end of the sequence",
         ylabel="mean norm of the last state's slope",

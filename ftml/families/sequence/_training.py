@@ -80,28 +80,14 @@ def run(
     """
     generator = torch.Generator().manual_seed(config.seed)
     network = problem.network(generator).to(device()).train()
-    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
-    descend = adam(learning_rate=config.learning_rate, weight_decay=config.l2)
     n, moments = 0, State()
     if state is not None:
         n = state["n"]
         network.load_state_dict(state["weights"])
         moments = copied(state["optimizer"], where=device())
         generator.set_state(state["generator"])
-    factor, draw = SCHEDULES[config.schedule], Draw([generator], stacked=False)
     while n < config.n_epochs:
-        batches = _batches(problem.lengths, config.batch_size, generator)
-        total, norms, count = torch.zeros((), device=device()), [], 0
-        for b, index in enumerate(batches):
-            loss, size = problem.loss(network, index, draw)
-            gradient = list(torch.autograd.grad(loss / size, parameters))
-            norms.append(torch.stack(torch._foreach_norm(gradient)).norm())
-            if config.clip is not None:
-                gradient = clip(gradient, config.clip)
-            scale = factor(n * len(batches) + b, config.n_epochs * len(batches))
-            descend(parameters, gradient, moments, scale=scale)
-            total += loss.detach()
-            count += size
+        metrics = _epoch(config, problem, network, moments, generator, n)
         n += 1
         weights = copied(network.state_dict())
         state = {
@@ -110,11 +96,37 @@ def run(
             "optimizer": copied(moments),
             "generator": generator.get_state(),
         }
-        metrics = {
-            "train_loss": (total / count).item(),
-            "train_gradient_norm": torch.stack(norms).mean().item(),
-        }
         yield Step(n, metrics, problem.model(weights), state)
+
+
+def _epoch(
+    config: TrainingConfig,
+    problem: Problem,
+    network: nn.Module,
+    moments: State,
+    generator: torch.Generator,
+    n: int,
+) -> dict[str, float]:
+    """Take the updates of an epoch after n others, in place; return its metrics."""
+    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
+    descend = adam(learning_rate=config.learning_rate, weight_decay=config.l2)
+    factor, draw = SCHEDULES[config.schedule], Draw([generator], stacked=False)
+    batches = _batches(problem.lengths, config.batch_size, generator)
+    total, norms, count = torch.zeros((), device=device()), [], 0
+    for b, index in enumerate(batches):
+        loss, size = problem.loss(network, index, draw)
+        gradient = list(torch.autograd.grad(loss / size, parameters))
+        norms.append(torch.stack(torch._foreach_norm(gradient)).norm())
+        if config.clip is not None:
+            gradient = clip(gradient, config.clip)
+        scale = factor(n * len(batches) + b, config.n_epochs * len(batches))
+        descend(parameters, gradient, moments, scale=scale)
+        total += loss.detach()
+        count += size
+    return {
+        "train_loss": (total / count).item(),
+        "train_gradient_norm": torch.stack(norms).mean().item(),
+    }
 
 
 def _batches(

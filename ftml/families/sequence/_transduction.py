@@ -161,9 +161,9 @@ def train_transducer(
 
 
 def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
-    """Return where the decoder looks, symbol by symbol, for a long source."""
+    """Return where the decoder looks, symbol by symbol, for the longest pair."""
     X = data.train.X
-    index = np.array([int(np.argmax(X.lengths))])
+    index = np.array([int(np.argmax(X.lengths + data.train.Y.lengths))])
     (written,) = model.decode(X.rows(index))
     network, where = made(model)
     x, mask = (tensor(each, where) for each in X.padded(index))

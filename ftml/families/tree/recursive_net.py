@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 from torch import Tensor
 
@@ -119,5 +120,6 @@ def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, F
     figure, axes = new_figure()
     shares = [right[height == h].mean() for h in found]
     axes.plot(found, shares, marker=".")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="height of the tree", ylabel="share told right", ylim=(0, 1.02))
     return {"accuracy_by_height": figure}
