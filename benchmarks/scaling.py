@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,8 +32,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ftml import Splits, Table
+from pipelines.agenda import Asked, Studying
 from pipelines.experiment import follow, plan_search
 from pipelines.params import read_params
+from pipelines.record import Record
 from pipelines.search import draw_configurations, on_every_fold
 
 PARAMS = """
@@ -64,9 +66,14 @@ def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
     return data
 
 
+def studying(asked: Generator[Asked, Record, Record]) -> Studying:
+    """Give a search as a study of its own."""
+    yield from asked
+
+
 def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str, Any]:
     """Run one study's search in a folder of its own; return what it took."""
-    from pipelines import store, tracking
+    from pipelines import store, tracking, tune
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -88,7 +95,8 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
             tracking.StudyLog(client, experiment, study, key="k", digest="d") as log,
             measured() as found,
         ):
-            follow(replace(plan, pack=1), data, log.children("trial"))
+            asked = follow(replace(plan, pack=1), data, log.children("trial"))
+            tune.run([studying(asked)], folder=str(Path("checkpoints").resolve()))
         found["mlflow_rows"] = rows(Path("mlflow.db"))
         found["trials"] = len(configs)
         os.chdir("/")
