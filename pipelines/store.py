@@ -38,8 +38,8 @@ ARTIFACTS = "mlartifacts"
 SEEN = "ftml.seen"
 "Tag of a study's run: when its driver last logged anything, in seconds of Unix time."
 
-METRIC = "ftml.metric"
-"Tag of an experiment: the metric that the studies of its dataset are compared by."
+TASK, METRIC = "ftml.task", "ftml.metric"
+"Tags of an experiment: what its studies are for, and what they are compared by."
 
 PATIENCE = 600.0
 "Seconds that a server which does not answer is waited for before the stage gives up."
@@ -152,7 +152,7 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
     tags = views.best_tag(dataset) | {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.note.content": about,
-        "ftml.task": dataset.task,
+        TASK: dataset.task,
         METRIC: dataset.metric,
     }
     for name, value in tags.items():

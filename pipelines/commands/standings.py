@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 
 from ftml.config import nearest
 from ftml.tasks import task
-from pipelines import store, wording
+from pipelines import store, views, wording
 from pipelines.commands.records import experiment_of, open_existing_store
 from pipelines.commands.terminal import table
 
@@ -45,13 +45,13 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
     runs = newest(store.search(client, experiment.experiment_id, condition))
     if not runs:
         raise ValueError(f"no study of {dataset} has been finished")
-    name = metric or experiment.tags.get(store.METRIC)
-    if name is None:
+    if store.TASK not in experiment.tags:
         raise ValueError(
-            f"the experiment {dataset} does not say its metric, as it was made by an "
-            "earlier version; give --metric"
+            f"the experiment {dataset} does not say its task, as it was made by an "
+            f"earlier version; run experiment@{dataset} again"
         )
-    modes = task(runs[0].data.tags["ftml.task"]).METRICS
+    name = metric or experiment.tags[store.METRIC]
+    modes = task(experiment.tags[store.TASK]).METRICS
     if name not in modes:
         raise ValueError(f"unknown metric {name!r}{nearest(name, modes)}")
     best = champion(client, dataset)
@@ -69,8 +69,11 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
 
 
 def newest(runs: Sequence[Run]) -> list[Run]:
-    """Return the last run of each study, of those on the data that were used last."""
-    by_time = sorted(runs, key=lambda run: run.info.start_time)
+    """Return the last run of each study, of those on the data that were used last;
+    none that the last comparison left out, as params.yaml names it no more.
+    """
+    known = [run for run in runs if run.data.tags.get("ftml.current") != "false"]
+    by_time = sorted(known, key=lambda run: run.info.start_time)
     on_last = [
         run
         for run in by_time
@@ -106,7 +109,7 @@ def standing(run: Run, metric: str, best: str | None) -> Standing:
         half=half,
         valid=metrics.get(f"valid_{metric}"),
         seeds=seeds,
-        seconds=(run.info.end_time - run.info.start_time) / 1000,
+        seconds=sum(metrics.get(part, 0.0) for part in views.SECONDS),
         champion=run.info.run_id == best,
     )
 

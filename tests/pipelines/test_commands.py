@@ -154,6 +154,7 @@ class Recorder:
         self.client = client
         self.experiment = client.create_experiment(dataset)
         self.dataset = dataset
+        client.set_experiment_tag(self.experiment, store.TASK, "regression")
         client.set_experiment_tag(self.experiment, store.METRIC, metric)
 
     def study(
@@ -163,16 +164,16 @@ class Recorder:
             "ftml.role": "study",
             "ftml.study": name,
             "ftml.family": "ridge",
-            "ftml.task": "regression",
             "ftml.data": data,
         }
         run = self.client.create_run(
             self.experiment, tags=tags, run_name=name, start_time=start
         ).info.run_id
-        for key, value in metrics.items():
+        seconds = {"search_seconds": 12.0, "fit_seconds": 0.5}
+        for key, value in (seconds | metrics).items():
             self.client.log_metric(run, key, value)
         self.client.log_param(run, "seeds", "5")
-        self.client.set_terminated(run, "FINISHED", end_time=start + 12_500)
+        self.client.set_terminated(run, "FINISHED", end_time=start + 1)
         return str(run)
 
 
@@ -192,6 +193,8 @@ def test_the_studies_of_a_dataset_are_compared_with_intervals_best_first(
 ) -> None:
     diabetes = recorder("diabetes", "mse")
     diabetes.study("old", data="earlier data", test_mse=1.0)
+    gone = diabetes.study("gone", start=2, test_mse=1.5)
+    diabetes.client.set_tag(gone, "ftml.current", "false")
     diabetes.study("twice", start=2, test_mse=2.0)
     diabetes.study("twice", start=3, test_mse=30.0, valid_mse=20.0)
     best = diabetes.study(
@@ -213,6 +216,7 @@ def test_the_studies_of_a_dataset_are_compared_with_intervals_best_first(
     assert lines[2] == ["best", "ridge", "10.00", *interval, "5", "12.5", "champion"]
     assert lines[3] == ["twice", "ridge", "30.00", "5", "20.00", "12.5"]
     assert "old" not in result.stdout, "it is of other data"
+    assert "gone" not in result.stdout, "no study has this name any more"
     assert "less is better" in result.stdout
 
     by_mae = ftml_command("compare", "diabetes", "--metric", "mae").stdout
