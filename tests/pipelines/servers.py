@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,18 @@ def mlflow_server(
     finally:
         with_children(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def sqlite_server(
+    folder: Path, port: int
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Serve the store in a folder."""
+    return mlflow_server(
+        folder / "server.log",
+        port,
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(folder / "artifacts"), "--workers", "1"),
+    )
 
 
 def answers(port: int) -> bool:

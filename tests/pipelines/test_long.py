@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +24,7 @@ from ray.cluster_utils import Cluster
 
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
 from tests.pipelines.hosts import Host, network
-from tests.pipelines.servers import mlflow_server, s3_client, storage, with_children
+from tests.pipelines.servers import s3_client, sqlite_server, storage, with_children
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
@@ -84,18 +83,6 @@ def wait_for_steps(folder: Path, count: int) -> None:
     while not record.exists() or record.read_text().count('"n"') < count:
         assert time.monotonic() < deadline, "the stage reports nothing"
         time.sleep(0.05)
-
-
-def sqlite_server(
-    folder: Path, port: int
-) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Serve the store in a folder."""
-    return mlflow_server(
-        folder / "server.log",
-        port,
-        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *("--artifacts-destination", str(folder / "artifacts"), "--workers", "1"),
-    )
 
 
 def test_a_server_that_is_killed_and_comes_back_has_every_point_once(

@@ -32,7 +32,7 @@ from pipelines import store
 from pipelines.params import read_params
 from pipelines.tracking import StudyLog
 from tests.conftest import ROOT, forget_store, free_port, run_stage
-from tests.pipelines.test_long import answers, with_children
+from tests.pipelines.servers import answers, with_children
 from tests.pipelines.test_reproduction import git
 from tests.test_contract import small_data
 

@@ -16,7 +16,7 @@ import pytest
 from pipelines import views
 from tests.conftest import free_port, runs, stage
 from tests.pipelines.browser import Watched, chromium, watched
-from tests.pipelines.test_long import mlflow_server
+from tests.pipelines.servers import sqlite_server
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
@@ -54,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[str]:
     port = free_port()
-    with mlflow_server(project, port):
+    with sqlite_server(project, port):
         yield f"http://127.0.0.1:{port}"
 
 
