@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 from ray.cluster_utils import Cluster
 
+from pipelines.experiment import CHECKPOINTS
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
 from tests.pipelines.hosts import Host, network
 from tests.pipelines.servers import s3_client, sqlite_server, storage, with_children
@@ -256,8 +257,8 @@ def test_a_driver_in_another_clone_goes_on_from_the_checkpoints_in_s3(
         wait_for_steps(project, 1000)
         driver.kill()
         driver.communicate(timeout=60)
-        assert not (project / study / "search/ray").exists()
-        assert any("/ray/" in name for name in objects(variables))
+        assert not (project / ".search/digits" / CHECKPOINTS).exists()
+        assert any(f"/{CHECKPOINTS}/" in name for name in objects(variables))
         shutil.rmtree(project / ".search")
         driver = stage(clone, *experiment, **told)
         wait_for_steps(clone, 1)
