@@ -27,6 +27,7 @@ import pytest
 
 import ftml
 from ftml.core import family
+from ftml.data import Images, Sequences, Trees
 from ftml.tasks import task
 from pipelines import store
 from pipelines.params import read_params
@@ -50,6 +51,9 @@ datasets:
   domains: {}
   cooccurrence:
     words: {source: "file:texts/*.txt", window: 3, min_count: 2}
+  sequences: {}
+  pairs: {}
+  trees: {}
 experiments:
   cells:
     gmm: {trials: 2, report_every: 20}
@@ -116,14 +120,23 @@ FAMILIES = {
     "density": "gmm",
     "binary_density": "rbm",
     "embedding": "skipgram",
+    "language_model": "ngram_lm",
+    "transduction": "seq2seq",
 }
-STAGES = {"domain_generalization": "domains", "embedding": "cooccurrence"}
+STAGES = {
+    "domain_generalization": "domains",
+    "embedding": "cooccurrence",
+    "language_model": "sequences",
+    "transduction": "pairs",
+}
 CASES = {
     **{
         task: (task, family, STAGES.get(task, "tables"))
         for task, family in FAMILIES.items()
     },
     "images": ("classification", "lenet", "images"),
+    "series": ("classification", "rnn", "sequences"),
+    "trees": ("classification", "recursive_net", "trees"),
     "a missing value": ("domain_generalization", "erm", "domains"),
 }
 
@@ -139,7 +152,8 @@ def test_the_server_of_mlflow_answers_as_the_model_predicts(
     monkeypatch.chdir(tmp_path)
     shutil.copy(empty_store, "mlflow.db")
     task_name, name, stage = CASES[case]
-    kind, data = task(task_name), small_data(task_name, images=case == "images")
+    kinds = {"images": Images, "series": Sequences, "trees": Trees}
+    kind, data = task(task_name), small_data(task_name, kind=kinds.get(case))
     config = family(name).Config()
     model = ftml.fit(config, data).model
     example = kind.example(data.test)
@@ -164,7 +178,9 @@ def logged(
     example: pd.DataFrame,
 ) -> str:
     """Register a model as the pipeline does; return its URI."""
-    block = {"tables": f"task: {task_name}, source: s"}.get(stage, "source: s")
+    block = "source: s"
+    if stage in ("tables", "sequences"):
+        block = f"task: {task_name}, source: s"
     more = {"domains": "rotate: [0, 1]"}.get(stage)
     block = f"{block}, {more}" if more else block
     study = "{test_domains: [0]}" if stage == "domains" else "{}"

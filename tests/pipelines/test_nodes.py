@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from ray.cluster_utils import Cluster
 from ftml import Splits, Table, family
 from pipelines.blocks import Resources
 from pipelines.cluster import connected
+from pipelines.folds import Fold
 from pipelines.grants import GrantError
 from pipelines.search import Assignment, Search
 from tests.conftest import free_port, run_stage
@@ -55,6 +57,15 @@ def received() -> list[float]:
     return found
 
 
+def on_both_nodes(splits: Splits[Table], met: Path, fold: Fold) -> Splits[Table]:
+    """Return the data of a trial once trials of two nodes have asked for theirs."""
+    (met / ray.get_runtime_context().get_node_id()).touch()
+    deadline = time.monotonic() + 120
+    while len(list(met.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return splits
+
+
 def test_prepared_data_reach_each_node_once_and_not_once_a_trial(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,9 +85,11 @@ def test_prepared_data_reach_each_node_once_and_not_once_a_trial(
         mode="min",
         resources=Resources(),
     )
+    met = tmp_path / "met"
+    met.mkdir()
     with connected():
         before = received()
-        record = run(plan, lambda fold: splits)
+        record = run(plan, partial(on_both_nodes, splits, met))
         grown = np.subtract(received(), before)
     assert record.complete(12)
     assert len(grown) == 2
