@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from pipelines import store, wording
+from pipelines import store, views, wording
 from pipelines.commands.records import children, experiment_of, place
 from pipelines.commands.reproduction import Origin, Recorded, environment
 
@@ -117,7 +117,9 @@ def compared(
 
 
 def _metrics(run: Run | None) -> dict[str, float]:
-    return {} if run is None else run.data.metrics
+    """Return the final metrics of a run but those that say how long it took."""
+    found = {} if run is None else run.data.metrics
+    return {name: value for name, value in found.items() if name not in views.SECONDS}
 
 
 def _difference(a: float | None, b: float | None) -> float:

@@ -162,8 +162,8 @@ def differing(found: list[Compared]) -> list[str]:
 
 
 def test_metrics_are_equal_to_the_bit_or_within_the_tolerance() -> None:
-    ours = runs(a=0.1, b=float("nan"), c=2.0)
-    theirs = runs(a=0.1 + 2**-56, b=float("nan"), c=2.0)
+    ours = runs(a=0.1, b=float("nan"), c=2.0, search_seconds=1.0)
+    theirs = runs(a=0.1 + 2**-56, b=float("nan"), c=2.0, search_seconds=2.0)
     assert differing(compared(ours, theirs, tolerance=0.0)) == ["a"]
     found = compared(ours, theirs, tolerance=1e-12)
     assert differing(found) == []
