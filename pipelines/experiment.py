@@ -10,12 +10,10 @@ there.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +23,13 @@ from ftml.config import input_files
 from ftml.saving import whole_folder
 from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
-from pipelines import comparison, results, storage
+from pipelines import results, storage
 from pipelines.agenda import Asked, Studying
+from pipelines.conclusion import conclude
+from pipelines.flight import IN_FLIGHT, checkpoints, drop, in_flight, remove_others
 from pipelines.folds import Data, Fold, Folds, read_folds
 from pipelines.keys import data_digest, study_key
-from pipelines.params import Dataset, Study, read_params
+from pipelines.params import Study, read_params
 from pipelines.progress import Progress
 from pipelines.record import Record
 from pipelines.results import Outcome
@@ -44,14 +44,9 @@ from pipelines.stage import fail
 
 if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused study saves
     import pandas as pd
-    from mlflow import MlflowClient
 
     from pipelines.children import Children
     from pipelines.tracking import StudyLog
-
-IN_FLIGHT = Path(".search")
-CHECKPOINTS = ".checkpoints"
-"Where trials of all studies of a dataset keep theirs."
 
 FLUSH_SECONDS = 5.0
 "Metrics of a running search reach MLflow at least this often."
@@ -106,12 +101,6 @@ def run_studies(
         tune.run(map(under_way, studies), folder=checkpoints(studies[0].dataset))
 
 
-def checkpoints(dataset: Dataset) -> str:
-    """Return the folder of the checkpoints of all studies of a dataset."""
-    shared = storage.of_dataset(dataset.name)
-    return f"{shared or (IN_FLIGHT / dataset.name).resolve()}/{CHECKPOINTS}"
-
-
 def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studying:
     """Search, refit, test and log one study, from wherever it was left.
 
@@ -143,18 +132,10 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studyin
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
     outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
-    kind = task(study.family.task)
     with whole_folder(study.folder) as folder:
         results.write(folder, outcome, tune.load_fit(fitted.trials[0]))
-        for fold in folds.tested:
-            index = outcome.fits_of(fold)[0]
-            model, splits = tune.load_fit(fitted.trials[index]), folds.splits(fold)
-            drawn = dict(kind.figures(model, splits.test))
-            if study.family.figures is not None:
-                config = outcome.config(outcome.fits[index])
-                drawn |= study.family.figures(config, model, splits.for_final_fit())
-            results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
-        example = kind.example(folds.splits(folds.tested[0]).test)
+        draw_models(outcome, folds, folder)
+        example = task(study.family.task).example(folds.splits(folds.tested[0]).test)
         version = store.patiently(
             partial(log.results, outcome, folder, example, fit_log)
         )
@@ -168,28 +149,20 @@ def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studyin
     print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
 
 
-def in_flight(study: Study, key: str) -> Path:
-    """Return the folder of what is in flight; what another key has left there is
-    removed.
-    """
-    folder = IN_FLIGHT / study.dataset.name / study.name
-    mark = folder / "key"
-    if not mark.exists() or mark.read_text() != key:
-        drop(folder)
-        folder.mkdir(parents=True)
-        mark.write_text(key)
-    return folder
+def draw_models(outcome: Outcome, folds: Folds, folder: Path) -> None:
+    """Write the figures of the first final fit of each tested fold."""
+    from pipelines import tune
 
-
-def drop(flight: Path) -> None:
-    """Remove what is in flight in a folder, and its copy in the storage."""
-    mark = flight / "key"
-    if mark.exists() and (
-        kept := storage.of_study(flight.parent.name, flight.name, mark.read_text())
-    ):
-        storage.remove(kept)
-    if flight.exists():
-        shutil.rmtree(flight)
+    family = outcome.study.family
+    for fold in folds.tested:
+        index = outcome.fits_of(fold)[0]
+        model = tune.load_fit(outcome.fitted.trials[index])
+        splits = folds.splits(fold)
+        drawn = dict(task(family.task).figures(model, splits.test))
+        if family.figures is not None:
+            config = outcome.config(outcome.fits[index])
+            drawn |= family.figures(config, model, splits.for_final_fit())
+        results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
 
 
 def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
@@ -296,80 +269,6 @@ def follow(
     reach = search_limits(search, record)
     store.patiently(partial(children.log, record.trials, reach, set(record.trials)))
     return record
-
-
-def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
-    """Remove what params.yaml no longer names."""
-    names = {study.name for study in studies}
-    others = [
-        folder
-        for root in (Path("experiments"), IN_FLIGHT)
-        for folder in (root / dataset.name).glob("*")
-        if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
-    ]
-    for folder in others:
-        drop(folder)
-    with suppress(OSError):  # not empty, not there, or a disk of its own
-        (IN_FLIGHT / dataset.name).rmdir()
-        IN_FLIGHT.rmdir()
-
-
-def crown(client: MlflowClient, dataset: Dataset, studies: Sequence[Study]) -> None:
-    """Give the alias `champion` to the study that is best in validation."""
-    from pipelines import store
-
-    if why := comparison.no_champion(studies):
-        print(f"champion of {dataset.name}: none, the studies {why}")
-        return
-    best = best_in_validation(dataset, studies)
-    version = results.circumstances(best)["mlflow"]["model_version"]
-    held = store.patiently(partial(store.set_champion, client, dataset.name, version))
-    where = (
-        f"models:/{dataset.name}@champion" if held else "its model is not in this store"
-    )
-    print(
-        f"champion of {dataset.name} in validation: {best.name} ({where})", flush=True
-    )
-
-
-def conclude(
-    dataset: Dataset, studies: Sequence[Study], *, digest: str, fresh: bool
-) -> None:
-    """Write the comparison of the studies; where it is a new one, or a study is
-    `fresh`, log it and name the champion first.
-    """
-    measured = [results.measured(study) for study in studies]
-    best = best_in_validation(dataset, studies)
-    baseline = dataset.block.baseline or best.name
-    table = comparison.compare(measured, baseline=baseline)
-    target = Path("experiments") / dataset.name / comparison.FOLDER
-    path = target / comparison.TABLE
-    before = path.read_bytes() if path.exists() else None
-    with whole_folder(target) as folder:
-        trials = {study.name: results.trials(study) for study in studies}
-        comparison.write(folder, measured, trials, table)
-        if fresh or (folder / comparison.TABLE).read_bytes() != before:
-            from pipelines import store, tracking
-
-            client = store.patiently(store.open_store)
-            crown(client, dataset, studies)
-            opened = partial(store.open_experiment, client, dataset, digest=digest)
-            logged = partial(
-                tracking.log_comparison, client, store.patiently(opened), dataset
-            )
-            curves = list(comparison.shared_curves(measured, trials))
-            about = {
-                "best": results.measured(best),
-                "curves": curves,
-                "studies": [results.circumstances(s)["mlflow"]["run"] for s in studies],
-            }
-            store.patiently(partial(logged, folder, digest=digest, **about))
-
-
-def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:
-    """Return the study with the best validation score; the first of equals."""
-    sign = 1.0 if dataset.mode == "min" else -1.0
-    return min(studies, key=lambda study: sign * results.validation(study))
 
 
 def _leave(number: int, _frame: object) -> None:

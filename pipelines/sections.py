@@ -20,12 +20,11 @@ from pipelines.comparison import (
     ENOUGH_SEEDS,
     Difference,
     compare,
-    domains_of,
     no_champion,
     paired_difference,
-    shared_curves,
     spoken,
 )
+from pipelines.drawings import drawings
 from pipelines.figures import Drawing, Picture
 from pipelines.params import Dataset, Plan, Study
 from pipelines.results import CIRCUMSTANCES, METRICS
@@ -217,58 +216,7 @@ class Section:
     @cached_property
     def drawings(self) -> list[Drawing]:
         """What compares the studies, where there are several."""
-        if self.size == 1:
-            return []
-        found = [self._comparison(), self._differences(), self._domains(), self._cost()]
-        return [*(each for each in found if each), *self._curves()]
-
-    def _comparison(self) -> Drawing:
-        metric = self.dataset.metric
-        figure = figures.comparison_figure(
-            [(result.name, result.test) for result in self.results],
-            metric=metric,
-            mode=self.dataset.mode,
-            best=self.champion.name,
-        )
-        return figures.draw(
-            figure,
-            f"Test {metric}: mean ± standard error; small dots are single seeds. "
-            "In red: best in validation.",
-            alt=f"Dot plot of the test {metric} of each study of {self.name}; the "
-            "numbers stand in the table above.",
-        )
-
-    def _differences(self) -> Drawing | None:
-        known = [(result.name, self.difference(result)) for result in self.results]
-        rows = [(name, each.mean, each.half) for name, each in known if each]
-        if not rows:
-            return None
-        metric, to = self.dataset.metric, self.baseline.name
-        figure = figures.differences_figure(
-            rows, to=to, metric=metric, mode=self.dataset.mode
-        )
-        return figures.draw(
-            figure,
-            f"Difference to {to}, paired by seed, with its 95 % interval; hollow: no "
-            "difference shown.",
-            alt=f"Differences of test {metric} to {to}; the numbers stand in the table "
-            "above.",
-        )
-
-    def _cost(self) -> Drawing | None:
-        points = [(r.name, r.seconds, r.test["mean"]) for r in self.results]
-        points = [each for each in points if all(map(math.isfinite, each[1:]))]
-        if self.differing_domains or len(points) < 3:
-            return None
-        metric = self.dataset.metric
-        figure = figures.cost_figure(points, metric=metric, mode=self.dataset.mode)
-        return figures.draw(
-            figure,
-            f"Cost against quality: test {metric} by what search and final fits took. "
-            "In red: no other study is both cheaper and better.",
-            alt=f"Scatter plot of test {metric} by seconds for each study of "
-            f"{self.name}.",
-        )
+        return drawings(self)
 
     @cached_property
     def compared(self) -> pd.DataFrame:
@@ -281,34 +229,6 @@ class Section:
         """The comparison as text where studies were chosen in several ways."""
         several = self.compared["selection"].nunique() > 1
         return spoken(self.compared) if several else None
-
-    def _curves(self) -> list[Drawing]:
-        """The training metrics that several studies share, by step."""
-        measured = [result.measured for result in self.results]
-        trials = {result.name: result.trials for result in self.results}
-        found = []
-        for name, curves in shared_curves(measured, trials).items():
-            spoken_name = name.removeprefix("train_")
-            figure = figures.shared_curves_figure(name, curves)
-            caption = f"Training {spoken_name} of the chosen trial by step."
-            alt = f"Training {spoken_name} by step for {', '.join(curves)}."
-            found.append(figures.draw(figure, caption, alt=alt))
-        return found
-
-    def _domains(self) -> Drawing | None:
-        """The studies by test domain, where there are several."""
-        domains, metric = domains_of(self.compared), self.dataset.metric
-        if self.differing_domains or len(domains) < 2:
-            return None
-        figure = figures.domains_figure(
-            self.compared, domains, metric=metric, mode=self.dataset.mode
-        )
-        return figures.draw(
-            figure,
-            f"Test {metric} by test domain: mean, 95 % interval.",
-            alt=f"Test {metric} of each study of {self.name} on each test domain; the "
-            "numbers stand in a table below.",
-        )
 
 
 def read_sections(plan: Plan) -> list[Section]:

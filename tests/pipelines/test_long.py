@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 from ray.cluster_utils import Cluster
 
-from pipelines.experiment import CHECKPOINTS
+from pipelines.flight import CHECKPOINTS
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
 from tests.pipelines.hosts import Host, network
 from tests.pipelines.servers import s3_client, sqlite_server, storage, with_children

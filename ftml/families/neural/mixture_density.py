@@ -29,7 +29,8 @@ from ftml.data import Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import TrainingConfig
 from ftml.families.neural._model import inputs_of, n_inputs, outputs
-from ftml.families.neural._training import Problem, Rows, run
+from ftml.families.neural._problem import Problem, Rows
+from ftml.families.neural._training import run
 from ftml.nn.activations import Activation
 from ftml.nn.mixture import (
     Mixture,

@@ -27,7 +27,8 @@ from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.neural._config import DropoutConfig, Rate
 from ftml.families.neural._model import Inputs, Model, n_inputs
-from ftml.families.neural._training import Problem, classification, run, run_many
+from ftml.families.neural._problem import Problem, classification
+from ftml.families.neural._training import run, run_many
 from ftml.nn.activations import Activation
 from ftml.nn.penalties import gaussian_prior
 

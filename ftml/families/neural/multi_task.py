@@ -35,7 +35,8 @@ from ftml.families.neural._model import (
     n_inputs,
     outputs,
 )
-from ftml.families.neural._training import Problem, Rows, run
+from ftml.families.neural._problem import Problem, Rows
+from ftml.families.neural._training import run
 from ftml.nn.activations import Activation
 
 TASK = "classification"

@@ -21,7 +21,8 @@ from ftml.data import Images, Splits, Table
 from ftml.families.neural._config import ClassifierConfig
 from ftml.families.neural._figures import filters_figure
 from ftml.families.neural._model import Inputs, Model, n_inputs
-from ftml.families.neural._training import classification, run
+from ftml.families.neural._problem import classification
+from ftml.families.neural._training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import nn
 
-from ftml.config import InputFile
+from ftml.config import InputFile, LogUniform
 from ftml.data import Sequences
-from ftml.families.sequence._classifier import Model
-from ftml.families.sequence._training import TrainingConfig
+from ftml.families.sequence._classifier import Model, classification
+from ftml.families.sequence._training import Problem, TrainingConfig
 from ftml.plots import new_figure
 
 
@@ -35,17 +35,14 @@ class TextConfig(TrainingConfig):
     tuned: bool = True
     "learn the vectors, too; else they stay as they began"
 
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-4, 3e-3)] = 1e-3
+    "step size of Adam"
+
     n_epochs: Annotated[int, Field(ge=1)] = 6
     "passes over the texts"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     "chance that a feature is left out in training"
-
-
-def check_texts(data: Sequences) -> None:
-    """Raise ValueError for sequences that are no texts."""
-    if not data.vocabulary:
-        raise ValueError("the network needs sequences of symbols, came numbers")
 
 
 def beginning(
@@ -123,11 +120,18 @@ def text_figures(model: Model) -> Mapping[str, Figure]:
     return {"parameters": figure}
 
 
-def options_of(config: Any) -> dict[str, Any]:
-    """Return what both networks are made with."""
-    return {
+def text_problem(config: Any, data: Sequences, network: str, **options: Any) -> Problem:
+    """Return the problem of telling texts apart; `options` are the network's own.
+
+    Raises ValueError for sequences that are no texts.
+    """
+    if not data.vocabulary:
+        raise ValueError("the network needs sequences of symbols, came numbers")
+    options |= {
         "d": config.dimension,
         "widths": list(config.widths),
         "channels": config.channels,
         "dropout": config.dropout,
     }
+    prepared = beginning(config, data.vocabulary)
+    return classification(config, data, network, options, prepared=prepared)

@@ -27,6 +27,12 @@ def windows(X: Ragged, order: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(stream, order)[first]
 
 
+def check_symbols(X: Ragged) -> None:
+    """Raise ValueError for sequences without a vocabulary."""
+    if not X.vocabulary:
+        raise ValueError("a language model needs sequences of symbols")
+
+
 def check_vocabulary(X: Ragged, vocabulary: tuple[str, ...] | list[str]) -> None:
     """Raise ValueError unless the symbols are those a model was fitted on."""
     if X.vocabulary != tuple(vocabulary):

@@ -20,18 +20,11 @@ from typing import Annotated
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.families.sequence._classifier import Model, classification
+from ftml.families.sequence._classifier import Model
 from ftml.families.sequence._training import run
-from ftml.families.text._networks import (
-    TextConfig,
-    beginning,
-    check_texts,
-    options_of,
-    text_figures,
-)
+from ftml.families.text._networks import TextConfig, text_figures, text_problem
 from ftml.nn.text_networks import halvings
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
@@ -53,28 +46,18 @@ class Config(TextConfig):
     k_top: Annotated[int, Field(ge=1)] = 4
     "answers that stay after the last layer"
 
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-4, 3e-3)] = 1e-3
-    "step size of Adam"
-
 
 def train(
     config: Config, data: Splits[Sequences], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch; ValueError for sequences that are no texts,
     and for vectors that cannot be folded so often."""
-    check_texts(data.train)
     if halvings(config.dimension) < len(config.widths):
         raise ValueError(
             f"dimension {config.dimension} cannot be halved in each of "
             f"{len(config.widths)} layers"
         )
-    problem = classification(
-        config,
-        data.train,
-        "dynamic_cnn",
-        {**options_of(config), "k_top": config.k_top},
-        prepared=beginning(config, data.train.vocabulary),
-    )
+    problem = text_problem(config, data.train, "dynamic_cnn", k_top=config.k_top)
     yield from run(config, problem, state)
 
 

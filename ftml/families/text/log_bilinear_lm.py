@@ -27,7 +27,7 @@ from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged
 from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
-from ftml.families.text._windows import check_vocabulary, windows
+from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
 
@@ -79,8 +79,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch; ValueError for sequences without a vocabulary."""
     X = data.train.X
-    if not X.vocabulary:
-        raise ValueError("a language model needs sequences of symbols")
+    check_symbols(X)
     grams = windows(X, config.n_past + 1)
     options: dict[str, Any] = {
         "n_symbols": len(X.vocabulary) + 1,

@@ -27,7 +27,7 @@ from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged, offsets_of, shifted
 from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
-from ftml.families.text._windows import check_vocabulary
+from ftml.families.text._windows import check_symbols, check_vocabulary
 from ftml.nn.language_networks import LSTMLanguage
 from ftml.nn.layers import Draw
 
@@ -89,8 +89,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch; ValueError for sequences without a vocabulary."""
     X = data.train.X
-    if not X.vocabulary:
-        raise ValueError("a language model needs sequences of symbols")
+    check_symbols(X)
     options: dict[str, Any] = {
         "n_symbols": len(X.vocabulary) + 1,
         "d": config.dimension,

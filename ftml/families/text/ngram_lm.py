@@ -30,7 +30,7 @@ from ftml.config import FamilyConfig, Integers, LogUniform
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged
-from ftml.families.text._windows import check_vocabulary, windows
+from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.plots import new_figure
 
 TASK = "language_model"
@@ -132,8 +132,7 @@ def train(
 
 def count(config: Config, X: Ragged) -> Model:
     """Return the model of the counts of a text."""
-    if not X.vocabulary:
-        raise ValueError("a language model needs sequences of symbols")
+    check_symbols(X)
     grams, V1 = windows(X, config.order), len(X.vocabulary) + 1
     nodes, pairs, counts = [np.zeros(1, np.int64)], [], []
     node = np.zeros(len(grams), np.int64)

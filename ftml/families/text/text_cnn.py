@@ -19,18 +19,11 @@ from typing import Annotated
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.families.sequence._classifier import Model, classification
+from ftml.families.sequence._classifier import Model
 from ftml.families.sequence._training import run
-from ftml.families.text._networks import (
-    TextConfig,
-    beginning,
-    check_texts,
-    options_of,
-    text_figures,
-)
+from ftml.families.text._networks import TextConfig, text_figures, text_problem
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -45,22 +38,12 @@ class Config(TextConfig):
     channels: Annotated[int, Field(ge=1)] = 64
     "filters of each width"
 
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-4, 3e-3)] = 1e-3
-    "step size of Adam"
-
 
 def train(
     config: Config, data: Splits[Sequences], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch; ValueError for sequences that are no texts."""
-    check_texts(data.train)
-    problem = classification(
-        config,
-        data.train,
-        "text_cnn",
-        options_of(config),
-        prepared=beginning(config, data.train.vocabulary),
-    )
+    problem = text_problem(config, data.train, "text_cnn")
     yield from run(config, problem, state)
 
 
