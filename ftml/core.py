@@ -22,7 +22,6 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import pkgutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftml.config import FamilyConfig, nearest
 from ftml.data.splits import Splits
+from ftml.folders import chapter_by_name
 
 if TYPE_CHECKING:
     import torch
@@ -83,27 +83,12 @@ class Family:
     data: tuple[type, ...] | None = None
 
 
-@functools.cache
 def families() -> dict[str, str]:
     """Return the name of every family and its chapter: the folder is the registry.
 
-    Nothing is imported. A module whose name begins with `_` is shared code, not a
-    family. Raises ValueError when two chapters hold a family of one name.
+    Nothing is imported. Raises ValueError when two chapters hold a family of one name.
     """
-    package = importlib.import_module("ftml.families")
-    found: dict[str, str] = {}
-    for chapter in pkgutil.iter_modules(package.__path__):
-        folder = [f"{path}/{chapter.name}" for path in package.__path__]
-        for module in pkgutil.iter_modules(folder):
-            if module.name.startswith("_"):
-                continue
-            if module.name in found:
-                raise ValueError(
-                    f"family {module.name} stands in two chapters: "
-                    f"{found[module.name]} and {chapter.name}"
-                )
-            found[module.name] = chapter.name
-    return dict(sorted(found.items()))
+    return chapter_by_name("ftml.families")
 
 
 @functools.cache

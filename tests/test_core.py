@@ -14,6 +14,7 @@ import torch
 import ftml
 from ftml.core import read_family
 from ftml.families.linear import ridge
+from ftml.folders import chapter_by_name
 
 FAMILIES = Path(ftml.__file__).parent / "families"
 
@@ -30,9 +31,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An empty registry: a folder that stands for ftml/families in this test."""
     package = importlib.import_module("ftml.families")
     monkeypatch.setattr(package, "__path__", [str(tmp_path)])
-    ftml.families.cache_clear()
+    chapter_by_name.cache_clear()
     yield tmp_path
-    ftml.families.cache_clear()
+    chapter_by_name.cache_clear()
 
 
 def put(folder: Path, *modules: str) -> None:
@@ -69,7 +70,7 @@ def test_listing_families_imports_none_and_skips_shared_modules(folder: Path) ->
 
 def test_two_chapters_cannot_hold_a_family_of_one_name(folder: Path) -> None:
     put(folder, "one/twin.py", "two/twin.py")
-    with pytest.raises(ValueError, match="twin stands in two chapters: one and two"):
+    with pytest.raises(ValueError, match="twin in two chapters: one and two"):
         ftml.families()
 
 
