@@ -56,4 +56,4 @@ lock: ## choose the newest allowed versions again and write requirements.lock
 	.venv/lock/bin/pip freeze --exclude ftml | sed 's/+cpu$$//' > requirements.lock
 
 clean: ## remove everything that was made, but not the virtual environment or MLflow's store
-	rm -rf data experiments reports .search dvc.lock site docs/families docs/generated
+	rm -rf claims data experiments reports .search dvc.lock site docs/families docs/generated

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ftml.core import families, family
+from ftml.evidence import claim, claims
 from pipelines import wording
 from pipelines.blocks import (
+    ClaimsBlock,
     CooccurrenceBlock,
     DatasetBlock,
     DomainsBlock,
@@ -56,6 +57,7 @@ KEYS = {
     "study": StudyBlock,
     "resources": Resources,
     "early_stopping": EarlyStopping,
+    "claims": ClaimsBlock,
 }
 "The blocks of params.yaml whose keys are shown, by the name of the file."
 
@@ -63,6 +65,7 @@ KEYS = {
 def write(folder: str) -> None:
     """Write all generated pages below the folder of the documentation."""
     pages = {f"generated/{name}.md": keys(block) for name, block in KEYS.items()}
+    pages["generated/claims_list.md"] = claims_list()
     pages["families/index.md"] = index()
     pages |= {f"families/{name}.md": page(name) for name in families()}
     for name, text in pages.items():
@@ -70,6 +73,26 @@ def write(folder: str) -> None:
         path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text() != text:  # else built again in vain
             path.write_text(text)
+
+
+def claims_list() -> str:
+    """Return the tables of all claims, by chapter."""
+    lines: list[str] = []
+    for chapter in sorted(set(claims().values())):
+        found = [claim(name) for name, its in claims().items() if its == chapter]
+        rows = [
+            [
+                f"`{each.name}`",
+                prose(each.title),
+                ", ".join(map(str, each.mistakes)),
+                prose(each.source),
+            ]
+            for each in found
+        ]
+        columns = ["claim", "statement", "mistake of the notes", "source"]
+        lines += [f"### {chapter.replace('_', ' ').capitalize()}", ""]
+        lines += [*table(columns, rows), ""]
+    return "\n".join(lines)
 
 
 def index() -> str:
@@ -177,18 +200,9 @@ def shown(schema: dict[str, Any]) -> str:
 def text(docstring: str) -> str:
     """Return a docstring as Markdown: formulas, which are indented, as they stand."""
     return "\n\n".join(
-        f"```text\n{textwrap.dedent(part)}\n```"
-        if part.startswith("    ")
-        else prose(part)
-        for part in re.split(r"\n\n(?=\S)|(?<=\n)\n(?=    )", joined(docstring))
-        if part.strip()
+        f"```text\n{part}\n```" if formula else prose(part)
+        for formula, part in wording.parts(docstring)
     )
-
-
-def joined(docstring: str) -> str:
-    """Return a docstring in which every indented part stands between blank lines."""
-    apart = re.sub(r"(?m)(^\S.*\n)(?=    )", r"\1\n", docstring)
-    return re.sub(r"(?m)(^    .*\n)(?=\S)", r"\1\n", apart)
 
 
 def prose(words: str) -> str:

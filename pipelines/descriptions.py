@@ -11,6 +11,7 @@ from typing import Any
 from ftml.config import Grid
 from pipelines import views, wording
 from pipelines.keys import commit
+from pipelines.measurements import Measurement
 from pipelines.params import Dataset, Study
 from pipelines.record import Trial
 
@@ -112,6 +113,38 @@ def model(dataset: Dataset) -> str:
         "run. The alias `champion` stands on the one whose study is best in "
         f"validation.\n\n{loaded(dataset.name, '@champion')}"
     )
+
+
+def claims(identity: str) -> str:
+    """Return what the experiment of the claims is."""
+    page = views.page(identity, views.CLAIMS)
+    return (
+        f"View: [the claims, by chapter]({page}).\n\n"
+        "What the notes state, measured on the code that users call: a run for each "
+        "claim, with what it expects, what was measured and how far apart the two may "
+        "be. Where the notes are mistaken, `as_printed` is what their own version "
+        "gives; it must be off.\n\n"
+        "Reproduce: `dvc repro claims`"
+    )
+
+
+def claim(measurement: Measurement) -> str:
+    """Return a claim's statement and what came out, from its evidence.json."""
+    this = measurement
+    verdict = "holds" if this.passed else "does NOT hold"
+    printed = ""
+    if this.as_printed is not None:
+        printed = f"; as the notes print it {wording.number(this.as_printed)}"
+    parts = [
+        f"**The claim {verdict}**: expected {wording.number(this.expected)}, measured "
+        f"{wording.number(this.measured)}, tolerance {wording.setting(this.tolerance)}"
+        f"{printed}.",
+        this.statement,
+        f"Source: {this.source}",
+        f"Measure it again: `ftml claims {this.claim} --seed {this.seed} "
+        f"--budget {this.budget}`",
+    ]
+    return "\n\n".join(parts)
 
 
 def loaded(dataset: str, version: str) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 
 from ftml.config import input_files
 from ftml.core import families
+from ftml.evidence import claims
+from pipelines.blocks import ClaimsBlock
 from pipelines.params import Study
 
 COMMIT = "FTML_COMMIT"
@@ -41,6 +43,17 @@ def study_key(study: Study, data_digest: str) -> str:
             name: _hash(path.read_bytes())
             for name, path in input_files(study.config).items()
         },
+    }
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def claim_key(name: str, block: ClaimsBlock) -> str:
+    """Return the hash of how a claim is measured and of all source that it reaches."""
+    modules = source_modules(f"ftml.claims.{claims()[name]}.{name}")
+    content = {
+        "format": FORMAT,
+        "block": block.model_dump(mode="json"),
+        "source": {name: _hash(path.read_bytes()) for name, path in modules.items()},
     }
     return _hash(json.dumps(content, sort_keys=True).encode())
 

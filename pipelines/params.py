@@ -1,4 +1,4 @@
-"""Reading params.yaml: datasets, experiments, all problems at once."""
+"""Reading params.yaml: datasets, experiments and claims, all problems at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ from ftml.config import (
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
-from pipelines.blocks import DATASETS, KINDS, PACK, TASKS, Block, StudyBlock
+from pipelines.blocks import (
+    DATASETS,
+    KINDS,
+    PACK,
+    TASKS,
+    Block,
+    ClaimsBlock,
+    StudyBlock,
+)
 
 PARAMS = Path("params.yaml")
 
@@ -39,6 +47,7 @@ class Params(Block):
 
     datasets: dict[str, dict[str, dict[str, Any]]]
     experiments: dict[str, dict[str, dict[str, Any] | None]]
+    claims: ClaimsBlock = ClaimsBlock()
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class Plan:
 
     datasets: Mapping[str, Dataset]
     experiments: Mapping[str, tuple[Study, ...]]
+    claims: ClaimsBlock
 
 
 def read_params(path: Path = PARAMS) -> Plan:
@@ -144,7 +154,8 @@ def read_params(path: Path = PARAMS) -> Plan:
             found.append(f"{where}: no study {baseline!r} of this dataset{known}")
     if found:
         raise ParamsError(_listed(path, found))
-    return Plan({name: d for name, d in datasets.items() if d}, experiments)
+    read = {name: dataset for name, dataset in datasets.items() if dataset}
+    return Plan(read, experiments, params.claims)
 
 
 def _well_formed(raw: dict[Any, Any]) -> Params:
@@ -159,7 +170,7 @@ def _well_formed(raw: dict[Any, Any]) -> Params:
             for group, blocks in groups.items()
             if isinstance(group, str) and isinstance(blocks, dict)
         }
-        for part in Params.model_fields
+        for part in ("datasets", "experiments")
         if isinstance(groups := raw.get(part, {}), dict)
     }
     return Params.model_construct(**{"datasets": {}, "experiments": {}, **parts})
@@ -174,6 +185,11 @@ def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None
             continue
         for name, written in blocks.items():
             where = f"datasets.{stage}.{name}"
+            if name == "claims":
+                found.append(
+                    f"{where}: MLflow's experiment of the claims has this name"
+                )
+                continue
             if name in datasets:
                 found.append(f"{where}: another stage makes a dataset of this name")
                 continue

@@ -1,5 +1,5 @@
-"""The stage `report`: an overview, a page for each dataset, one table and one file of
-metrics of all experiments.
+"""The stage `report`: an overview, a page for each dataset, a page of the claims, one
+table and one file of metrics of all experiments.
 
     python -m pipelines.report
 
@@ -21,8 +21,10 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ftml.evidence import STANDARD_ERRORS
 from ftml.saving import whole_folder
 from pipelines import wording
+from pipelines.claim_sections import read_claims
 from pipelines.comparison import ENOUGH_SEEDS, markdown
 from pipelines.params import read_params
 from pipelines.sections import Section, overall, read_sections
@@ -34,9 +36,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def main() -> None:
     """Write the report of all that params.yaml names, or nothing."""
-    sections = read_sections(read_params())
+    sections, claims = read_sections(read_params()), read_claims()
     content = {
-        "index.html": render("index.html.j2", sections=sections),
+        "index.html": render("index.html.j2", sections=sections, claims=claims),
+        "claims.html": render("claims.html.j2", claims=claims),
         "report.md": render("report.md.j2", sections=sections),
         "metrics.json": json.dumps(metrics(sections), indent=1, allow_nan=False) + "\n",
         "comparison.csv": comparison(sections).to_csv(index=False),
@@ -45,6 +48,10 @@ def main() -> None:
     with whole_folder(REPORTS / PAGES) as folder:
         for section in sections:
             write_page(folder, section, sections)
+    with whole_folder(REPORTS / "claims") as folder:
+        for shown in (each for chapter in claims.chapters for each in chapter.claims):
+            if shown.picture:
+                shutil.copyfile(shown.picture.path, folder / f"{shown.name}.png")
     write_all(REPORTS, content)
     studies = wording.counted(sum(section.size for section in sections), "study")
     datasets = wording.counted(len(sections), "dataset")
@@ -134,7 +141,10 @@ def render(template: str, **content: Any) -> str:
     )
     environment.filters |= {**wording.FILTERS, "table": markdown}
     return environment.get_template(template).render(
-        pages=PAGES, enough=ENOUGH_SEEDS, **content
+        pages=PAGES,
+        enough=ENOUGH_SEEDS,
+        standard_errors=STANDARD_ERRORS,
+        **content,
     )
 
 

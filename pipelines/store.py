@@ -139,16 +139,8 @@ def _check_server(uri: str) -> None:
 
 def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> str:
     """Return the id of the MLflow experiment of a dataset, made or restored at need."""
-    experiment = client.get_experiment_by_name(dataset.name)
-    if experiment is None:
-        local = mlflow.get_tracking_uri().startswith("sqlite:")
-        folder = (Path(ARTIFACTS) / dataset.name).resolve().as_uri() if local else None
-        identity = client.create_experiment(dataset.name, artifact_location=folder)
-    else:
-        identity = experiment.experiment_id
-        if experiment.lifecycle_stage == "deleted":
-            client.restore_experiment(identity)
-    about = descriptions.experiment(dataset, str(identity), digest=digest)
+    identity = experiment_named(client, dataset.name)
+    about = descriptions.experiment(dataset, identity, digest=digest)
     tags = views.best_tag(dataset) | {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.note.content": about,
@@ -157,7 +149,19 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
     }
     for name, value in tags.items():
         client.set_experiment_tag(identity, name, value)
-    return str(identity)
+    return identity
+
+
+def experiment_named(client: MlflowClient, name: str) -> str:
+    """Return the id of the experiment of that name, made or restored at need."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        local = mlflow.get_tracking_uri().startswith("sqlite:")
+        folder = (Path(ARTIFACTS) / name).resolve().as_uri() if local else None
+        return str(client.create_experiment(name, artifact_location=folder))
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def reap(

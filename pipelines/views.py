@@ -20,7 +20,7 @@ from typing import Any
 from pipelines.params import Dataset, Study
 
 PREFIX = "mlflow.sharedViewState."
-BEST, CURVES = "best", "curves"
+BEST, CURVES, CLAIMS = "best", "curves", "claims"
 SECONDS = ("search_seconds", "fit_seconds")
 "Metrics of a study's run: what its search and its final fits took."
 
@@ -124,6 +124,26 @@ def curves_tag(metrics: Sequence[str]) -> dict[str, str]:
 def study_tag(study: Study) -> dict[str, str]:
     """Return the tag of an experiment that holds the search of one of its studies."""
     return {PREFIX + search_key(study.name): json.dumps(search_view(study))}
+
+
+def claims_tag() -> dict[str, str]:
+    """Return the tag of the claims' experiment that holds the view of those that
+    count.
+    """
+    numbers = ("expected", "measured", "tolerance", "as_printed", "seconds")
+    state = {
+        **_runs("tags.`ftml.current` = 'true'"),
+        "orderByKey": "tags.`ftml.chapter`",
+        "orderByAsc": True,
+        "selectedColumns": [
+            "attributes.`Run Name`",
+            "tags.`ftml.chapter`",
+            "tags.`ftml.holds`",
+            "tags.`ftml.mistakes`",
+            *map(_metric, numbers),
+        ],
+    }
+    return {PREFIX + CLAIMS: _named("Claims, by chapter", state)}
 
 
 def search_key(study: str) -> str:

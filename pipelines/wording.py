@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +72,23 @@ def escape_markdown(text: Any) -> str:
     return html.escape(marked, quote=False)
 
 
+def parts(text: str) -> list[tuple[bool, str]]:
+    """Return the parts of a docstring and whether each is a formula, which is indented;
+    the lines of the others are joined.
+    """
+    apart = re.sub(r"(?m)(^\S.*\n)(?=    )", r"\1\n", text)
+    apart = re.sub(r"(?m)(^    .*\n)(?=\S)", r"\1\n", apart)
+    return [
+        (True, textwrap.dedent(part).rstrip())
+        if part.startswith("    ")
+        else (False, " ".join(part.split()))
+        for part in re.split(r"\n\n(?=\S)|(?<=\n)\n(?=    )", apart)
+        if part.strip()
+    ]
+
+
 FILTERS = {
+    "parts": parts,
     "number": number,
     "spread": spread,
     "signed": signed,

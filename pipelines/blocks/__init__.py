@@ -1,10 +1,11 @@
-"""What params.yaml says of datasets and studies."""
+"""What params.yaml says of datasets, studies and claims."""
 
 from __future__ import annotations
 
 from ftml.data import Cooccurrence, Domains, Images, Pairs, Sequences, Table, Trees
 from pipelines.blocks.arrays import DomainsBlock, ImagesBlock, TableBlock
 from pipelines.blocks.base import Block, DatasetBlock
+from pipelines.blocks.claims import FACTORS, ClaimsBlock
 from pipelines.blocks.study import EACH, PACK, EarlyStopping, Resources, StudyBlock
 from pipelines.blocks.text import (
     CooccurrenceBlock,
@@ -18,10 +19,12 @@ from pipelines.blocks.text import (
 __all__ = [
     "DATASETS",
     "EACH",
+    "FACTORS",
     "KINDS",
     "PACK",
     "TASKS",
     "Block",
+    "ClaimsBlock",
     "CooccurrenceBlock",
     "DatasetBlock",
     "DomainsBlock",

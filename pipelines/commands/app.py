@@ -106,6 +106,38 @@ def reproduce(
 
 
 @app.command()
+def claims(
+    name: Annotated[str | None, typer.Argument(help="Name of a claim.")] = None,
+    chapter: Annotated[
+        str | None, typer.Option(help="List only those of this chapter.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    budget: Annotated[
+        str, typer.Option(help="default or large: a hundred times the draws.")
+    ] = "default",
+    figure: Annotated[
+        Path | None, typer.Option(help="A PNG file for the claim's figure.")
+    ] = None,
+) -> None:
+    """List the claims of the notes, or measure one now: status 1 if it does not hold.
+
+    The list shows what `dvc repro claims` has measured.
+    """
+    with errors_in_a_line():
+        from pipelines.commands import evidence, terminal
+
+        if name is None:
+            terminal.show(*evidence.listed(chapter=chapter))
+            return
+        holds, shown = evidence.measured(
+            name, evidence.block(seed, budget), figure=figure
+        )
+        terminal.show(*shown)
+        if not holds:
+            raise typer.Exit(1)
+
+
+@app.command()
 def schema(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file to write.")

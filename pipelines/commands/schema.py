@@ -13,7 +13,7 @@ from typing import Any
 
 from ftml.config import DISTRIBUTIONS, FORMS
 from ftml.core import families, family
-from pipelines.blocks import DATASETS, Block, StudyBlock
+from pipelines.blocks import DATASETS, Block, ClaimsBlock, StudyBlock
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,7 +23,7 @@ Schema = dict[str, Any]
 def params_schema() -> Schema:
     """Return the schema of params.yaml."""
     definitions: dict[str, Schema] = {}
-    blocks: list[type[Block]] = [*DATASETS.values(), StudyBlock]
+    blocks: list[type[Block]] = [*DATASETS.values(), StudyBlock, ClaimsBlock]
     for block in blocks:
         definitions |= _defined(block)
     for name in families():
@@ -47,6 +47,7 @@ def params_schema() -> Schema:
                 "type": "object",
                 "additionalProperties": _experiment(),
             },
+            "claims": _ref(ClaimsBlock.__name__),
         },
         "$defs": definitions,
     }

@@ -13,6 +13,7 @@ import ray
 from PIL import Image
 
 from ftml.data.sharding import Map
+from ftml.evidence import Budget
 from pipelines import domains, images, pixels, sharding
 from pipelines.blocks import DomainsBlock, ImagesBlock
 
@@ -107,3 +108,12 @@ def test_an_error_of_a_task_is_the_error_that_it_is_here(
     with pytest.raises(ValueError, match=r"39\.png: cannot be read") as caught:
         pixels.image_folders(f"file:{pictures}", size=(8, 8))
     assert str(caught.value).count("\n") == 0
+
+
+def test_what_claims_draw_by_tasks_is_what_they_draw_here() -> None:
+    def normal(rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.normal(size=(n, 2))
+
+    here = Budget(factor=3).draw(normal, seed=4, n=50)
+    spread = Budget(factor=3, spread=sharding.over_tasks)
+    np.testing.assert_array_equal(spread.draw(normal, seed=4, n=50), here)

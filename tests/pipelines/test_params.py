@@ -428,6 +428,24 @@ experiments: {d: {ridge: {trials: two, test_domains: [15]}}}
     assert not [line for line in problems_of(text) if "test_domains" in line]
 
 
+def test_a_dataset_cannot_have_the_name_of_the_claims(problems_of) -> None:
+    text = """
+datasets: {tables: {claims: {source: s, task: regression}}}
+experiments: {}
+"""
+    assert problems_of(text) == [
+        "datasets.tables.claims: MLflow's experiment of the claims has this name"
+    ]
+
+
+def test_the_claims_have_a_seed_and_a_budget(problems_of) -> None:
+    text = "datasets: {}\nexperiments: {}\nclaims: {seed: -1, budgets: large}\n"
+    assert problems_of(text) == [
+        "claims.seed: expected greater than or equal to 0, came -1",
+        "claims.budgets: unknown key; nearest: budget",
+    ]
+
+
 def test_two_stages_cannot_make_one_dataset(problems_of) -> None:
     text = """
 datasets:

@@ -521,7 +521,9 @@ def test_other_files_of_the_folder_stay_and_pages_of_gone_datasets_do_not(projec
     Path("reports/datasets/gone.html").write_text("not kept")
     report.main()
     assert sorted(path.name for path in Path("reports").iterdir()) == [
+        "claims",
         "claims.csv",
+        "claims.html",
         "comparison.csv",
         "datasets",
         "index.html",

@@ -1,0 +1,105 @@
+"""The stage `claims`: what the notes say, measured, a chapter at a time.
+
+    python -m pipelines.claims CHAPTER
+
+A claim whose code, seed and budget have not changed is not measured again. One that
+does not hold is a result as any other: it is written, logged and said.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ftml.config import nearest
+from ftml.evidence import Budget, claim, claims
+from ftml.saving import whole_folder
+from pipelines.blocks import FACTORS, ClaimsBlock
+from pipelines.claim_log import ClaimLog
+from pipelines.keys import claim_key
+from pipelines.measurements import (
+    CLAIMS,
+    RUN,
+    Measurement,
+    measurement_of,
+    read_measurement,
+    write_evidence,
+)
+from pipelines.params import read_params
+from pipelines.stage import fail
+from pipelines.wording import counted
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure the claims of a chapter that have changed, and say which do not hold."""
+    chapters = sorted(set(claims().values()))
+    if len(arguments) != 1:
+        raise ValueError("usage: python -m pipelines.claims CHAPTER")
+    [chapter] = arguments
+    if chapter not in chapters:
+        raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
+    block = read_params().claims
+    names = [name for name, its in claims().items() if its == chapter]
+    remove_others(chapter, names)
+    keys = {name: claim_key(name, block) for name in names}
+    found = {name: read_measurement(CLAIMS / chapter / name) for name in names}
+    waiting = [n for n in names if not (had := found[n]) or had.key != keys[n]]
+    log = ClaimLog()
+    if waiting:
+        with drawing(block) as budget:
+            for name in waiting:
+                found[name] = measure(name, block, budget, log, key=keys[name])
+    log.close(keys.values(), chapter=chapter)
+    failed = [name for name, each in found.items() if each and not each.passed]
+    verdict = f"DO NOT HOLD: {', '.join(failed)}" if failed else "all hold"
+    count = counted(len(names), "claim")
+    print(f"{chapter}: {count}, {len(waiting)} measured now; {verdict}")
+
+
+@contextmanager
+def drawing(block: ClaimsBlock) -> Iterator[Budget]:
+    """Give what a claim may draw, by Ray tasks where that is much."""
+    factor = FACTORS[block.budget]
+    if factor == 1:
+        yield Budget()
+        return
+    from pipelines.cluster import connected  # Ray takes seconds to import
+    from pipelines.sharding import over_tasks
+
+    with connected():
+        yield Budget(factor=factor, spread=over_tasks)
+
+
+def measure(
+    name: str, block: ClaimsBlock, budget: Budget, log: ClaimLog, *, key: str
+) -> Measurement:
+    """Measure a claim, log it, and write its folder, whole or not at all."""
+    read = claim(name)
+    start = time.perf_counter()
+    evidence = read.check(block.seed, budget)
+    seconds = time.perf_counter() - start
+    measurement = measurement_of(read, evidence, block, key=key)
+    with whole_folder(measurement.folder) as folder:
+        write_evidence(folder, measurement, evidence)
+        run = log.log(measurement, folder, seconds=seconds)
+        about = {"seconds": round(seconds, 3), "mlflow": run}
+        (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
+    return measurement
+
+
+def remove_others(chapter: str, names: Sequence[str]) -> None:
+    """Remove claims that are no more, and what a stage that was killed left."""
+    for folder in (CLAIMS / chapter).glob("*"):
+        if folder.name not in names:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        fail(error)
