@@ -163,15 +163,8 @@ def vowels() -> Lines:
     data = series(
         source=VOWELS.format("TRAIN"), test=VOWELS.format("TEST"), task="classification"
     )
-    rows = []
-    for name, config in (
-        ("rnn", {"units": 128, "n_epochs": 60}),
-        ("lstm", {}),
-        ("gru", {}),
-        ("bidirectional_lstm", {}),
-    ):
-        label = f"{name} {config}" if config else name
-        rows.append(row(label, scored(name, data, classification, **config), KEYS))
+    names = ("rnn", "lstm", "gru", "bidirectional_lstm")
+    rows = [row(name, scored(name, data, classification), KEYS) for name in names]
     head = ["270 sequences to learn from, 370 to test", "accuracy", "seconds a fit"]
     return [
         *table(head, rows),

@@ -13,9 +13,12 @@ Elman 1990, "Finding structure in time".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 from matplotlib.figure import Figure
+from pydantic import Field
 
+from ftml.config import Integers
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
@@ -32,7 +35,15 @@ DATA = (Sequences,)
 
 
 class Config(RecurrentConfig):
-    """How the network is made and trained."""
+    """How the network is made and trained: without gates it needs more units and time
+    than the others.
+    """
+
+    n_epochs: Annotated[int, Field(ge=1)] = 60
+    "passes over the sequences"
+
+    units: Annotated[int, Field(ge=1), Integers(16, 256)] = 128
+    "units of a layer, in each direction"
 
 
 def train(
