@@ -27,7 +27,7 @@ job: $(READY) ## do it on the Ray cluster of RAY_ADDRESS: make job STAGES=experi
 	@python -m pipelines.job submit $(STAGES)
 
 test: $(READY) ## run all tests; COVERAGE=1 also says which lines they do not reach
-	@pytest -q -n 3 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=90)
+	@pytest -q -n 3 --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
 test-long: $(READY) ## run the tests that take minutes: servers moved and killed, nodes lost, a job, a browser
 	@pytest -q -m long tests/pipelines

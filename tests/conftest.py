@@ -25,9 +25,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of slow tests: they mostly wait, the others compute."""
+    """Begin with the files of slow tests: they mostly wait, the others compute.
+
+    One worker runs all tests of such a file, which share what is made once; the others
+    go to whoever has nothing to do.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from ftml.families.clustering._assignment import (
     filled,
     plus_plus,
 )
+from ftml.families.clustering._restarts import going, last_steps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -180,18 +181,11 @@ def train_many(
         begin(config, problem) if state is None else state
         for config, state in zip(configs, states or [None] * len(configs), strict=True)
     ]
-    while True:
-        going = [
-            i
-            for i, config in enumerate(configs)
-            if now[i]["n"] < config.n_iterations and not now[i]["done"].all()
-        ]
-        if not going:
-            return
-        alive = {i: np.flatnonzero(~now[i]["done"]) for i in going}
-        parts = _assigned(problem, [now[i]["centers"][alive[i]] for i in going])
+    while members := going(configs, now):
+        alive = {i: np.flatnonzero(~now[i]["done"]) for i in members}
+        parts = _assigned(problem, [now[i]["centers"][alive[i]] for i in members])
         steps: list[Step | None] = [None] * len(configs)
-        for i, given in zip(going, parts, strict=True):
+        for i, given in zip(members, parts, strict=True):
             now[i] = advance(configs[i], now[i], given, alive[i], problem)
             steps[i] = _step(now[i], problem)
         yield steps
@@ -243,12 +237,10 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     table = sample_rows(data.train, ELBOW_ROWS, seed=config.seed)
     ks = range(1, min(max(ELBOW, config.n_clusters + 2), len(table)) + 1)
     configs = [config.model_copy(update={"n_clusters": k}) for k in ks]
-    last: dict[int, Step] = {}
-    for steps in train_many(configs, Splits(table)):
-        last |= {i: step for i, step in enumerate(steps) if step}
-    models = [last[i].model for i in range(len(configs))]
+    last = last_steps(train_many, configs, Splits(table))
+    models = [step.model for step in last]
     figure, axes = new_figure(6.4, 4.2)
-    inertia = [last[i].metrics["train_inertia"] for i in range(len(configs))]
+    inertia = [step.metrics["train_inertia"] for step in last]
     (line,) = axes.plot(ks, inertia, marker="o", markersize=4, label="inertia")
     axes.axvline(config.n_clusters, color="black", linewidth=0.8, label="this model")
     axes.set(xlabel="k", ylabel="inertia, per row", ylim=(0, None))

@@ -27,6 +27,7 @@ from ftml.data import Splits, Table
 from ftml.data.table import sample_rows
 from ftml.families.clustering import kmeans
 from ftml.families.clustering._assignment import assign, on_gpu
+from ftml.families.clustering._restarts import going, last_steps
 from ftml.families.density._mixture import Model, Moments, expect, whitening
 
 if TYPE_CHECKING:
@@ -252,17 +253,10 @@ def train_many(
         begin(config, problem) if state is None else state
         for config, state in zip(configs, states or [None] * len(configs), strict=True)
     ]
-    while True:
-        going = [
-            i
-            for i, config in enumerate(configs)
-            if now[i]["n"] < config.n_iterations and not now[i]["done"].all()
-        ]
-        if not going:
-            return
+    while members := going(configs, now):
         steps: list[Step | None] = [None] * len(configs)
         for whole in (True, False):
-            group = [i for i in going if is_full(configs[i]) == whole]
+            group = [i for i in members if is_full(configs[i]) == whole]
             alike = [configs[i] for i in group]
             new = _advance(alike, [now[i] for i in group], problem) if group else []
             for i, state in zip(group, new, strict=True):
@@ -335,10 +329,7 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     train_rows, held_rows = table.rows(rest), table.rows(held)
     ks = range(1, min(max(MOST_COMPONENTS, config.n_components + 2), len(rest)) + 1)
     configs = [config.model_copy(update={"n_components": k}) for k in ks]
-    last: dict[int, Step] = {}
-    for steps in train_many(configs, Splits(train_rows)):
-        last |= {i: step for i, step in enumerate(steps) if step}
-    models = [last[i].model for i in range(len(configs))]
+    models = [s.model for s in last_steps(train_many, configs, Splits(train_rows))]
     curves = {
         "training rows": [m.log_density(train_rows.X).mean() for m in models],
         "held-out rows": [m.log_density(held_rows.X).mean() for m in models],
