@@ -257,14 +257,16 @@ def log_comparison(
 
     `folder` holds what `pipelines.comparison` has written; `best` is the metrics.json
     of the study that is best in validation, `curves` names the training metrics that
-    several studies share. `studies` are the runs that are compared: they alone have
-    the tag `ftml.current`, by which the view of the studies leaves out what they have
-    replaced.
+    several studies share. `studies` are the runs that are compared: they and their
+    final fits alone have the tag `ftml.current`, by which the views leave out what they
+    have replaced.
     """
-    for run in search(client, experiment, "tags.`ftml.role` = 'study'"):
-        is_current = str(run.info.run_id in studies).lower()
-        if run.data.tags.get("ftml.current") != is_current:
-            client.set_tag(run.info.run_id, "ftml.current", is_current)
+    for role in ("study", "fit"):
+        for run in search(client, experiment, f"tags.`ftml.role` = '{role}'"):
+            study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
+            is_current = str(study in studies).lower()
+            if run.data.tags.get("ftml.current") != is_current:
+                client.set_tag(run.info.run_id, "ftml.current", is_current)
     runs = search(client, experiment, "tags.`ftml.role` = 'comparison'")
     if runs:
         identity = runs[0].info.run_id

@@ -79,7 +79,7 @@ def curves_view(metrics: Sequence[str]) -> dict[str, Any]:
         for name in metrics
     ]
     return {
-        **_runs("tags.`ftml.role` = 'fit'"),
+        **_runs("tags.`ftml.role` = 'fit' and tags.`ftml.current` = 'true'"),
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [group]},
         **_charts(lines, "Training by step", columns=min(2, len(lines))),
     }

@@ -178,6 +178,10 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
     after = modified()
     same = {path for path in before if after[path] == before[path]}
     assert same == {path for path in before if "/ridge/" in path}
+    for role, count in (("study", 1), ("fit", 4)):
+        replaced = runs(role=role, study="twice", current="false")
+        assert len(replaced) == len(runs(role=role, study="twice", current="true"))
+        assert len(replaced) == count
 
     (project / "params.yaml").write_text(changed.partition("    twice")[0])
     experiment.main("toy")

@@ -71,7 +71,9 @@ def test_the_view_of_a_search_draws_what_was_searched(plan: Plan) -> None:
 
 def test_there_is_a_view_of_curves_only_where_studies_share_any() -> None:
     assert views.curves_tag([]) == {}
-    charts = state(views.curves_tag(["train_loss", "train_gap"]))["compareRunCharts"]
+    found = state(views.curves_tag(["train_loss", "train_gap"]))
+    assert "`ftml.current` = 'true'" in found["searchFilter"]
+    charts = found["compareRunCharts"]
     assert [chart["metricKey"] for chart in charts] == ["train_loss", "train_gap"]
 
 
