@@ -28,13 +28,13 @@ def granted(resources: Resources) -> dict[str, float]:
 
     Raises GrantError, which says what the nodes have, when none could ever grant it.
     """
-    wanted = {"cpu": resources.cpu}
+    wanted = {"CPU": resources.cpu}
     if resources.gpu:
-        wanted["gpu"] = resources.gpu
+        wanted["GPU"] = resources.gpu
     if _comes(wanted):
         return wanted
     if resources.gpu and not any(node.get("GPU") for node in _nodes()):
-        del wanted["gpu"]
+        del wanted["GPU"]
         if _comes(wanted):
             return wanted
     raise GrantError(f"a trial asks for {_said(wanted)}; {_there_is()}")
@@ -46,7 +46,7 @@ def _comes(wanted: Mapping[str, float]) -> bool:
     if _held(wanted) or deadline <= time.monotonic():
         return _held(wanted)
     print(f"waiting for a node with {_said(wanted)}: {_there_is()}", flush=True)
-    cpus, gpus = wanted["cpu"], wanted.get("gpu", 0)
+    cpus, gpus = wanted["CPU"], wanted.get("GPU", 0)
     ask: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(lambda: None)
     asked = ask.remote()
     while not _held(wanted) and time.monotonic() < deadline:
@@ -64,8 +64,13 @@ def _patience() -> float:
 
 
 def _held(wanted: Mapping[str, float]) -> bool:
-    return any(
-        all(node.get(name.upper(), 0) >= amount for name, amount in wanted.items())
+    return room(wanted) > 0
+
+
+def room(wanted: Mapping[str, float]) -> int:
+    """Return how many trials that ask for this the living nodes hold at once."""
+    return sum(
+        min(int(node.get(name, 0) / amount + 1e-9) for name, amount in wanted.items())
         for node in _nodes()
     )
 
@@ -76,14 +81,14 @@ def _nodes() -> list[dict[str, float]]:
 
 
 def _said(amounts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name}: {amount:g}" for name, amount in amounts.items())
+    return ", ".join(f"{name.lower()}: {amount:g}" for name, amount in amounts.items())
 
 
 def _there_is() -> str:
     """Return what the nodes of the cluster have, those that are alike as one."""
     found: dict[str, int] = {}
     for node in _nodes():
-        alike = _said({name: node.get(name.upper(), 0) for name in ("cpu", "gpu")})
+        alike = _said({name: node.get(name, 0) for name in ("CPU", "GPU")})
         found[alike] = found.get(alike, 0) + 1
     kinds = [f"{count} with {alike}" for alike, count in sorted(found.items())]
     return f"the cluster has nodes: {'; '.join(kinds)}"

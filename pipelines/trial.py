@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -43,13 +44,28 @@ class Board:
     def __init__(self) -> None:
         self.work: dict[str, tuple[Search, list[Any]]] = {}
         self.limits: dict[str, dict[int, Limit]] = {}
+        self.expected: dict[str, int] = {}
+        self.present: dict[str, set[str]] = {}
 
     def open(self, search: Search, data: list[Any]) -> None:
         """Take a search, and where its data are in Ray's object store."""
         self.work[str(search.folder)] = search, data
 
-    def find(self, name: str) -> tuple[Search, list[Any]]:
+    def find(self, name: str, place: str, worker: str) -> tuple[Search, list[Any]]:
+        """Return a search, to a worker that has such a place in the cluster."""
+        self.present.setdefault(place, set()).add(worker)
         return self.work[name]
+
+    def expect(self, place: str, count: int) -> None:
+        """Learn that so many workers will have such a place."""
+        self.expected[place] = count
+
+    def awaited(self, place: str, *, longer: bool) -> bool:
+        """Return whether workers are still starting; not if nobody waits longer."""
+        here = len(self.present[place])
+        if not longer:
+            self.expected[place] = here
+        return here < self.expected.get(place, 0)
 
     def close(self, name: str) -> None:
         del self.work[name]
@@ -63,14 +79,33 @@ class Board:
 
 
 def run_pack(chosen: dict[str, Any], *, board: Any) -> None:
-    """Train the trials of a pack, from their last checkpoint if there is one, and
-    report.
+    """Train the trials of a pack, from their last checkpoint if there is one, report,
+    and let other workers start.
 
     An error of the family (a configuration that diverges, a GPU out of memory) is the
     trial's result; one in saving a checkpoint is not, and ends the search.
     """
-    search, [reference] = ray.get(board.find.remote(chosen["search"]))
-    data: Data = ray.get(reference)
+    place = place_of(chosen["resources"])
+    worker = ray.get_runtime_context().get_actor_id()
+    search, [reference] = ray.get(board.find.remote(chosen["search"], place, worker))
+    _train(chosen, search, ray.get(reference), board)
+    deadline = time.monotonic() + STARTING
+    while ray.get(board.awaited.remote(place, longer=time.monotonic() < deadline)):
+        time.sleep(0.05)
+
+
+STARTING = 30.0
+"""Seconds that a worker which has finished waits for those that are starting. To a
+worker that is free Tune gives the trial for which another is being started, and kills
+that one: where trials are short, all but the first would be killed again and again."""
+
+
+def place_of(resources: dict[str, float]) -> str:
+    """Return the name of the places that workers with these resources have."""
+    return json.dumps(resources, sort_keys=True)
+
+
+def _train(chosen: dict[str, Any], search: Search, data: Data, board: Any) -> None:
     _use_threads(search.resources)
     pack = search.packs[chosen["pack"]]
     first = search.trials[pack[0]]

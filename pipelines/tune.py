@@ -26,11 +26,11 @@ from ftml.saving import load
 from pipelines import storage
 from pipelines.agenda import Agenda, Live, Studying
 from pipelines.cluster import SearchError
-from pipelines.grants import GrantError, granted
+from pipelines.grants import GrantError, granted, room
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
 from pipelines.search import decides, is_rung, search_limits
-from pipelines.trial import Board, run_pack
+from pipelines.trial import Board, place_of, run_pack
 
 
 def run(studies: Iterable[Studying], *, folder: str) -> None:
@@ -137,6 +137,8 @@ class _Session:
         self.fatal = ""
         self.finished = False
         self._data: dict[str, Any] = {}
+        self._packs: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
         self._copied: dict[str, int] = {}
         self._last_copy = time.monotonic()
 
@@ -155,6 +157,17 @@ class _Session:
         if live.name not in self._data:
             self._data[live.name] = ray.put(live.asked.data)
             ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
+
+    def expect(self, resources: dict[str, float]) -> None:
+        """Tell the board how many workers will have places with these resources: one
+        for each pack so far, where the cluster has room for so many.
+        """
+        place = place_of(resources)
+        self._packs[place] = self._packs.get(place, 0) + 1
+        count = min(self._packs[place], room(resources))
+        if count != self._expected.get(place):
+            self._expected[place] = count
+            self.board.expect.remote(place, count)
 
     def step(self) -> None:
         """Have studies go on whose search is complete, and tidy up after them."""
@@ -202,11 +215,12 @@ class Queue(Searcher):
                 agenda.fail(live, error)
                 continue
             self.session.begin(live)
+            self.session.expect(resources)
             first = live.record.trials.get(live.search.packs[pack][0])
             return {
                 "search": live.name,
                 "pack": pack,
-                "resources": {name.upper(): n for name, n in resources.items()},
+                "resources": resources,
                 "checkpoint": first.checkpoint if first else None,
             }
         self.session.finished = not agenda.live

@@ -15,7 +15,7 @@ from ray import tune
 from ftml import Splits, Table, family
 from ftml.core import Step
 from ftml.saving import load_tree
-from pipelines import trial
+from pipelines import grants, trial
 from pipelines.blocks import EarlyStopping, Resources
 from pipelines.halving import Limit
 from pipelines.search import Assignment, Search
@@ -192,3 +192,34 @@ def test_members_that_wait_for_another_are_in_its_checkpoints(kept) -> None:
     train([2, 0, 1])
     assert kept[0] == {"0": {"n": 1}, "1": None, "2": None}
     assert kept[-1] == {"2": {"n": 1}}
+
+
+def test_the_board_awaits_workers_until_all_have_come_or_nobody_waits_longer() -> None:
+    board = trial.Board()
+    board.work["a"] = ()  # type: ignore[assignment]
+    board.find("a", "cpu", "first")
+    assert not board.awaited("cpu", longer=True), "no other is expected"
+    board.expect("cpu", 3)
+    board.expect("gpu", 1)
+    assert board.awaited("cpu", longer=True)
+    board.find("a", "cpu", "second")
+    board.find("a", "cpu", "second")
+    assert board.awaited("cpu", longer=True)
+    board.find("a", "cpu", "third")
+    assert not board.awaited("cpu", longer=True)
+    board.expect("cpu", 4)
+    assert not board.awaited("cpu", longer=False)
+    assert not board.awaited("cpu", longer=True), "given up once, given up for all"
+
+
+def test_room_is_counted_by_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 5.0, "GPU": 1.0}},
+        {"Alive": True, "Resources": {"CPU": 3.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0}},
+    ]
+    monkeypatch.setattr(grants.ray, "nodes", lambda: nodes)
+    assert grants.room({"CPU": 2.0}) == 3
+    assert grants.room({"CPU": 0.1}) == 80
+    assert grants.room({"CPU": 1.0, "GPU": 0.25}) == 4
+    assert grants.room({"CPU": 8.0}) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,23 @@ def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
 
     tune.run([study()], folder=str(plan.folder.with_name("checkpoints")))
     return found[0]
+
+
+def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    log = tmp_path / "workers"
+
+    def told(fold: Any) -> Splits[Table]:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return data
+
+    run(search(tmp_path, count=16), told)
+    workers = log.read_text().split()
+    assert len(workers) == 16
+    # Not one that trains all, while others are started and killed.
+    assert len(set(workers)) == 2
 
 
 def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
