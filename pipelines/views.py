@@ -55,9 +55,7 @@ def best_view(dataset: Dataset) -> dict[str, Any]:
         **_runs("tags.`ftml.current` = 'true'"),
         "orderByKey": _metric(metric),
         "orderByAsc": dataset.mode == "min",
-        "selectedColumns": [name for name, _ in order if "`" in name],
-        "columnOrder": [name for name, _ in order],
-        "columnWidths": dict(order),
+        **_columns(order),
         **_charts([*bars, cost], "Studies", columns=2),
     }
 
@@ -130,18 +128,23 @@ def claims_tag() -> dict[str, str]:
     """Return the tag of the claims' experiment that holds the view of those that
     count.
     """
-    numbers = ("expected", "measured", "tolerance", "as_printed", "seconds")
+    order = [
+        ("attributes.`Run Name`", 260),
+        ("tags.`ftml.chapter`", 170),
+        ("tags.`ftml.holds`", 90),
+        ("tags.`ftml.mistakes`", 110),
+        (_metric("expected"), 110),
+        (_metric("measured"), 110),
+        (_metric("tolerance"), 110),
+        (_metric("as_printed"), 110),
+        ("duration", 90),
+        ("runDateAndNestInfo", 120),
+    ]
     state = {
         **_runs("tags.`ftml.current` = 'true'"),
         "orderByKey": "tags.`ftml.chapter`",
         "orderByAsc": True,
-        "selectedColumns": [
-            "attributes.`Run Name`",
-            "tags.`ftml.chapter`",
-            "tags.`ftml.holds`",
-            "tags.`ftml.mistakes`",
-            *map(_metric, numbers),
-        ],
+        **_columns(order),
     }
     return {PREFIX + CLAIMS: _named("Claims, by chapter", state)}
 
@@ -167,6 +170,15 @@ def _runs(condition: str) -> dict[str, Any]:
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "runsHiddenMode": "SHOW_ALL",
+    }
+
+
+def _columns(order: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """Return the part of a view that says which columns stand where, how wide."""
+    return {
+        "selectedColumns": [name for name, _ in order if "`" in name],
+        "columnOrder": [name for name, _ in order],
+        "columnWidths": dict(order),
     }
 
 

@@ -52,6 +52,17 @@ def test_the_view_of_the_studies_puts_the_best_first_and_the_facts_in_order(
     assert kinds == ["BAR", "BAR", "SCATTER"]
 
 
+def test_the_view_of_the_claims_puts_what_was_found_beside_what_was_expected() -> None:
+    found = state(views.claims_tag())
+    assert "`ftml.current` = 'true'" in found["searchFilter"]
+    assert found["columnOrder"][2:6] == [
+        "tags.`ftml.holds`",
+        "tags.`ftml.mistakes`",
+        "metrics.`expected`",
+        "metrics.`measured`",
+    ]
+
+
 def test_the_view_of_a_search_draws_what_was_searched(plan: Plan) -> None:
     ridge, quoted, ols = plan.experiments["toy"]
     found = state(views.study_tag(ridge))
