@@ -4,7 +4,7 @@ in a chart whose axes are both logarithmic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,14 @@ def farthest(values: Iterable[float], expected: float) -> float:
     """Return the value that lies farthest from what is expected, NaN where one is."""
     found = np.asarray(list(values), dtype=float)
     return float(found[np.argmax(np.abs(found - expected))])
+
+
+def root_mean_square(rests: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the root of the mean square of several rests, each (n,).
+
+    One alone may pass through zero, and then has no order.
+    """
+    return np.sqrt(np.mean(np.square(rests), axis=0))
 
 
 def log_slope(x: np.ndarray, y: np.ndarray) -> float:

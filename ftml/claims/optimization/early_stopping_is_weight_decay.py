@@ -37,7 +37,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
     return Evidence(
         expected=2.0,
-        measured=log_slope(SHARES, stopped - decayed),
+        measured=log_slope(SHARES, np.abs(stopped - decayed)),
         tolerance=0.05,
         table=table,
         figure=curves,
