@@ -4,8 +4,8 @@
     all S!:    the second term becomes (lambda^2 / 2) grad sum_{i<j} <G_i, G_j>
 
 What is measured is the order of the distance between a fixed order's step and IDGM's:
-it stays 2. Over all orders, and already over one order and its reverse, it is 3 (the
-table). The domains are drawn from the seed; the statement holds for all of them.
+it stays 2. Over all orders, and already over one order and its reverse, it is 3, or NaN
+is measured. The domains are drawn from the seed; the statement holds for all of them.
 
 Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.4)
 to (1.3.6).
@@ -18,7 +18,7 @@ from itertools import combinations, permutations
 
 import torch
 
-from ftml.claims._measures import log_slopes, slope_figure, slope_table
+from ftml.claims._measures import farthest, log_slopes, slope_figure, slope_table
 from ftml.claims.domain_generalization._smooth import (
     INNER_STEPS,
     TOLERANCE,
@@ -50,15 +50,17 @@ def check(seed: int, budget: Budget) -> Evidence:
         )
         for name, orders in ORDERS.items()
     }
+    fixed, *others = log_slopes(INNER_STEPS, curves).values()
+    follow = abs(farthest(others, 3.0) - 3.0) < TOLERANCE
     return Evidence(
         expected=2.0,
-        measured=log_slopes(INNER_STEPS, curves)["fixed order"],
+        measured=fixed if follow else float("nan"),
         tolerance=TOLERANCE,
         table=slope_table(INNER_STEPS, curves),
         figure=lambda: slope_figure(
             INNER_STEPS,
             curves,
             xlabel="inner step lambda",
-            ylabel="distance of Fish's step from IDGM's, norm",
+            ylabel="distance from IDGM's step, norm",
         ),
     )

@@ -54,7 +54,7 @@ def check(seed: int, budget: Budget) -> Evidence:
             INNER_STEPS,
             curves,
             xlabel="inner step lambda",
-            ylabel="distance of Fish's direction from IDGM's gradient",
+            ylabel="distance from IDGM's gradient, norm",
         ),
     )
 

@@ -3,7 +3,8 @@
     E[g(theta_t)] - g* <= (1 - min(mu / (16 L), 1 / (8 n)))^t C,   step 1 / (16 L)
     C = g(theta_0) - g* + (4 L / n) |theta_0 - theta*|^2 + s^2 / (16 L)
 
-with L the largest L_i and s^2 the mean square of the gradients at the optimum. SGD with
+with L the largest L_i and s^2 the mean square of the gradients at the optimum. (The
+family divides by the rows seen so far, as the paper advises; it proves n.) SGD with
 a constant step stays in a ball instead (the figure). What is measured is the gap after
 30 passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their
 order are drawn. By Markov's inequality the gap is above what is allowed with a
