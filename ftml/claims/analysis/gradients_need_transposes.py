@@ -4,10 +4,10 @@
     grad f'Ag = J_f' A g + J_g' A' f
 
 for f and g from R^4 to R^4: one layer of the project's MLP each, so that all shapes fit
-either way. What is measured is the largest distance of the three from
-autograd's gradient; only rounding is tolerated. The notes print J_f g + J_g f and 2 J_f
-f (mistake 20), and ask in their heading what is correct. Weights and point are drawn
-from the seed.
+either way. What is measured is the largest distance of the three from autograd's
+gradient; only rounding is tolerated. The notes print J_f g + J_g f and 2 J_f f (mistake
+20), and ask in their heading what is correct. Weights and point are drawn from the
+seed.
 
 Source: 004_df1c07f69d89a0c0.txt, "4 Derivatives What is correct???".
 """

@@ -36,7 +36,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     return Evidence(
         expected=0.5,
         measured=float(table["lambda = 0"].iloc[1]),
-        tolerance=1e-3,
+        tolerance=1e-5,
         table=table,
     )
 

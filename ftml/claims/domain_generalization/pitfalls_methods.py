@@ -1,14 +1,14 @@
 """On the pitfalls Fish, IDGM and MLDG stay where ERM is; strong IRM and V-REx do not.
 
-Trained on D1 and D2, ERM is right for .57 of D3, and so are Fish, MLDG and mild IDGM;
-a strong IDGM unlearns everything. A large penalty of IRM or V-REx leaves f1 alone: .93
+Trained on D1 and D2, ERM is right for .57 of D3, and so are Fish, MLDG and mild IDGM; a
+strong IDGM unlearns everything. A large penalty of IRM or V-REx leaves f1 alone: .93
 everywhere, at the price of .04 on D1 and D2. What is measured is the mean gain over ERM
 on D3, paired by initial weights, of whichever of Fish, IDGM and MLDG gains most; the
 table has every method's, with its 95 % interval. (IRM or V-REx failing to gain .3 make
-it NaN.) Linear models, full batches, 60
-updates, the five initial weights of the seeds 0 to 4, whatever the seed of the claim:
-nothing is drawn. The published claims depend on settings, and these are nine of many;
-f4 is never seen in training, so that its initial weight alone may decide about D3.
+it NaN.) Linear models, full batches, 60 updates, the five initial weights of the seeds
+0 to 4, whatever the seed of the claim: nothing is drawn. The published claims depend on
+settings, and these are nine of many; f4 is never seen in training, so that its initial
+weight alone may decide about D3.
 
 Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", (5) "Pitfalls of ERM".
 """

@@ -3,9 +3,9 @@
     E[excess risk] = lambda^2 theta' (S + lambda I)^-2 S theta
                      + (sigma^2 / n) tr(S^2 (S + lambda I)^-2),   S = X'X / n
 
-on a fixed design, for y = X theta + noise. The design is the scaled diabetes table,
-442 x 10, the noise normal with sigma = 2, lambda = 0.3. Each draw is the excess risk of
-one fit; their mean is compared within its standard errors.
+on a fixed design, for y = X theta + noise. The design is the scaled diabetes table, 442
+x 10, the noise normal with sigma = 2, lambda = 0.3. Each draw is the excess risk of one
+fit; their mean is compared within its standard errors.
 
 Source: 001_21b9d05290248f61.txt, "Ridge regression"; Bach 2021, "Learning theory from
 first principles", section 3.6, for the formula.

@@ -13,7 +13,7 @@ import numpy as np
 
 from ftml.core import Step, family
 from ftml.data import Splits, Table
-from ftml.families.optimization._finite_sum import FiniteSum, make_sum, newton_step
+from ftml.families.optimization._finite_sum import FiniteSum, newton_step
 
 
 def overlapping(seed: int, *, n: int = 40, d: int = 3) -> Table:
@@ -42,11 +42,6 @@ def optimum(g: FiniteSum) -> np.ndarray:
     for _ in range(30):
         theta = newton_step(g, theta)
     return theta
-
-
-def problem(table: Table, *, mu: float) -> FiniteSum:
-    """Return the sum that the solvers make of a table."""
-    return make_sum(table, mu=mu)
 
 
 def steps(name: str, table: Table, *, count: int, **config: Any) -> Iterator[Step]:

@@ -4,11 +4,11 @@
     C = g(theta_0) - g* + (4 L / n) |theta_0 - theta*|^2 + s^2 / (16 L)
 
 with L the largest L_i and s^2 the mean square of the gradients at the optimum. (The
-family divides by the rows seen so far, as the paper advises; it proves n.) SGD with
-a constant step stays in a ball instead (the figure). What is measured is the gap after
-30 passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their
-order are drawn. By Markov's inequality the gap is above what is allowed with a
-probability of at most its mean over that, which for ten seeds was below 1e-7.
+family divides by the rows seen so far, as the paper advises; it proves n.) SGD with a
+constant step stays in a ball instead (the figure). What is measured is the gap after 30
+passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their order are
+drawn. By Markov's inequality the gap is above what is allowed with a probability of at
+most its mean over that, which for ten seeds was below 1e-7.
 
 Source: 001_21b9d05290248f61.txt, "SAG"; Schmidt, Le Roux and Bach 2017, "Minimizing
 finite sums with the stochastic average gradient", theorem 1.

@@ -5,9 +5,10 @@
 Where every loss is as curved as it can be at the optimum (rows that come with both
 labels: theta* = 0), the steepest direction has the eigenvalue L. What is measured is
 what is left of the distance to theta* after 300 steps of 1/L, from 1e-3 along that
-direction; with the steps of 2/L that the notes offer (mistake 29) it is still whole.
-(They also call the rate O(1/t) linear, which it is not: linear is a constant factor.)
-The table has other steps. The rows are drawn from the seed.
+direction, up to 1e-6, the square of it, which the next order may move into others. With
+the steps of 2/L that the notes offer (mistake 29) it is still whole. (They also call
+the rate O(1/t) linear, which it is not: linear is a constant factor.) The table has
+other steps. The rows are drawn from the seed.
 
 Source: 004_df1c07f69d89a0c0.txt, 14.4 ("Usually one value for eta").
 """
