@@ -70,6 +70,15 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
         "ftml.data.pitfalls:SHARES",
         lambda right: (50, 40, 7, 3),
     ),
+    (
+        "batches_of_domains",
+        "ftml.claims.domain_generalization.batches_of_domains:draw_batches",
+        lambda right: (
+            lambda offsets, batch_size, **rest: right(
+                offsets[[0, -1]], batch_size=batch_size * (len(offsets) - 1), **rest
+            )
+        ),
+    ),
     # Linear models.
     (
         "ridge_bias_variance",
@@ -189,6 +198,11 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
         "weight_decay_is_a_penalty",
         "ftml.claims.optimization.weight_decay_is_a_penalty:l2",
         lambda right: lambda weights, strength: 2 * right(weights, strength),
+    ),
+    (
+        "penalty_is_a_constraint",
+        "ftml.claims.optimization.penalty_is_a_constraint:project_ball",
+        lambda right: lambda v, radius: right(v, radius**0.5),
     ),
     # Analysis.
     (
