@@ -1,4 +1,4 @@
-"""Four rules of probability, as they must be for the numbers to come out right.
+"""Four rules of probability, with the signs and indices that they must have.
 
     MGF of a gamma variable    E[e^{tX}] = (1 - t / beta)^-alpha, t < beta
     normal by its precision    p(x) ~ exp(-(x - mu)' P (x - mu) / 2)

@@ -1,4 +1,4 @@
-"""All leading minors positive says positive definite, and not positive semi-definite.
+"""All leading minors positive means positive definite, not only semi-definite.
 
     A > 0   iff   det A[:k, :k] > 0 for k = 1..d
     A >= 0  iff   every principal minor, of any rows and the same columns, is >= 0

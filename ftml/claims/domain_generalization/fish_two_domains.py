@@ -1,4 +1,4 @@
-"""For two domains Fish's step has the terms lambda and lambda squared, and no others.
+"""Fish on D1, then D2, steps lambda (G_1 + G_2) - lambda^2 H_2 G_1, to third order.
 
     order D1, D2:  theta - theta~ = lambda (G_1 + G_2) - lambda^2 H_2 G_1
     mean of both:  E[theta - theta~] = 2 lambda Gbar - (lambda^2 / 2) grad <G_1, G_2>

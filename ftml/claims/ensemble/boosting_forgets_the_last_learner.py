@@ -1,4 +1,4 @@
-"""Under the new weights the last weak learner is no better than chance: 1/2 of two.
+"""Under the new weights the last weak learner errs as chance does: half, of 2 classes.
 
     P_{D_{t+1}}(f_t(x) != y) = (k - 1) / k
 

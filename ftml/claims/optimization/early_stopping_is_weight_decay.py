@@ -1,4 +1,4 @@
-"""Stopping gradient descent after t = 1 / (eta lambda) steps shrinks as an L2 penalty.
+"""Stopping gradient descent after 1 / (eta lambda) steps shrinks as an L2 penalty does.
 
     1 - (1 - eta e)^t  =  x - x^2 / 2 + ...,    e / (e + lambda)  =  x - x^2 + ...
 

@@ -1,4 +1,4 @@
-"""Steps that fall as t^-a, 1/2 < a <= 1, bring SGD to the optimum; constant ones no.
+"""Steps falling as t^-a, 1/2 < a <= 1, take SGD to the optimum; constant ones do not.
 
     sum eta_t = infinity, sum eta_t^2 < infinity
     E[theta_{t+1}^2] = (1 - eta_t)^2 E[theta_t^2] + eta_t^2

@@ -1,4 +1,4 @@
-"""SGD with a constant step stays in a ball about the optimum, of a size like the step.
+"""SGD with a constant step keeps a gap to the optimum in proportion to the step.
 
     E[g(theta)] - g*  ~  gamma   in the long run
 
