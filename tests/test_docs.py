@@ -81,3 +81,21 @@ def test_every_message_that_is_explained_is_one_of_the_code() -> None:
     for message in set(messages).difference(FOREIGN):
         for part in message.split("..."):
             assert part.strip(" :,;().'") in code, f"{message}: nothing says {part!r}"
+
+
+NOTES = {
+    "000_dd65aead3f2d61f3.txt",
+    "001_21b9d05290248f61.txt",
+    "002_eb21055876072d76.txt",
+    "003_880d062d5684f3ab.txt",
+    "004_df1c07f69d89a0c0.txt",
+}
+
+
+def test_the_notes_are_cited_by_their_names() -> None:
+    cited = {
+        name
+        for path in ROOT.glob("ftml/**/*.py")
+        for name in re.findall(r"\b\d{3}_\w+\.txt", path.read_text())
+    }
+    assert cited == NOTES

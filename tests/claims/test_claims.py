@@ -18,3 +18,8 @@ def test_claim_holds(name: str) -> None:
         assert len(evidence.table)
     if evidence.figure is not None:
         assert evidence.figure().axes
+
+
+def test_each_mistake_of_the_notes_is_shown_by_one_claim() -> None:
+    shown = sorted(number for name in claims() for number in claim(name).mistakes)
+    assert shown == list(range(1, 48))
