@@ -67,5 +67,7 @@ def rate(table: pd.DataFrame) -> Figure:
     )
     axes.set(xscale="log", yscale="log", xlabel="linear pieces m, as many ReLUs")
     axes.set(ylabel="largest |f - f_m| on [0, 1]")
+    axes.set_xticks(table["pieces"], [str(m) for m in table["pieces"]])
+    axes.minorticks_off()
     axes.legend()
     return figure

@@ -63,15 +63,16 @@ def density(model: Model) -> Figure:
     mean, deviation = float(model.predict(X)[0]), float(model.variance(X)[0]) ** 0.5
     y = np.linspace(mean - 4 * deviation, mean + 4 * deviation, 400)
     figure, axes = new_figure()
-    axes.plot(y, np.exp(model.log_density(np.repeat(X[:1], 400, axis=0), y)))
+    whole = np.exp(model.log_density(np.repeat(X[:1], 400, axis=0), y))
+    axes.plot(y, whole, label="density")
     mixture = model.mixture(np.repeat(X[:1], 400, axis=0))
     parts = log_components(mixture, torch.from_numpy(y)).exp().numpy()
     axes.plot(y, parts, color=COLOURS[5], linewidth=0.9)
     axes.axvline(mean, color=COLOURS[1], label="mean")
     for side in (-1, 1):
         axes.axvline(mean + side * deviation, color=COLOURS[1], linestyle=":")
-    axes.plot([], [], color=COLOURS[1], linestyle=":", label="one deviation from it")
+    axes.plot([], [], color=COLOURS[1], linestyle=":", label="± a deviation")
     axes.plot([], [], color=COLOURS[5], label="components")
     axes.set(xlabel="y", ylabel=f"density of y given x = {X[0, 0]:g}")
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure

@@ -67,5 +67,6 @@ def paths(seed: int) -> Figure:
         axes.plot(back, np.abs(found), color=colour, label=f"forget gate {f:.2f}")
     axes.set(yscale="log", xlabel="steps back in time")
     axes.set(ylabel="|slope of the last output in an input|")
-    figure.legend(loc="outside upper center", ncols=4)
+    axes.set_xticks(range(0, T, 5))
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
