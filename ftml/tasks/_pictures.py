@@ -1,17 +1,18 @@
-"""What figures of unlabelled tables share: rows as pictures, and the plane they lie in.
+"""What figures of rows share: rows as pictures, and the plane they lie in.
 
-Axes: n rows, d columns.
+Axes: n rows, d columns, H x W pixels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ftml.plots import STYLE
+from ftml.plots import COLOURS, STYLE
 
 SMALLEST = 16
 "Fewer pixels make no picture."
@@ -25,12 +26,18 @@ def is_picture(d: int) -> bool:
 def pictures_figure(
     rows: np.ndarray, *, columns: int, titles: tuple[str, ...] = ()
 ) -> Figure:
-    """Return the rows (n, side^2) as square pictures, so many beside each other.
+    """Return pictures, so many beside each other.
 
-    titles: of the lines of pictures. All pictures share one range of greys; where
-    values of both signs stand, red is positive and blue negative.
+    rows: (n, side^2), square ones, or images (n, H, W) or (n, H, W, 3) of 0 to 255.
+    titles: of the lines of pictures. All grey pictures share one range of greys, the
+    highest black; where values of both signs stand, red is positive and blue negative.
     """
-    lines, side = -(-len(rows) // columns), math.isqrt(rows.shape[1])
+    if rows.ndim == 2:
+        side = math.isqrt(rows.shape[1])
+        rows = rows.reshape(len(rows), side, side)
+    if rows.ndim == 4:
+        rows = np.clip(rows / 255, 0, 1)
+    lines = -(-len(rows) // columns)
     low, high = float(rows.min()), float(rows.max())
     # A few values a little below 0 are no reason to colour what is not signed.
     signed = -low > 0.3 * high
@@ -51,12 +58,43 @@ def pictures_figure(
         if i >= len(rows):
             axes.set_axis_off()
             continue
-        axes.imshow(rows[i].reshape(side, side), **colours)
+        axes.imshow(rows[i], **colours)
         if titles and i % columns == 0:
             axes.set_ylabel(
                 titles[i // columns], rotation=0, ha="right", va="center", fontsize=9
             )
     return figure
+
+
+def panels_figure(points: Mapping[str, np.ndarray], rows: np.ndarray) -> Figure:
+    """Return panels of points (n, d) by their titles, each among the rows (n, d).
+
+    Of more than two columns the plane of the rows' first two components is drawn.
+    """
+    # Two columns are a plane already.
+    place = Plane(rows).place if rows.shape[1] != 2 else np.asarray
+    placed_rows = place(rows)
+    columns = min(4, len(points))
+    lines = -(-len(points) // columns)
+    with rc_context(STYLE):
+        size = (2.4 * columns, 2.5 * lines)
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in list(grid.flat)[len(points) :]:
+        axes.set_axis_off()
+    for axes, (title, each) in zip(grid.flat, points.items(), strict=False):
+        for placed, colour in ((placed_rows, "#b0b0b0"), (place(each), COLOURS[1])):
+            axes.scatter(*placed.T, s=3, alpha=0.5, color=colour)
+        axes.set_title(title, fontsize=9)
+    # What is far outside would make all else small.
+    x, y = placed_rows.T
+    grid[0, 0].set(xlim=_around(x), ylim=_around(y))
+    return figure
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    margin = 0.3 * max(float(np.ptp(values)), 1e-9)
+    return float(values.min()) - margin, float(values.max()) + margin
 
 
 class Plane:
