@@ -23,7 +23,8 @@ TEST_FRACTION = 0.2
 JUDGED = 12_000
 "Training images that a judge learns from, at most."
 SEEN = 60_000
-"Images that it is shown in its epochs, about, but in no more than 30."
+MOST_EPOCHS = 20
+"Images that a judge is shown in all its epochs, about, and no more epochs than that."
 
 
 def prepare(block: ImagesBlock, folder: Path) -> None:
@@ -64,8 +65,8 @@ def prepare(block: ImagesBlock, folder: Path) -> None:
         data = data.join(Images(X_test, y_test, classes))
         split = np.concatenate([split, np.full(len(X_test), "test")])
     if block.binarize is not None:
-        X = np.where(data.X > block.binarize, 255, 0).astype(np.uint8)
-        data = replace(data, X=X)
+        above = np.greater(data.X, block.binarize)
+        data = replace(data, X=(255 * above).astype(np.uint8))
     kind.write(folder, data, split)
     if block.task == "generation":
         _write_judge(folder, data.rows(split == "train"), seed=block.seed)
@@ -80,7 +81,7 @@ def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
     from ftml.families.neural import lenet
 
     order = np.random.default_rng(seed).permutation(len(images))[:JUDGED]
-    n_epochs = max(1, min(30, SEEN // len(order)))
+    n_epochs = max(1, min(MOST_EPOCHS, SEEN // len(order)))
     config = lenet.Config(seed=seed, n_epochs=n_epochs, schedule="cosine")
     trained = fit(config, Splits(images.rows(np.sort(order)))).model
     saving.save(folder / kind.JUDGE, trained, config)

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,9 @@ from torch import Tensor, nn
 
 from ftml.nn.activations import ACTIVATIONS
 from ftml.nn.mlp import MLP
+
+LOG_NOISE = -1.0
+"Logarithm of the variances of Gaussian data before training."
 
 
 def _start(module: nn.Module, generator: torch.Generator | None) -> None:
@@ -294,8 +299,7 @@ class DeepLatentGaussian(nn.Module):
         self.encoder = dense(d, *hidden, 2 * sum(code))
         self.decoder = dense(code[0], *reversed(hidden), d)
         self.maps = nn.ModuleList(
-            dense(above, hidden[0], size)
-            for size, above in zip(code[:-1], code[1:], strict=True)
+            dense(above, hidden[0], size) for size, above in pairwise(code)
         )
         self.mixing = nn.ModuleList(
             nn.Linear(size, size, bias=False, device="meta") for size in code
@@ -326,10 +330,15 @@ class DeepLatentGaussian(nn.Module):
 def _log_noise(
     d: int, *, gaussian: bool, generator: torch.Generator | None
 ) -> nn.Parameter | None:
-    """Return the logarithms of the variances of d values, 0 at first."""
+    """Return the logarithms of the variances of d values.
+
+    They begin below those of scaled features, whose logarithm is 0: with as much noise
+    as signal the decoder would learn at once to do without the code.
+    """
     if not gaussian:
         return None
-    return nn.Parameter(torch.zeros(d, device="meta" if generator is None else None))
+    where = "meta" if generator is None else None
+    return nn.Parameter(torch.full((d,), LOG_NOISE, device=where))
 
 
 class Adversaries(nn.Module):
@@ -420,6 +429,7 @@ class MADE(nn.Module):
         for i, (layer, mask) in enumerate(
             zip(self.dense.layers, self.masks, strict=True)
         ):
+            affine = cast(nn.Linear, layer)
             x = x if i == 0 else ACTIVATIONS[self.activation](x)
-            x = F.linear(x, layer.weight * mask.to(x.device), layer.bias)
+            x = F.linear(x, affine.weight * mask.to(x.device), affine.bias)
         return x

@@ -4,8 +4,10 @@ Both are taken between the features of rows. Those of images come from the judge
 their dataset, a LeNet-5 that was trained on its training images when they were
 prepared: the 84 numbers before its last layer. So they are the same for all studies of
 the dataset, cost no training, and depend on nothing but the data. Images without a
-judge are compared by their pixels from 0 to 1, tables by their columns, each divided by
-its deviation in the rows.
+judge are compared by their pixels from 0 to 1. Mean and covariance of the columns of a
+table say nothing of its modes: its rows are compared by random Fourier features, cos(b
++ w'x) of its columns x, centred and scaled, with b uniform and w normal of the
+deviations 1 / sqrt(d) and 8 / sqrt(d), from a fixed seed.
 
     d^2 = |m - m'|^2 + tr(S + S' - 2 (S^1/2 S' S^1/2)^1/2)
 
@@ -29,7 +31,14 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from ftml.data.standardize import apply_scaling, learn_scaling
+
 NEIGHBOURS = 3
+SEED = 0
+FREQUENCIES = (1.0, 8.0)
+"Deviations of the frequencies of random features of tables."
+N_FEATURES = 32
+"Random features of each deviation."
 COVERED = 0.1
 "Share of the draws due to a class by its rows, from which on it is covered."
 RADII = 3.0
@@ -52,25 +61,33 @@ def precision_recall(rows: np.ndarray, drawn: np.ndarray) -> tuple[float, float]
     """Return precision and recall of draws (n', d) against rows (n, d)."""
     between = cdist(drawn, rows)
     precision = np.any(between <= _radii(rows), axis=1).mean()
-    recall = np.any(between.T <= _radii(drawn), axis=1).mean()
+    recall = np.any(between <= _radii(drawn)[:, None], axis=0).mean()
     return float(precision), float(recall)
 
 
 def _radii(points: np.ndarray) -> np.ndarray:
     """Return each point's distance from its third neighbour, (n,)."""
     k = min(NEIGHBOURS, len(points) - 1)
-    distances = np.partition(cdist(points, points), k, axis=1)
-    return distances[:, k]  # itself stands at 0
+    distances: np.ndarray = np.partition(cdist(points, points), k, axis=1)
+    return distances[:, k]  # it stands before these itself, at 0
 
 
 def features_of(split: Any, X: np.ndarray) -> np.ndarray:
     """Return features (n, d) of data as those of a split are."""
     if X.dtype != np.uint8:
-        deviation = split.X.std(axis=0)
-        return X / np.where(deviation > 0, deviation, 1.0)
+        return _random_features(split, X)
     if split.judge is None:
         return X.reshape(len(X), -1) / 255.0
     return _judged(split.judge, X)
+
+
+def _random_features(split: Any, X: np.ndarray) -> np.ndarray:
+    scaled = apply_scaling(X, learn_scaling(split.X))
+    rng, parts = np.random.default_rng(SEED), []
+    for frequency in FREQUENCIES:
+        w = frequency * rng.normal(size=(X.shape[1], N_FEATURES)) / X.shape[1] ** 0.5
+        parts.append(np.cos(scaled @ w + rng.uniform(0, 2 * np.pi, N_FEATURES)))
+    return np.hstack(parts)
 
 
 def _judged(judge: Any, X: np.ndarray) -> np.ndarray:
@@ -102,7 +119,7 @@ def classes_of(split: Any, X: np.ndarray) -> np.ndarray | None:
     present = np.unique(split.y)
     groups = [split.X[split.y == c] for c in present]
     means = np.stack([each.mean(axis=0) for each in groups])
-    radii = [np.sqrt(((g - m) ** 2).sum(1).mean()) for g, m in zip(groups, means)]
+    radii = np.sqrt([group.var(axis=0).sum() for group in groups])
     away = cdist(X, means) / np.maximum(radii, np.finfo(float).tiny)
     nearest = away.argmin(axis=1)
     return np.where(away.min(axis=1) <= RADII, present[nearest], -1)

@@ -129,7 +129,9 @@ def _interpolations(model: Any, X: np.ndarray) -> Figure:
     else:
         ends = np.random.default_rng(SEED).normal(size=(2 * lines, model.n_code))
     share = np.linspace(0.0, 1.0, SHOWN)[:, None]
-    ways = [(1 - share) * a + share * b for a, b in zip(ends[::2], ends[1::2])]
+    ways = [
+        (1 - share) * a + share * b for a, b in zip(ends[::2], ends[1::2], strict=True)
+    ]
     return pictures_figure(model.decode(np.concatenate(ways)), columns=SHOWN)
 
 

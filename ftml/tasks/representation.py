@@ -59,8 +59,9 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
 
     `reconstruction_error` is the mean squared error of a value, of pixels from 0 to 1;
     `noise_removed`, of a model that removes noise, the share of the squared error that
-    is gone: 1 - |x - H(G(x + e))|^2 / |e|^2. Raises ValueError for rows without classes,
-    and FloatingPointError, which says `diverged`, for codes that are not finite.
+    is gone: 1 - |x - H(G(x + e))|^2 / |e|^2. Raises ValueError for rows without
+    classes, and FloatingPointError, which says `diverged`, for codes that are not
+    finite.
     """
     _check(split)
     found = {

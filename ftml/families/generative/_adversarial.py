@@ -9,7 +9,8 @@ data, not of the noise). Then G descends V (minimax) or ascends E_z log D(G(z))
 p_G), V = -log 4 + 2 JSD(p_data, p_G).
 
 With `gradient_penalty` g, g/2 E_x |grad_x l(x)|^2 is added to what D descends: without
-it the game turns around its equilibrium, with it it comes to rest.
+it the game may turn around its equilibrium, with it it comes to rest. Inputs are pixels
+from 0 to 1, or scaled features.
 
 Axes: n rows, B batch, m numbers of noise.
 
@@ -71,7 +72,7 @@ class AdversarialConfig(TrainingConfig):
     discriminator_steps: Size = 1
     "k, steps of the discriminator for one of the generator, each with its own rows"
 
-    gradient_penalty: Annotated[float, Field(ge=0)] = 0.0
+    gradient_penalty: Annotated[float, Field(ge=0), LogUniform(0.05, 5.0)] = 0.5
     "weight g of the squared slope of the discriminator's log-odds at the data"
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5

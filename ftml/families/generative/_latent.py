@@ -68,7 +68,7 @@ class LatentConfig(TrainingConfig):
     hidden: Annotated[tuple[Size, ...], Field(min_length=0)] = (128,)
     "units of the encoder's hidden layers; the decoder's are in the reverse order"
 
-    activation: Activation = "tanh"
+    activation: Activation = "relu"
     "of the hidden units"
 
     likelihood: Literal["bernoulli", "gaussian"] | None = None
@@ -162,7 +162,7 @@ class Model:
         self, X: np.ndarray, bound: Callable[[Any, Tensor, Draw], Tensor]
     ) -> np.ndarray:
         draw = Draw([torch.Generator().manual_seed(SEED)], stacked=False)
-        found: np.ndarray = mapped(self, X, partial(bound, draw=draw))
+        found: np.ndarray = mapped(self, X, lambda n, x: bound(n, x, draw))
         if self.scaling is None:
             return found
         return found - np.log(Scaling(*self.scaling).scale).sum()

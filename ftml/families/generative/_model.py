@@ -37,6 +37,14 @@ def network_of(model: Any) -> Any:
     return network.eval()
 
 
+def check_images(block: Images | Table) -> None:
+    """Raise ValueError for data that are no images."""
+    if not isinstance(block, Images):
+        raise ValueError(
+            f"the network needs data of the kind Images, came {type(block).__name__}"
+        )
+
+
 def rows_of(block: Images | Table, inputs: Inputs) -> Tensor:
     """Return data as a network takes them, (n, ...); pixels stay uint8."""
     return inputs.tensor(block.X)

@@ -40,10 +40,10 @@ class TrainingConfig(FamilyConfig):
     clip: Annotated[float, Field(gt=0)] | None = None
     "largest norm of a gradient; a longer one is shortened"
 
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 32
     "rows of an update; an epoch is all of them in a drawn order"
 
-    n_epochs: Annotated[int, Field(ge=1)] = 30
+    n_epochs: Annotated[int, Field(ge=1)] = 60
     "passes over the rows"
 
 

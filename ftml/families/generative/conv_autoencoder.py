@@ -12,7 +12,7 @@ NN (2021)".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftml.core import State, Step
@@ -23,6 +23,7 @@ from ftml.families.generative._autoencoder import (
     Size,
     problem_of,
 )
+from ftml.families.generative._model import Inputs, check_images
 from ftml.families.generative._training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
@@ -39,9 +40,10 @@ class Config(AutoencoderConfig):
 def train(
     config: Config, data: Splits[Images], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch."""
+    """Yield after each epoch. Raises ValueError for data that are no images."""
+    check_images(data.train)
 
-    def options(inputs: Any) -> dict[str, int]:
+    def options(inputs: Inputs) -> Mapping[str, Any]:
         return {"width": config.width}
 
     yield from run(config, problem_of(config, data, "convolutional", options), state)

@@ -11,7 +11,6 @@ deep convolutional generative adversarial networks".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -20,6 +19,7 @@ from ftml.data import Images, Splits
 from ftml.families.generative._adversarial import AdversarialConfig, Model, problem_of
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._figures import adversarial_figures
+from ftml.families.generative._model import check_images
 from ftml.families.generative._training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
@@ -36,7 +36,8 @@ class Config(AdversarialConfig):
 def train(
     config: Config, data: Splits[Images], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch."""
+    """Yield after each epoch. Raises ValueError for data that are no images."""
+    check_images(data.train)
     yield from run(config, problem_of(config, data, {"width": config.width}), state)
 
 

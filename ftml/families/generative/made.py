@@ -4,11 +4,11 @@
 
 Masks on the weights hide from output i all but the inputs before i, so that one pass
 gives all factors, and the probability is exact: over all 2^d rows it sums to one. A
-draw takes d passes. Values are 0 and 1, pixels black and white, in their order in a row,
-of images line by line.
+draw takes d passes. Values are 0 and 1, pixels black and white, in their order in a
+row, of images line by line.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19, the taxonomy of generative models; Germain et
-al. 2015, "MADE: masked autoencoder for distribution estimation".
+Source: 004_df1c07f69d89a0c0.txt, section 19, the taxonomy of generative models; Germain
+et al. 2015, "MADE: masked autoencoder for distribution estimation".
 """
 
 from __future__ import annotations
@@ -75,11 +75,10 @@ class Model:
         """
         network, parts = self._network(), []
         where = next(network.parameters()).device
-        bits = as_bits(X)
-        if bits.shape[1] != np.prod(self.shape):
+        bits, shape = as_bits(X), tuple(self.shape)
+        if shape != X.shape[1:]:
             raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, the model was fitted on "
-                f"{tuple(self.shape)}"
+                f"X has rows of shape {X.shape[1:]}, the model was fitted on {shape}"
             )
         for start in range(0, max(len(X), 1), CHUNK):
             x = torch.from_numpy(bits[start : start + CHUNK]).to(where)
@@ -106,7 +105,7 @@ class Model:
 def as_bits(X: np.ndarray) -> np.ndarray:
     """Return rows (n, d) float32 of 0 and 1; ValueError for anything else."""
     top = 255 if X.dtype == np.uint8 else 1
-    other = X[(X != 0) & (X != top)]
+    other = X[~np.isin(X, (0, top))]
     if other.size:
         raise ValueError(
             f"expected values of 0 and {top}, came {other[0]:g}; `binarize` of the "

@@ -3,7 +3,8 @@
     ELBO = E_q[log p(x | z)] - KL(q(z | x) | N(0, I)),   q(z | x) = N(mu(x), diag v(x))
 
 With no hidden layer and Gaussian data it is factor analysis: the decoder is W z + m,
-and the bound is reached once W is turned so that the posterior's covariance is diagonal.
+and the bound is reached once W is turned so that the posterior's covariance is
+diagonal.
 
 Source: 004_df1c07f69d89a0c0.txt, section 19.2; Kingma and Welling 2014,
 "Auto-encoding variational Bayes".
