@@ -59,7 +59,6 @@ KINDS: dict[str, type] = {
 "The data kind that each stage makes."
 
 TASKS = {
-    "images": "classification",
     "domains": "domain_generalization",
     "cooccurrence": "embedding",
     "pairs": "transduction",
