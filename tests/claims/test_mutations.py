@@ -222,6 +222,24 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
         "ftml.families.text.ngram_lm:_continuations",
         lambda _: lambda nodes, pairs, counts, V1: counts,
     ),
+    # A divergence without its one half.
+    (
+        "variational_bound_gap",
+        "ftml.claims.generative.variational_bound_gap:gaussian_kl",
+        lambda kl: lambda mu, log_v: 2 * kl(mu, log_v),
+    ),
+    # One draw, whatever is asked for.
+    (
+        "importance_bound_rises",
+        "ftml.claims.generative.importance_bound_rises:importance_bound",
+        lambda bound: lambda net, x, draw, n_draws: bound(net, x, draw, n_draws=1),
+    ),
+    # No masks: an output sees what it tells.
+    (
+        "made_sums_to_one",
+        "ftml.nn.generative_networks:made_masks",
+        lambda masks: lambda d, hidden: [torch.ones_like(m) for m in masks(d, hidden)],
+    ),
 ]
 
 

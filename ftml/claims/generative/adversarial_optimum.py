@@ -1,0 +1,67 @@
+"""The best discriminator is p / (p + q), and its value -log 4 + 2 JSD(p, q).
+
+    V = E_p log D(x) + E_z log(1 - D(G(z))),   D* = p_data / (p_data + p_G)
+
+Two laws over five symbols, of which 40 rows each have just these shares; the log-odds
+of every symbol are found by L-BFGS on the family's loss, -V / 2. Expected is the
+formula, measured the V that is reached. The notes draw x in the discriminator's risk
+from the law of the noise (mistake 47): as printed p is that of a third law.
+
+Source: 004_df1c07f69d89a0c0.txt, section 19.4, generative adversarial networks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.spatial.distance import jensenshannon
+
+from ftml.evidence import Budget, Evidence
+from ftml.families.generative._adversarial import discriminator_loss
+
+MISTAKES = (47,)
+
+DATA = np.array([20, 10, 6, 3, 1])
+MADE = np.array([2, 6, 8, 14, 10])
+NOISE = np.array([8, 8, 8, 8, 8])
+
+
+def check(seed: int, budget: Budget) -> Evidence:
+    """Return the value at the best discriminator, and as printed; nothing is drawn."""
+    divergence = jensenshannon(DATA, MADE) ** 2
+    value, D = best(DATA, MADE)
+    theory = DATA / (DATA + MADE)
+    return Evidence(
+        expected=float(-np.log(4) + 2 * divergence),
+        measured=value,
+        tolerance=1e-10,
+        as_printed=best(NOISE, MADE)[0],
+        table=pd.DataFrame({"D found": D, "p / (p + q)": theory}),
+    )
+
+
+def best(real: np.ndarray, made: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the largest V, and D of each symbol there; of counts of the symbols."""
+    rows = [
+        torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+        for counts in (real, made)
+    ]
+    odds = torch.zeros(len(real), dtype=torch.float64, requires_grad=True)
+    descent = torch.optim.LBFGS(
+        [odds],
+        max_iter=200,
+        tolerance_grad=1e-14,
+        tolerance_change=0.0,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> torch.Tensor:
+        descent.zero_grad()
+        loss = discriminator_loss(odds[rows[0]], odds[rows[1]])
+        loss.backward()
+        return loss
+
+    descent.step(closure)
+    reached = discriminator_loss(odds[rows[0]], odds[rows[1]])
+    return -2 * float(reached.detach()), torch.sigmoid(odds).detach().numpy()
