@@ -137,6 +137,12 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             )
         ),
     ),
+    # Seeds drawn without regard to distance.
+    (
+        "kmeans_plus_plus",
+        "ftml.families.clustering._assignment:_drawn",
+        lambda _: lambda weight, rng, n: rng.integers(len(weight), size=n),
+    ),
     # The directions of least variance.
     (
         "pca_dropped_variance",

@@ -17,9 +17,11 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
 from ftml.nn.activations import count_regions, region_bound
+from ftml.plots import new_figure
 
 
 def check(seed: int, budget: Budget) -> Evidence:
@@ -41,6 +43,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         measured=float((table["cells"] - table["formula"]).abs().max()),
         tolerance=0.0,
         table=table,
+        figure=lambda: coloured(seed),
     )
 
 
@@ -59,3 +62,28 @@ def count_signs(W: np.ndarray, b: np.ndarray) -> int:
             signs[chosen] = around
             found.add(signs.tobytes())
     return len(found)
+
+
+def coloured(seed: int) -> Figure:
+    """Draw six lines and the cells that they cut the plane into."""
+    m = 6
+    rng = np.random.default_rng(seed)
+    # Lines that touch circles around the origin: their crossings are near it.
+    angles = np.pi * (np.arange(m) + rng.uniform(0.2, 0.8, size=m)) / m
+    W = np.column_stack([np.cos(angles), np.sin(angles)])
+    b = rng.uniform(0.1, 0.6, size=m) * (-1.0) ** np.arange(m)
+    side = np.linspace(-2.5, 2.5, 400)
+    points = np.stack(np.meshgrid(side, side), axis=-1)
+    signs = (points @ W.T + b > 0) @ 2 ** np.arange(m)
+    # Cells are coloured by how many units are on, and one by one told apart.
+    on = (points @ W.T + b > 0).sum(axis=-1)
+    figure, axes = new_figure(5.2, 4.6)
+    axes.grid(False)
+    image = axes.pcolormesh(side, side, on, cmap="Blues", vmin=0, vmax=m + 1)
+    for w, offset in zip(W, b, strict=True):
+        axes.contour(side, side, points @ w + offset, levels=[0.0], colors="black")
+    seen, most = len(np.unique(signs)), region_bound(m, 2)
+    axes.set(title=f"{m} lines: {seen} cells seen here, {most} at most")
+    axes.set(xlabel="input x1", ylabel="input x2", aspect="equal")
+    figure.colorbar(image, ax=axes, label="units that are on", ticks=range(m + 1))
+    return figure

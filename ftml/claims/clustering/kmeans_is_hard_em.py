@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 
 from ftml.evidence import Budget, Evidence
 from ftml.families.clustering._assignment import assign
 from ftml.families.density import gmm
 from ftml.families.density._mixture import expect, whitening
+from ftml.plots import new_figure
 
 K = 3
-WIDTHS = (1.0, 0.3, 0.1, 0.01)
+WIDTHS = (2.0, 1.0, 0.5, 0.3, 0.2, 0.1, 1e-5)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
@@ -37,8 +39,9 @@ def check(seed: int, budget: Budget) -> Evidence:
     return Evidence(
         expected=0.0,
         measured=float(gaps[-1]),
-        tolerance=1e-3,
+        tolerance=1e-6,
         table=pd.DataFrame({"deviation s": WIDTHS, "largest gap": gaps}),
+        figure=lambda: hardening(gaps),
     )
 
 
@@ -49,3 +52,12 @@ def em_means(X: np.ndarray, centres: np.ndarray, s: float) -> np.ndarray:
     moments = expect(X, log_weights, centres, whitening(roots), np.array([K]))
     config = gmm.Config(n_components=K, covariance="spherical")
     return gmm.maximise(moments, centres, roots, config=config)[1]
+
+
+def hardening(gaps: list[float]) -> Figure:
+    """Draw the gap between both steps over the width of the Gaussians."""
+    figure, axes = new_figure()
+    axes.plot(WIDTHS[:-1], gaps[:-1], marker="o")
+    axes.set(xscale="log", xlabel="deviation s of the Gaussians, cm")
+    axes.set(ylabel="largest gap of EM's mean to k-means's, deviations")
+    return figure

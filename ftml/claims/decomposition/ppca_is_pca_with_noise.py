@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from torch.distributions import MultivariateNormal
 
@@ -25,6 +26,7 @@ from ftml.core import fit
 from ftml.data import Table
 from ftml.evidence import Budget, Evidence
 from ftml.families.decomposition import ppca
+from ftml.plots import COLOURS, new_figure
 
 
 def check(seed: int, budget: Budget) -> Evidence:
@@ -40,10 +42,28 @@ def check(seed: int, budget: Budget) -> Evidence:
     steepest = max(float(each.abs().max()) for each in slopes)
     rows = [(f, mean_log_density(model, X, factor=f)) for f in (0.9, 1.0, 1.1)]
     table = pd.DataFrame(rows, columns=["noise / best noise", "nats a row"])
-    return Evidence(expected=0.0, measured=steepest, tolerance=1e-10, table=table)
+    return Evidence(
+        expected=0.0,
+        measured=steepest,
+        tolerance=1e-10,
+        table=table,
+        figure=lambda: top(model, X),
+    )
 
 
 def mean_log_density(model: ppca.Model, X: np.ndarray, *, factor: float) -> float:
     """Return the mean log-density of rows X with so much of the noise."""
     other = replace(model, noise=factor * model.noise)
     return float(other.log_density(X).mean())
+
+
+def top(model: ppca.Model, X: np.ndarray) -> Figure:
+    """Draw the likelihood over the noise."""
+    factors = np.linspace(0.5, 2.0, 61)
+    figure, axes = new_figure()
+    axes.plot(factors, [mean_log_density(model, X, factor=f) for f in factors])
+    axes.axvline(1.0, color=COLOURS[1], linestyle="--", label="mean dropped eigenvalue")
+    axes.set(xlabel="noise / mean of the dropped eigenvalues")
+    axes.set(ylabel="mean log-likelihood, nats a row")
+    axes.legend()
+    return figure

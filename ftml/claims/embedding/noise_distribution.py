@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
 from ftml.families.embedding._matrix import alias_table
 from ftml.families.embedding.skipgram import Config
+from ftml.plots import new_figure
 
 MISTAKES = (40,)
 
@@ -37,6 +39,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         tolerance=1e-8,
         as_printed=float(printed[-1]),
         table=pd.DataFrame(columns | {"as printed": printed}),
+        figure=lambda: shares(drawn, printed),
     )
 
 
@@ -52,3 +55,15 @@ def probabilities(table: np.ndarray) -> np.ndarray:
     np.add.at(found, table[:, 1], below / V)
     np.add.at(found, table[:, 2], (1 - below) / V)
     return found
+
+
+def shares(drawn: np.ndarray, printed: np.ndarray) -> Figure:
+    """Draw how often each word is noise, beside its share of the text."""
+    figure, axes = new_figure()
+    axes.plot(COUNTS, COUNTS / COUNTS.sum(), "o:", label="share of the text")
+    axes.plot(COUNTS, drawn, "o-", label="drawn by the family: count^(3/4)")
+    axes.plot(COUNTS, printed, "x:", color="black", label="3/4 of it, as printed")
+    axes.set(xscale="log", yscale="log", xlabel="count of the word")
+    axes.set(ylabel="probability")
+    axes.legend()
+    return figure

@@ -1,4 +1,4 @@
-"""Words embedded by V L^(+1/2) have the products of the matrix that V L V' is.
+"""Embeddings V L^(+1/2), not V L^(-1/2), give back the matrix whose V and L they are.
 
     M ~ U_d S_d V_d',   x_i'z_j = M_ij  for  X = U S^p,  Z = V S^(1 - p),  at full rank
 

@@ -15,10 +15,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from scipy.spatial.distance import jensenshannon
 
 from ftml.evidence import Budget, Evidence
 from ftml.families.generative._adversarial import discriminator_loss
+from ftml.plots import COLOURS, new_figure
 
 MISTAKES = (47,)
 
@@ -38,6 +40,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         tolerance=1e-10,
         as_printed=best(NOISE, MADE)[0],
         table=pd.DataFrame({"D found": D, "p / (p + q)": theory}),
+        figure=lambda: laws(D),
     )
 
 
@@ -65,3 +68,17 @@ def best(real: np.ndarray, made: np.ndarray) -> tuple[float, np.ndarray]:
     descent.step(closure)
     reached = discriminator_loss(odds[rows[0]], odds[rows[1]])
     return -2 * float(reached.detach()), torch.sigmoid(odds).detach().numpy()
+
+
+def laws(D: np.ndarray) -> Figure:
+    """Draw both laws, and what the best discriminator says of each symbol."""
+    place = np.arange(len(D))
+    figure, axes = new_figure()
+    for side, counts, name in ((-0.2, DATA, "data p"), (0.2, MADE, "made q")):
+        axes.bar(place + side, counts / counts.sum(), width=0.4, label=name)
+    axes.plot(place, D, color="black", marker="o", label="D found")
+    axes.plot(place, DATA / (DATA + MADE), "x", color=COLOURS[2], label="p / (p + q)")
+    axes.set_xticks(place, [f"x{i + 1}" for i in place])
+    axes.set(xlabel="symbol", ylabel="probability", ylim=(0, 1))
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure

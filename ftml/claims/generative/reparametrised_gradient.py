@@ -16,10 +16,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence, evidence_of_mean
 from ftml.families.generative._latent import drawn_code
 from ftml.nn.layers import Draw
+from ftml.plots import COLOURS, new_figure
 
 MU, V = 1.0, 0.5
 
@@ -41,4 +43,24 @@ def check(seed: int, budget: Budget) -> Evidence:
     table = pd.DataFrame({"slope": ["through the code", "of log q"]})
     table["variance of a draw"] = draws.var(axis=0)
     expected = 6 * MU**2 * V + 6 * V**2
-    return evidence_of_mean(draws[:, 0], expected=expected, table=table)
+    return evidence_of_mean(
+        draws[:, 0],
+        expected=expected,
+        table=table,
+        figure=lambda: spread(draws, expected),
+    )
+
+
+def spread(draws: np.ndarray, expected: float) -> Figure:
+    """Draw how 1,000 means of 100 draws lie, by both ways to a slope."""
+    means = draws[:100_000].reshape(1000, 100, 2).mean(axis=1)
+    figure, axes = new_figure()
+    low, high = np.quantile(means, [0.001, 0.999]).tolist()
+    bins = np.linspace(low, high, 60).tolist()
+    names = ("through the code", "by the slope of log q")
+    for j, name in enumerate(names):
+        axes.hist(means[:, j], bins=bins, alpha=0.7, label=name)
+    axes.axvline(expected, color=COLOURS[-1], linestyle=":", label="true slope")
+    axes.set(xlabel="mean of 100 drawn slopes", ylabel="how many of 1,000")
+    axes.legend()
+    return figure

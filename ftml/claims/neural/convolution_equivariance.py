@@ -1,4 +1,4 @@
-"""A convolution moves with its image, equivariant; invariant is only the pool of it.
+"""A convolution is equivariant to shifts of its image; only a pool of it is invariant.
 
     conv(shift x) = shift conv(x),   pool conv(shift x) = pool conv(x)
 

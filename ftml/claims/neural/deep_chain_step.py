@@ -16,9 +16,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
 from ftml.nn.by_hand import linear_chain_after_step
+from ftml.plots import COLOURS, new_figure
 
 L, RATE, TARGET = 8, 0.1, 3.0
 
@@ -41,4 +43,16 @@ def check(seed: int, budget: Budget) -> Evidence:
         measured=abs(found - after) / abs(after),
         tolerance=1e-12,
         table=pd.DataFrame({"order": range(L + 1), "change of y / x": terms}),
+        figure=lambda: orders_of(terms),
     )
+
+
+def orders_of(terms: np.ndarray) -> Figure:
+    """Draw what each order of the step adds to the chain."""
+    figure, axes = new_figure()
+    colours = [COLOURS[0], COLOURS[1], *[COLOURS[5]] * (L - 1)]
+    axes.bar(range(L + 1), terms, color=colours)
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.set(xlabel="order in the learning rate: 0 is before, 1 what descent counts on")
+    axes.set(ylabel="what it adds to y / x")
+    return figure

@@ -16,10 +16,12 @@ from itertools import product
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from ftml.evidence import Budget, Evidence
 from ftml.nn.seq2seq import EncoderDecoder, beam_search
+from ftml.plots import new_figure
 
 V, LONGEST, SOURCES = 2, 4, 40
 
@@ -53,11 +55,13 @@ def check(seed: int, budget: Budget) -> Evidence:
         for width, gap in gaps.items()
     ]
     columns = ["width", "share of best answers", "nats lost on average"]
+    table = pd.DataFrame(rows, columns=columns)
     return Evidence(
         expected=0.0,
         measured=float(gaps[31].abs().max()),
         tolerance=1e-10,
-        table=pd.DataFrame(rows, columns=columns),
+        table=table,
+        figure=lambda: widths(table),
     )
 
 
@@ -73,3 +77,14 @@ def scores(network: EncoderDecoder, x: Tensor, mask: Tensor) -> Tensor:
             each = logits.log_softmax(dim=2)[:, torch.arange(length + 1), told]
             found.append(each.sum(dim=1))
     return torch.stack(found, dim=1)
+
+
+def widths(table: pd.DataFrame) -> Figure:
+    """Draw how often a beam finds the best target, over its width."""
+    figure, axes = new_figure()
+    axes.plot(table["width"], table["share of best answers"], marker="o")
+    axes.set(xscale="log", xlabel="width of the beam", ylim=(0, 1.03))
+    axes.set_xticks(table["width"], [str(width) for width in table["width"]])
+    axes.minorticks_off()
+    axes.set(ylabel="share of sources whose best target is found")
+    return figure

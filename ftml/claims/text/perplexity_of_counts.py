@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ftml.claims.text._corpus import V, drawn_text
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.text import ngram_lm
+from ftml.plots import COLOURS, new_figure
 from ftml.tasks.language_model import evaluate
 
-SMOOTHING = (1e-9, 1.0, 100.0, 1e9)
+SMOOTHING = (1e-9, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e9)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
@@ -33,9 +35,22 @@ def check(seed: int, budget: Budget) -> Evidence:
     for k in SMOOTHING:
         config = ngram_lm.Config(order=1, smoothing="add_k", k=k)
         found.append(evaluate(fit(config, data).model, data)["perplexity"])
+    least = float(np.exp(-np.sum(share * np.log(share))))
     return Evidence(
-        expected=float(np.exp(-np.sum(share * np.log(share)))),
+        expected=least,
         measured=found[0],
         tolerance=1e-6,
         table=pd.DataFrame({"add-k": SMOOTHING, "perplexity": found}),
+        figure=lambda: smoothed(found, least),
     )
+
+
+def smoothed(found: list[float], least: float) -> Figure:
+    """Draw the perplexity over what is added to each count, and both its limits."""
+    figure, axes = new_figure()
+    axes.plot(SMOOTHING[1:-1], found[1:-1], marker="o", label="add-k on its own text")
+    axes.axhline(least, color=COLOURS[1], linestyle="--", label="exp of the entropy")
+    axes.axhline(V + 1, color="black", linestyle=":", label="uniform: V + 1")
+    axes.set(xscale="log", xlabel="k, added to each count", ylabel="perplexity")
+    axes.legend()
+    return figure
