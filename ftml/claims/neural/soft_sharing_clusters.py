@@ -6,7 +6,8 @@ A network of 16 hidden units learns 300 of the digits, for 15 epochs without the
 and for 45 with one of eight components. Measured is the share of the weights' variance
 that is lost when each is rounded to the mean of its component. Weights of before that
 are rounded to eight values, the best by k-means, lose some 0.03 (in the table); the bar
-is a tenth of that.
+is a tenth of that. What training draws is no matter: of eleven seeds none came to a
+thirtieth of the bar.
 
 Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
 """
