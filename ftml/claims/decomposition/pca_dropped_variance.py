@@ -9,7 +9,7 @@ their reconstructions over the sum of the dropped eigenvalues of S; as printed S
 of the rows as they are, not divided.
 
 Source: 004_df1c07f69d89a0c0.txt, section 17.2, principal component analysis;
-001_21b9d05290248f61.txt, "Principal component analysis".
+001_21b9d05290248f61.txt, "Unsupervised learning: dimensionality reduction".
 """
 
 from __future__ import annotations
