@@ -5,8 +5,8 @@
 c is one more number of a logistic regression. A Gaussian is fitted to 4,000 drawn rows
 and ten times as many of noise, with next to no penalty. Measured is log Z + c, Z the
 integral of the fitted exp(e), which is known for a Gaussian. It is 0 but for chance:
-its variance is at most that of c and of log Z together by the inverse Hessian of the
-loss, and it is compared within 5.5 standard errors so bounded, a probability of 4e-8.
+its variance is at most what the inverse Hessian of the loss says of it, and it is
+compared within 5.5 standard errors so bounded, a probability of 4e-8.
 
 Source: 004_df1c07f69d89a0c0.txt, section 19.1, noise contrastive estimation.
 """
