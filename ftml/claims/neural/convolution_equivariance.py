@@ -53,7 +53,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         tolerance=1e-12,
         as_printed=rows[1][1],
         table=pd.DataFrame(rows, columns=["what is compared", "relative gap"]),
-        figure=lambda: pictures([x, moved(x), maps, of_moved]),
+        figure=lambda: pictures([x, maps, moved(x), of_moved]),
     )
 
 
@@ -77,14 +77,14 @@ def pictures(images: list[Tensor]) -> Figure:
     """Draw an image, the image moved, and a map of each."""
     from matplotlib import rc_context
 
-    titles = ("image", "image moved", "its map", "map of the moved image")
+    titles = ("image", "its map", "image moved", "its map")
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 2.4), dpi=120, layout="constrained")
         for axes, each, title in zip(
             figure.subplots(1, 4), images, titles, strict=True
         ):
             axes.grid(False)
-            limit = float(each.abs().max())
+            limit = float(each[0, 0].abs().max())
             axes.imshow(each[0, 0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
             axes.set(title=title, xticks=[], yticks=[])
     return figure
