@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import pandas as pd
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -75,8 +76,6 @@ def relative(found: Tensor, expected: Tensor) -> float:
 
 def pictures(images: list[Tensor]) -> Figure:
     """Draw an image, the image moved, and a map of each."""
-    from matplotlib import rc_context
-
     titles = ("image", "its map", "image moved", "its map")
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 2.4), dpi=120, layout="constrained")
