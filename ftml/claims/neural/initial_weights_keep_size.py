@@ -79,6 +79,7 @@ def through(seed: int) -> Figure:
     for name, start in starts.items():
         mean = np.mean([sizes(start, seed + i) for i in range(100)], axis=0)
         axes.plot(range(1, LAYERS + 1), mean, marker="o", label=name)
+    axes.set_xticks(range(1, LAYERS + 1))
     axes.set(yscale="log", xlabel="layer", ylabel="mean |h|² / |input|²")
     axes.legend()
     return figure
