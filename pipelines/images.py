@@ -23,8 +23,8 @@ TEST_FRACTION = 0.2
 JUDGED = 12_000
 "Training images that a judge learns from, at most."
 SEEN = 60_000
+"Images that a judge is shown in all its epochs, about."
 MOST_EPOCHS = 20
-"Images that a judge is shown in all its epochs, about, and no more epochs than that."
 
 
 def prepare(block: ImagesBlock, folder: Path) -> None:
@@ -77,13 +77,19 @@ def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
 
     Where only some of the images are taken, these are drawn by the seed.
     """
-    # torch, only here
+    import torch  # only here
+
     from ftml.families.neural import lenet
 
     order = np.random.default_rng(seed).permutation(len(images))[:JUDGED]
     n_epochs = max(1, min(MOST_EPOCHS, SEEN // len(order)))
     config = lenet.Config(seed=seed, n_epochs=n_epochs, schedule="cosine")
-    trained = fit(config, Splits(images.rows(np.sort(order)))).model
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # or its weights, and so the data, depend on the machine
+    try:
+        trained = fit(config, Splits(images.rows(np.sort(order)))).model
+    finally:
+        torch.set_num_threads(threads)
     saving.save(folder / kind.JUDGE, trained, config)
 
 

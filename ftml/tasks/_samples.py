@@ -78,7 +78,8 @@ def features_of(split: Any, X: np.ndarray) -> np.ndarray:
         return _random_features(split, X)
     if split.judge is None:
         return X.reshape(len(X), -1) / 255.0
-    return _judged(split.judge, X)
+    features: np.ndarray = split.judge.features(X)
+    return features
 
 
 def _random_features(split: Any, X: np.ndarray) -> np.ndarray:
@@ -88,21 +89,6 @@ def _random_features(split: Any, X: np.ndarray) -> np.ndarray:
         w = frequency * rng.normal(size=(X.shape[1], N_FEATURES)) / X.shape[1] ** 0.5
         parts.append(np.cos(scaled @ w + rng.uniform(0, 2 * np.pi, N_FEATURES)))
     return np.hstack(parts)
-
-
-def _judged(judge: Any, X: np.ndarray) -> np.ndarray:
-    import torch
-
-    from ftml.families.neural._model import CHUNK, NETWORKS, Inputs, as_float
-
-    network: Any = NETWORKS[judge.network](**judge.options)
-    network.load_state_dict(judge.weights, assign=True)
-    inputs, parts = Inputs(tuple(judge.shape), judge.scaling), []
-    with torch.inference_mode():
-        for start in range(0, len(X), CHUNK):
-            x = as_float(inputs.tensor(X[start : start + CHUNK]))
-            parts.append(network.eval().features(x).double())
-    return torch.cat(parts).numpy()
 
 
 def classes_of(split: Any, X: np.ndarray) -> np.ndarray | None:

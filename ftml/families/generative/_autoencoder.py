@@ -114,23 +114,18 @@ def problem_of(
     """
     inputs = inputs_of(data.train)
     made = {"shape": inputs.shape, "code": config.n_code, **options(inputs)}
-    x = rows_of(data.train, inputs).to(device())
 
     def model(state: State) -> Model:
         weights = state["weights"]
         return Model(network, made, weights, inputs.shape, inputs.scaling, noise)
 
     return Problem(
-        x=x,
+        x=rows_of(data.train, inputs).to(device()),
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, penalty=penalty, noise=noise),
         model=model,
-        prepare=None if prepare is None else partial(_prepared, prepare, x),
+        prepare=prepare,
     )
-
-
-def _prepared(prepare: Callable[[Any, Tensor], None], x: Tensor, network: Any) -> None:
-    prepare(network, x)
 
 
 def _turns(

@@ -59,13 +59,8 @@ def _latent_plane(model: Any, data: Any) -> Figure:
     line = np.linspace(-REACH, REACH, GRID)
     z = np.zeros((GRID, GRID, model.n_code))
     z[..., first], z[..., second] = line[None, :], line[::-1, None]
-    pictures = as_pixels(model.decode(z.reshape(-1, model.n_code)))
+    pictures = model.decode(z.reshape(-1, model.n_code))
     return pictures_figure(pictures, columns=GRID)
-
-
-def as_pixels(x: np.ndarray) -> np.ndarray:
-    """Return pixels from 0 to 255 as uint8."""
-    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
 def _adversaries(model: Any) -> Figure:

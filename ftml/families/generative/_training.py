@@ -77,8 +77,8 @@ class Problem:
     model: Callable[[State], Any]
     "the family's model of a state"
 
-    prepare: Callable[[Any], None] | None = None
-    "what is done to the network, in place, before the first epoch"
+    prepare: Callable[[Any, Tensor], None] | None = None
+    "what is done to the network, given x, in place, before the first epoch"
 
     snapshot: Callable[[Any], Tensor] | None = None
     "what is kept of the network after epochs 1, 2, 4, 8, ...: data that it makes"
@@ -102,7 +102,7 @@ def run(
     network = problem.network(generator).to(device()).train()
     if state is None:
         if problem.prepare is not None:
-            problem.prepare(network)
+            problem.prepare(network, problem.x)
         state = {"n": 0, "optimizer": State(), "history": {}, "snapshots": []}
     else:
         network.load_state_dict(state["weights"])
