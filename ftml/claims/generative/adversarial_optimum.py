@@ -3,9 +3,9 @@
     V = E_p log D(x) + E_z log(1 - D(G(z))),   D* = p_data / (p_data + p_G)
 
 Two laws over five symbols, of which 40 rows each have just these shares; the log-odds
-of every symbol are found by L-BFGS on the family's loss, -V / 2. Expected is the
-formula, measured the V that is reached. The notes draw x in the discriminator's risk
-from the law of the noise (mistake 47): as printed p is that of a third law.
+of every symbol are found by BFGS on the family's loss, -V / 2. Expected is the formula,
+measured the V that is reached. The notes draw x in the discriminator's risk from the
+law of the noise (mistake 47): as printed p is that of a third law.
 
 Source: 004_df1c07f69d89a0c0.txt, section 19.4, generative adversarial networks.
 """
@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from scipy.optimize import minimize
 from scipy.spatial.distance import jensenshannon
+from scipy.special import expit
 
 from ftml.evidence import Budget, Evidence
 from ftml.families.generative._adversarial import discriminator_loss
@@ -50,24 +52,16 @@ def best(real: np.ndarray, made: np.ndarray) -> tuple[float, np.ndarray]:
         torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
         for counts in (real, made)
     ]
-    odds = torch.zeros(len(real), dtype=torch.float64, requires_grad=True)
-    descent = torch.optim.LBFGS(
-        [odds],
-        max_iter=200,
-        tolerance_grad=1e-14,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
 
-    def closure() -> torch.Tensor:
-        descent.zero_grad()
-        loss = discriminator_loss(odds[rows[0]], odds[rows[1]])
-        loss.backward()
-        return loss
+    def loss_and_slope(odds: np.ndarray) -> tuple[float, np.ndarray]:
+        told = torch.from_numpy(odds).requires_grad_()
+        loss = discriminator_loss(told[rows[0]], told[rows[1]])
+        (slope,) = torch.autograd.grad(loss, told)
+        return loss.item(), slope.numpy()
 
-    descent.step(closure)
-    reached = discriminator_loss(odds[rows[0]], odds[rows[1]])
-    return -2 * float(reached.detach()), torch.sigmoid(odds).detach().numpy()
+    start = np.zeros(len(real))
+    found = minimize(loss_and_slope, start, jac=True, options={"gtol": 1e-12})
+    return -2 * float(found.fun), expit(found.x)
 
 
 def laws(D: np.ndarray) -> Figure:
