@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
+from ftml.claims.density._states import states
 from ftml.evidence import Budget, Evidence
 from ftml.families.density.rbm import Model
 
@@ -31,8 +32,3 @@ def check(seed: int, budget: Budget) -> Evidence:
     return Evidence(
         expected=0.0, measured=float(np.abs(found - expected).max()), tolerance=1e-12
     )
-
-
-def states(size: int) -> np.ndarray:
-    """Return all rows of zeros and ones, (2^size, size)."""
-    return (np.arange(2**size)[:, None] >> np.arange(size) & 1).astype(float)

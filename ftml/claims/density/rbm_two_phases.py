@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftml.claims.density.rbm_free_energy import states
+from ftml.claims.density._states import states
 from ftml.evidence import Budget, Evidence
 from ftml.families.density.rbm import Model, gradients
 

@@ -18,8 +18,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ftml.claims.generative._linear import drawn_rows, network
-from ftml.claims.generative.variational_bound_gap import log_p
+from ftml.claims.generative._linear import drawn_rows, log_p, network
 from ftml.evidence import CHANCE, STANDARD_ERRORS, Budget, Evidence
 from ftml.families.generative._latent import importance_bound
 from ftml.nn.layers import Draw

@@ -17,15 +17,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy.stats import multivariate_normal
 from torch import Tensor
 
 from ftml.claims.generative._linear import (
-    COVARIANCE,
     MEAN,
     NOISE,
     W,
     drawn_rows,
+    log_p,
     network,
     posterior,
 )
@@ -50,12 +49,6 @@ def check(seed: int, budget: Budget) -> Evidence:
         as_printed=float(gap.abs().max()),
         figure=lambda: touching(x),
     )
-
-
-def log_p(x: Tensor) -> Tensor:
-    """Return log p(x) of each row, (B,)."""
-    law = multivariate_normal(MEAN.numpy(), COVARIANCE)
-    return torch.from_numpy(law.logpdf(x.numpy()))
 
 
 @torch.no_grad()
