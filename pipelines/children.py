@@ -87,7 +87,8 @@ class Children:
         if self.role == "fit" or not trial.ended:
             return
         if trial.error:
-            self.end(index, outcome="failed", error=trial.error)
+            outcome = "diverged" if trial.diverged else "failed"
+            self.end(index, outcome=outcome, error=trial.error)
         elif limit.settled:
             self.end(index, outcome="stopped" if limit.stopped else "finished")
 
@@ -136,7 +137,7 @@ class Children:
         return as_params({**trial.config, **about})
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
-        """Close a run with how it ended: finished, stopped or failed."""
+        """Close a run with how it ended: finished, stopped, diverged or failed."""
         if index in self._ended:
             return
         tags = [RunTag("ftml.outcome", outcome)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ftml import saving
+from ftml.core import fit
+from ftml.data import Splits
 from ftml.data import images as kind
 from ftml.data.images import Images
 from pipelines.blocks import ImagesBlock
@@ -16,6 +20,11 @@ from pipelines.stage import prepare_dataset
 from pipelines.tables import draw_split, number
 
 TEST_FRACTION = 0.2
+JUDGED = 12_000
+"Training images that a judge learns from, at most."
+SEEN = 60_000
+"Images that a judge is shown in all its epochs, about."
+MOST_EPOCHS = 20
 
 
 def prepare(block: ImagesBlock, folder: Path) -> None:
@@ -23,7 +32,8 @@ def prepare(block: ImagesBlock, folder: Path) -> None:
 
     Each class has its share of every split. Raises ValueError for a source without
     images, and for a class too small to stand in every split or that only the test
-    images hold.
+    images hold. For the task generation their judge is written beside them: LeNet-5,
+    trained on the training images.
     """
     if misfits := block.misfits():
         raise ValueError(f"{block.source}: {'; '.join(misfits)}")
@@ -54,7 +64,33 @@ def prepare(block: ImagesBlock, folder: Path) -> None:
         y_test = np.array([of_class[str(label)] for label in labels_test], np.int64)
         data = data.join(Images(X_test, y_test, classes))
         split = np.concatenate([split, np.full(len(X_test), "test")])
+    if block.binarize is not None:
+        above = np.greater(data.X, block.binarize)
+        data = replace(data, X=(255 * above).astype(np.uint8))
     kind.write(folder, data, split)
+    if block.task == "generation":
+        _write_judge(folder, data.rows(split == "train"), seed=block.seed)
+
+
+def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
+    """Train the network whose features are to compare images, and write it.
+
+    Where only some of the images are taken, these are drawn by the seed.
+    """
+    import torch  # only here
+
+    from ftml.families.neural import lenet
+
+    order = np.random.default_rng(seed).permutation(len(images))[:JUDGED]
+    n_epochs = max(1, min(MOST_EPOCHS, SEEN // len(order)))
+    config = lenet.Config(seed=seed, n_epochs=n_epochs, schedule="cosine")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # or its weights, and so the data, depend on the machine
+    try:
+        trained = fit(config, Splits(images.rows(np.sort(order)))).model
+    finally:
+        torch.set_num_threads(threads)
+    saving.save(folder / kind.JUDGE, trained, config)
 
 
 def _read(

@@ -34,6 +34,11 @@ class Trial:
     def last(self) -> int:
         return max(self.steps, default=0)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether its numbers were no longer finite: no fault of the code."""
+        return (self.error or "").startswith("FloatingPointError: diverged")
+
 
 class Record:
     """The trials of one search, by index; reads the file if there is one, appends to

@@ -184,7 +184,10 @@ class Outcome:
             "metric": study.dataset.metric,
             "mode": study.dataset.mode,
             "trials": len(self.tried.trials),
-            "failed_trials": sum(bool(t.error) for t in self.tried.trials.values()),
+            "failed_trials": sum(
+                bool(t.error) and not t.diverged for t in self.tried.trials.values()
+            ),
+            "diverged_trials": sum(t.diverged for t in self.tried.trials.values()),
             "seeds": self.seeds,
             "selection": self.selection,
             "chosen": [each for name in selections for each in self.chosen(name)],

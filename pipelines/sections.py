@@ -82,6 +82,15 @@ class Result:
         return {k: self.best[k] for k in self.study.block.config if k in self.best}
 
     @property
+    def lost(self) -> str:
+        """How many trials failed, and how many diverged: `1 failed, 2 diverged`."""
+        counts = {
+            what: self.measured.get(f"{what}_trials", 0)
+            for what in ("failed", "diverged")
+        }
+        return ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+
+    @property
     def link(self) -> str:
         where = self.run["mlflow"]
         return f"{MLFLOW}/#/experiments/{where['experiment']}/runs/{where['run']}"

@@ -11,6 +11,7 @@ import pandas as pd
 from ftml.config import nearest
 from ftml.data import table
 from ftml.data.inverse_sinusoid import inverse_sinusoid
+from ftml.data.ring import ring
 from ftml.data.standardize import apply_scaling, learn_scaling
 from pipelines.blocks import TableBlock
 from pipelines.sources import frame
@@ -77,9 +78,11 @@ def read_target(
 
 
 def _made(block: TableBlock) -> pd.DataFrame:
-    """Return the inverse sinusoid as a frame, its target named as the block says."""
-    drawn = inverse_sinusoid(n_samples=block.n_samples or N_SAMPLES, seed=block.seed)
-    return pd.DataFrame({"x": drawn.X[:, 0], block.target: drawn.y})
+    """Return a table that is made as a frame, its target named as the block says."""
+    make = {"made:inverse_sinusoid": inverse_sinusoid, "made:ring": ring}[block.source]
+    drawn = make(n_samples=block.n_samples or N_SAMPLES, seed=block.seed)
+    data = pd.DataFrame(drawn.X, columns=list(drawn.feature_names))
+    return data.assign(**{str(block.target): drawn.y})
 
 
 def encode(

@@ -76,9 +76,11 @@ def small_data(
         "conditional_density": _small_regression,
         "language_model": _small_sentences,
         "transduction": _small_pairs,
+        "generation": _small_ink,
+        "representation": _small_images,
     }
     of_kind: dict[type | None, Callable[[], Splits]] = {
-        Images: _small_images,
+        Images: _small_ink if task_name == "generation" else _small_images,
         Sequences: _small_series,
         Trees: _small_trees,
     }
@@ -137,6 +139,14 @@ def _small_images() -> Splits[Images]:
     whole = Images(X.astype(np.uint8), y, classes=("a", "b", "c"))
     return Splits(
         *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
+    )
+
+
+def _small_ink() -> Splits[Images]:
+    """Return the same images in black and white, as some families ask."""
+    parts = vars(_small_images()).values()
+    return Splits(
+        *(dataclasses.replace(p, X=(255 * (p.X > 100)).astype(np.uint8)) for p in parts)
     )
 
 
@@ -338,7 +348,8 @@ def its_task_exists_and_scores_it(kind: Family) -> None:
     data = whole_data(kind)
     (step,) = steps(kind, data.without_test(), count=1)
     metrics = scored.evaluate(step.model, data.test)
-    assert set(scored.METRICS) <= set(metrics)
+    expected = set(scored.METRICS) - set(getattr(scored, "PARTIAL", ()))
+    assert expected <= set(metrics)
     assert all(math.isfinite(value) for value in metrics.values()), metrics
 
 
@@ -565,7 +576,7 @@ def its_block_of_params_loads(kind: Family) -> None:
         return
     stage = next(stage for stage, data in KINDS.items() if data in data_kinds(kind))
     dataset = {"source": "file:some.csv"}
-    if stage in ("tables", "sequences"):
+    if stage in ("tables", "images", "sequences"):
         dataset["task"] = kind.task
     study: dict[str, Any] = {"family": kind.name, "trials": 2}
     if stage == "domains":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.splits import Splits
 
 FILE = "images.parquet"
+JUDGE = "judge"
+"The folder of the judge, beside the file, where there is one."
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,15 @@ class Images:
     """Images and their classes, by the names that a Table has for them.
 
     X: uint8, grey, (n, H, W), or red, green and blue, (n, H, W, 3). y: (n,) int64
-    indices into `classes`. Raises ValueError for shapes or values that do not fit.
+    indices into `classes`. judge: a trained `lenet.Model` by whose features the task
+    `generation` compares images; None for data that no model is to draw. Raises
+    ValueError for shapes or values that do not fit.
     """
 
     X: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
+    judge: Any = None
 
     def __post_init__(self) -> None:
         check_images(self.X)
@@ -72,11 +78,17 @@ def load(folder: Path) -> Splits[Images]:
     such.
     """
     names = ["split", "label", "image"]
+    judge = None
+    if (folder / JUDGE).is_dir():
+        from ftml import saving  # which imports families, and these torch
+
+        judge, _ = saving.load(folder / JUDGE)
     data, about = parquet.read(folder / FILE, kind="Images", columns=names)
     whole = Images(
         X=as_pixels(data["image"]).reshape(-1, *about["image_shape"]),
         y=data["label"].to_numpy(),
         classes=tuple(about["classes"]),
+        judge=judge,
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

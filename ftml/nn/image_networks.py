@@ -75,11 +75,19 @@ class LeNet(nn.Module):
         )
         _start(self, generator)
 
-    def forward(self, x: Tensor, draw: Draw | None = None) -> Tensor:
-        """Return the outputs (B, k) for x (B, C, H, W)."""
+    def maps(self, x: Tensor) -> Tensor:
+        """Return what the dense layers are given, (B, 16 h w), for x (B, C, H, W)."""
         x = F.max_pool2d(F.relu(self.first(x)), 2)
         x = F.max_pool2d(F.relu(self.second(x)), 2)
-        z: Tensor = self.dense(x.flatten(1), draw)
+        return x.flatten(1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last layer is given, (B, 84), for x (B, C, H, W)."""
+        return self.dense.features(self.maps(x))
+
+    def forward(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return the outputs (B, k) for x (B, C, H, W)."""
+        z: Tensor = self.dense(self.maps(x), draw)
         return z
 
 

@@ -4,8 +4,8 @@ Every task module has
 
 - `DATA`: the data kind it is scored on, where a family names no other;
 - `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
-  the
-  first is the one that a search looks at unless the dataset says otherwise;
+  the first is the one that a search looks at unless the dataset says otherwise. Where
+  not every family has all of them, `PARTIAL` names those that some lack;
 - `evaluate(model, split)`: the metrics of a model on one split, a float each;
 - `figures(model, split)`: matplotlib figures by name;
 - `example(split)`: a few inputs as a frame, as a served model takes them;

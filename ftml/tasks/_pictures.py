@@ -1,17 +1,18 @@
-"""What figures of unlabelled tables share: rows as pictures, and the plane they lie in.
+"""What figures of rows share: rows as pictures, and the plane they lie in.
 
-Axes: n rows, d columns.
+Axes: n rows, d columns, H x W pixels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ftml.plots import STYLE
+from ftml.plots import COLOURS, STYLE
 
 SMALLEST = 16
 "Fewer pixels make no picture."
@@ -25,38 +26,89 @@ def is_picture(d: int) -> bool:
 def pictures_figure(
     rows: np.ndarray, *, columns: int, titles: tuple[str, ...] = ()
 ) -> Figure:
-    """Return the rows (n, side^2) as square pictures, so many beside each other.
+    """Return pictures, so many beside each other.
 
-    titles: of the lines of pictures. All pictures share one range of greys; where
-    values of both signs stand, red is positive and blue negative.
+    rows: (n, side^2), square ones, or images (n, H, W) or (n, H, W, 3) of 0 to 255.
+    titles: of the lines of pictures. All grey pictures share one range of greys, the
+    highest black; where values of both signs stand, red is positive and blue negative.
     """
-    lines, side = -(-len(rows) // columns), math.isqrt(rows.shape[1])
+    if rows.ndim == 2:
+        side = math.isqrt(rows.shape[1])
+        rows = rows.reshape(len(rows), side, side)
+    if rows.ndim == 4:
+        rows = np.clip(rows / 255, 0, 1)
+    lines, (H, W) = -(-len(rows) // columns), rows.shape[1:3]
     low, high = float(rows.min()), float(rows.max())
     # A few values a little below 0 are no reason to colour what is not signed.
     signed = -low > 0.3 * high
     limit = max(-low, high)
-    colours = {
-        "cmap": "RdBu_r" if signed else "Greys",
-        "vmin": -limit if signed else low,
-        "vmax": limit if signed else high,
-    }
     with rc_context(STYLE):
-        size = (0.72 * columns + (0.9 if titles else 0.0), 0.78 * lines)
+        size = (0.72 * columns + (0.9 if titles else 0.0), 0.78 * lines * H / W)
         figure = Figure(figsize=size, dpi=120, layout="constrained")
-        grid = figure.subplots(lines, columns, squeeze=False)
-    for i, axes in enumerate(grid.flat):
-        axes.set(xticks=[], yticks=[])
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        if i >= len(rows):
-            axes.set_axis_off()
-            continue
-        axes.imshow(rows[i].reshape(side, side), **colours)
-        if titles and i % columns == 0:
-            axes.set_ylabel(
-                titles[i // columns], rotation=0, ha="right", va="center", fontsize=9
-            )
+        axes = figure.add_subplot()
+    # One image of all: axes for each took ten times as long to draw.
+    axes.imshow(
+        _side_by_side(rows, lines, columns),
+        cmap="RdBu_r" if signed else "Greys",
+        vmin=-limit if signed else low,
+        vmax=limit if signed else high,
+    )
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xticks([])
+    middles = [i * (H + _gap(H)) + (H - 1) / 2 for i in range(len(titles[:lines]))]
+    axes.set_yticks(middles, titles[:lines])
     return figure
+
+
+def _gap(H: int) -> int:
+    return max(1, H // 8)
+
+
+def _side_by_side(rows: np.ndarray, lines: int, columns: int) -> np.ndarray:
+    """Return pictures (n, H, W, ...) as one, with gaps of NaN, or white in colour."""
+    H, W = rows.shape[1:3]
+    down, right = H + _gap(H), W + _gap(H)
+    empty = 1.0 if rows.ndim == 4 else np.nan
+    size = (lines * down - _gap(H), columns * right - _gap(H), *rows.shape[3:])
+    whole = np.full(size, empty)
+    for i, picture in enumerate(rows):
+        y, x = down * (i // columns), right * (i % columns)
+        whole[y : y + H, x : x + W] = picture
+    return whole
+
+
+def panels_figure(points: Mapping[str, np.ndarray], rows: np.ndarray) -> Figure:
+    """Return panels of points (n, d) by their titles, each among the rows (n, d).
+
+    Of more than two columns the plane of the rows' first two components is drawn.
+    """
+    # Two columns are a plane already.
+    place = Plane(rows).place if rows.shape[1] != 2 else np.asarray
+    placed_rows = place(rows)
+    columns = min(4, len(points))
+    lines = -(-len(points) // columns)
+    with rc_context(STYLE):
+        side = 2.4 if len(points) > 1 else 4.8
+        size = (side * columns, side * lines)
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in list(grid.flat)[len(points) :]:
+        axes.set_axis_off()
+    for axes, (title, each) in zip(grid.flat, points.items(), strict=False):
+        for placed, colour in ((placed_rows, "#b0b0b0"), (place(each), COLOURS[1])):
+            axes.scatter(*placed.T, s=3, alpha=0.5, color=colour)
+        axes.set_title(title, fontsize=9)
+    # What is far outside would make all else small.
+    x, y = placed_rows.T
+    grid[0, 0].set(xlim=_around(x), ylim=_around(y))
+    return figure
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    margin = 0.3 * max(float(np.ptp(values)), 1e-9)
+    return float(values.min()) - margin, float(values.max()) + margin
 
 
 class Plane:

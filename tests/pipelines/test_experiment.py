@@ -17,6 +17,7 @@ import ray
 import ftml
 import ftml.tasks
 from ftml.data import domains, table
+from ftml.data.ring import ring
 from pipelines import experiment, tune, views, wording
 from pipelines.agenda import Studying
 from pipelines.cluster import SearchError
@@ -220,6 +221,34 @@ def test_a_failing_search_closes_its_runs_and_says_why(
         experiment.main("toy")
     assert [run.info.status for run in runs()] == ["KILLED"]
     assert not Path("experiments").exists()
+
+
+def test_a_trial_that_diverges_is_left_out_with_that_word(project: Path) -> None:
+    (project / "params.yaml").write_text(
+        """
+datasets:
+  tables:
+    toy: {source: "made:ring", task: generation, target: mode}
+experiments:
+  toy:
+    gan:
+      config: {n_epochs: 4, hidden: [8], gradient_penalty: 0.5}
+      search: {learning_rate: {grid: [1.0e+30, 1.0e-3, 1.0e-2]}}
+      early_stopping: {grace: 1}
+"""
+    )
+    split = np.repeat(["train", "valid", "test"], 40)
+    table.write(project / "data/toy", ring(n_samples=120), split)
+    experiment.main("toy")
+    measured = json.loads(Path("experiments/toy/gan/metrics.json").read_text())
+    assert (measured["diverged_trials"], measured["failed_trials"]) == (1, 0)
+    assert measured["metric"] == "frechet_distance"
+    trials = runs(role="trial")
+    assert len(trials) == 3
+    (lost,) = runs(role="trial", outcome="diverged")
+    assert lost.info.status == "FINISHED"
+    assert lost.data.tags["ftml.error"].startswith("FloatingPointError: diverged: ")
+    assert float(lost.data.params["learning_rate"]) == 1e30
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])

@@ -57,6 +57,25 @@ def test_test_images_that_stand_apart_are_the_test_split(tmp_path: Path) -> None
     assert (len(splits.train), len(splits.valid)) == (16, 4)
 
 
+def test_pixels_become_black_and_white(tmp_path: Path) -> None:
+    save_idx(tmp_path, "train", [7, 9] * 10)
+    splits = prepared(tmp_path, f"file:{tmp_path}/train-*", binarize=7)
+    for part in (splits.train, splits.valid, splits.test):
+        assert part.X[:, 0, 0].tolist() == [255 * c for c in part.y]
+
+
+def test_images_that_are_to_be_drawn_have_a_judge_that_learnt_them(
+    tmp_path: Path,
+) -> None:
+    save_idx(tmp_path, "train", [0, 200] * 20, side=6)
+    source = f"file:{tmp_path}/train-*"
+    splits = prepared(tmp_path, source, task="generation")
+    for part in (splits.train, splits.valid, splits.test):
+        assert (part.judge.predict(part.X) == part.y).all()
+    (tmp_path / "other").mkdir()
+    assert prepared(tmp_path / "other", source).train.judge is None
+
+
 def save_folders(folder: Path) -> str:
     for c, name in enumerate(("cat", "dog")):
         (folder / "pictures" / name).mkdir(parents=True)

@@ -122,12 +122,16 @@ FAMILIES = {
     "embedding": "skipgram",
     "language_model": "ngram_lm",
     "transduction": "seq2seq",
+    "generation": "vae",
+    "representation": "autoencoder",
 }
 STAGES = {
     "domain_generalization": "domains",
     "embedding": "cooccurrence",
     "language_model": "sequences",
     "transduction": "pairs",
+    "generation": "images",
+    "representation": "images",
 }
 CASES = {
     **{
@@ -179,7 +183,7 @@ def logged(
 ) -> str:
     """Register a model as the pipeline does; return its URI."""
     block = "source: s"
-    if stage in ("tables", "sequences"):
+    if stage in ("tables", "images", "sequences"):
         block = f"task: {task_name}, source: s"
     more = {"domains": "rotate: [0, 1]"}.get(stage)
     block = f"{block}, {more}" if more else block

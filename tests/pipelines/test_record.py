@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.record import Record
+from pipelines.record import Record, Trial
 
 
 def filled(path: Path) -> Record:
@@ -65,3 +65,17 @@ def test_a_search_is_complete_when_all_its_trials_have_ended(tmp_path: Path) -> 
     assert record.complete(2)
     assert not record.complete(3)
     assert Record(record.path).trials[1].error == "ValueError: no"
+
+
+@pytest.mark.parametrize(
+    ("error", "diverged"),
+    [
+        (None, False),
+        ("ValueError: diverged: no", False),
+        ("FloatingPointError: diverged: train_loss is nan in epoch 3", True),
+    ],
+)
+def test_a_trial_whose_numbers_are_not_finite_has_diverged(
+    error: str | None, diverged: bool
+) -> None:
+    assert Trial({}, error=error).diverged == diverged

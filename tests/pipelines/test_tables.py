@@ -230,6 +230,20 @@ def test_inverse_sinusoid_is_drawn_by_the_seed_of_its_block(tmp_path: Path) -> N
     assert not np.array_equal(np.sort(drawn[1].y), np.sort(drawn[2].y))
 
 
+def test_a_ring_is_drawn_with_its_modes_as_classes(tmp_path: Path) -> None:
+    given = {"task": "generation", "target": "mode", "n_samples": 400}
+    prepare(TableBlock(source="made:ring", **given), tmp_path)
+    splits = table.load(tmp_path)
+    assert splits.train.feature_names == ("x", "y")
+    assert splits.train.classes == tuple("01234567")
+    assert [len(part) for part in vars(splits).values()] == [240, 80, 80]
+
+
+def test_a_representation_needs_classes() -> None:
+    given = TableBlock(source="file:a.csv", task="representation", target=None)
+    assert given.misfits() == ["target: representation needs a column of classes"]
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

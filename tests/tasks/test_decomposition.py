@@ -51,8 +51,10 @@ def test_square_rows_are_drawn_as_pictures() -> None:
     square = Table(rng.random((5, 16)))
     model = Model(np.zeros(16), np.eye(2, 16), np.ones(2), 1.0)
     figures = decomposition.figures(model, square)
-    assert len(figures["reconstructions"].axes) == 10
-    assert len(figures["components"].axes) == 2
+    for name, (lines, columns) in (("reconstructions", (2, 5)), ("components", (1, 2))):
+        (image,) = figures[name].axes[0].get_images()
+        # 4 x 4 pixels each, and one between.
+        assert image.get_array().shape == (5 * lines - 1, 5 * columns - 1)
 
 
 def test_served_frame_has_the_coordinates() -> None:

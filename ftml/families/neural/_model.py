@@ -117,9 +117,21 @@ class Model:
         index: np.ndarray = self.predict_proba(X).argmax(axis=1)
         return index
 
+    def features(self, X: np.ndarray) -> np.ndarray:
+        """Return what the last layer of an MLP or a LeNet is given, (n, units)."""
+        return outputs(self, X, of=lambda network, x: network.features(x)).numpy()
 
-def outputs(model: Any, X: np.ndarray) -> Tensor:
-    """Return a network's outputs for X, (n, outputs) float64 on the CPU."""
+
+def outputs(
+    model: Any,
+    X: np.ndarray,
+    *,
+    of: Callable[[Any, Tensor], Tensor] = lambda network, x: network(x),
+) -> Tensor:
+    """Return a network's outputs for X, (n, outputs) float64 on the CPU.
+
+    of: what is computed of the network and its inputs, where not the outputs.
+    """
     where = next(iter(model.weights.values())).device
     network = NETWORKS[model.network](**model.options)
     network.load_state_dict(model.weights, assign=True)
@@ -128,7 +140,7 @@ def outputs(model: Any, X: np.ndarray) -> Tensor:
     with torch.inference_mode():
         for start in range(0, max(len(X), 1), CHUNK):
             x = as_float(inputs.tensor(X[start : start + CHUNK]).to(where))
-            parts.append(network(arranged(x, model.network)).double().cpu())
+            parts.append(of(network, arranged(x, model.network)).double().cpu())
     return torch.cat(parts)
 
 

@@ -1,0 +1,208 @@
+"""What adversaries share: the game of two networks, the model, what is drawn of it.
+
+    V = E_x log D(x) + E_z log (1 - D(G(z))),   x of the data, z ~ N(0, I)
+
+D ascends V, k times an update with rows of its own each time (mistake 47: x is of the
+data, not of the noise). Then G descends V (minimax) or ascends E_z log D(G(z))
+(non-saturating), whose slope does not vanish where D is sure. In logits l, log D =
+-softplus(-l) and log (1 - D) = -softplus(l). For D at its best, p_data / (p_data +
+p_G), V = -log 4 + 2 JSD(p_data, p_G).
+
+With `gradient_penalty` g, g/2 E_x |grad_x l(x)|^2 is added to what D descends: without
+it the game may turn around its equilibrium, with it it comes to rest. Inputs are pixels
+from 0 to 1, or scaled features.
+
+Axes: n rows, B batch, m numbers of noise.
+
+Source: 004_df1c07f69d89a0c0.txt, section 19.4; Goodfellow et al. 2014, "Generative
+adversarial nets", algorithm 1; Mescheder et al. 2018, "Which training methods for GANs
+do actually converge?", for the penalty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ftml.config import LogUniform
+from ftml.core import State, device
+from ftml.data import Splits
+from ftml.data.standardize import Scaling
+from ftml.families.generative._autoencoder import Size
+from ftml.families.generative._model import (
+    NETWORKS,
+    as_data,
+    as_samples,
+    decoded,
+    inputs_of,
+    mapped,
+    rows_of,
+)
+from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.nn.layers import Draw
+
+SEED = 0
+"Of the noise that samples over training are made of."
+SHOWN = 12
+"Samples that are kept of an epoch."
+SHOWN_OF_TABLE = 256
+"The same of features, which are drawn as points."
+
+
+class AdversarialConfig(TrainingConfig):
+    """How adversaries are trained."""
+
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(3e-4, 3e-3)] = 1e-3
+    "step size of Adam, of both players"
+
+    n_code: Size = 16
+    "m, the numbers of noise that a sample is made of"
+
+    objective: Literal["non_saturating", "minimax"] = "non_saturating"
+    "what the generator does: ascend log D(G(z)), or descend log (1 - D(G(z)))"
+
+    discriminator_steps: Size = 1
+    "k, steps of the discriminator for one of the generator, each with its own rows"
+
+    gradient_penalty: Annotated[float, Field(ge=0), LogUniform(0.05, 5.0)] = 0.5
+    "weight g of the squared slope of the discriminator's log-odds at the data"
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    "share of the past in Adam's mean gradient; the usual 0.9 makes the game swing"
+
+
+@dataclass(frozen=True)
+class Model:
+    network: str
+    "a name of `NETWORKS`"
+
+    options: Mapping[str, Any]
+    "what both networks are made with"
+
+    weights: dict[str, Tensor]
+    "parameters of both, float32"
+
+    shape: tuple[int, ...]
+    "of one row: (d,), or (C, H, W) of images"
+
+    scaling: Scaling | tuple[np.ndarray, ...] | None
+    "of the features; None for images"
+
+    history: dict[str, list[float]]
+    "the metrics of each epoch"
+
+    snapshots: list[tuple[int, Tensor]]
+    "epochs, and what was made of the same noise after each"
+
+    @property
+    def n_code(self) -> int:
+        """m."""
+        return int(self.options["code"])
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Return what the generator makes of noise z (n, m), in the data's units."""
+        return as_data(self, decoded(self, z))
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Return n draws as data are."""
+        z = np.random.default_rng(seed).normal(size=(n, self.n_code))
+        return as_samples(self, decoded(self, z))
+
+    def discriminate(self, X: np.ndarray) -> np.ndarray:
+        """Return D(x), (n,): how probable each row is of the data, as D has it."""
+        log_odds = mapped(self, X, lambda network, x: network.tell(x))
+        chances: np.ndarray = 1.0 / (1.0 + np.exp(-log_odds))
+        return chances
+
+
+def problem_of(
+    config: AdversarialConfig, data: Splits[Any], options: Mapping[str, Any]
+) -> Problem:
+    """Return the problem of two adversaries; options: of their networks."""
+    inputs = inputs_of(data.train)
+    made = {
+        "shape": inputs.shape,
+        "code": config.n_code,
+        "pixels": inputs.scaling is None,
+        **options,
+    }
+    size = (SHOWN if inputs.scaling is None else SHOWN_OF_TABLE, config.n_code)
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(SEED))
+    noise = noise.to(device())
+
+    def model(state: State) -> Model:
+        return Model(
+            "adversaries",
+            made,
+            state["weights"],
+            inputs.shape,
+            inputs.scaling,
+            state["history"],
+            state["snapshots"],
+        )
+
+    return Problem(
+        x=rows_of(data.train, inputs).to(device()),
+        network=lambda generator: NETWORKS["adversaries"](**made, generator=generator),
+        turns=partial(_turns, config),
+        model=model,
+        snapshot=lambda network: network.decode(noise),
+        batches=config.discriminator_steps,
+        beta=config.momentum,
+    )
+
+
+def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
+    """Return -V / 2 of log-odds of data (B,) and of what is made (B,)."""
+    return 0.5 * (F.softplus(-real).mean() + F.softplus(made).mean())
+
+
+def generator_loss(made: Tensor, objective: str) -> Tensor:
+    """Return what the generator descends, of log-odds of what it made (B,)."""
+    if objective == "minimax":
+        return -F.softplus(made).mean()
+    return F.softplus(-made).mean()
+
+
+def _turns(
+    config: AdversarialConfig, network: Any, x: Tensor, draw: Draw
+) -> Iterator[Turn]:
+    """Yield k turns of the discriminator, on rows of its own each, and one of the
+    generator.
+    """
+    for rows in x.chunk(config.discriminator_steps):
+        yield _discriminator_turn(config, network, rows, draw)
+    rows = x[: config.batch_size]
+    odds = network.tell(network.decode(_noise(config, rows, draw)))
+    loss = generator_loss(odds, config.objective)
+    yield Turn(loss, {"generator_loss": loss}, "generator")
+
+
+def _noise(config: AdversarialConfig, rows: Tensor, draw: Draw) -> Tensor:
+    return draw.normal(torch.empty(len(rows), config.n_code, device=rows.device))
+
+
+def _discriminator_turn(
+    config: AdversarialConfig, network: Any, rows: Tensor, draw: Draw
+) -> Turn:
+    """Return a turn of the discriminator; its accuracy is that on both halves."""
+    with torch.no_grad():
+        made = network.decode(_noise(config, rows, draw))
+    rows = rows.detach().requires_grad_(config.gradient_penalty > 0)
+    real, fake = network.tell(rows), network.tell(made)
+    loss = total = discriminator_loss(real, fake)
+    if config.gradient_penalty:
+        (slope,) = torch.autograd.grad(real.sum(), rows, create_graph=True)
+        square = slope.flatten(1).square().sum(dim=1).mean()
+        total = loss + 0.5 * config.gradient_penalty * square
+    right = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())
+    scalars = {"discriminator_loss": loss, "discriminator_accuracy": right}
+    return Turn(total, scalars, "discriminator")

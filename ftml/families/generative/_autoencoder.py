@@ -1,0 +1,144 @@
+"""What autoencoders share: the loss, penalties, the model and what is drawn of it.
+
+    R = (1 / 2n) sum_i |x_i - H(G(x_i))|^2 + Omega,   z = G(x)
+
+Axes: n rows, B batch, d values of a row, m numbers of a code.
+
+Source: 004_df1c07f69d89a0c0.txt, section 17.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, device
+from ftml.data import Splits
+from ftml.data.standardize import Scaling
+from ftml.families.generative._model import (
+    NETWORKS,
+    Inputs,
+    as_data,
+    decoded,
+    inputs_of,
+    mapped,
+    rows_of,
+)
+from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.nn.layers import Draw
+
+Size = Annotated[int, Field(ge=1)]
+Penalty = Callable[[Any, Tensor, Tensor], Tensor]
+"Of the network, a batch and its codes: (), what is added to the loss."
+
+
+class AutoencoderConfig(TrainingConfig):
+    """What every autoencoder has."""
+
+    n_code: Size = 16
+    "m, the numbers that describe a row"
+
+
+@dataclass(frozen=True)
+class Model:
+    network: str
+    "a name of `NETWORKS`"
+
+    options: Mapping[str, Any]
+    "what the network is made with"
+
+    weights: dict[str, Tensor]
+    "its parameters, float32"
+
+    shape: tuple[int, ...]
+    "of one row: (d,), or (C, H, W) of images"
+
+    scaling: Scaling | tuple[np.ndarray, ...] | None
+    "of the features; None for images"
+
+    noise: float = 0.0
+    "deviation of the noise that it was trained to remove, scaled as the inputs are"
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the codes (n, m) float64 of X, features or images."""
+        found: np.ndarray = mapped(self, X, lambda network, x: network.encode(x))
+        return found
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        """Return what is made of the codes of X, of its shape and unit, float64."""
+        rebuilt = mapped(self, X, lambda network, x: network.decode(network.encode(x)))
+        return as_data(self, rebuilt)
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Return what is made of codes z (n, m), float64 in the data's units."""
+        return as_data(self, decoded(self, z))
+
+    def denoise(self, X: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return X with noise, and what is made of that, both as `reconstruct` does.
+
+        Pixels with noise may leave 0 to 255.
+        """
+        generator = torch.Generator().manual_seed(seed)
+
+        def both(network: Any, x: Tensor) -> Tensor:
+            draw = Draw([generator], stacked=False)
+            noisy = x + self.noise * draw.normal(x)
+            return torch.stack([noisy, network.decode(network.encode(noisy))], dim=1)
+
+        noisy, rebuilt = np.moveaxis(mapped(self, X, both), 1, 0)
+        return as_data(self, noisy), as_data(self, rebuilt)
+
+
+def problem_of(
+    config: AutoencoderConfig,
+    data: Splits[Any],
+    network: str,
+    options: Callable[[Inputs], Mapping[str, Any]],
+    *,
+    penalty: Penalty | None = None,
+    noise: float = 0.0,
+    prepare: Callable[[Any, Tensor], None] | None = None,
+) -> Problem:
+    """Return the problem of an autoencoder.
+
+    options: of the network beside shape and code. penalty: Omega. noise: the deviation
+    of what is added to the inputs, not to what they are compared with. prepare: is
+    given the network and the rows before training.
+    """
+    inputs = inputs_of(data.train)
+    made = {"shape": inputs.shape, "code": config.n_code, **options(inputs)}
+
+    def model(state: State) -> Model:
+        weights = state["weights"]
+        return Model(network, made, weights, inputs.shape, inputs.scaling, noise)
+
+    return Problem(
+        x=rows_of(data.train, inputs).to(device()),
+        network=lambda generator: NETWORKS[network](**made, generator=generator),
+        turns=partial(_turns, penalty=penalty, noise=noise),
+        model=model,
+        prepare=prepare,
+    )
+
+
+def _turns(
+    network: Any, x: Tensor, draw: Draw, *, penalty: Penalty | None, noise: float
+) -> Iterator[Turn]:
+    """Yield the one turn of an update."""
+    given = x + noise * draw.normal(x) if noise else x
+    z = network.encode(given)
+    error = (x - network.decode(z)).square()
+    loss = 0.5 * error.flatten(1).sum(dim=1).mean()
+    scalars = {"loss": loss, "reconstruction_error": error.mean()}
+    if penalty is not None:
+        scalars["penalty"] = penalty(network, given, z)
+        loss = loss + scalars["penalty"]
+        scalars["loss"] = loss
+    yield Turn(loss, scalars)

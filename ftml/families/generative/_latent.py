@@ -1,0 +1,265 @@
+"""What models with Gaussian latent variables share: the bound, the model, its loss.
+
+    log p(x) >= ELBO = E_q[log p(x | z)] - KL(q(z | x) | p(z)),   p(z) = N(0, I)
+    KL = (1/2) sum_j (mu_j^2 + v_j - 1 - log v_j),   q(z | x) = N(mu(x), diag v(x))
+
+with z = mu + sqrt(v) e, e ~ N(0, I), in training (reparametrisation). q is the
+encoder's throughout (mistake 46), and the bound is equal where it is the posterior.
+From K draws of q
+
+    log p(x) >= E log (1/K) sum_k p(x, z_k) / q(z_k | x)
+
+which rises with K to log p(x).
+
+Two laws p(x | z). Bernoulli, of pixels: a grey pixel x stands for black with
+probability x, and its term x log p + (1 - x) log (1 - p) is the mean over black and
+white; so both bounds hold for the mean log-probability of images drawn so. Gaussian,
+its variances learnt, one for each value: densities in the units of the data, pixels
+from 0 to 1.
+
+Axes: n rows, B batch, m numbers of a code, K draws.
+
+Source: 004_df1c07f69d89a0c0.txt, sections 17.4.2 and 19.2; Burda et al. 2016,
+"Importance weighted autoencoders", for the bound of K draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, device
+from ftml.data import Images, Splits
+from ftml.data.standardize import Scaling
+from ftml.families.generative._autoencoder import Size
+from ftml.families.generative._model import (
+    NETWORKS,
+    as_data,
+    as_samples,
+    decoded,
+    inputs_of,
+    mapped,
+    rows_of,
+)
+from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.nn.activations import Activation
+from ftml.nn.layers import Draw
+
+SEED = 0
+"Of the draws that a bound is estimated with."
+DRAWS = 8
+"Draws of an estimate of the ELBO."
+SHOWN = 12
+"Samples that are kept of an epoch."
+
+
+class LatentConfig(TrainingConfig):
+    """What models with latent variables have."""
+
+    hidden: Annotated[tuple[Size, ...], Field(min_length=0)] = (128,)
+    "units of the encoder's hidden layers; the decoder's are in the reverse order"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    "p(x | z); by default bernoulli for images and gaussian for features"
+
+
+@dataclass(frozen=True)
+class Model:
+    network: str
+    "a name of `NETWORKS`"
+
+    options: Mapping[str, Any]
+    "what the network is made with"
+
+    weights: dict[str, Tensor]
+    "its parameters, float32"
+
+    shape: tuple[int, ...]
+    "of one row: (d,), or (C, H, W) of images"
+
+    scaling: Scaling | tuple[np.ndarray, ...] | None
+    "of the features; None for images"
+
+    binary: bool
+    "whether all training pixels were black or white"
+
+    snapshots: list[tuple[int, Tensor]]
+    "epochs, and what was made of the same codes after each"
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether p(x | z) is Gaussian."""
+        return bool(self.options["gaussian"])
+
+    @property
+    def n_code(self) -> int:
+        """m, of all layers together."""
+        return int(np.sum(self.options["code"]))
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the means mu(x) (n, m) of the codes of X."""
+        found: np.ndarray = mapped(self, X, lambda network, x: network.encode(x)[0])
+        return found
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Return the mean of p(x | z) for codes z (n, m), in the data's units."""
+        return as_data(self, decoded(self, z))
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        """Return the mean of p(x | z) at z = mu(x), of X's shape and unit."""
+        return self.decode(self.transform(X))
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Return n draws as data are.
+
+        Of p(x | z) with z of the prior; where grey pixels were learnt as Bernoulli, its
+        mean, for a draw of it is black and white.
+        """
+        rng = np.random.default_rng(seed)
+        x = decoded(self, rng.normal(size=(n, self.n_code)))
+        if self.gaussian:
+            log_noise = self.weights["log_noise"].double().cpu().numpy()
+            deviation = np.exp(0.5 * log_noise).reshape(self.shape)
+            x = x + deviation * rng.normal(size=x.shape)
+        elif self.binary:
+            x = (rng.random(x.shape) < x).astype(np.float64)
+        return as_samples(self, x)
+
+    def elbo(self, X: np.ndarray) -> np.ndarray:
+        """Return the bound of each row, (n,) nats, from 8 draws of its code."""
+
+        def bound(network: Any, x: Tensor, draw: Draw) -> Tensor:
+            mu, log_v = network.encode(x)
+            terms = [
+                log_likelihood(network, x, drawn_code(mu, log_v, draw))
+                for _ in range(DRAWS)
+            ]
+            return torch.stack(terms).mean(dim=0) - gaussian_kl(mu, log_v)
+
+        return self._bound(X, bound)
+
+    def log_likelihood(self, X: np.ndarray, *, n_draws: int = 64) -> np.ndarray:
+        """Return the bound of each row by K = n_draws weighted draws, (n,) nats."""
+
+        def bound(network: Any, x: Tensor, draw: Draw) -> Tensor:
+            return importance_bound(network, x, draw, n_draws=n_draws)
+
+        return self._bound(X, bound)
+
+    def _bound(
+        self, X: np.ndarray, bound: Callable[[Any, Tensor, Draw], Tensor]
+    ) -> np.ndarray:
+        draw = Draw([torch.Generator().manual_seed(SEED)], stacked=False)
+        found: np.ndarray = mapped(self, X, lambda n, x: bound(n, x, draw))
+        if self.scaling is None:
+            return found
+        return found - np.log(Scaling(*self.scaling).scale).sum()
+
+
+def gaussian_kl(mu: Tensor, log_v: Tensor) -> Tensor:
+    """Return KL(N(mu, diag v) | N(0, I)) of each row, (B,)."""
+    return 0.5 * (mu.square() + log_v.exp() - 1 - log_v).sum(dim=1)
+
+
+def drawn_code(mu: Tensor, log_v: Tensor, draw: Draw) -> Tensor:
+    """Return mu + sqrt(v) e, e of the standard normal law."""
+    return mu + (0.5 * log_v).exp() * draw.normal(mu)
+
+
+def log_likelihood(network: Any, x: Tensor, z: Tensor) -> Tensor:
+    """Return log p(x | z) of each row, (B,)."""
+    outputs = network.outputs(z)
+    if network.log_noise is None:
+        each = -F.binary_cross_entropy_with_logits(outputs, x, reduction="none")
+        return each.flatten(1).sum(dim=1)
+    log_noise = network.log_noise
+    square = (x - outputs).flatten(1).square() * torch.exp(-log_noise)
+    return -0.5 * (square + log_noise + math.log(2 * math.pi)).sum(dim=1)
+
+
+def importance_bound(network: Any, x: Tensor, draw: Draw, *, n_draws: int) -> Tensor:
+    """Return log (1/K) sum_k p(x, z_k) / q(z_k | x) of each row, (B,)."""
+    mu, log_v = network.encode(x)
+    weights = []
+    for _ in range(n_draws):
+        z = drawn_code(mu, log_v, draw)
+        e = (z - mu).square() * torch.exp(-log_v)
+        # The constants of p(z) and q(z | x) are the same.
+        log_ratio = 0.5 * (e + log_v - z.square()).sum(dim=1)
+        weights.append(log_likelihood(network, x, z) + log_ratio)
+    return torch.logsumexp(torch.stack(weights), dim=0) - math.log(n_draws)
+
+
+def problem_of(
+    config: LatentConfig,
+    data: Splits[Any],
+    network: str,
+    options: Mapping[str, Any],
+    *,
+    beta: float = 1.0,
+) -> Problem:
+    """Return the problem of a latent-variable model: less ELBO, the KL times beta.
+
+    Raises ValueError for features under a Bernoulli law.
+    """
+    block = data.train
+    is_images = isinstance(block, Images)
+    likelihood = config.likelihood or ("bernoulli" if is_images else "gaussian")
+    if likelihood == "bernoulli" and not is_images:
+        raise ValueError("likelihood: bernoulli is for pixels, these are features")
+    inputs = inputs_of(block)
+    made = {
+        "shape": inputs.shape,
+        "hidden": config.hidden,
+        "activation": config.activation,
+        "gaussian": likelihood == "gaussian",
+        **options,
+    }
+    binary = is_images and bool(np.isin(block.X, (0, 255)).all())
+    size = (SHOWN, int(np.sum(options["code"])))
+    codes = torch.randn(size, generator=torch.Generator().manual_seed(SEED))
+    codes = codes.to(device())
+
+    def snapshot(trained: Any) -> Tensor:
+        x: Tensor = trained.decode(codes)
+        return x
+
+    def model(state: State) -> Model:
+        return Model(
+            network,
+            made,
+            state["weights"],
+            inputs.shape,
+            inputs.scaling,
+            binary,
+            state["snapshots"],
+        )
+
+    return Problem(
+        x=rows_of(block, inputs).to(device()),
+        network=lambda generator: NETWORKS[network](**made, generator=generator),
+        turns=partial(_turns, beta=beta),
+        model=model,
+        snapshot=snapshot,
+    )
+
+
+def _turns(network: Any, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn]:
+    """Yield the one turn of an update."""
+    mu, log_v = network.encode(x)
+    likelihood = log_likelihood(network, x, drawn_code(mu, log_v, draw)).mean()
+    kl = gaussian_kl(mu, log_v).mean()
+    loss = beta * kl - likelihood
+    yield Turn(loss, {"loss": loss, "elbo": likelihood - kl, "kl": kl})

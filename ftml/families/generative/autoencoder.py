@@ -1,0 +1,64 @@
+"""Autoencoder: dense layers to a code, and back, with an L2 penalty on the code.
+
+    z = G(x),  x' = H(z),   R = (1 / 2n) sum |x - x'|^2 + code_l2 (1 / n) sum |z|^2
+
+The bottleneck, or the penalty, keeps it from the identity; compressing is a proxy, the
+code is what is wanted. Pixels are from 0 to 1, features are scaled.
+
+Source: 004_df1c07f69d89a0c0.txt, sections 17.2.2 and 17.2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, Step
+from ftml.data import Images, Splits, Table
+from ftml.families.generative._autoencoder import (
+    AutoencoderConfig,
+    Model,
+    Size,
+    problem_of,
+)
+from ftml.families.generative._model import Inputs
+from ftml.families.generative._training import run
+from ftml.nn.activations import Activation
+
+__all__ = ["DATA", "TASK", "Config", "Model", "train"]
+
+TASK = "representation"
+DATA = (Images, Table)
+
+
+class Config(AutoencoderConfig):
+    hidden: tuple[Size, ...] = (64,)
+    "units of the encoder's hidden layers; the decoder's are in the reverse order"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+    code_l2: Annotated[float, Field(ge=0)] = 0.0
+    "penalty on the mean squared length of the codes"
+
+
+def train(
+    config: Config, data: Splits[Any], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+
+    def options(inputs: Inputs) -> Mapping[str, Any]:
+        return {
+            "hidden": config.hidden,
+            "activation": config.activation,
+            "pixels": inputs.scaling is None,
+        }
+
+    def penalty(network: Any, x: Tensor, z: Tensor) -> Tensor:
+        return config.code_l2 * z.square().sum(dim=1).mean()
+
+    problem = problem_of(config, data, "dense", options, penalty=penalty)
+    yield from run(config, problem, state)

@@ -1,0 +1,148 @@
+"""MADE: a fully visible belief net, each value given those before it, by one network.
+
+    log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})
+
+Masks on the weights hide from output i all but the inputs before i, so that one pass
+gives all factors, and the probability is exact: over all 2^d rows it sums to one. A
+draw takes d passes. Values are 0 and 1, pixels black and white, in their order in a
+row, of images line by line.
+
+Source: 004_df1c07f69d89a0c0.txt, section 19, the taxonomy of generative models; Germain
+et al. 2015, "MADE: masked autoencoder for distribution estimation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ftml.core import State, Step, device
+from ftml.data import Images, Splits, Table
+from ftml.families.generative._autoencoder import Size
+from ftml.families.generative._training import Problem, TrainingConfig, Turn, run
+from ftml.nn.activations import Activation
+from ftml.nn.generative_networks import MADE
+from ftml.nn.layers import Draw
+
+TASK = "generation"
+DATA = (Images, Table)
+
+CHUNK = 1024
+"Rows that are given to the network at once."
+
+
+class Config(TrainingConfig):
+    hidden: Annotated[tuple[Size, ...], Field(min_length=1)] = (256,)
+    "units of the hidden layers"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+
+@dataclass(frozen=True)
+class Model:
+    hidden: tuple[int, ...]
+    "units of the hidden layers"
+
+    activation: str
+    "of the hidden units"
+
+    weights: dict[str, Tensor]
+    "its parameters, float32"
+
+    shape: tuple[int, ...]
+    "of one row as data have it: (d,), or (H, W) or (H, W, 3) of images"
+
+    def _network(self) -> MADE:
+        d = int(np.prod(self.shape))
+        network = MADE(d, hidden=self.hidden, activation=self.activation)
+        network.load_state_dict(self.weights, assign=True)
+        return network
+
+    @torch.inference_mode()
+    def log_likelihood(self, X: np.ndarray) -> np.ndarray:
+        """Return log p(x) of each row, (n,) nats: exact.
+
+        Raises ValueError for values that are neither 0 nor 1, or neither black nor
+        white, and for rows of another shape.
+        """
+        network, parts = self._network(), []
+        where = next(network.parameters()).device
+        bits, shape = as_bits(X), tuple(self.shape)
+        if shape != X.shape[1:]:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, the model was fitted on {shape}"
+            )
+        for start in range(0, max(len(X), 1), CHUNK):
+            x = torch.from_numpy(bits[start : start + CHUNK]).to(where)
+            parts.append(log_probability(network, x).double().cpu())
+        return torch.cat(parts).numpy()
+
+    @torch.inference_mode()
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        """Return n draws as data are, value after value."""
+        network = self._network()
+        where = next(network.parameters()).device
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.zeros(n, int(np.prod(self.shape)), device=where)
+        for i in range(x.shape[1]):
+            chance = torch.sigmoid(network(x)[:, i])
+            uniform = torch.rand(n, generator=generator).to(where)
+            x[:, i] = (uniform < chance).float()
+        bits = x.cpu().numpy().reshape(n, *self.shape)
+        if len(self.shape) == 1:
+            return bits.astype(np.float64)
+        return (255 * bits).astype(np.uint8)
+
+
+def as_bits(X: np.ndarray) -> np.ndarray:
+    """Return rows (n, d) float32 of 0 and 1; ValueError for anything else."""
+    top = 255 if X.dtype == np.uint8 else 1
+    other = X[~np.isin(X, (0, top))]
+    if other.size:
+        raise ValueError(
+            f"expected values of 0 and {top}, came {other[0]:g}; `binarize` of the "
+            "dataset makes them"
+        )
+    return (X.reshape(len(X), -1) == top).astype(np.float32)
+
+
+def log_probability(network: MADE, x: Tensor) -> Tensor:
+    """Return log p(x) of each row, (B,), for x (B, d) of zeros and ones."""
+    each = F.binary_cross_entropy_with_logits(network(x), x, reduction="none")
+    return -each.sum(dim=1)
+
+
+def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
+    """Yield the one turn of an update."""
+    loss = -log_probability(network, x).mean()
+    yield Turn(loss, {"loss": loss})
+
+
+def train(
+    config: Config, data: Splits[Any], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch. Raises ValueError for values that are not binary."""
+    X = data.train.X
+    x = torch.from_numpy(as_bits(X)).to(device())
+
+    def network(generator: torch.Generator | None) -> MADE:
+        return MADE(
+            x.shape[1],
+            hidden=config.hidden,
+            activation=config.activation,
+            generator=generator,
+        )
+
+    def model(state: State) -> Model:
+        return Model(config.hidden, config.activation, state["weights"], X.shape[1:])
+
+    problem = Problem(x=x, network=network, turns=_turns, model=model)
+    yield from run(config, problem, state)

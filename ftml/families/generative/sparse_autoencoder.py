@@ -1,0 +1,75 @@
+"""Sparse autoencoder: a code of many numbers, few of them above 0.
+
+    R = (1 / 2n) sum |x - x'|^2 + sparsity (1 / n) sum |z|_1,   z = relu(G(x))
+
+The code may be longer than the row (overcomplete): the penalty and not the bottleneck
+keeps it from the identity. Large weights of the decoder would make the penalty void,
+so that they are penalised as well, by decoder_l2 / 2 |W|^2.
+
+Source: 004_df1c07f69d89a0c0.txt, section 17.2.3, "Code Sparseness".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from ftml.config import LogUniform
+from ftml.core import State, Step
+from ftml.data import Images, Splits, Table
+from ftml.families.generative._autoencoder import (
+    AutoencoderConfig,
+    Model,
+    Size,
+    problem_of,
+)
+from ftml.families.generative._model import Inputs
+from ftml.families.generative._training import run
+from ftml.nn.activations import Activation
+
+__all__ = ["DATA", "TASK", "Config", "Model", "train"]
+
+TASK = "representation"
+DATA = (Images, Table)
+
+
+class Config(AutoencoderConfig):
+    n_code: Size = 64
+    "m, the numbers that describe a row, most of them 0"
+
+    hidden: tuple[Size, ...] = ()
+    "units of the encoder's hidden layers; the decoder's are in the reverse order"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+    sparsity: Annotated[float, Field(ge=0), LogUniform(1e-4, 1e-1)] = 1e-2
+    "penalty on the sum of the code's numbers"
+
+    decoder_l2: Annotated[float, Field(ge=0)] = 1e-3
+    "penalty decoder_l2 / 2 sum w^2 on the decoder's weights"
+
+
+def train(
+    config: Config, data: Splits[Any], state: State | None = None
+) -> Iterator[Step]:
+    """Yield after each epoch."""
+
+    def options(inputs: Inputs) -> Mapping[str, Any]:
+        return {
+            "hidden": config.hidden,
+            "activation": config.activation,
+            "code_activation": "relu",
+            "pixels": inputs.scaling is None,
+        }
+
+    def penalty(network: Any, x: Tensor, z: Tensor) -> Tensor:
+        weights = [layer.weight.square().sum() for layer in network.decoder.layers]
+        decay = 0.5 * config.decoder_l2 * sum(weights)
+        return config.sparsity * z.sum(dim=1).mean() + decay
+
+    problem = problem_of(config, data, "dense", options, penalty=penalty)
+    yield from run(config, problem, state)

@@ -1,0 +1,186 @@
+"""Representation: describe each row by a code that few labels are enough for.
+
+Models have `transform(X) -> (n, m)` and `reconstruct(X)`, of X's shape and unit. Those
+that were trained to remove noise have `noise`, its deviation, above 0, and
+`denoise(X, seed=...)`, the rows with noise and what is made of them.
+
+Models train on rows without labels. Then a linear probe, logistic regression on the
+codes, is taught by ten rows of each class of the split that is scored, and tried on its
+other rows; the mean of five draws of the ten. Rows as they are and their principal
+components, as many as the code has numbers, are probed in the same way beside it. The
+components are those of the split's own rows, which the model never saw.
+
+Source: 004_df1c07f69d89a0c0.txt, section 14.12.3, semi-supervised training.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
+
+from ftml.data.images import Images
+from ftml.data.table import Table
+from ftml.plots import COLOURS, new_figure
+from ftml.tasks._inputs import frame_of, input_of
+from ftml.tasks._pictures import Plane, panels_figure, pictures_figure
+from ftml.tasks.generation import (
+    SHOWN,
+    reconstruction_error,
+    reconstructions_figure,
+    shows,
+)
+
+DATA = Images
+METRICS = {
+    "probe_accuracy": "max",
+    "reconstruction_error": "min",
+    "noise_removed": "max",
+    "pixel_probe_accuracy": "max",
+    "pca_probe_accuracy": "max",
+}
+PARTIAL = ("noise_removed",)
+
+SEED = 0
+"Of the rows that are labelled, and of noise."
+LABELS = 10
+"Labelled rows of each class, at most half of them."
+DRAWS = 5
+"Draws of the labelled rows."
+CURVE = (1, 2, 5, 10, 20)
+"Labelled rows of each class in the figure."
+
+
+def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
+    """Return the accuracy of a linear probe on codes, beside rows and components.
+
+    `reconstruction_error` is the mean squared error of a value, of pixels from 0 to 1;
+    `noise_removed`, of a model that removes noise, the share of the squared error that
+    is gone: 1 - |x - H(G(x + e))|^2 / |e|^2. Raises ValueError for rows without
+    classes, and FloatingPointError, which says `diverged`, for codes that are not
+    finite.
+    """
+    _check(split)
+    found = {
+        f"{name}probe_accuracy": probe_accuracy(codes, split.y)
+        for name, codes in described(model, split).items()
+    }
+    found["reconstruction_error"] = reconstruction_error(model, split.X)
+    if getattr(model, "noise", 0.0):
+        noisy, rebuilt = model.denoise(split.X, seed=SEED)
+        left, added = ((split.X - each) ** 2 for each in (rebuilt, noisy))
+        found["noise_removed"] = 1.0 - float(left.sum() / added.sum())
+    return found
+
+
+def _check(split: Images | Table) -> None:
+    if len(split.classes) < 2:
+        raise ValueError(
+            "representation: a probe needs rows of two classes or more; the target of "
+            "the dataset is to name them"
+        )
+
+
+def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
+    """Return the codes, the rows and their principal components, (n, ...) each."""
+    codes = model.transform(split.X)
+    if not np.isfinite(codes).all():
+        raise FloatingPointError("diverged: codes are not finite")
+    rows = split.X.reshape(len(split.X), -1).astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    _, _, Vt = np.linalg.svd(centred, full_matrices=False)
+    return {"": codes, "pixel_": rows, "pca_": centred @ Vt[: codes.shape[1]].T}
+
+
+def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) -> float:
+    """Return how often a linear probe on codes (n, m) is right on rows not labelled."""
+    scaled = (codes - codes.mean(axis=0)) / np.maximum(codes.std(), 1e-12)
+    rng = np.random.default_rng(SEED)
+    right = []
+    for _ in range(DRAWS):
+        taught = _labelled(y, labels, rng)
+        probe = LogisticRegression(C=10.0, max_iter=2000)
+        probe.fit(scaled[taught], y[taught])
+        right.append(np.mean(probe.predict(scaled[~taught]) == y[~taught]))
+    return float(np.mean(right))
+
+
+def _labelled(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which rows are labelled, (n,): so many of each class, at most half."""
+    taught = np.zeros(len(y), bool)
+    for c in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == c))
+        taught[rows[: max(1, min(labels, len(rows) // 2))]] = True
+    return taught
+
+
+def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
+    """Return the probe by the number of labels, the plane of the codes, rows rebuilt
+    and, where noise is removed, before and after.
+    """
+    _check(split)
+    found = {"probe": _probe(model, split), "codes": _codes(model, split)}
+    if not shows(split.X):
+        rebuilt = {"rebuilt": model.reconstruct(split.X)}
+        return {**found, "reconstructions": panels_figure(rebuilt, split.X)}
+    found["reconstructions"] = reconstructions_figure(model, split.X)
+    if getattr(model, "noise", 0.0):
+        rows = split.X[:SHOWN]
+        noisy, rebuilt = model.denoise(rows, seed=SEED)
+        pictures = np.concatenate([rows, np.clip(noisy, 0, rows.max()), rebuilt])
+        titles = ("row", "with noise", "rebuilt")
+        found["denoised"] = pictures_figure(pictures, columns=len(rows), titles=titles)
+    return found
+
+
+def _probe(model: Any, split: Images | Table) -> Figure:
+    """Return the probe's accuracy by the number of labelled rows of a class."""
+    most = int(np.bincount(split.y)[np.unique(split.y)].max()) // 2
+    labels = [n for n in CURVE if n <= max(most, 1)]
+    codes = described(model, split)
+    m = codes[""].shape[1]
+    names = {"": f"code of {m}", "pixel_": "row", "pca_": f"{m} principal components"}
+    figure, axes = new_figure()
+    for key, called in names.items():
+        accuracy = [probe_accuracy(codes[key], split.y, labels=n) for n in labels]
+        axes.plot(labels, accuracy, marker="o", markersize=4, label=called)
+    axes.set_xscale("log")
+    axes.set_xticks(labels, [str(n) for n in labels])
+    axes.minorticks_off()
+    axes.set(
+        xlabel="labelled rows of each class",
+        ylabel="accuracy of a linear probe on the other rows",
+    )
+    axes.legend()
+    return figure
+
+
+def _codes(model: Any, split: Images | Table) -> Figure:
+    """Return the codes in the plane of their first two components, by class."""
+    codes = model.transform(split.X)
+    plane = Plane(codes)
+    figure, axes = new_figure(6.4, 5.0)
+    for c, name in enumerate(split.classes):
+        x, y = plane.place(codes[split.y == c]).T
+        marker, colour = "os^"[c // len(COLOURS) % 3], COLOURS[c % len(COLOURS)]
+        axes.scatter(x, y, s=12, alpha=0.7, color=colour, marker=marker, label=name)
+    axes.set(
+        xlabel=plane.labels[0].replace("rows", "codes"),
+        ylabel=plane.labels[1].replace("rows", "codes"),
+    )
+    axes.legend(title="class", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def example(split: Images | Table) -> pd.DataFrame:
+    """Return the first three rows as a frame of features or pixels."""
+    return frame_of(split.X[:3], getattr(split, "feature_names", ()))
+
+
+def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the code of each row: `code_0`, ..."""
+    codes = model.transform(input_of(frame))
+    return pd.DataFrame(codes, columns=[f"code_{j}" for j in range(codes.shape[1])])

@@ -1,0 +1,149 @@
+"""Adversaries: the identities of the game, its steps, and the ring."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import jensenshannon
+
+from ftml import Splits, fit
+from ftml.data.ring import ring
+from ftml.families.generative import gan
+from ftml.families.generative._adversarial import (
+    _turns,
+    discriminator_loss,
+    generator_loss,
+)
+from ftml.nn.generative_networks import Adversaries
+from ftml.nn.layers import Draw
+from ftml.tasks import generation
+from tests.test_contract import small_data
+
+
+def value(p: torch.Tensor, q: torch.Tensor, log_odds: torch.Tensor) -> torch.Tensor:
+    """Return V on a discrete law: E_p log D + E_q log (1 - D)."""
+    return p @ torch.nn.functional.logsigmoid(
+        log_odds
+    ) + q @ torch.nn.functional.logsigmoid(-log_odds)
+
+
+def test_the_best_discriminator_and_the_value_are_those_of_the_theory() -> None:
+    p = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    q = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+    log_odds = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    descent = torch.optim.LBFGS(
+        [log_odds], max_iter=200, tolerance_grad=1e-14, tolerance_change=1e-16
+    )
+
+    def less_value() -> torch.Tensor:
+        descent.zero_grad()
+        loss = -value(p, q, log_odds)
+        loss.backward()
+        return loss
+
+    descent.step(less_value)
+    torch.testing.assert_close(
+        torch.sigmoid(log_odds).detach(), p / (p + q), atol=1e-7, rtol=0
+    )
+    best = torch.log(p) - torch.log(q)
+    divergence = jensenshannon(p.numpy(), q.numpy()) ** 2
+    assert value(p, q, best).item() == pytest.approx(
+        -math.log(4) + 2 * divergence, abs=1e-12
+    )
+
+
+def test_the_losses_are_the_value_and_the_two_objectives() -> None:
+    real, made = torch.randn(2, 9, generator=torch.Generator().manual_seed(0)).double()
+    even = torch.full((9,), 1 / 9, dtype=torch.float64)
+    D = torch.sigmoid(made)
+    expected = torch.log(torch.sigmoid(real)).mean() + torch.log1p(-D).mean()
+    torch.testing.assert_close(discriminator_loss(real, made), -0.5 * expected)
+    assert even.sum().item() == pytest.approx(1.0)
+    torch.testing.assert_close(generator_loss(made, "minimax"), torch.log1p(-D).mean())
+    torch.testing.assert_close(
+        generator_loss(made, "non_saturating"), -torch.log(D).mean()
+    )
+
+
+def test_only_the_minimax_slope_vanishes_where_the_discriminator_is_sure() -> None:
+    slopes = {}
+    for objective in ("minimax", "non_saturating"):
+        made = torch.full((1,), -12.0, requires_grad=True)
+        generator_loss(made, objective).backward()
+        slopes[objective] = abs(made.grad.item())
+    assert slopes["minimax"] < 1e-5
+    assert slopes["non_saturating"] == pytest.approx(1.0, abs=1e-4)
+
+
+def turns(config: gan.Config) -> list:
+    generator = torch.Generator().manual_seed(0)
+    network = Adversaries((2,), config.n_code, hidden=(8,), generator=generator)
+    x = torch.randn(config.batch_size * config.discriminator_steps, 2)
+    return list(_turns(config, network, x, Draw([generator], stacked=False)))
+
+
+def test_the_discriminator_has_k_turns_before_the_generator() -> None:
+    config = gan.Config(discriminator_steps=3, batch_size=4)
+    torch.manual_seed(0)
+    found = [turn.player for turn in turns(config)]
+    assert found == ["discriminator"] * 3 + ["generator"]
+
+
+def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data() -> None:
+    generator = torch.Generator().manual_seed(0)
+    network = Adversaries((2,), 3, hidden=(8,), generator=generator).double()
+    x = torch.randn(5, 2, generator=generator).double()
+    config = gan.Config(n_code=3, gradient_penalty=0.8, batch_size=5)
+    draw = Draw([generator], stacked=False)
+    first = next(iter(_turns(config, _in_double(network), x, draw)))
+    slopes = [
+        torch.autograd.functional.jacobian(lambda r: network.tell(r[None])[0], row)
+        for row in x
+    ]
+    expected = 0.4 * torch.stack(slopes).square().sum(dim=1).mean()
+    added = first.loss - first.scalars["discriminator_loss"]
+    torch.testing.assert_close(added.detach(), expected)
+
+
+def _in_double(network: Adversaries) -> Adversaries:
+    decode = network.decode
+    network.decode = lambda z: decode(z.double())
+    return network
+
+
+def test_each_player_moves_its_own_parameters_alone() -> None:
+    train = small_data("generation").train
+    few = {"n_epochs": 1, "batch_size": len(train), "learning_rate": 0.01}
+    both = fit(gan.Config(**few), train).model.weights
+    start = Adversaries(
+        (1, 6, 6),
+        16,
+        hidden=(128, 128),
+        pixels=True,
+        generator=torch.Generator().manual_seed(0),
+    ).state_dict()
+    for name, before in start.items():
+        moved = (both[name] - before).abs().max().item()
+        # One step of Adam each: by the learning rate.
+        assert moved == pytest.approx(0.01, rel=0.01), name
+
+
+def test_a_gan_draws_all_modes_of_the_ring() -> None:
+    whole = ring(n_samples=1200)
+    data = Splits(whole.rows(np.arange(1000)), None, whole.rows(np.arange(1000, 1200)))
+    config = gan.Config(n_code=2, n_epochs=80, hidden=(64, 64), learning_rate=2e-3)
+    step = fit(config, data.train)
+    scores = generation.evaluate(step.model, data.test)
+    assert scores["classes_covered"] >= 7
+    assert step.model.discriminate(data.test.X).mean() == pytest.approx(0.5, abs=0.1)
+    assert [n for n, _ in step.model.snapshots] == [1, 2, 4, 8, 16, 32, 64]
+    assert len(step.model.history["train_generator_loss"]) == 80
+
+
+def test_adversaries_that_diverge_say_so() -> None:
+    config = gan.Config(learning_rate=1e30, n_epochs=5)
+    with pytest.raises(FloatingPointError, match=r"^diverged: train_"):
+        fit(config, small_data("generation").train)

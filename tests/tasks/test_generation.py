@@ -1,0 +1,118 @@
+"""What the task generation scores, draws and serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.linalg import sqrtm
+
+from ftml import Images, Splits, fit
+from ftml.data.ring import ring
+from ftml.families.neural import lenet
+from ftml.tasks import generation
+from ftml.tasks._samples import covered, frechet_distance, precision_recall
+from tests.test_contract import small_data
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Draws rows that are given."""
+
+    rows: np.ndarray
+
+    def sample(self, n: int, *, seed: int) -> np.ndarray:
+        return self.rows[np.random.default_rng(seed).integers(len(self.rows), size=n)]
+
+
+def test_the_frechet_distance_is_its_formula_by_scipys_root() -> None:
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(50, 4)), rng.normal(size=(60, 4)) @ rng.normal(size=(4, 4))
+    S, T = np.cov(A.T, bias=True), np.cov(B.T, bias=True)
+    mean = A.mean(axis=0) - B.mean(axis=0)
+    expected = mean @ mean + np.trace(S + T - 2 * sqrtm(S @ T).real)
+    assert frechet_distance(A, B) == pytest.approx(expected, rel=1e-8)
+    assert frechet_distance(B, A) == pytest.approx(expected, rel=1e-8)
+    assert frechet_distance(A, A) == pytest.approx(0.0, abs=1e-10)
+    assert frechet_distance(A, A + np.array([3.0, 0, 0, 4.0])) == pytest.approx(25.0)
+
+
+def test_precision_falls_for_draws_elsewhere_and_recall_for_modes_left_out() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 30
+    both = np.concatenate([one[:100], other[:100]])
+    precision, recall = precision_recall(both, one[100:])
+    assert precision > 0.9
+    assert recall == pytest.approx(0.5, abs=0.06)
+    precision, recall = precision_recall(one[:100], both[50:150])
+    assert precision == pytest.approx(0.5, abs=0.06)
+
+
+def test_modes_of_a_table_are_counted_and_draws_between_are_none() -> None:
+    rows = ring(n_samples=800)
+    half = rows.X[rows.y < 4]
+    assert covered(rows, half) == 4
+    assert covered(rows, rows.X) == 8
+    assert covered(rows, 0.5 * rows.X) == 0
+
+
+def test_the_distance_of_tables_sees_modes_that_two_moments_do_not() -> None:
+    rows, again = ring(n_samples=1000), ring(n_samples=1000, seed=1)
+    normal = np.random.default_rng(0).normal(size=(1000, 2)) * rows.X.std(axis=0)
+    moments = frechet_distance(rows.X, normal)
+    assert moments < 0.05
+    same, other = (
+        generation.evaluate(Drawer(drawn), rows)["frechet_distance"]
+        for drawn in (again.X, normal)
+    )
+    assert other > 20 * same
+
+
+def judged() -> Splits[Images]:
+    """Return three splits of images with a judge that learnt the first."""
+    data = small_data("generation")
+    config = lenet.Config(n_epochs=20, learning_rate=0.01)
+    judge = fit(config, data.train).model
+    return Splits(*(Images(p.X, p.y, p.classes, judge) for p in vars(data).values()))
+
+
+def test_images_are_compared_by_features_of_their_judge() -> None:
+    data = judged()
+    rows = data.train
+    noise = np.random.default_rng(0).integers(0, 256, rows.X.shape, dtype=np.uint8)
+    of_rows, of_noise = (
+        generation.evaluate(Drawer(drawn), rows) for drawn in (rows.X, noise)
+    )
+    assert of_rows["frechet_distance"] < of_noise["frechet_distance"]
+    assert of_rows["classes_covered"] == 3
+    one = generation.evaluate(Drawer(rows.X[rows.y == 1]), rows)
+    assert one["classes_covered"] == 1
+    pixels = generation.evaluate(Drawer(noise), Images(rows.X, rows.y, rows.classes))
+    assert pixels["frechet_distance"] != of_noise["frechet_distance"]
+    assert "classes_covered" not in pixels
+
+
+def test_draws_that_are_not_finite_are_called_diverged() -> None:
+    rows = ring(n_samples=20)
+    with pytest.raises(FloatingPointError, match=r"^diverged: what the model draws"):
+        generation.evaluate(Drawer(np.full((5, 2), np.nan)), rows)
+
+
+def test_a_served_model_draws_a_row_for_each_seed() -> None:
+    data = small_data("generation")
+    model = Drawer(data.train.X)
+    frame = generation.example(data.test)
+    served = generation.serve(model, frame)
+    assert list(served.columns[:2]) == ["pixel_0_0", "pixel_0_1"]
+    expected = np.concatenate([model.sample(1, seed=s) for s in frame["seed"]])
+    np.testing.assert_array_equal(served, expected.reshape(3, -1))
+
+
+def test_features_are_drawn_among_the_rows_and_images_as_pictures() -> None:
+    rows = ring(n_samples=30)
+    (axes,) = generation.figures(Drawer(rows.X), rows)["samples"].axes
+    assert len(axes.collections) == 2
+    data = small_data("generation")
+    (axes,) = generation.figures(Drawer(data.train.X), data.test)["samples"].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["rows", "drawn"]

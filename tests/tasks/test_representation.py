@@ -1,0 +1,95 @@
+"""What the task representation scores, draws and serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from ftml import Table
+from ftml.tasks import representation
+from ftml.tasks.representation import probe_accuracy
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A code that is some of the columns; the others are rebuilt as 0."""
+
+    kept: tuple[int, ...]
+    noise: float = 0.0
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        return X[:, list(self.kept)]
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        rebuilt = np.zeros(X.shape)
+        rebuilt[:, list(self.kept)] = self.transform(X)
+        return rebuilt
+
+    def denoise(self, X: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        added = self.noise * np.random.default_rng(seed).normal(size=X.shape)
+        return X + added, X + 0.5 * added
+
+
+def split() -> Table:
+    """Return rows whose class only the first two columns tell, among loud others."""
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    X = 20 * rng.normal(size=(120, 10))
+    X[:, :2] = np.eye(3, 2)[y] + 0.1 * rng.normal(size=(120, 2))
+    return Table(X, y, classes=("a", "b", "c"))
+
+
+def test_a_code_of_what_matters_beats_rows_and_components() -> None:
+    found = representation.evaluate(Columns((0, 1)), split())
+    assert found["probe_accuracy"] > 0.95
+    assert found["pixel_probe_accuracy"] < 0.7
+    assert found["pca_probe_accuracy"] < 0.7
+    rest = split().X[:, 2:]
+    assert found["reconstruction_error"] == pytest.approx(np.mean(rest**2) * 0.8)
+    assert "noise_removed" not in found
+
+
+def test_the_probe_is_not_tried_on_the_rows_that_taught_it() -> None:
+    """Codes that name each row: whatever is learnt by heart says nothing of others."""
+    y = np.arange(60) % 2
+    codes = np.eye(60)
+    assert probe_accuracy(codes, y) < 0.7
+
+
+def test_noise_that_is_halved_loses_three_quarters_of_its_square() -> None:
+    found = representation.evaluate(Columns((0,), noise=2.0), split())
+    assert found["noise_removed"] == pytest.approx(0.75)
+
+
+def test_the_curve_of_labels_rises_for_a_good_code() -> None:
+    data = split()
+    drawn = representation.figures(Columns((0, 1)), data)
+    assert set(drawn) == {"probe", "codes", "reconstructions"}
+    code, row, components = (
+        line.get_ydata() for line in drawn["probe"].axes[0].get_lines()
+    )
+    assert len(code) == len(row) == len(components) == 5
+    assert (code > row).all()
+
+
+def test_rows_without_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match="a probe needs rows of two classes or more"):
+        representation.evaluate(Columns((0,)), Table(np.eye(4)))
+
+
+def test_codes_that_are_not_finite_are_called_diverged() -> None:
+    class Diverged(Columns):
+        def transform(self, X: np.ndarray) -> np.ndarray:
+            return np.full((len(X), 1), np.nan)
+
+    with pytest.raises(FloatingPointError, match=r"^diverged: codes are not finite"):
+        representation.evaluate(Diverged((0,)), split())
+
+
+def test_served_frame_has_the_code_of_each_row() -> None:
+    frame = representation.example(split())
+    served = representation.serve(Columns((1, 0)), frame)
+    assert list(served.columns) == ["code_0", "code_1"]
+    np.testing.assert_array_equal(served, split().X[:3, [1, 0]])
