@@ -52,7 +52,7 @@ def best_view(dataset: Dataset) -> dict[str, Any]:
         runsCountToCompare=100,
     )
     return {
-        **_runs("tags.`ftml.current` = 'true'"),
+        **_runs(_current("study")),
         "orderByKey": _metric(metric),
         "orderByAsc": dataset.mode == "min",
         **_columns(order),
@@ -77,7 +77,7 @@ def curves_view(metrics: Sequence[str]) -> dict[str, Any]:
         for name in metrics
     ]
     return {
-        **_runs("tags.`ftml.role` = 'fit' and tags.`ftml.current` = 'true'"),
+        **_runs(_current("fit")),
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [group]},
         **_charts(lines, "Training by step", columns=min(2, len(lines))),
     }
@@ -141,7 +141,7 @@ def claims_tag() -> dict[str, str]:
         ("runDateAndNestInfo", 120),
     ]
     state = {
-        **_runs("tags.`ftml.current` = 'true'"),
+        **_runs(_current("claim")),
         "orderByKey": "tags.`ftml.chapter`",
         "orderByAsc": True,
         **_columns(order),
@@ -159,6 +159,11 @@ def page(experiment: str, key: str, *, charts: bool = False) -> str:
     mode = "&compareRunsMode=CHART" if charts else ""
     kind = "workflowType=machine_learning"
     return f"#/experiments/{experiment}/runs?{kind}&viewStateShareKey={key}{mode}"
+
+
+def _current(role: str) -> str:
+    """Return the condition that finds the runs of a role that nothing has replaced."""
+    return f"tags.`ftml.role` = '{role}' and tags.`ftml.current` = 'true'"
 
 
 def _runs(condition: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def test_the_view_of_the_studies_puts_the_best_first_and_the_facts_in_order(
     plan: Plan,
 ) -> None:
     found = state(views.best_tag(plan.datasets["toy"]))
+    assert "`ftml.role` = 'study'" in found["searchFilter"]
+    assert "`ftml.current` = 'true'" in found["searchFilter"]
     assert found["orderByKey"] == "metrics.`test_mse`"
     assert found["orderByAsc"] is True
     assert found["columnOrder"][1:5] == [
