@@ -493,8 +493,8 @@ def document(parts: dict[str, list[str]]) -> str:
             "|---|---|---|---|---|---|",
             *parts["loop_rows"],
             "",
-            "Ours holds a copy of the images as they lie in memory. For the generator's "
-            "step it takes no slopes of the discriminator, which `backward` does.",
+            "Ours holds a copy of the images as they lie. For the step of the "
+            "generator it takes no slopes of the discriminator, as `backward` does.",
             "",
             "## Bars",
             "",
