@@ -60,6 +60,8 @@ DRAWS = 8
 "Draws of an estimate of the ELBO."
 SHOWN = 12
 "Samples that are kept of an epoch."
+SHOWN_OF_TABLE = 256
+"The same of features, which are drawn as points."
 
 
 class LatentConfig(TrainingConfig):
@@ -227,8 +229,10 @@ def problem_of(
         "gaussian": likelihood == "gaussian",
         **options,
     }
-    binary = is_images and bool(np.isin(block.X, (0, 255)).all())
-    size = (SHOWN, int(np.sum(options["code"])))
+    # 255 + 1 is 0 in uint8. np.isin would take eight times the memory of the images.
+    binary = is_images and int((block.X + np.uint8(1)).max()) <= 1
+    shown = SHOWN if is_images else SHOWN_OF_TABLE
+    size = (shown, int(np.sum(options["code"])))
     codes = torch.randn(size, generator=torch.Generator().manual_seed(SEED))
     codes = codes.to(device())
 

@@ -149,7 +149,9 @@ def _epoch(
     draw = Draw([generator], stacked=False)
     factor = SCHEDULES[config.schedule]
     descend = adam(learning_rate=config.learning_rate, betas=(problem.beta, 0.999))
-    met: dict[str, list[Tensor]] = {}
+    # Sums, for numbers kept apart would lie between large blocks that then stay.
+    total: dict[str, Tensor] = {}
+    count: dict[str, int] = {}
     for b, index in enumerate(parts):
         x = as_float(problem.x.index_select(0, index))
         scale = factor(n * len(parts) + b, config.n_epochs * len(parts))
@@ -162,7 +164,11 @@ def _epoch(
             own = moments.setdefault(turn.player, State())
             descend(parameters, gradient, own, scale=scale)
             for name, value in turn.scalars.items():
-                met.setdefault(f"train_{name}", []).append(value.detach())
-    means = [torch.stack(values).mean() for values in met.values()]
+                key = f"train_{name}"
+                if key not in total:
+                    total[key] = torch.zeros((), dtype=torch.float64, device=x.device)
+                total[key] += value.detach()
+                count[key] = count.get(key, 0) + 1
+    means = [each / count[key] for key, each in total.items()]
     # One transfer an epoch: reading each number would make a GPU wait for every one.
-    return dict(zip(met, torch.stack(means).tolist(), strict=True))
+    return dict(zip(total, torch.stack(means).tolist(), strict=True))

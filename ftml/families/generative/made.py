@@ -105,7 +105,7 @@ class Model:
 def as_bits(X: np.ndarray) -> np.ndarray:
     """Return rows (n, d) float32 of 0 and 1; ValueError for anything else."""
     top = 255 if X.dtype == np.uint8 else 1
-    other = X[~np.isin(X, (0, top))]
+    other = X[np.not_equal(X, 0) & np.not_equal(X, top)]
     if other.size:
         raise ValueError(
             f"expected values of 0 and {top}, came {other[0]:g}; `binarize` of the "

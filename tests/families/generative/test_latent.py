@@ -190,7 +190,7 @@ def test_a_deep_model_learns_a_law_that_no_gaussian_is() -> None:
         code=(2, 2),
         hidden=(32,),
         activation="tanh",
-        n_epochs=80,
+        n_epochs=50,
         learning_rate=0.02,
     )
     model = fit(config, Table(X[:600])).model
