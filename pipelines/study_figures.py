@@ -97,6 +97,8 @@ def search_figure(
     axes.set(xlabel=name, ylabel=_spoken(metric))
     if ticks is None:
         log_if_wide(axes, "x", x)
+        if axes.get_xscale() == "linear":
+            axes.locator_params(axis="x", nbins=5)  # 0.00325 is wide
     else:
         axes.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 3 else 0)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
