@@ -56,6 +56,16 @@ class Measurement:
         return self.statement.partition("\n")[0]
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of what was measured; None of what is no mean of
+        random draws.
+        """
+        if not self.standard_error:
+            return None
+        half = 1.96 * self.standard_error
+        return self.measured - half, self.measured + half
+
+    @property
     def folder(self) -> Path:
         return CLAIMS / self.chapter / self.claim
 

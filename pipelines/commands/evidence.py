@@ -105,6 +105,9 @@ def _verdict(found: Measurement) -> str:
         f"expected   {number(found.expected)} ± {setting(found.tolerance)}",
         f"measured   {number(found.measured)}",
     ]
+    if found.interval is not None:
+        low, high = map(number, found.interval)
+        lines[-1] += f", 95 % interval {low} to {high}"
     if found.as_printed is not None:
         lines.append(f"as printed {number(found.as_printed)}")
     if found.chance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import json
 import re
@@ -23,6 +24,7 @@ from pipelines import cluster, report
 from pipelines.blocks import ClaimsBlock
 from pipelines.claim_sections import read_claims
 from pipelines.commands.app import app
+from pipelines.measurements import measurement_of
 from pipelines.sharding import over_tasks
 from tests.conftest import ROOT, forget_store
 
@@ -242,6 +244,18 @@ def test_a_mistake_on_the_console_is_one_line(
     assert ran.exit_code == 1
     assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+def test_what_is_drawn_at_random_has_an_interval() -> None:
+    read, block = claim("ols_excess_risk"), ClaimsBlock()
+    evidence = read.check(0, Budget())
+    drawn = measurement_of(read, evidence, block, key="")
+    assert drawn.interval is not None
+    low, high = drawn.interval
+    assert high - low == pytest.approx(3.92 * evidence.standard_error)
+    assert low < drawn.measured < high
+    exact = dataclasses.replace(evidence, standard_error=0.0)
+    assert measurement_of(read, exact, block, key="").interval is None
 
 
 def test_dvc_has_a_stage_for_each_chapter() -> None:
