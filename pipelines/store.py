@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import sqlite3
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -113,9 +115,11 @@ def open_store() -> MlflowClient:
     elif not uri:
         uri = f"sqlite:///{Path(DATABASE).resolve()}"
     mlflow.set_tracking_uri(uri)
-    client = MlflowClient(uri)
     try:
-        client.search_experiments(max_results=1)  # creates and migrates the database
+        if uri.startswith("sqlite:///"):
+            _make_database(Path(uri.removeprefix("sqlite:///")))
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)  # migrates the database
     except (MlflowException, OSError) as error:
         raise TrackingError(f"MLflow store {uri}: {error}") from None
     if uri.startswith("sqlite:///"):
@@ -124,6 +128,24 @@ def open_store() -> MlflowClient:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     return client
+
+
+def _make_database(path: Path) -> None:
+    """Make an empty database there, whole or not at all, if there is none.
+
+    MLflow makes its tables one by one, and refuses for ever a database that lacks some.
+    """
+    if path.exists():
+        return
+    prefix = f".{path.name}."
+    for left in path.parent.glob(f"{prefix}*"):  # of a driver that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as beside:
+        new, copy = Path(beside) / path.name, Path(beside) / "whole"
+        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+        # A copy: MLflow keeps connections to the file that it has made.
+        shutil.copyfile(new, copy)
+        os.replace(copy, path)
 
 
 def _check_server(uri: str) -> None:

@@ -146,7 +146,8 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert views.PREFIX + views.BEST in about
     assert views.PREFIX + views.search_key("ridge") in about
     assert views.PREFIX + views.search_key("twice") not in about
-    assert {run.info.run_name for run in runs(current="true")} == {"ridge", "twice"}
+    current = runs(role="study", current="true")
+    assert {run.info.run_name for run in current} == {"ridge", "twice"}
 
     served = mlflow.pyfunc.load_model("models:/toy@champion")
     name = printed[2].split(": ")[1].split()[0]

@@ -185,3 +185,30 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
 def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
     with pytest.raises(ValueError, match=r"usage: python -m pipelines\.tracking reap"):
         main(arguments)
+
+
+def test_a_store_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    made: list[Path] = []
+
+    def killed(source: Path, target: Path) -> None:
+        made.append(source)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "copyfile", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.open_store()
+    assert made[0].name == "mlflow.db"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".mlflow.db.killed").mkdir()
+    client = store.open_store()
+    assert client.search_experiments()
+    client.create_experiment("kept")
+    forget_store()
+    assert store.open_store().get_experiment_by_name("kept") is not None
+    assert list(tmp_path.glob(".mlflow.db.*")) == []
+    forget_store()
