@@ -20,7 +20,6 @@ again with the others and their states.
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import sys
 from collections import deque
@@ -28,9 +27,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftml.config import FamilyConfig, nearest
+from ftml.config import FamilyConfig
 from ftml.data.splits import Splits
-from ftml.folders import chapter_by_name
+from ftml.folders import chapter_by_name, module_named, statement_and_source
 
 if TYPE_CHECKING:
     import torch
@@ -98,10 +97,7 @@ def family(name: str) -> Family:
     Raises ValueError for a name that no chapter holds (the nearest is given) and
     TypeError for a module that lacks a part of the contract.
     """
-    known = families()
-    if name not in known:
-        raise ValueError(f"unknown family {name!r}{nearest(name, known)}")
-    return read_family(importlib.import_module(f"ftml.families.{known[name]}.{name}"))
+    return read_family(module_named("ftml.families", name, what="family"))
 
 
 def read_family(module: Any) -> Family:
@@ -112,9 +108,8 @@ def read_family(module: Any) -> Family:
     for part in ("train", "train_many"):
         if not inspect.isgeneratorfunction(getattr(module, part, module.train)):
             raise TypeError(f"{module.__name__}.{part} is not a generator of steps")
-    text = inspect.getdoc(module) or ""
-    _, _, source = text.partition("Source:")
-    if not source.strip():
+    _, source = statement_and_source(module)
+    if not source:
         raise TypeError(
             f"{module.__name__} cites no source: its docstring has no 'Source:'"
         )
@@ -123,7 +118,7 @@ def read_family(module: Any) -> Family:
         name=parts[-1],
         chapter=parts[-2] if len(parts) > 1 else "",
         task=module.TASK,
-        source=" ".join(source.split()),
+        source=source,
         Config=module.Config,
         Model=module.Model,
         train=module.train,

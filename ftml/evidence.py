@@ -11,8 +11,6 @@ there: the numbers are those that the docstrings of the families give.
 from __future__ import annotations
 
 import functools
-import importlib
-import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ftml.config import nearest
-from ftml.folders import chapter_by_name
+from ftml.folders import chapter_by_name, module_named, statement_and_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +133,7 @@ class Claim:
 
     @property
     def title(self) -> str:
-        """The first sentence of the statement."""
+        """The first line of the statement."""
         return self.statement.partition("\n")[0]
 
 
@@ -152,19 +149,15 @@ def claim(name: str) -> Claim:
     Raises ValueError for a name that no chapter holds (the nearest is given) and
     TypeError for a module that lacks a part of the contract.
     """
-    known = claims()
-    if name not in known:
-        raise ValueError(f"unknown claim {name!r}{nearest(name, known)}")
-    return read_claim(importlib.import_module(f"ftml.claims.{known[name]}.{name}"))
+    return read_claim(module_named("ftml.claims", name, what="claim"))
 
 
 def read_claim(module: Any) -> Claim:
     """Return the contract's view of a claim's module; TypeError for what it lacks."""
     if not hasattr(module, "check"):
         raise TypeError(f"{module.__name__} lacks check, which every claim has")
-    text = inspect.getdoc(module) or ""
-    statement, _, source = text.partition("Source:")
-    if not (statement.strip() and source.strip()):
+    statement, source = statement_and_source(module)
+    if not (statement and source):
         raise TypeError(
             f"{module.__name__} needs a docstring with its statement and 'Source:'"
         )
@@ -172,8 +165,8 @@ def read_claim(module: Any) -> Claim:
     return Claim(
         name=parts[-1],
         chapter=parts[-2] if len(parts) > 1 else "",
-        statement=statement.strip(),
-        source=" ".join(source.split()),
+        statement=statement,
+        source=source,
         mistakes=getattr(module, "MISTAKES", ()),
         check=module.check,
     )

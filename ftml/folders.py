@@ -1,10 +1,16 @@
-"""Folders that are registries: package/chapter/module."""
+"""Folders that are registries: package/chapter/module, each with a docstring that
+cites its source.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
+from types import ModuleType
+
+from ftml.config import nearest
 
 
 @functools.cache
@@ -29,3 +35,23 @@ def chapter_by_name(package: str) -> dict[str, str]:
                 )
             found[module.name] = chapter.name
     return dict(sorted(found.items()))
+
+
+def module_named(package: str, name: str, *, what: str) -> ModuleType:
+    """Return the module of that name, imported.
+
+    Raises ValueError, which says what is unknown, for a name that no chapter holds; the
+    nearest is given.
+    """
+    known = chapter_by_name(package)
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}{nearest(name, known)}")
+    return importlib.import_module(f"{package}.{known[name]}.{name}")
+
+
+def statement_and_source(module: ModuleType) -> tuple[str, str]:
+    """Return the docstring of a module up to `Source:`, and what follows in a line;
+    empty where there is none.
+    """
+    statement, _, source = (inspect.getdoc(module) or "").partition("Source:")
+    return statement.strip(), " ".join(source.split())

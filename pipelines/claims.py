@@ -12,13 +12,12 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from ftml.config import nearest
 from ftml.evidence import Budget, claim, claims
 from ftml.saving import whole_folder
-from pipelines.blocks import FACTORS, ClaimsBlock
+from pipelines.blocks import ClaimsBlock
 from pipelines.claim_log import ClaimLog
 from pipelines.keys import claim_key
 from pipelines.measurements import (
@@ -30,6 +29,7 @@ from pipelines.measurements import (
     write_evidence,
 )
 from pipelines.params import read_params
+from pipelines.sharding import drawing
 from pipelines.stage import fail
 from pipelines.wording import counted
 
@@ -58,20 +58,6 @@ def main(arguments: Sequence[str]) -> None:
     verdict = f"DO NOT HOLD: {', '.join(failed)}" if failed else "all hold"
     count = counted(len(names), "claim")
     print(f"{chapter}: {count}, {len(waiting)} measured now; {verdict}")
-
-
-@contextmanager
-def drawing(block: ClaimsBlock) -> Iterator[Budget]:
-    """Give what a claim may draw, by Ray tasks where that is much."""
-    factor = FACTORS[block.budget]
-    if factor == 1:
-        yield Budget()
-        return
-    from pipelines.cluster import connected  # Ray takes seconds to import
-    from pipelines.sharding import over_tasks
-
-    with connected():
-        yield Budget(factor=factor, spread=over_tasks)
 
 
 def measure(

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,28 +32,23 @@ def study_key(study: Study, data_digest: str) -> str:
     task.
     """
     block = study.block.model_dump(mode="json", exclude={"resources"})
-    modules = source_modules(*study_modules(study))
     content = {
         "format": FORMAT,
         "block": block,
         "metric": study.dataset.metric,
         "data": data_digest,
-        "source": {name: _hash(path.read_bytes()) for name, path in modules.items()},
-        "files": {
-            name: _hash(path.read_bytes())
-            for name, path in input_files(study.config).items()
-        },
+        "source": _hashes(source_modules(*study_modules(study))),
+        "files": _hashes(input_files(study.config)),
     }
     return _hash(json.dumps(content, sort_keys=True).encode())
 
 
 def claim_key(name: str, block: ClaimsBlock) -> str:
     """Return the hash of how a claim is measured and of all source that it reaches."""
-    modules = source_modules(f"ftml.claims.{claims()[name]}.{name}")
     content = {
         "format": FORMAT,
         "block": block.model_dump(mode="json"),
-        "source": {name: _hash(path.read_bytes()) for name, path in modules.items()},
+        "source": _hashes(source_modules(f"ftml.claims.{claims()[name]}.{name}")),
     }
     return _hash(json.dumps(content, sort_keys=True).encode())
 
@@ -122,6 +117,10 @@ def _module_path(name: str) -> Path | None:
     except ModuleNotFoundError:
         return None
     return Path(spec.origin) if spec and spec.origin else None
+
+
+def _hashes(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name: _hash(path.read_bytes()) for name, path in files.items()}
 
 
 def _hash(content: bytes) -> str:

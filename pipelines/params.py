@@ -250,17 +250,24 @@ def _read_study(
         return None
     space = _space(kind, config, search)
     settings = read_config(kind.Config, config)
-    if block.trials > 1 and all(isinstance(each, Grid) for each in space.values()):
+    study = Study(name, dataset, kind, block, settings, space)
+    found += [f"{where}.{each}" for each in _unusable(study)]
+    return study if len(found) == before else None
+
+
+def _unusable(study: Study) -> list[str]:
+    """Return what a study asks for in vain: trials of nothing, files that lack."""
+    found = []
+    trials, space = study.block.trials, study.space
+    if trials > 1 and all(isinstance(each, Grid) for each in space.values()):
         why = "a grid is tried once" if space else "nothing to search"
-        found.append(f"{where}.trials: {block.trials} trials, but {why}")
-    found += [
-        f"{where}.config.{key}: no file {str(path)!r}"
-        for key, path in input_files(settings).items()
+        found.append(f"trials: {trials} trials, but {why}")
+    files = input_files(study.config).items()
+    return found + [
+        f"config.{key}: no file {str(path)!r}"
+        for key, path in files
         if not path.is_file()
     ]
-    if len(found) > before:
-        return None
-    return Study(name, dataset, kind, block, settings, space)
 
 
 def _misfits(written: Mapping[str, Any], kind: Family, dataset: Dataset) -> list[str]:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ftml.data.sharding import Map, threads
+from ftml.evidence import Budget
+from pipelines.blocks import FACTORS, ClaimsBlock
 
 
 @contextmanager
@@ -31,6 +33,19 @@ def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
     workers = max(1, min(workers, most))
     with threads(workers) as carry:
         yield carry, workers
+
+
+@contextmanager
+def drawing(block: ClaimsBlock) -> Iterator[Budget]:
+    """Give what a claim may draw, by Ray tasks where that is much."""
+    factor = FACTORS[block.budget]
+    if factor == 1:
+        yield Budget()
+        return
+    from pipelines.cluster import connected  # Ray takes seconds to import
+
+    with connected():
+        yield Budget(factor=factor, spread=over_tasks)
 
 
 def in_pieces(

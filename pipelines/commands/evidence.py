@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,6 @@ from rich.table import Table
 from ftml.config import nearest
 from ftml.evidence import claim, claims
 from pipelines.blocks import FACTORS, ClaimsBlock
-from pipelines.claims import drawing
 from pipelines.commands.terminal import table
 from pipelines.figures import write_png
 from pipelines.measurements import (
@@ -19,6 +20,7 @@ from pipelines.measurements import (
     measurement_of,
     read_measurement,
 )
+from pipelines.sharding import drawing
 from pipelines.wording import number, setting
 
 COLUMNS = ["claim", "chapter", "expected", "measured", "tolerance", "as printed"]
@@ -48,7 +50,7 @@ def listed(*, chapter: str | None = None) -> list[Table | str]:
 
 def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
     if found is None:
-        return [name, chapter, "", "", "", "", "", claim(name).title]
+        return [name, chapter, "", "", "", "", "", _title(name, chapter)]
     printed = "" if found.as_printed is None else number(found.as_printed)
     return [
         name,
@@ -60,6 +62,17 @@ def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
         "yes" if found.passed else "NO",
         found.title,
     ]
+
+
+def _title(name: str, chapter: str) -> str:
+    """Return the statement of a claim in a line. Its module is parsed, not run: torch
+    is slow.
+    """
+    spec = importlib.util.find_spec(f"ftml.claims.{chapter}.{name}")
+    source = (
+        Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    )
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def block(seed: int, budget: str) -> ClaimsBlock:

@@ -451,7 +451,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     # No masks: an output sees what it tells.
     (
         "made_sums_to_one",
-        "ftml.nn.generative_networks:made_masks",
+        "ftml.nn.made:made_masks",
         lambda masks: lambda d, hidden: [torch.ones_like(m) for m in masks(d, hidden)],
     ),
 ]

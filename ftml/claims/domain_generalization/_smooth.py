@@ -7,6 +7,7 @@ third derivatives that the remainders speak of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -72,3 +73,20 @@ def mean_way(
 def norms(residuals: Iterable[Tensor]) -> np.ndarray:
     """Return the norm of each residual."""
     return np.array([float(each.detach().norm()) for each in residuals])
+
+
+def remainders(
+    network: nn.Module, batch: Batch, orders: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Return the norm of what Fish's expansion leaves of the mean step over these
+    orders, for each of INNER_STEPS:
+
+        theta - theta~ - lambda sum_i G_i + (lambda^2 / 2) grad sum_{i<j} <G_i, G_j>
+    """
+    G = domain_gradients(network, batch)
+    pairs = torch.stack([one @ other for one, other in combinations(G, 2)])
+    curvature = gradient(pairs.sum(), network)
+    return norms(
+        mean_way(network, batch, orders, a) - a * sum(G) + a**2 / 2 * curvature
+        for a in INNER_STEPS
+    )

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor
 
-from ftml.nn.generative_networks import LatentGaussian
+from ftml.nn.latent_networks import LatentGaussian
 
 NOISE = 0.7
 W = torch.tensor([[1.0, 1.0], [1.0, -1.0], [0.5, 0.0], [0.0, 2.0]], dtype=torch.float64)

@@ -16,7 +16,7 @@ import torch
 
 from ftml.evidence import Budget, Evidence
 from ftml.families.generative.made import log_probability
-from ftml.nn.generative_networks import MADE
+from ftml.nn.made import MADE
 
 D = 8
 

@@ -30,7 +30,7 @@ from ftml.claims.generative._linear import (
 )
 from ftml.evidence import Budget, Evidence
 from ftml.families.generative._latent import gaussian_kl, log_likelihood
-from ftml.nn.generative_networks import LatentGaussian
+from ftml.nn.latent_networks import LatentGaussian
 from ftml.plots import COLOURS, new_figure
 
 MISTAKES = (46,)

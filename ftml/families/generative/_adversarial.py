@@ -46,11 +46,14 @@ from ftml.families.generative._model import (
     mapped,
     rows_of,
 )
-from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.families.generative._training import (
+    Problem,
+    TrainingConfig,
+    Turn,
+    shown_codes,
+)
 from ftml.nn.layers import Draw
 
-SEED = 0
-"Of the noise that samples over training are made of."
 SHOWN = 12
 "Samples that are kept of an epoch."
 SHOWN_OF_TABLE = 256
@@ -134,9 +137,7 @@ def problem_of(
         "pixels": inputs.scaling is None,
         **options,
     }
-    size = (SHOWN if inputs.scaling is None else SHOWN_OF_TABLE, config.n_code)
-    noise = torch.randn(size, generator=torch.Generator().manual_seed(SEED))
-    noise = noise.to(device())
+    shown = SHOWN if inputs.scaling is None else SHOWN_OF_TABLE
 
     def model(state: State) -> Model:
         return Model(
@@ -154,7 +155,7 @@ def problem_of(
         network=lambda generator: NETWORKS["adversaries"](**made, generator=generator),
         turns=partial(_turns, config),
         model=model,
-        snapshot=lambda network: network.decode(noise),
+        shown=shown_codes((shown, config.n_code)),
         batches=config.discriminator_steps,
         beta=config.momentum,
     )

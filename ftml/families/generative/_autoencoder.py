@@ -32,11 +32,14 @@ from ftml.families.generative._model import (
     rows_of,
 )
 from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 
 Size = Annotated[int, Field(ge=1)]
 Penalty = Callable[[Any, Tensor, Tensor], Tensor]
 "Of the network, a batch and its codes: (), what is added to the loss."
+Options = Callable[[Inputs], Mapping[str, Any]]
+"Of the inputs: what a network is made with beside shape and code."
 
 
 class AutoencoderConfig(TrainingConfig):
@@ -44,6 +47,30 @@ class AutoencoderConfig(TrainingConfig):
 
     n_code: Size = 16
     "m, the numbers that describe a row"
+
+
+class DenseConfig(AutoencoderConfig):
+    """What autoencoders of dense layers have."""
+
+    hidden: tuple[Size, ...] = (128,)
+    "units of the encoder's hidden layers; the decoder's are in the reverse order"
+
+    activation: Activation = "relu"
+    "of the hidden units"
+
+
+def dense(config: DenseConfig, **more: Any) -> Options:
+    """Return the options of a network of dense layers; `more` beside the config's."""
+
+    def options(inputs: Inputs) -> Mapping[str, Any]:
+        return {
+            "hidden": config.hidden,
+            "activation": config.activation,
+            "pixels": inputs.scaling is None,
+            **more,
+        }
+
+    return options
 
 
 @dataclass(frozen=True)
@@ -100,7 +127,7 @@ def problem_of(
     config: AutoencoderConfig,
     data: Splits[Any],
     network: str,
-    options: Callable[[Inputs], Mapping[str, Any]],
+    options: Options,
     *,
     penalty: Penalty | None = None,
     noise: float = 0.0,
@@ -108,7 +135,7 @@ def problem_of(
 ) -> Problem:
     """Return the problem of an autoencoder.
 
-    options: of the network beside shape and code. penalty: Omega. noise: the deviation
+    penalty: Omega. noise: the deviation
     of what is added to the inputs, not to what they are compared with. prepare: is
     given the network and the rows before training.
     """

@@ -50,7 +50,12 @@ from ftml.families.generative._model import (
     mapped,
     rows_of,
 )
-from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.families.generative._training import (
+    Problem,
+    TrainingConfig,
+    Turn,
+    shown_codes,
+)
 from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 
@@ -217,28 +222,17 @@ def problem_of(
     Raises ValueError for features under a Bernoulli law.
     """
     block = data.train
-    is_images = isinstance(block, Images)
-    likelihood = config.likelihood or ("bernoulli" if is_images else "gaussian")
-    if likelihood == "bernoulli" and not is_images:
-        raise ValueError("likelihood: bernoulli is for pixels, these are features")
-    inputs = inputs_of(block)
+    inputs, is_images = inputs_of(block), isinstance(block, Images)
     made = {
         "shape": inputs.shape,
         "hidden": config.hidden,
         "activation": config.activation,
-        "gaussian": likelihood == "gaussian",
+        "gaussian": _is_gaussian(config, is_images=is_images),
         **options,
     }
     # 255 + 1 is 0 in uint8. np.isin would take eight times the memory of the images.
     binary = is_images and int((block.X + np.uint8(1)).max()) <= 1
     shown = SHOWN if is_images else SHOWN_OF_TABLE
-    size = (shown, int(np.sum(options["code"])))
-    codes = torch.randn(size, generator=torch.Generator().manual_seed(SEED))
-    codes = codes.to(device())
-
-    def snapshot(trained: Any) -> Tensor:
-        x: Tensor = trained.decode(codes)
-        return x
 
     def model(state: State) -> Model:
         return Model(
@@ -256,8 +250,15 @@ def problem_of(
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, beta=beta),
         model=model,
-        snapshot=snapshot,
+        shown=shown_codes((shown, int(np.sum(options["code"])))),
     )
+
+
+def _is_gaussian(config: LatentConfig, *, is_images: bool) -> bool:
+    likelihood = config.likelihood or ("bernoulli" if is_images else "gaussian")
+    if likelihood == "bernoulli" and not is_images:
+        raise ValueError("likelihood: bernoulli is for pixels, these are features")
+    return likelihood == "gaussian"
 
 
 def _turns(network: Any, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn]:

@@ -1,4 +1,4 @@
-"""What models of this chapter share: data in and out of networks.
+"""What models of this chapter share: data in and out of
 
 Axes: n rows, d values of a row, m numbers of a code.
 """
@@ -15,18 +15,23 @@ from torch import Tensor, nn
 from ftml.data import Images, Table
 from ftml.data.standardize import Scaling
 from ftml.families.neural._model import CHUNK, Inputs, as_float, inputs_of
-from ftml.nn import generative_networks as networks
+from ftml.nn.adversaries import Adversaries
+from ftml.nn.autoencoder_networks import (
+    Autoencoder,
+    ConvAutoencoder,
+    LinearAutoencoder,
+)
+from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
 
 __all__ = ["CHUNK", "Inputs", "as_float", "inputs_of"]
 
 NETWORKS: dict[str, Callable[..., Any]] = {
-    "linear": networks.LinearAutoencoder,
-    "dense": networks.Autoencoder,
-    "convolutional": networks.ConvAutoencoder,
-    "latent": networks.LatentGaussian,
-    "deep_latent": networks.DeepLatentGaussian,
-    "adversaries": networks.Adversaries,
-    "made": networks.MADE,
+    "linear": LinearAutoencoder,
+    "dense": Autoencoder,
+    "convolutional": ConvAutoencoder,
+    "latent": LatentGaussian,
+    "deep_latent": DeepLatentGaussian,
+    "adversaries": Adversaries,
 }
 
 

@@ -27,6 +27,9 @@ from ftml.optim.constraints import clip
 from ftml.optim.descent import adam
 from ftml.optim.schedules import SCHEDULES, Schedule
 
+SHOWN_SEED = 0
+"Of the codes that samples over training are made of."
+
 
 class TrainingConfig(FamilyConfig):
     """How a network is trained, by Adam."""
@@ -80,8 +83,9 @@ class Problem:
     prepare: Callable[[Any, Tensor], None] | None = None
     "what is done to the network, given x, in place, before the first epoch"
 
-    snapshot: Callable[[Any], Tensor] | None = None
-    "what is kept of the network after epochs 1, 2, 4, 8, ...: data that it makes"
+    shown: Tensor | None = None
+    """codes (or noise) on the device: what the network makes of them is kept after
+    epochs 1, 2, 4, 8, ..."""
 
     batches: int = 1
     "batches of an update: k batches for k turns that have rows of their own"
@@ -128,11 +132,17 @@ def run(
 
 
 @torch.no_grad()
-def _snapshot(problem: Problem, network: nn.Module, n: int) -> list[tuple[int, Tensor]]:
+def _snapshot(problem: Problem, network: Any, n: int) -> list[tuple[int, Tensor]]:
     """Return what is kept of epoch n, where its number is a power of two."""
-    if problem.snapshot is None or n & (n - 1):
+    if problem.shown is None or n & (n - 1):
         return []
-    return [(n, problem.snapshot(network).cpu())]
+    return [(n, network.decode(problem.shown).cpu())]
+
+
+def shown_codes(size: tuple[int, int]) -> Tensor:
+    """Return standard normal codes on the device, the same whatever the seed."""
+    generator = torch.Generator().manual_seed(SHOWN_SEED)
+    return torch.randn(size, generator=generator).to(device())
 
 
 def _epoch(

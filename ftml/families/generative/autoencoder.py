@@ -10,7 +10,7 @@ Source: 004_df1c07f69d89a0c0.txt, sections 17.2.2 and 17.2.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -19,14 +19,13 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import (
-    AutoencoderConfig,
+    DenseConfig,
     Model,
     Size,
+    dense,
     problem_of,
 )
-from ftml.families.generative._model import Inputs
 from ftml.families.generative._training import run
-from ftml.nn.activations import Activation
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 
@@ -34,12 +33,9 @@ TASK = "representation"
 DATA = (Images, Table)
 
 
-class Config(AutoencoderConfig):
+class Config(DenseConfig):
     hidden: tuple[Size, ...] = (64,)
     "units of the encoder's hidden layers; the decoder's are in the reverse order"
-
-    activation: Activation = "relu"
-    "of the hidden units"
 
     code_l2: Annotated[float, Field(ge=0)] = 0.0
     "penalty on the mean squared length of the codes"
@@ -50,15 +46,8 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 
-    def options(inputs: Inputs) -> Mapping[str, Any]:
-        return {
-            "hidden": config.hidden,
-            "activation": config.activation,
-            "pixels": inputs.scaling is None,
-        }
-
     def penalty(network: Any, x: Tensor, z: Tensor) -> Tensor:
         return config.code_l2 * z.square().sum(dim=1).mean()
 
-    problem = problem_of(config, data, "dense", options, penalty=penalty)
+    problem = problem_of(config, data, "dense", dense(config), penalty=penalty)
     yield from run(config, problem, state)

@@ -11,7 +11,7 @@ denoising autoencoders".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -19,14 +19,12 @@ from pydantic import Field
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import (
-    AutoencoderConfig,
+    DenseConfig,
     Model,
-    Size,
+    dense,
     problem_of,
 )
-from ftml.families.generative._model import Inputs
 from ftml.families.generative._training import run
-from ftml.nn.activations import Activation
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 
@@ -34,13 +32,7 @@ TASK = "representation"
 DATA = (Images, Table)
 
 
-class Config(AutoencoderConfig):
-    hidden: tuple[Size, ...] = (128,)
-    "units of the encoder's hidden layers; the decoder's are in the reverse order"
-
-    activation: Activation = "relu"
-    "of the hidden units"
-
+class Config(DenseConfig):
     noise: Annotated[float, Field(gt=0)] = 0.3
     "deviation of the noise, of pixels from 0 to 1 or of scaled features"
 
@@ -49,13 +41,5 @@ def train(
     config: Config, data: Splits[Any], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
-
-    def options(inputs: Inputs) -> Mapping[str, Any]:
-        return {
-            "hidden": config.hidden,
-            "activation": config.activation,
-            "pixels": inputs.scaling is None,
-        }
-
-    problem = problem_of(config, data, "dense", options, noise=config.noise)
+    problem = problem_of(config, data, "dense", dense(config), noise=config.noise)
     yield from run(config, problem, state)

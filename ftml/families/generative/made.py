@@ -28,8 +28,8 @@ from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._training import Problem, TrainingConfig, Turn, run
 from ftml.nn.activations import Activation
-from ftml.nn.generative_networks import MADE
 from ftml.nn.layers import Draw
+from ftml.nn.made import MADE
 
 TASK = "generation"
 DATA = (Images, Table)

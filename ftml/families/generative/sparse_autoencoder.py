@@ -11,7 +11,7 @@ Source: 004_df1c07f69d89a0c0.txt, section 17.2.3, "Code Sparseness".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -21,14 +21,13 @@ from ftml.config import LogUniform
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import (
-    AutoencoderConfig,
+    DenseConfig,
     Model,
     Size,
+    dense,
     problem_of,
 )
-from ftml.families.generative._model import Inputs
 from ftml.families.generative._training import run
-from ftml.nn.activations import Activation
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 
@@ -36,15 +35,12 @@ TASK = "representation"
 DATA = (Images, Table)
 
 
-class Config(AutoencoderConfig):
+class Config(DenseConfig):
     n_code: Size = 64
     "m, the numbers that describe a row, most of them 0"
 
     hidden: tuple[Size, ...] = ()
     "units of the encoder's hidden layers; the decoder's are in the reverse order"
-
-    activation: Activation = "relu"
-    "of the hidden units"
 
     sparsity: Annotated[float, Field(ge=0), LogUniform(1e-4, 1e-1)] = 1e-2
     "penalty on the sum of the code's numbers"
@@ -58,18 +54,11 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 
-    def options(inputs: Inputs) -> Mapping[str, Any]:
-        return {
-            "hidden": config.hidden,
-            "activation": config.activation,
-            "code_activation": "relu",
-            "pixels": inputs.scaling is None,
-        }
-
     def penalty(network: Any, x: Tensor, z: Tensor) -> Tensor:
         weights = [layer.weight.square().sum() for layer in network.decoder.layers]
         decay = 0.5 * config.decoder_l2 * sum(weights)
         return config.sparsity * z.sum(dim=1).mean() + decay
 
+    options = dense(config, code_activation="relu")
     problem = problem_of(config, data, "dense", options, penalty=penalty)
     yield from run(config, problem, state)

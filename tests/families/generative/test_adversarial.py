@@ -19,7 +19,7 @@ from ftml.families.generative._adversarial import (
     discriminator_loss,
     generator_loss,
 )
-from ftml.nn.generative_networks import Adversaries
+from ftml.nn.adversaries import Adversaries
 from ftml.nn.layers import Draw
 from ftml.tasks import generation
 from tests.test_contract import small_data

@@ -22,8 +22,8 @@ from ftml.families.generative import (
     sparse_autoencoder,
     tied_autoencoder,
 )
+from ftml.nn.autoencoder_networks import Autoencoder, Upward
 from ftml.nn.convolution import transposed_convolution
-from ftml.nn.generative_networks import Autoencoder, Upward
 from tests.test_contract import small_data
 
 

@@ -18,7 +18,7 @@ from ftml.families.generative._latent import (
     importance_bound,
     log_likelihood,
 )
-from ftml.nn.generative_networks import DeepLatentGaussian, LatentGaussian
+from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
 from ftml.nn.layers import Draw
 from tests.test_contract import small_data
 

@@ -10,7 +10,7 @@ import torch
 
 from ftml import Images, Table, fit
 from ftml.families.generative import made
-from ftml.nn.generative_networks import MADE, made_masks
+from ftml.nn.made import MADE, made_masks
 
 
 @pytest.mark.parametrize("hidden", [(5,), (16, 9), (3, 40, 7)])

@@ -1,0 +1,61 @@
+"""Two networks that are adversaries: one makes data, the other tells them apart.
+
+Axes: B batch, d values of a sample, m numbers of noise, C channels, H x W pixels.
+
+Source: 004_df1c07f69d89a0c0.txt, section 19.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ftml.nn.autoencoder_networks import Downward, Upward
+from ftml.nn.mlp import MLP
+
+
+class Adversaries(nn.Module):
+    """A generator that makes data of noise, and a discriminator that tells them apart.
+
+    width: of convolutions in both; without one both are dense, `hidden` their units,
+    the discriminator's in the reverse order. pixels: what is made is between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        code: int,
+        *,
+        hidden: Sequence[int] = (),
+        width: int | None = None,
+        pixels: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape, self.pixels, self.width = tuple(shape), pixels, width
+        self.generator: nn.Module
+        self.discriminator: nn.Module
+        if width is None:
+            d = math.prod(shape)
+            self.generator = MLP((code, *hidden, d), generator=generator)
+            self.discriminator = MLP((d, *reversed(hidden), 1), generator=generator)
+        else:
+            self.generator = Upward(code, shape, width=width, generator=generator)
+            self.discriminator = Downward(
+                shape, 1, width=width, slope=0.2, generator=generator
+            )
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return what the generator makes of noise z (B, m)."""
+        x: Tensor = self.generator(z)
+        x = torch.sigmoid(x) if self.pixels else x
+        return x if self.width else x.unflatten(1, self.shape)
+
+    def tell(self, x: Tensor) -> Tensor:
+        """Return the log-odds that each x is of the data, (B,)."""
+        x = x if self.width else x.flatten(1)
+        odds: Tensor = self.discriminator(x)
+        return odds.squeeze(1)
