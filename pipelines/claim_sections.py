@@ -59,6 +59,11 @@ class Chapter:
     claims: Sequence[Shown]
 
     @property
+    def failed(self) -> list[Measurement]:
+        measured = (each.measurement for each in self.claims)
+        return [each for each in measured if not each.passed]
+
+    @property
     def link(self) -> str:
         """Where MLflow shows all claims."""
         run = read_run(self.claims[0].measurement.folder)
@@ -77,7 +82,7 @@ class Claims:
 
     @property
     def failed(self) -> list[Measurement]:
-        return [each for each in self.all if not each.passed]
+        return [each for chapter in self.chapters for each in chapter.failed]
 
     @property
     def mistakes(self) -> list[int]:

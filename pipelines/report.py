@@ -40,7 +40,7 @@ def main() -> None:
     content = {
         "index.html": render("index.html.j2", sections=sections, claims=claims),
         "claims.html": render("claims.html.j2", claims=claims),
-        "report.md": render("report.md.j2", sections=sections),
+        "report.md": render("report.md.j2", sections=sections, claims=claims),
         "metrics.json": json.dumps(metrics(sections), indent=1, allow_nan=False) + "\n",
         "comparison.csv": comparison(sections).to_csv(index=False),
         "training_curves.csv": training_curves(sections).to_csv(index=False),

@@ -77,9 +77,9 @@ def test_subsampled_counts_do_not_depend_on_the_shards_either(tmp_path, passes):
 
 def test_a_corpus_of_four_times_the_memory_is_counted_within_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sharding, "GROUP", 1 << 12)
-    ids = encoded(tmp_path / "c", lines=46_000, group=1 << 12, V=100)
+    ids = encoded(tmp_path / "c", lines=92_000, group=1 << 12, V=100)
     table_of(ids, tmp_path / "warm", memory=1 << 30, split="valid")  # compiled now
-    size, memory = sum(4 * g.size for g in encoding.groups(ids)), 1 << 19
+    size, memory = sum(4 * g.size for g in encoding.groups(ids)), 1 << 20
     assert size > 4 * memory
     (tmp_path / "runs").mkdir()
     arrow = pa.default_memory_pool()

@@ -211,6 +211,12 @@ def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
     assert "mistakes 46, 47" in page
 
 
+def test_markdown_counts_the_claims_and_names_those_that_do_not_hold(toy: Path) -> None:
+    stage.main(["toy_chapter"])
+    text = report.render("report.md.j2", sections=[], claims=read_claims())
+    assert "| toy_chapter | 2 | 1 | thrice |" in text.splitlines()
+
+
 def test_the_console_lists_claims_and_measures_one_with_its_verdict(toy: Path) -> None:
     ran = CliRunner().invoke(app, ["claims"])
     assert ran.exit_code == 0
