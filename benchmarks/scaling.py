@@ -96,7 +96,11 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
             measured() as found,
         ):
             asked = follow(replace(plan, pack=1), data, log.children("trial"))
-            tune.run([studying(asked)], folder=str(Path("checkpoints").resolve()))
+            tune.run(
+                [studying(asked)],
+                board=tune.start_board(),
+                folder=str(Path("checkpoints").resolve()),
+            )
         found["mlflow_rows"] = rows(Path("mlflow.db"))
         found["trials"] = len(configs)
         os.chdir("/")

@@ -104,7 +104,11 @@ def searched(
     def study(plan: Search) -> Studying:
         records[str(plan.folder)] = yield Asked(plan, lambda fold: data, watch)
 
-    tune.run(map(study, plans), folder=str(plans[0].folder.with_name("checkpoints")))
+    tune.run(
+        map(study, plans),
+        board=tune.start_board(),
+        folder=str(plans[0].folder.with_name("checkpoints")),
+    )
     return [records[str(plan.folder)] for plan in plans]
 
 

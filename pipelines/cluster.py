@@ -37,8 +37,6 @@ def connected() -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:
-            # What waits is what the autoscaler of a cluster sees.
-            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
             code = [
                 str(Path(__file__).parents[1] / part) for part in ("ftml", "pipelines")
             ]

@@ -79,26 +79,34 @@ def run_studies(
     """Run studies of one dataset in one Ray session; side by side where the cluster
     trains more at once than one of them has to train.
     """
-    from pipelines import cluster, store, tracking, tune
+    from pipelines import cluster, tune
     from pipelines.grants import granted
 
     for study in studies:
         read_folds(study)  # an error in any of them comes before any work
     storage.check()
-    client = store.open_store()
-    experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
-    store.reap(client, experiment)
-
-    def under_way(study: Study) -> Studying:
-        key = keys[study.name]
-        opened = partial(tracking.StudyLog, client, experiment, study)
-        with store.patiently(partial(opened, key=key, digest=digest)) as log:
-            yield from run_study(study, read_folds(study), key=key, log=log)
-
     with cluster.connected():
         for study in studies:
             granted(study.block.resources)
-        tune.run(map(under_way, studies), folder=checkpoints(studies[0].dataset))
+        board = tune.start_board()
+        # The board starts while MLflow is imported, which takes as long.
+        from pipelines import store, tracking
+
+        client = store.open_store()
+        experiment = store.open_experiment(client, studies[0].dataset, digest=digest)
+        store.reap(client, experiment)
+
+        def under_way(study: Study) -> Studying:
+            key = keys[study.name]
+            opened = partial(tracking.StudyLog, client, experiment, study)
+            with store.patiently(partial(opened, key=key, digest=digest)) as log:
+                yield from run_study(study, read_folds(study), key=key, log=log)
+
+        tune.run(
+            map(under_way, studies),
+            board=board,
+            folder=checkpoints(studies[0].dataset),
+        )
 
 
 def run_study(study: Study, folds: Folds, *, key: str, log: StudyLog) -> Studying:

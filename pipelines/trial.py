@@ -46,6 +46,7 @@ class Board:
         self.limits: dict[str, dict[int, Limit]] = {}
         self.expected: dict[str, int] = {}
         self.present: dict[str, set[str]] = {}
+        self.late: set[str] = set()
 
     def open(self, search: Search, data: list[Any]) -> None:
         """Take a search, and where its data are in Ray's object store."""
@@ -62,10 +63,10 @@ class Board:
 
     def awaited(self, place: str, *, longer: bool) -> bool:
         """Return whether workers are still starting; not if nobody waits longer."""
-        here = len(self.present[place])
         if not longer:
-            self.expected[place] = here
-        return here < self.expected.get(place, 0)
+            self.late.add(place)
+        missing = len(self.present[place]) < self.expected.get(place, 0)
+        return missing and place not in self.late
 
     def close(self, name: str) -> None:
         del self.work[name]

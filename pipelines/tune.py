@@ -8,6 +8,7 @@ goes on from when another has died.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
@@ -33,7 +34,16 @@ from pipelines.search import decides, is_rung, search_limits
 from pipelines.trial import Board, place_of, run_pack
 
 
-def run(studies: Iterable[Studying], *, folder: str) -> None:
+def start_board() -> Any:
+    """Start the board of a run beside this process, and do not wait for it."""
+    here = NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    actor: Any = ray.remote(Board)
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def run(studies: Iterable[Studying], *, board: Any, folder: str) -> None:
     """Run the searches that studies ask for, until all studies have ended.
 
     A study that cannot be completed does not hold up the others. Checkpoints are kept
@@ -41,7 +51,8 @@ def run(studies: Iterable[Studying], *, folder: str) -> None:
     first study that had one, after all have ended; SearchError when nothing can go on;
     and KeyboardInterrupt when interrupted.
     """
-    session = _Session(Agenda(studies), folder)
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ahead()))
+    session = _Session(Agenda(studies), board, folder)
     try:
         _tuner(session).fit()
     except Exception as error:
@@ -72,6 +83,16 @@ that for an error of its own, which no trial is tried again for."""
 
 COPY_SECONDS = 5.0
 "Records are copied to the storage, if there is one, at most this often."
+
+
+def _ahead() -> int:
+    """Return how many packs may wait for a worker: as many as there is room for, so
+    that workers start together; on a cluster some more, which its autoscaler sees.
+
+    By default Tune starts one worker after the other.
+    """
+    least = 16 if os.environ.get("RAY_ADDRESS") else 1
+    return max(least, int(ray.cluster_resources().get("CPU", 0)))
 
 
 def _tuner(session: _Session) -> tune.Tuner:
@@ -127,17 +148,13 @@ class _Session:
     Ray saves its searchers, schedulers and callbacks, and must not save this.
     """
 
-    def __init__(self, agenda: Agenda, folder: str) -> None:
-        self.agenda, self.folder = agenda, folder
-        here = NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=False
-        )
-        actor: Any = ray.remote(Board)
-        self.board = actor.options(num_cpus=0, scheduling_strategy=here).remote()
+    def __init__(self, agenda: Agenda, board: Any, folder: str) -> None:
+        self.agenda, self.board, self.folder = agenda, board, folder
         self.fatal = ""
         self.finished = False
         self._data: dict[str, Any] = {}
-        self._packs: dict[str, int] = {}
+        self._room: dict[str, int] = {}
+        self._waiting: dict[str, set[tuple[str, int]]] = {}
         self._expected: dict[str, int] = {}
         self._copied: dict[str, int] = {}
         self._last_copy = time.monotonic()
@@ -158,14 +175,25 @@ class _Session:
             self._data[live.name] = ray.put(live.asked.data)
             ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
 
-    def expect(self, resources: dict[str, float]) -> None:
-        """Tell the board how many workers will have places with these resources: one
-        for each pack so far, where the cluster has room for so many.
+    def suggested(self, chosen: dict[str, Any]) -> None:
+        """Learn that a pack waits for a worker."""
+        place = place_of(chosen["resources"])
+        self._room[place] = room(chosen["resources"])
+        self._waiting.setdefault(place, set()).add((chosen["search"], chosen["pack"]))
+        self._tell(place)
+
+    def started(self, chosen: dict[str, Any]) -> None:
+        """Learn that a worker has a pack."""
+        place = place_of(chosen["resources"])
+        self._waiting[place].discard((chosen["search"], chosen["pack"]))
+        self._tell(place)
+
+    def _tell(self, place: str) -> None:
+        """Tell the board how many workers there will be: while more packs wait than a
+        worker that becomes free takes, as many as the cluster has room for.
         """
-        place = place_of(resources)
-        self._packs[place] = self._packs.get(place, 0) + 1
-        count = min(self._packs[place], room(resources))
-        if count != self._expected.get(place):
+        count = self._room[place] if len(self._waiting[place]) > 1 else 0
+        if count != self._expected.get(place, 0):
             self._expected[place] = count
             self.board.expect.remote(place, count)
 
@@ -215,14 +243,15 @@ class Queue(Searcher):
                 agenda.fail(live, error)
                 continue
             self.session.begin(live)
-            self.session.expect(resources)
             first = live.record.trials.get(live.search.packs[pack][0])
-            return {
+            chosen = {
                 "search": live.name,
                 "pack": pack,
                 "resources": resources,
                 "checkpoint": first.checkpoint if first else None,
             }
+            self.session.suggested(chosen)
+            return chosen
         self.session.finished = not agenda.live
         return None if agenda.live else Searcher.FINISHED
 
@@ -247,6 +276,7 @@ class Recorder(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
+        self.session.started(trial.config)
         if (found := self.session.find(trial)) is None:
             return
         live, pack = found
@@ -302,6 +332,18 @@ class Halving(FIFOScheduler):
     def __init__(self, session: _Session) -> None:
         super().__init__()
         self.session = session
+        self._places: dict[str, int] = {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._places[trial.trial_id] = len(self._places)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Return the first trial that waits, among those that have not ended: Tune's
+        own scheduler looks at all that there ever were, at every step.
+        """
+        live = tune_controller.get_live_trials()
+        waiting = (trial for trial in live if trial.status == trial.PENDING)
+        return min(waiting, key=lambda t: self._places[t.trial_id], default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
         if (found := self.session.find(trial)) is None:

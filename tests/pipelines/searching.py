@@ -31,5 +31,9 @@ def run_all(
         found[number] = yield Asked(plan, data, watch)
 
     studies = [study(number, plan) for number, plan in enumerate(plans)]
-    tune.run(studies, folder=str(plans[0].folder.with_name("checkpoints")))
+    tune.run(
+        studies,
+        board=tune.start_board(),
+        folder=str(plans[0].folder.with_name("checkpoints")),
+    )
     return [found[number] for number in range(len(plans))]

@@ -109,15 +109,24 @@ def assert_whole(folder: Path, *, undisturbed: Path) -> None:
     assert not (folder / ".search").exists()
 
 
+@pytest.mark.parametrize(
+    "ways",
+    [
+        [(signal.SIGKILL, "search", 60), (signal.SIGTERM, "fits", 1)],
+        pytest.param(
+            [
+                (signal.SIGINT, "search", 1),
+                (signal.SIGTERM, "search", 60),
+                (signal.SIGKILL, "fits", 1),
+            ],
+            marks=pytest.mark.long,
+        ),
+    ],
+)
 def test_a_worker_killed_and_a_driver_stopped_in_every_way_lose_nothing(
-    folder: Path, undisturbed: Path
+    ways: list[tuple[int, str, int]], folder: Path, undisturbed: Path
 ) -> None:
-    for number, phase, count in (
-        (signal.SIGINT, "search", 1),
-        (signal.SIGKILL, "search", 60),
-        (signal.SIGTERM, "search", 100),
-        (signal.SIGKILL, "fits", 1),
-    ):
+    for number, phase, count in ways:
         driver = start(folder)
         if count == 60:
             wait_for_steps(folder, 20)

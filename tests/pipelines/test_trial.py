@@ -200,7 +200,7 @@ def test_the_board_awaits_workers_until_all_have_come_or_nobody_waits_longer() -
     board.find("a", "cpu", "first")
     assert not board.awaited("cpu", longer=True), "no other is expected"
     board.expect("cpu", 3)
-    board.expect("gpu", 1)
+    board.expect("gpu", 2)
     assert board.awaited("cpu", longer=True)
     board.find("a", "cpu", "second")
     board.find("a", "cpu", "second")
@@ -210,6 +210,8 @@ def test_the_board_awaits_workers_until_all_have_come_or_nobody_waits_longer() -
     board.expect("cpu", 4)
     assert not board.awaited("cpu", longer=False)
     assert not board.awaited("cpu", longer=True), "given up once, given up for all"
+    board.expect("cpu", 5)
+    assert not board.awaited("cpu", longer=True), "and for ever"
 
 
 def test_room_is_counted_by_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from ray.tune.experiment import Trial
 
 from ftml import Domains, Splits, Table, family
 from ftml.config import search_space
@@ -31,6 +33,7 @@ from pipelines.search import (
     on_every_fold,
     search_limits,
 )
+from pipelines.trial import STARTING
 from tests.pipelines.searching import ignore, run, run_all
 
 pytestmark = pytest.mark.slow
@@ -101,7 +104,11 @@ def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
         models = [tune.load_fit(record.trials[i]) for i in range(len(plan.trials))]
         found.append((record, models))
 
-    tune.run([study()], folder=str(plan.folder.with_name("checkpoints")))
+    tune.run(
+        [study()],
+        board=tune.start_board(),
+        folder=str(plan.folder.with_name("checkpoints")),
+    )
     return found[0]
 
 
@@ -120,6 +127,56 @@ def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
     assert len(workers) == 16
     # Not one that trains all, while others are started and killed.
     assert len(set(workers)) == 2
+
+
+def test_a_worker_alone_waits_for_no_other(tmp_path: Path, data: Splits[Table]) -> None:
+    ends: list[float] = []
+
+    def study() -> Studying:
+        for name in ("search", "fits", "more"):
+            yield Asked(search(tmp_path / name, count=1), same(data), ignore)
+            ends.append(time.monotonic())
+
+    tune.run([study()], board=tune.start_board(), folder=str(tmp_path / "checkpoints"))
+    assert ends[-1] - ends[0] < STARTING / 2
+
+
+def test_workers_start_together_and_not_one_after_the_other(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    events: list[str] = []
+
+    def study(name: str) -> Studying:
+        events.append(f"{name} asks")
+        plan = search(tmp_path / name, count=1)
+        yield Asked(plan, same(data), lambda *_: events.append(f"{name} trains"))
+
+    tune.run(
+        [study("first"), study("second")],
+        board=tune.start_board(),
+        folder=str(tmp_path / "checkpoints"),
+    )
+    assert events[:2] == ["first asks", "second asks"]
+    assert {"first trains", "second trains"} <= set(events[2:])
+
+
+def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ended() -> (
+    None
+):
+    class Controller:
+        def get_live_trials(self) -> set[Any]:
+            return {trial for trial in trials if trial.status != Trial.TERMINATED}
+
+    trials = [Trial("toy", stub=True) for _ in range(4)]
+    halving = tune.Halving(None)
+    for trial in trials:
+        halving.on_trial_add(Controller(), trial)
+    statuses = ("TERMINATED", "RUNNING", "PENDING", "PENDING")
+    for trial, status in zip(trials, statuses, strict=True):
+        trial.status = status
+    assert halving.choose_trial_to_run(Controller()) is trials[2]
+    trials[2].status = trials[3].status = Trial.RUNNING
+    assert halving.choose_trial_to_run(Controller()) is None
 
 
 def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
@@ -188,7 +245,9 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
     for folder, watch in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
         elsewhere = replace(plan, folder=folder / "search")
         with pytest.raises(ValueError, match="dies"):
-            tune.run([study(elsewhere, watch)], folder=checkpoints)
+            tune.run(
+                [study(elsewhere, watch)], board=tune.start_board(), folder=checkpoints
+            )
     (before, model), (again, the_same) = found
     assert again.trials == before.trials
     assert again.trials[0].checkpoint.startswith(checkpoints)
