@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from mlflow.entities import Metric, Run
@@ -47,11 +46,25 @@ class ClaimLog:
         return {"experiment": self.experiment, "run": run}
 
     def _log(self, measurement: Measurement, folder: Path, seconds: float) -> str:
-        for run in self._runs(f"tags.`ftml.key` = '{measurement.key}'"):
+        """Log a measurement if that was not done, and have it be the one that counts.
+
+        The others of its claim are told so last: whoever dies before does it again.
+        """
+        earlier = self._runs(f"attributes.run_name = '{measurement.claim}'")
+        done = None
+        for run in earlier:
+            if run.data.tags["ftml.key"] != measurement.key:
+                continue
             if run.info.status == "FINISHED":
-                return str(run.info.run_id)
-            # Of a driver that died, or a call that failed, half way.
-            self.client.set_terminated(run.info.run_id, "KILLED")
+                done = str(run.info.run_id)
+            else:  # of a driver that died, or a call that failed, half way
+                self.client.set_terminated(run.info.run_id, "KILLED")
+        done = done or self._new_run(measurement, folder, seconds)
+        for run in earlier:
+            self._tell(run, counts=run.info.run_id == done)
+        return done
+
+    def _new_run(self, measurement: Measurement, folder: Path, seconds: float) -> str:
         tags = _tags(measurement)
         created = self.client.create_run(
             self.experiment, tags=tags, run_name=measurement.claim
@@ -73,13 +86,23 @@ class ClaimLog:
         self.client.set_terminated(identity, "FINISHED")
         return str(identity)
 
-    def close(self, keys: Collection[str], *, chapter: str) -> None:
-        """Tag the runs that have these keys as those that count, of a chapter."""
-        for run in self._runs(f"tags.`ftml.chapter` = '{chapter}'"):
-            finished = run.info.status == "FINISHED"
-            counts = str(finished and run.data.tags["ftml.key"] in keys).lower()
-            if run.data.tags.get("ftml.current") != counts:
-                self.client.set_tag(run.info.run_id, "ftml.current", counts)
+    def withdraw(self, claim: str, *, chapter: str) -> None:
+        """Have no measurement count of a claim that its chapter does not hold any more.
+
+        A server that does not answer is waited for.
+        """
+        patiently(lambda: self._withdraw(claim, chapter))
+
+    def _withdraw(self, claim: str, chapter: str) -> None:
+        condition = f"attributes.run_name = '{claim}' and tags.`ftml.chapter` = "
+        for run in self._runs(f"{condition}'{chapter}'"):
+            self._tell(run, counts=False)
+
+    def _tell(self, run: Run, *, counts: bool) -> None:
+        """Tag a run with whether it counts, where it is not."""
+        said = str(counts).lower()
+        if run.data.tags.get("ftml.current") != said:
+            self.client.set_tag(run.info.run_id, "ftml.current", said)
 
     def _runs(self, condition: str) -> list[Run]:
         return search(self.client, self.experiment, condition)
@@ -89,6 +112,7 @@ def _tags(measurement: Measurement) -> dict[str, str]:
     """Return the tags that say what a measurement is; none is empty."""
     tags = {
         "ftml.role": "claim",
+        "ftml.current": "true",
         "ftml.key": measurement.key,
         "ftml.driver": driver(),
         "ftml.chapter": measurement.chapter,

@@ -13,12 +13,13 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftml.config import nearest
 from ftml.evidence import Budget, claim, claims
 from ftml.saving import whole_folder
 from pipelines.blocks import ClaimsBlock
-from pipelines.claim_log import ClaimLog
 from pipelines.keys import claim_key
 from pipelines.measurements import (
     CLAIMS,
@@ -33,6 +34,9 @@ from pipelines.sharding import drawing
 from pipelines.stage import fail
 from pipelines.wording import counted
 
+if TYPE_CHECKING:
+    from pipelines.claim_log import ClaimLog
+
 
 def main(arguments: Sequence[str]) -> None:
     """Measure the claims of a chapter that have changed, and say which do not hold."""
@@ -44,16 +48,21 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
     block = read_params().claims
     names = [name for name, its in claims().items() if its == chapter]
-    remove_others(chapter, names)
+    gone = [
+        folder for folder in (CLAIMS / chapter).glob("*") if folder.name not in names
+    ]
     keys = {name: claim_key(name, block) for name in names}
     found = {name: read_measurement(CLAIMS / chapter / name) for name in names}
     waiting = [n for n in names if not (had := found[n]) or had.key != keys[n]]
-    log = ClaimLog()
-    if waiting:
+    if waiting or gone:
+        from pipelines.claim_log import ClaimLog  # MLflow takes seconds to import
+
+        log = ClaimLog()
+        for folder in gone:
+            remove(folder, log)
         with drawing(block) as budget:
             for name in waiting:
                 found[name] = measure(name, block, budget, log, key=keys[name])
-    log.close(keys.values(), chapter=chapter)
     failed = [name for name, each in found.items() if each and not each.passed]
     verdict = f"DO NOT HOLD: {', '.join(failed)}" if failed else "all hold"
     count = counted(len(names), "claim")
@@ -77,11 +86,10 @@ def measure(
     return measurement
 
 
-def remove_others(chapter: str, names: Sequence[str]) -> None:
-    """Remove claims that are no more, and what a stage that was killed left."""
-    for folder in (CLAIMS / chapter).glob("*"):
-        if folder.name not in names:
-            shutil.rmtree(folder)
+def remove(folder: Path, log: ClaimLog) -> None:
+    """Remove a claim that is no more, or what a stage that was killed left."""
+    log.withdraw(folder.name, chapter=folder.parent.name)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
