@@ -51,7 +51,7 @@ def run(studies: Iterable[Studying], *, board: Any, folder: str) -> None:
     first study that had one, after all have ended; SearchError when nothing can go on;
     and KeyboardInterrupt when interrupted.
     """
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ahead()))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_ahead())
     session = _Session(Agenda(studies), board, folder)
     try:
         _tuner(session).fit()
@@ -153,6 +153,7 @@ class _Session:
         self.fatal = ""
         self.finished = False
         self._data: dict[str, Any] = {}
+        self._granted: dict[str, dict[str, float]] = {}
         self._room: dict[str, int] = {}
         self._waiting: dict[str, set[tuple[str, int]]] = {}
         self._expected: dict[str, int] = {}
@@ -169,11 +170,15 @@ class _Session:
         live = self.agenda.find(trial.config["search"])
         return (live, live.search.packs[trial.config["pack"]]) if live else None
 
-    def begin(self, live: Live) -> None:
-        """Put a search, and its data, where the workers find them."""
+    def begin(self, live: Live) -> dict[str, float]:
+        """Put a search, and its data, where the workers find them; return what each of
+        its trials asks for. Raises GrantError when no node could have that.
+        """
         if live.name not in self._data:
+            self._granted[live.name] = granted(live.search.resources)
             self._data[live.name] = ray.put(live.asked.data)
             ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
+        return self._granted[live.name]
 
     def suggested(self, chosen: dict[str, Any]) -> None:
         """Learn that a pack waits for a worker."""
@@ -204,7 +209,7 @@ class _Session:
             self.copy_records()
         self.agenda.advance()
         for name in [n for n in self._data if self.agenda.find(n) is None]:
-            del self._data[name]
+            del self._data[name], self._granted[name]
             ray.get(self.board.close.remote(name))
 
     def decide(self, live: Live) -> None:
@@ -238,11 +243,10 @@ class Queue(Searcher):
         while (found := agenda.next_pack()) is not None:
             live, pack = found
             try:
-                resources = granted(live.search.resources)
+                resources = self.session.begin(live)
             except GrantError as error:
                 agenda.fail(live, error)
                 continue
-            self.session.begin(live)
             first = live.record.trials.get(live.search.packs[pack][0])
             chosen = {
                 "search": live.name,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import ray
 
 from pipelines import tune
 from pipelines.agenda import Asked, Studying, Watch
@@ -13,6 +17,16 @@ from pipelines.search import Search
 
 def ignore(record: Record, index: int) -> None:
     pass
+
+
+@cache
+def board_of(node: str) -> Any:
+    """Return the board of this node's cluster: starting one takes seconds."""
+    return tune.start_board()
+
+
+def board() -> Any:
+    return board_of(ray.get_runtime_context().get_node_id())
 
 
 def run(plan: Search, data: Data, *, watch: Watch = ignore) -> Record:
@@ -33,7 +47,7 @@ def run_all(
     studies = [study(number, plan) for number, plan in enumerate(plans)]
     tune.run(
         studies,
-        board=tune.start_board(),
+        board=board(),
         folder=str(plans[0].folder.with_name("checkpoints")),
     )
     return [found[number] for number in range(len(plans))]

@@ -34,7 +34,7 @@ from pipelines.search import (
     search_limits,
 )
 from pipelines.trial import STARTING
-from tests.pipelines.searching import ignore, run, run_all
+from tests.pipelines.searching import board, ignore, run, run_all
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,7 @@ def search(
         trials=on_every_fold(configs, folds),
         metric="mse",
         mode="min",
-        resources=Resources(),
+        resources=Resources(cpu=2.0),  # one worker, which takes seconds to start
     )
     return replace(plan, **changes)
 
@@ -106,7 +106,7 @@ def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
 
     tune.run(
         [study()],
-        board=tune.start_board(),
+        board=board(),
         folder=str(plan.folder.with_name("checkpoints")),
     )
     return found[0]
@@ -122,7 +122,8 @@ def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
             file.write(f"{os.getpid()}\n")
         return data
 
-    run(search(tmp_path, count=16), told)
+    plan = search(tmp_path, count=16, resources=Resources(cpu=1.0))
+    run(plan, told)
     workers = log.read_text().split()
     assert len(workers) == 16
     # Not one that trains all, while others are started and killed.
@@ -134,10 +135,11 @@ def test_a_worker_alone_waits_for_no_other(tmp_path: Path, data: Splits[Table]) 
 
     def study() -> Studying:
         for name in ("search", "fits", "more"):
-            yield Asked(search(tmp_path / name, count=1), same(data), ignore)
+            plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
+            yield Asked(plan, same(data), ignore)
             ends.append(time.monotonic())
 
-    tune.run([study()], board=tune.start_board(), folder=str(tmp_path / "checkpoints"))
+    tune.run([study()], board=board(), folder=str(tmp_path / "checkpoints"))
     assert ends[-1] - ends[0] < STARTING / 2
 
 
@@ -148,12 +150,12 @@ def test_workers_start_together_and_not_one_after_the_other(
 
     def study(name: str) -> Studying:
         events.append(f"{name} asks")
-        plan = search(tmp_path / name, count=1)
+        plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
         yield Asked(plan, same(data), lambda *_: events.append(f"{name} trains"))
 
     tune.run(
         [study("first"), study("second")],
-        board=tune.start_board(),
+        board=board(),
         folder=str(tmp_path / "checkpoints"),
     )
     assert events[:2] == ["first asks", "second asks"]
@@ -183,7 +185,8 @@ def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_tim
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     told: list[int] = []
-    plans = [search(tmp_path / "a"), search(tmp_path / "b")]
+    resources = Resources(cpu=1.0)
+    plans = [search(tmp_path / name, resources=resources) for name in ("a", "b")]
     first, second = run_all(plans, same(data), watch=lambda _, i: told.append(i))
     assert sorted(first.trials) == list(range(6))
     assert set(told) == set(range(6))
@@ -245,9 +248,7 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
     for folder, watch in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
         elsewhere = replace(plan, folder=folder / "search")
         with pytest.raises(ValueError, match="dies"):
-            tune.run(
-                [study(elsewhere, watch)], board=tune.start_board(), folder=checkpoints
-            )
+            tune.run([study(elsewhere, watch)], board=board(), folder=checkpoints)
     (before, model), (again, the_same) = found
     assert again.trials == before.trials
     assert again.trials[0].checkpoint.startswith(checkpoints)
