@@ -13,6 +13,7 @@ from pipelines.agenda import Asked, Studying, Watch
 from pipelines.folds import Data
 from pipelines.record import Record
 from pipelines.search import Search
+from pipelines.tune import start_board
 
 
 def ignore(record: Record, index: int) -> None:
@@ -22,7 +23,7 @@ def ignore(record: Record, index: int) -> None:
 @cache
 def board_of(node: str) -> Any:
     """Return the board of this node's cluster: starting one takes seconds."""
-    return tune.start_board()
+    return start_board()
 
 
 def board() -> Any:

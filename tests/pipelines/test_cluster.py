@@ -52,10 +52,9 @@ def project(data: Path, tmp_path: Path, empty_store: Path) -> Path:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """Start a head without CPUs and two nodes of one CPU each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
+    """Start two nodes of one CPU each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 

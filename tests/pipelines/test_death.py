@@ -112,18 +112,22 @@ def assert_whole(folder: Path, *, undisturbed: Path) -> None:
 @pytest.mark.parametrize(
     "ways",
     [
-        [(signal.SIGKILL, "search", 60), (signal.SIGTERM, "fits", 1)],
+        pytest.param(
+            [(signal.SIGKILL, "search", 60), (signal.SIGTERM, "fits", 1)],
+            id="killed, terminated",
+        ),
         pytest.param(
             [
                 (signal.SIGINT, "search", 1),
                 (signal.SIGTERM, "search", 60),
                 (signal.SIGKILL, "fits", 1),
             ],
+            id="interrupted, terminated, killed",
             marks=pytest.mark.long,
         ),
     ],
 )
-def test_a_worker_killed_and_a_driver_stopped_in_every_way_lose_nothing(
+def test_a_worker_killed_and_a_driver_stopped_again_and_again_lose_nothing(
     ways: list[tuple[int, str, int]], folder: Path, undisturbed: Path
 ) -> None:
     for number, phase, count in ways:

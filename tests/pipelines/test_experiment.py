@@ -24,6 +24,7 @@ from pipelines.cluster import SearchError
 from pipelines.params import ParamsError
 from pipelines.store import TrackingError
 from tests.conftest import forget_store
+from tests.pipelines.searching import board
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,9 @@ def _ray() -> Iterator[None]:
 def project(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """Go to a folder with params, prepared data and a store; use the module's Ray."""
+    """Go to a folder with params, prepared data and a store; use the module's Ray, and
+    one board.
+    """
     monkeypatch.chdir(tmp_path)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     (tmp_path / "params.yaml").write_text(PARAMS)
@@ -62,6 +65,7 @@ def project(
     table.write(tmp_path / "data/toy", ftml.Table(X, y), split)
     monkeypatch.setattr(ray, "init", lambda *args, **kwargs: None)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(tune, "start_board", board)
     yield tmp_path
     forget_store()
 
