@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ftml.saving import load
 from pipelines import storage
-from pipelines.agenda import Agenda, Live, Studying
+from pipelines.agenda import Agenda, Studying
 from pipelines.cluster import SearchError
-from pipelines.grants import GrantError, granted, room
+from pipelines.grants import GrantError
 from pipelines.halving import Limit
 from pipelines.record import Record, Trial
-from pipelines.search import decides, is_rung, search_limits
-from pipelines.trial import Board, place_of, run_pack
+from pipelines.search import is_rung
+from pipelines.session import Session
+from pipelines.trial import Board, run_pack
 
 
 def start_board() -> Any:
@@ -52,7 +51,7 @@ def run(studies: Iterable[Studying], *, board: Any, folder: str) -> None:
     and KeyboardInterrupt when interrupted.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_ahead())
-    session = _Session(Agenda(studies), board, folder)
+    session = Session(Agenda(studies), board, folder)
     try:
         _tuner(session).fit()
     except Exception as error:
@@ -81,9 +80,6 @@ MEMORY = "killed due to the node running low on memory"
 """What Ray says when its watch over the memory of a node kills a worker. Tune takes
 that for an error of its own, which no trial is tried again for."""
 
-COPY_SECONDS = 5.0
-"Records are copied to the storage, if there is one, at most this often."
-
 
 def _ahead() -> int:
     """Return how many packs may wait for a worker: as many as there is room for, so
@@ -95,7 +91,7 @@ def _ahead() -> int:
     return max(least, int(ray.cluster_resources().get("CPU", 0)))
 
 
-def _tuner(session: _Session) -> tune.Tuner:
+def _tuner(session: Session) -> tune.Tuner:
     """Return a new run of Tune, in a folder of its own: an earlier one may have left
     checkpoints beside it.
     """
@@ -142,99 +138,10 @@ def load_fit(trial: Trial) -> Any:
         return load(Path(folder) / "model")[0]
 
 
-class _Session:
-    """What a run of Tune is connected to in this process.
-
-    Ray saves its searchers, schedulers and callbacks, and must not save this.
-    """
-
-    def __init__(self, agenda: Agenda, board: Any, folder: str) -> None:
-        self.agenda, self.board, self.folder = agenda, board, folder
-        self.fatal = ""
-        self.finished = False
-        self._data: dict[str, Any] = {}
-        self._granted: dict[str, dict[str, float]] = {}
-        self._room: dict[str, int] = {}
-        self._waiting: dict[str, set[tuple[str, int]]] = {}
-        self._expected: dict[str, int] = {}
-        self._copied: dict[str, int] = {}
-        self._last_copy = time.monotonic()
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return object, ()
-
-    def find(self, trial: Any) -> tuple[Live, list[int]] | None:
-        """Return the search that a trial of Ray belongs to and the numbers of the
-        trials that it trains; None when the search has failed.
-        """
-        live = self.agenda.find(trial.config["search"])
-        return (live, live.search.packs[trial.config["pack"]]) if live else None
-
-    def begin(self, live: Live) -> dict[str, float]:
-        """Put a search, and its data, where the workers find them; return what each of
-        its trials asks for. Raises GrantError when no node could have that.
-        """
-        if live.name not in self._data:
-            self._granted[live.name] = granted(live.search.resources)
-            self._data[live.name] = ray.put(live.asked.data)
-            ray.get(self.board.open.remote(live.search, [self._data[live.name]]))
-        return self._granted[live.name]
-
-    def suggested(self, chosen: dict[str, Any]) -> None:
-        """Learn that a pack waits for a worker."""
-        place = place_of(chosen["resources"])
-        self._room[place] = room(chosen["resources"])
-        self._waiting.setdefault(place, set()).add((chosen["search"], chosen["pack"]))
-        self._tell(place)
-
-    def started(self, chosen: dict[str, Any]) -> None:
-        """Learn that a worker has a pack."""
-        place = place_of(chosen["resources"])
-        self._waiting[place].discard((chosen["search"], chosen["pack"]))
-        self._tell(place)
-
-    def _tell(self, place: str) -> None:
-        """Tell the board how many workers there will be: while more packs wait than a
-        worker that becomes free takes, as many as the cluster has room for.
-        """
-        count = self._room[place] if len(self._waiting[place]) > 1 else 0
-        if count != self._expected.get(place, 0):
-            self._expected[place] = count
-            self.board.expect.remote(place, count)
-
-    def step(self) -> None:
-        """Have studies go on whose search is complete, and tidy up after them."""
-        late = time.monotonic() - self._last_copy >= COPY_SECONDS
-        if late or any(live.complete for live in self.agenda.live):
-            self.copy_records()
-        self.agenda.advance()
-        for name in [n for n in self._data if self.agenda.find(n) is None]:
-            del self._data[name], self._granted[name]
-            ray.get(self.board.close.remote(name))
-
-    def decide(self, live: Live) -> None:
-        """Find out how far each trial counts, and put it on the board."""
-        if not decides(live.search, live.record):
-            return
-        live.limits = search_limits(live.search, live.record)
-        ray.get(self.board.put.remote(live.name, live.limits))
-
-    def copy_records(self) -> None:
-        """Copy the records that have grown to where they outlive this machine."""
-        self._last_copy = time.monotonic()
-        for live in self.agenda.live:
-            record = live.search.record
-            size = record.stat().st_size if live.search.copy and record.exists() else 0
-            if size != self._copied.get(live.name, 0):
-                with suppress(OSError):  # the next copy has it all
-                    storage.keep(record, live.search.copy)
-                    self._copied[live.name] = size
-
-
 class Queue(Searcher):
     """Suggests the packs of the agenda, one after the other."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
 
@@ -274,7 +181,7 @@ class Queue(Searcher):
 class Recorder(tune.Callback):
     """Keeps the records: which trials started, what they keep and how they ended."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     def on_trial_start(
@@ -333,7 +240,7 @@ class Halving(FIFOScheduler):
     it looks on the board.
     """
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self._places: dict[str, int] = {}
