@@ -35,8 +35,8 @@ from ftml.families.embedding._matrix import symmetric
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks import embedding
 from ftml.tasks._word_lists import word_list_scores
-from pipelines.corpus_large import DEFAULT, assemble
-from pipelines.sources import fetch
+from pipelines.datasets.large_corpus import DEFAULT, assemble
+from pipelines.datasets.sources import fetch
 
 HOW = Counting(window=5, weighting="dynamic", subsample=1e-3)
 READ = encoding.Encoding(

@@ -35,7 +35,7 @@ from ftml.families.decomposition import factor_analysis, pca, ppca
 from ftml.families.generative import gan, vae
 from ftml.families.neural import lenet
 from ftml.tasks import generation, representation
-from pipelines.pixels import images
+from pipelines.datasets.image_files import images
 
 ROUNDS = 3
 SEEDS = range(3)

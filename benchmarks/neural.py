@@ -33,7 +33,7 @@ from ftml.data.standardize import apply_scaling, learn_scaling
 from ftml.families.neural import lenet, mixture_density, mlp, soft_weight_sharing
 from ftml.nn.mlp import MLP
 from ftml.tasks import classification, conditional_density
-from pipelines.pixels import images
+from pipelines.datasets.image_files import images
 
 ROUNDS = 3
 SEEDS = range(5)

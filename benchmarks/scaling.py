@@ -32,11 +32,11 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ftml import Splits, Table
-from pipelines.agenda import Asked, Studying
-from pipelines.experiment import follow, plan_search
-from pipelines.params import read_params
-from pipelines.record import Record
-from pipelines.search import draw_configurations, on_every_fold
+from pipelines.params.read import read_params
+from pipelines.stages.experiment import follow, plan_search
+from pipelines.study.plan import draw_configurations, on_every_fold
+from pipelines.study.record import Record
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
 PARAMS = """
 datasets: {{tables: {{toy: {{source: s, task: {task}}}}}}}
@@ -66,25 +66,27 @@ def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
     return data
 
 
-def studying(asked: Generator[Asked, Record, Record]) -> Studying:
+def studying(asked: Generator[SearchRequest, Record, Record]) -> StudyCoroutine:
     """Give a search as a study of its own."""
     yield from asked
 
 
 def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str, Any]:
     """Run one study's search in a folder of its own; return what it took."""
-    from pipelines import store, tracking, tune
+    from pipelines.tracking import client as tracking_client
+    from pipelines.tracking import study_run
+    from pipelines.tuning import driver
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         written = PARAMS.format(family=family, task=task, block=json.dumps(block))
         Path("params.yaml").write_text(written)
         [study] = read_params().experiments["toy"]
-        client = store.open_store()
-        experiment = store.open_experiment(client, study.dataset, digest="d")
+        client = tracking_client.open_store()
+        experiment = tracking_client.open_experiment(client, study.dataset, digest="d")
         configs = draw_configurations(
             study.space,
-            count=study.block.trials,
+            count=study.section.trials,
             defaults=study.config.model_dump(mode="json"),
             seed=0,
         )
@@ -92,13 +94,13 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
             study, Path(".search/toy") / family, on_every_fold(configs, [()])
         )
         with (
-            tracking.StudyLog(client, experiment, study, key="k", digest="d") as log,
+            study_run.StudyRun(client, experiment, study, key="k", digest="d") as log,
             measured() as found,
         ):
             asked = follow(replace(plan, pack=1), data, log.children("trial"))
-            tune.run(
+            driver.run(
                 [studying(asked)],
-                board=tune.start_board(),
+                board=driver.start_coordinator(),
                 folder=str(Path("checkpoints").resolve()),
             )
         found["mlflow_rows"] = rows(Path("mlflow.db"))
@@ -154,7 +156,7 @@ def report(name: str, found: dict[str, Any]) -> None:
 def session(cpus: int) -> Iterator[None]:
     import ray
 
-    from pipelines import cluster  # noqa: F401  (sets what Ray reads when it starts)
+    from pipelines.cluster import connect  # noqa: F401
 
     ray.init(
         "local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,

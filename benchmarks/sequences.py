@@ -35,15 +35,15 @@ from ftml.families.text._networks import parameters_by_part
 from ftml.nn.ctc import ctc_loss
 from ftml.nn.recurrent import Recurrent
 from ftml.tasks import classification, language_model, transduction
-from pipelines.blocks import (
-    CooccurrenceBlock,
-    PairsBlock,
-    SequencesBlock,
-    TextBlock,
+from pipelines.datasets.cooccurrence import prepare as prepare_cooccurrence
+from pipelines.datasets.pairs import prepare as prepare_pairs
+from pipelines.datasets.sequences import prepare as prepare_sequences
+from pipelines.params.text import (
+    CooccurrenceSchema,
+    PairsSchema,
+    SequencesSchema,
+    TextSchema,
 )
-from pipelines.cooccurrence import prepare as prepare_cooccurrence
-from pipelines.pairs import prepare as prepare_pairs
-from pipelines.sequences import prepare as prepare_sequences
 
 OUT = Path(__file__).with_suffix(".md")
 SEEDS = range(3)
@@ -90,7 +90,7 @@ def prepared(kind: Any, prepare: Callable[..., None], block: Any) -> Splits[Any]
 
 
 def series(**fields: Any) -> Splits[Sequences]:
-    return prepared(sequences, prepare_sequences, SequencesBlock(**fields))
+    return prepared(sequences, prepare_sequences, SequencesSchema(**fields))
 
 
 def films() -> Splits[Sequences]:
@@ -265,9 +265,9 @@ def _vector_files(
     """
     texts = folder / "films.txt"
     texts.write_text("\n".join(train.X.texts()) + "\n")
-    own = CooccurrenceBlock(source=f"file:{texts}", min_count=2, subsample=1e-3)
-    other = CooccurrenceBlock(
-        source=PLAYS, also=[TextBlock(source=VERSES, column="text")], subsample=1e-3
+    own = CooccurrenceSchema(source=f"file:{texts}", min_count=2, subsample=1e-3)
+    other = CooccurrenceSchema(
+        source=PLAYS, also=[TextSchema(source=VERSES, column="text")], subsample=1e-3
     )
     return {
         "random": lambda seed: None,
@@ -277,7 +277,7 @@ def _vector_files(
 
 
 def _skipgrams(
-    block: CooccurrenceBlock, folder: Path, n_passes: int
+    block: CooccurrenceSchema, folder: Path, n_passes: int
 ) -> Callable[[int], str]:
     """Return what gives the file of a seed's vectors, made when it is first needed."""
     folder.mkdir()
@@ -313,7 +313,7 @@ def verses() -> Lines:
 
 def numerals() -> Lines:
     """Numbers below 10,000 in words: bar .95 exact"""
-    block = PairsBlock(source="made:numerals")
+    block = PairsSchema(source="made:numerals")
     data = prepared(pairs, prepare_pairs, block)
     rows = []
     for name, config in (
@@ -334,7 +334,7 @@ def numerals() -> Lines:
 
 def sounds() -> Lines:
     """CMUdict: letters to phonemes, with attention and without"""
-    block = PairsBlock(source=WORDS, n_samples=5000)
+    block = PairsSchema(source=WORDS, n_samples=5000)
     data = prepared(pairs, prepare_pairs, block)
     config = {"n_epochs": 12}
     fits = {

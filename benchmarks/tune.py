@@ -19,17 +19,20 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from ftml import Splits, Table, family
 from ftml.config import search_space
-from pipelines import cluster, store, tracking, tune
-from pipelines.agenda import Asked, Studying, Watch
-from pipelines.blocks import Resources
-from pipelines.params import read_params
-from pipelines.record import Record
-from pipelines.search import (
+from pipelines.cluster import connect
+from pipelines.params.read import read_params
+from pipelines.params.study import Resources
+from pipelines.study.plan import (
     Search,
     draw_configurations,
     on_every_fold,
-    search_limits,
+    pruning_decisions,
 )
+from pipelines.study.record import Record
+from pipelines.tracking import client as tracking_client
+from pipelines.tracking import study_run
+from pipelines.tuning import driver
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
 
 PARAMS = """
 datasets: {tables: {diabetes: {source: "sklearn:diabetes", task: regression}}}
@@ -74,15 +77,15 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
 
     (record,) = searched([plan], data, watch=watch)
     searching = time.perf_counter() - start
-    client = store.open_store()
+    client = tracking_client.open_store()
     dataset = read_params().datasets["diabetes"]
-    experiment = store.open_experiment(client, dataset, digest="benchmark")
+    experiment = tracking_client.open_experiment(client, dataset, digest="benchmark")
     study = read_params().experiments["diabetes"][0]
     opened = time.perf_counter()
-    with tracking.StudyLog(
+    with study_run.StudyRun(
         client, experiment, study, key=str(trials), digest="benchmark"
     ) as log:
-        reach = search_limits(plan, record)
+        reach = pruning_decisions(plan, record)
         log.children("trial").log(record.trials, reach, set(record.trials))
     logged = time.perf_counter() - opened
     return {
@@ -101,12 +104,12 @@ def searched(
     """Return the records of searches that one run of Tune works through."""
     records: dict[str, Record] = {}
 
-    def study(plan: Search) -> Studying:
-        records[str(plan.folder)] = yield Asked(plan, lambda fold: data, watch)
+    def study(plan: Search) -> StudyCoroutine:
+        records[str(plan.folder)] = yield SearchRequest(plan, lambda fold: data, watch)
 
-    tune.run(
+    driver.run(
         map(study, plans),
-        board=tune.start_board(),
+        board=driver.start_coordinator(),
         folder=str(plans[0].folder.with_name("checkpoints")),
     )
     return [records[str(plan.folder)] for plan in plans]
@@ -200,10 +203,10 @@ def main() -> None:
     """Measure 8 and 32 trials, and packs, and write the tables."""
     data = halves(*load_diabetes(return_X_y=True))
     target = Path(__file__).with_suffix(".md").resolve()
-    with tempfile.TemporaryDirectory() as place, cluster.connected():
+    with tempfile.TemporaryDirectory() as place, connect.connected():
         os.chdir(place)
         Path("params.yaml").write_text(PARAMS)
-        store.open_store()
+        tracking_client.open_store()
         measure(2, data, Path(place))  # workers warm, database migrated
         found = {n: measure(n, data, Path(place)) for n in (8, 32)}
         several = studies(5, data, Path(place))

@@ -34,7 +34,7 @@ from ftml.families.clustering import kmeans
 from ftml.families.decomposition import pca
 from ftml.families.density import gmm
 from ftml.plots import new_figure
-from pipelines.pixels import images
+from pipelines.datasets.image_files import images
 
 SOURCE = "deb:dataset-fashion-mnist/usr/share/datasets/fashion-mnist/train-*-ubyte.gz"
 STEPS = {"kmeans": 20, "gmm": 10}

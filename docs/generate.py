@@ -14,50 +14,40 @@ from typing import Any
 
 from ftml.core import families, family
 from ftml.evidence import claim, claims
-from pipelines import wording
-from pipelines.blocks import (
-    ClaimsBlock,
-    CooccurrenceBlock,
-    DatasetBlock,
-    DomainsBlock,
-    EarlyStopping,
-    ImagesBlock,
-    PairsBlock,
-    Resources,
-    SequencesBlock,
-    StudyBlock,
-    TableBlock,
-    TextBlock,
-    TreesBlock,
-    WordSetsBlock,
+from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
+from pipelines.common import formatting
+from pipelines.params.arrays import DomainsSchema, ImagesSchema, TableSchema
+from pipelines.params.base import DatasetSchema
+from pipelines.params.claims import ClaimsSchema
+from pipelines.params.read import data_kinds
+from pipelines.params.study import EarlyStopping, Resources, StudySchema
+from pipelines.params.text import (
+    CooccurrenceSchema,
+    PairsSchema,
+    SequencesSchema,
+    TextSchema,
+    TreesSchema,
+    WordSetsSchema,
 )
-from pipelines.commands.catalogue import (
-    allowed,
-    docstring,
-    outlines,
-    settings,
-    source_file,
-)
-from pipelines.params import data_kinds
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
 
 KEYS = {
-    "dataset": DatasetBlock,
-    "tables": TableBlock,
-    "images": ImagesBlock,
-    "domains": DomainsBlock,
-    "cooccurrence": CooccurrenceBlock,
-    "text": TextBlock,
-    "word_sets": WordSetsBlock,
-    "sequences": SequencesBlock,
-    "pairs": PairsBlock,
-    "trees": TreesBlock,
-    "study": StudyBlock,
+    "dataset": DatasetSchema,
+    "tables": TableSchema,
+    "images": ImagesSchema,
+    "domains": DomainsSchema,
+    "cooccurrence": CooccurrenceSchema,
+    "text": TextSchema,
+    "word_sets": WordSetsSchema,
+    "sequences": SequencesSchema,
+    "pairs": PairsSchema,
+    "trees": TreesSchema,
+    "study": StudySchema,
     "resources": Resources,
     "early_stopping": EarlyStopping,
-    "claims": ClaimsBlock,
+    "claims": ClaimsSchema,
 }
 "The blocks of params.yaml whose keys are shown, by the name of the file."
 
@@ -158,7 +148,7 @@ def results(name: str) -> list[str]:
         measured = json.loads(path.read_text())
         if measured["family"] != name:
             continue
-        test = wording.spread(measured["test"][measured["metric"]])
+        test = formatting.spread(measured["test"][measured["metric"]])
         where = f"{measured['study']} on {measured['dataset']}"
         lines += [
             f"## Last run: {where}",
@@ -201,7 +191,7 @@ def text(docstring: str) -> str:
     """Return a docstring as Markdown: formulas, which are indented, as they stand."""
     return "\n\n".join(
         f"```text\n{part}\n```" if formula else prose(part)
-        for formula, part in wording.parts(docstring)
+        for formula, part in formatting.parts(docstring)
     )
 
 

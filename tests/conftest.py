@@ -40,13 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated, empty database: making one takes seconds."""
-    from pipelines import store
+    from pipelines.tracking import client as tracking_client
 
     folder = tmp_path_factory.mktemp("store")
     before = Path.cwd()
     os.chdir(folder)
     try:
-        store.open_store()
+        tracking_client.open_store()
     finally:
         os.chdir(before)
         forget_store()

@@ -45,8 +45,8 @@ from ftml.data.numerals import numerals
 from ftml.data.ragged import offsets_of
 from ftml.plots import new_figure
 from ftml.tasks import task
-from pipelines.blocks import DATASETS, KINDS
-from pipelines.params import data_kinds, read_params
+from pipelines.params.kinds import DATASETS, KINDS
+from pipelines.params.read import data_kinds, read_params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 COUNT = 4

@@ -8,12 +8,12 @@ from typing import Any
 
 import ray
 
-from pipelines import tune
-from pipelines.agenda import Asked, Studying, Watch
-from pipelines.folds import Data
-from pipelines.record import Record
-from pipelines.search import Search
-from pipelines.tune import start_board
+from pipelines.study.folds import Data
+from pipelines.study.plan import Search
+from pipelines.study.record import Record
+from pipelines.tuning import driver
+from pipelines.tuning.driver import start_coordinator
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
 
 
 def ignore(record: Record, index: int) -> None:
@@ -23,7 +23,7 @@ def ignore(record: Record, index: int) -> None:
 @cache
 def board_of(node: str) -> Any:
     """Return the board of this node's cluster: starting one takes seconds."""
-    return start_board()
+    return start_coordinator()
 
 
 def board() -> Any:
@@ -42,11 +42,11 @@ def run_all(
     """Return the records of searches that run side by side."""
     found: dict[int, Record] = {}
 
-    def study(number: int, plan: Search) -> Studying:
-        found[number] = yield Asked(plan, data, watch)
+    def study(number: int, plan: Search) -> StudyCoroutine:
+        found[number] = yield SearchRequest(plan, data, watch)
 
     studies = [study(number, plan) for number, plan in enumerate(plans)]
-    tune.run(
+    driver.run(
         studies,
         board=board(),
         folder=str(plans[0].folder.with_name("checkpoints")),

@@ -44,8 +44,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copy(empty_store, folder / "mlflow.db")
     (folder / "params.yaml").write_text(PARAMS)
-    assert run_stage(folder, "pipelines.tables", "digits") == (0, "")
-    status, printed = run_stage(folder, "pipelines.experiment", "digits")
+    assert run_stage(folder, "pipelines.stages.tables", "digits") == (0, "")
+    status, printed = run_stage(folder, "pipelines.stages.experiment", "digits")
     assert status == 0, printed
     assert_whole(folder, undisturbed=folder)
     return folder
@@ -62,7 +62,7 @@ def folder(undisturbed: Path, tmp_path: Path, empty_store: Path) -> Path:
 
 def start(folder: Path) -> subprocess.Popen[str]:
     return stage(
-        folder, "pipelines.experiment", "digits", FTML_CHECKPOINT_SECONDS="0.5"
+        folder, "pipelines.stages.experiment", "digits", FTML_CHECKPOINT_SECONDS="0.5"
     )
 
 
@@ -147,6 +147,6 @@ def test_a_worker_killed_and_a_driver_stopped_again_and_again_lose_nothing(
         left_open = ("RUNNING",) in runs(folder, "select status from runs")
         assert left_open == (number == signal.SIGKILL)
         assert not (folder / "experiments").exists()
-    status, printed = run_stage(folder, "pipelines.experiment", "digits")
+    status, printed = run_stage(folder, "pipelines.stages.experiment", "digits")
     assert status == 0, printed
     assert_whole(folder, undisturbed=undisturbed)

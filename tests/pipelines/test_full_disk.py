@@ -50,7 +50,7 @@ def small_disk(tmp_path: Path, empty_store: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_error_and_what_was_done_is_kept(small_disk: Path) -> None:
-    command = ("pipelines.experiment", "big")
+    command = ("pipelines.stages.experiment", "big")
     status, printed = run_stage(small_disk, *command, FTML_CHECKPOINT_SECONDS="0")
     assert status == 1
     assert "no checkpoint of step" in printed

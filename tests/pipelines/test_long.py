@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 from ray.cluster_utils import Cluster
 
-from pipelines.flight import CHECKPOINTS
+from pipelines.study.workspace import CHECKPOINTS
 from tests.conftest import ROOT, free_port, run_stage, runs, stage
 from tests.pipelines.hosts import Host, network
 from tests.pipelines.servers import s3_client, sqlite_server, storage, with_children
@@ -58,7 +58,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which the experiment has run in peace."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "params.yaml").write_text(PARAMS)
-    for name in ("pipelines.tables", "pipelines.experiment"):
+    for name in ("pipelines.stages.tables", "pipelines.stages.experiment"):
         status, printed = run_stage(folder, name, "digits")
         assert status == 0, printed
     return folder
@@ -92,7 +92,7 @@ def test_a_server_that_is_killed_and_comes_back_has_every_point_once(
     port = free_port()
     address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
     with sqlite_server(project, port) as server:
-        driver = stage(project, "pipelines.experiment", "digits", **address)
+        driver = stage(project, "pipelines.stages.experiment", "digits", **address)
         wait_for_steps(project, 200)
         with_children(server.pid, signal.SIGKILL)
     time.sleep(20)
@@ -126,7 +126,7 @@ def test_a_node_that_is_lost_at_any_moment_changes_no_result(
         rng = random.Random(seed)
         driver = stage(
             project,
-            "pipelines.experiment",
+            "pipelines.stages.experiment",
             "digits",
             RAY_ADDRESS=cluster.address,
             FTML_CHECKPOINT_SECONDS="0.5",
@@ -175,7 +175,13 @@ def test_a_host_that_is_cut_off_and_returns_changes_no_result(
         lost = start(one, *join)
         start(two, *join)
         driver = subprocess.Popen(
-            [*head.inside, sys.executable, "-m", "pipelines.experiment", "digits"],
+            [
+                *head.inside,
+                sys.executable,
+                "-m",
+                "pipelines.stages.experiment",
+                "digits",
+            ],
             cwd=project,
             env={
                 **os.environ,
@@ -241,7 +247,7 @@ def test_a_driver_in_another_clone_goes_on_from_the_checkpoints_in_s3(
     clone = tmp_path / "clone"
     shutil.copytree(project, clone)
     study = ".search/digits/softmax_regression"
-    experiment = ("pipelines.experiment", "digits")
+    experiment = ("pipelines.stages.experiment", "digits")
     with storage("checkpoints") as variables:
         told = {
             **variables,
@@ -323,7 +329,7 @@ def test_a_job_with_a_token_brings_its_results_back(
         "RAY_AUTH_MODE": "token",
         "PYTHONPATH": str(clone),
     }
-    job = ("pipelines.job", "submit", "experiment@digits")
+    job = ("pipelines.cluster.job", "submit", "experiment@digits")
     with sqlite_server(tmp_path, port):
         status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN="b" * 64)
         assert status == 1

@@ -29,12 +29,12 @@ import ftml
 from ftml.core import family
 from ftml.data import Images, Sequences, Trees
 from ftml.tasks import task
-from pipelines import store
-from pipelines.params import read_params
-from pipelines.tracking import StudyLog
+from pipelines.params.read import read_params
+from pipelines.tracking import client as tracking_client
+from pipelines.tracking.study_run import StudyRun
 from tests.conftest import ROOT, forget_store, free_port, run_stage
+from tests.pipelines.cli.test_reproduction import git
 from tests.pipelines.servers import answers, with_children
-from tests.pipelines.test_reproduction import git
 from tests.test_contract import small_data
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
@@ -80,7 +80,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git("-C", str(folder), "commit", "--quiet", "--message", "Small studies")
     for name, dataset in (("tables", "cells"), ("cooccurrence", "words")):
         for module in (name, "experiment"):
-            status, printed = run_stage(folder, f"pipelines.{module}", dataset)
+            status, printed = run_stage(folder, f"pipelines.stages.{module}", dataset)
             assert status == 0, printed
     return folder
 
@@ -94,7 +94,7 @@ def test_a_run_is_reproduced_to_the_bit_in_a_clone(
 ) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{repository}/mlflow.db")
     experiment = client.get_experiment_by_name(dataset).experiment_id
-    run = store.search(client, experiment, f"tags.`ftml.role` = '{role}'")[0]
+    run = tracking_client.search(client, experiment, f"tags.`ftml.role` = '{role}'")[0]
     status, printed = verify(repository, run.info.run_id)
     assert status == 0, printed
     assert f"{expected}, all equal to the bit" in printed
@@ -110,7 +110,7 @@ def test_a_run_is_reproduced_to_the_bit_in_a_clone(
 
 
 def verify(folder: Path, run: str) -> tuple[int, str]:
-    return run_stage(folder, "pipelines.commands", "reproduce", run, "--verify")
+    return run_stage(folder, "pipelines.cli", "reproduce", run, "--verify")
 
 
 FAMILIES = {
@@ -196,10 +196,10 @@ def logged(
         f"experiments: {{toy: {{{name}: {study}}}}}\n"
     )
     (study,) = read_params().experiments["toy"]
-    client = store.open_store()
-    experiment = store.open_experiment(client, study.dataset, digest="d")
+    client = tracking_client.open_store()
+    experiment = tracking_client.open_experiment(client, study.dataset, digest="d")
     ftml.save(Path("model"), model, config)
-    log = StudyLog(client, experiment, study, key="k", digest="d")
+    log = StudyRun(client, experiment, study, key="k", digest="d")
     with warnings.catch_warnings(), log:
         warnings.simplefilter("ignore")  # MLflow's hints on types
         version = log._register(log.run, Path("model"), example)

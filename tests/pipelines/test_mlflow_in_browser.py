@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import views
+from pipelines.tracking import views
 from tests.conftest import free_port, runs, stage
 from tests.pipelines.browser import Watched, chromium, watched
 from tests.pipelines.servers import sqlite_server
@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which an experiment of five families has run."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(PARAMS)
-    for name in ("pipelines.tables", "pipelines.experiment"):
+    for name in ("pipelines.stages.tables", "pipelines.stages.experiment"):
         process = stage(folder, name, "cancer")
         printed, _ = process.communicate(timeout=900)
         assert process.returncode == 0, printed

@@ -24,11 +24,11 @@ from ray._private.internal_api import node_stats
 from ray.cluster_utils import Cluster
 
 from ftml import Splits, Table, family
-from pipelines.blocks import Resources
-from pipelines.cluster import connected
-from pipelines.folds import Fold
-from pipelines.grants import GrantError
-from pipelines.search import Assignment, Search
+from pipelines.cluster.connect import connected
+from pipelines.cluster.resources import ResourcesUnavailableError
+from pipelines.params.study import Resources
+from pipelines.study.folds import Fold
+from pipelines.study.plan import Assignment, Search
 from tests.conftest import free_port, run_stage
 from tests.pipelines.searching import run
 from tests.pipelines.servers import with_children
@@ -123,7 +123,7 @@ def test_stages_of_images_make_the_same_bytes_on_nodes(
     for stage, dataset in (("images", "pictures"), ("domains", "places")):
         made = []
         for environment in ({}, {"RAY_ADDRESS": cluster.address}):
-            command = (f"pipelines.{stage}", dataset)
+            command = (f"pipelines.stages.{stage}", dataset)
             assert run_stage(tmp_path, *command, **environment) == (0, "")
             folder = tmp_path / "data" / dataset
             made.append({path.name: path.read_bytes() for path in folder.iterdir()})
@@ -199,7 +199,7 @@ def test_a_search_waits_for_a_node_that_the_autoscaler_starts(
         resources=Resources(cpu=1.0, gpu=0.5),
     )
     with connected():
-        with pytest.raises(GrantError, match="1 with cpu: 0, gpu: 0"):
+        with pytest.raises(ResourcesUnavailableError, match="1 with cpu: 0, gpu: 0"):
             run(plan, lambda fold: splits)
         monkeypatch.setenv("FTML_CLUSTER_WAIT", "120")
         record = run(plan, lambda fold: splits)

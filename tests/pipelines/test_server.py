@@ -53,8 +53,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(PARAMS)
     for name in ("breast_cancer", "diabetes"):
-        assert run_stage(folder, "pipelines.tables", name) == (0, "")
-    status, printed = run_stage(folder, "pipelines.experiment", "breast_cancer")
+        assert run_stage(folder, "pipelines.stages.tables", name) == (0, "")
+    status, printed = run_stage(folder, "pipelines.stages.experiment", "breast_cancer")
     assert status == 0, printed
     return folder
 
@@ -72,10 +72,10 @@ def address(
 ) -> Iterator[str]:
     """Move the store, start the server on it, make an account; give its address."""
     move = ("sqlite:///mlflow.db", "postgresql+psycopg:///mlflow", "s3://ftml-mlflow")
-    status, printed = run_stage(project, "pipelines.migrate", *move, **servers)
+    status, printed = run_stage(project, "pipelines.tracking.migrate", *move, **servers)
     assert status == 0, printed
     assert printed.startswith("moved to postgresql+psycopg:///mlflow: 2 experiments, ")
-    status, printed = run_stage(project, "pipelines.migrate", *move, **servers)
+    status, printed = run_stage(project, "pipelines.tracking.migrate", *move, **servers)
     assert (status, printed.count("\n")) == (1, 1)
     assert "error: TARGET is not empty" in printed
     configured = {
@@ -183,12 +183,14 @@ def test_a_whole_experiment_goes_through_the_server(
     project: Path, client: mlflow.MlflowClient, address: str, servers: dict[str, str]
 ) -> None:
     wrong = told(address, password="wrong")
-    status, printed = run_stage(project, "pipelines.experiment", "diabetes", **wrong)
+    status, printed = run_stage(
+        project, "pipelines.stages.experiment", "diabetes", **wrong
+    )
     assert status == 1
     assert "not authenticated" in printed.lower() or "401" in printed
     assert "Traceback" not in printed
     status, printed = run_stage(
-        project, "pipelines.experiment", "diabetes", **told(address)
+        project, "pipelines.stages.experiment", "diabetes", **told(address)
     )
     assert status == 0, printed
     assert PERSON[1] not in printed

@@ -1,0 +1,129 @@
+"""What `ftml claims` prints: all claims as they were measured, or one, measured now."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from ftml.config import nearest
+from ftml.evidence import claim, claims
+from pipelines.cli.terminal import table
+from pipelines.cluster.parallel_map import drawing
+from pipelines.common.figures import write_png
+from pipelines.common.formatting import number, setting
+from pipelines.params.claims import FACTORS, ClaimsSchema
+from pipelines.study.measurements import (
+    CLAIMS,
+    Measurement,
+    measurement_of,
+    read_measurement,
+)
+
+COLUMNS = ["claim", "chapter", "expected", "measured", "tolerance", "as printed"]
+
+
+def listed(*, chapter: str | None = None) -> list[Table | str]:
+    """Return the table of all claims, or those of a chapter, with what the stage has
+    measured of them.
+
+    Raises ValueError for a chapter that there is not.
+    """
+    known = sorted(set(claims().values()))
+    if chapter is not None and chapter not in known:
+        raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, known)}")
+    rows = [
+        _row(name, its, read_measurement(CLAIMS / its / name))
+        for name, its in sorted(claims().items(), key=lambda item: item[::-1])
+        if chapter in (None, its)
+    ]
+    measured = sum(bool(row[-2]) for row in rows)
+    below = (
+        f"{len(rows)} claims, {measured} measured here; `dvc repro claims` measures "
+        "all, `ftml claims NAME` one."
+    )
+    return [table([*COLUMNS, "holds", "statement"], rows, unbroken=2), below]
+
+
+def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
+    if found is None:
+        return [name, chapter, "", "", "", "", "", _title(name, chapter)]
+    printed = "" if found.as_printed is None else number(found.as_printed)
+    return [
+        name,
+        chapter,
+        number(found.expected),
+        number(found.measured),
+        setting(found.tolerance),
+        printed,
+        "yes" if found.passed else "NO",
+        found.title,
+    ]
+
+
+def _title(name: str, chapter: str) -> str:
+    """Return the statement of a claim in a line. Its module is parsed, not run: torch
+    is slow.
+    """
+    spec = importlib.util.find_spec(f"ftml.claims.{chapter}.{name}")
+    source = (
+        Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    )
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def section(seed: int, budget: str) -> ClaimsSchema:
+    """Return how a claim is measured; ValueError for a budget that there is not."""
+    if budget not in FACTORS:
+        raise ValueError(f"unknown budget {budget!r}{nearest(budget, FACTORS)}")
+    return ClaimsSchema.model_validate({"seed": seed, "budget": budget})
+
+
+def measured(
+    name: str, section: ClaimsSchema, *, figure: Path | None = None
+) -> tuple[bool, list[Table | str]]:
+    """Measure a claim now; return whether it holds, and what is printed of it.
+
+    figure: a PNG file that its figure is written to. Raises ValueError for a claim
+    that there is not, and for a figure of one that has none.
+    """
+    read = claim(name)
+    with drawing(section) as budget:
+        evidence = read.check(section.seed, budget)
+    if figure is not None:
+        if evidence.figure is None:
+            raise ValueError(f"the claim {name} has no figure")
+        write_png(figure, evidence.figure())
+    found = measurement_of(read, evidence, section, key="")
+    shown: list[Table | str] = [f"{name}, chapter {read.chapter}\n", read.statement]
+    shown += [f"\nSource: {read.source}\n"]
+    if evidence.table is not None:
+        shown.append(_numbers(evidence.table))
+    return evidence.passed, [*shown, _verdict(found)]
+
+
+def _numbers(frame: pd.DataFrame) -> Table:
+    rows = [
+        [number(v) if isinstance(v, float) else str(v) for v in row]
+        for row in frame.values.tolist()
+    ]
+    return table(list(map(str, frame.columns)), rows)
+
+
+def _verdict(found: Measurement) -> str:
+    lines = [
+        f"expected   {number(found.expected)} ± {setting(found.tolerance)}",
+        f"measured   {number(found.measured)}",
+    ]
+    if found.interval is not None:
+        low, high = map(number, found.interval)
+        lines[-1] += f", 95 % interval {low} to {high}"
+    if found.as_printed is not None:
+        lines.append(f"as printed {number(found.as_printed)}")
+    if found.chance:
+        lines.append(f"A true claim fails with probability below {found.chance:g}.")
+    lines.append("The claim holds." if found.passed else "The claim does NOT hold.")
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""What MLflow has recorded: a store that is there, and the runs in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run
+
+from ftml.config import nearest
+from pipelines.tracking import client as tracking_client
+
+ROLES = ("study", "trial", "fit")
+
+
+def open_existing_store() -> MlflowClient:
+    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` in this folder.
+
+    Raises ValueError where there is none: reading makes no new one.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{tracking_client.DATABASE}")
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.is_file():
+        raise ValueError(
+            f"no MLflow store: there is no {path}; run from the project's root after "
+            "`make repro`, or set MLFLOW_TRACKING_URI"
+        )
+    return tracking_client.open_store()
+
+
+def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
+    """Return the experiment of a dataset; ValueError for one that is not there."""
+    found = client.get_experiment_by_name(dataset)
+    if found is None:
+        known = [each.name for each in client.search_experiments() if each.name]
+        known = [name for name in known if name != "Default"]
+        raise ValueError(
+            f"nothing is recorded of a dataset {dataset!r}"
+            + (nearest(dataset, known) if known else "; the store is empty")
+        )
+    return found
+
+
+def role(run: Run) -> str:
+    """Return what a run is: study, trial, fit or comparison; "" if it is not ftml's."""
+    return str(run.data.tags.get("ftml.role", ""))
+
+
+def children(client: MlflowClient, study: Run) -> list[Run]:
+    """Return the trials and final fits of a study, in order."""
+    of_study = f"tags.`mlflow.parentRunId` = '{study.info.run_id}'"
+    found = tracking_client.search(client, study.info.experiment_id, of_study)
+    return sorted(found, key=lambda run: (role(run) != "trial", place(run)[1]))
+
+
+def place(run: Run) -> tuple[str, int]:
+    """Return what tells a run from the others of its study: its role and number."""
+    return role(run), int(run.data.tags.get("ftml.index", 0))

@@ -1,0 +1,284 @@
+"""Where a run comes from, and how it is made again.
+
+The commit that a run names is checked out in a temporary clone, and the study's key is
+computed there, by the code of that commit: where it equals the key of the run, code,
+params and data are those of the commit, and nothing else went into the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from ruamel.yaml import YAML
+
+from pipelines.cli.records import ROLES, open_existing_store, place, role
+from pipelines.tracking import client as tracking_client
+
+LOCK = "requirements.lock"
+
+PROBE = """
+import json, sys
+from pipelines.keys import study_key
+from pipelines.params import ParamsError, read_params
+dataset, name, digest = sys.argv[1:]
+try:
+    studies = read_params().experiments.get(dataset, ())
+except ParamsError as error:
+    sys.exit(" ".join(str(error).split()))
+print(json.dumps([study_key(s, digest) for s in studies if s.name == name]))
+"""
+"Prints the key that a study has in the folder where this is run."
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run of MLflow, and the study that it belongs to."""
+
+    client: MlflowClient
+    run: Run
+    study: Run
+    "the run itself, or its parent"
+
+    dataset: str
+
+    @property
+    def name(self) -> str:
+        return str(self.study.data.tags["ftml.study"])
+
+    @property
+    def commit(self) -> str:
+        return str(self.study.data.tags["mlflow.source.git.commit"])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the commit of a run says of it."""
+
+    subject: str
+    "first line of the commit's message"
+
+    params: Mapping[str, Any]
+    "params.yaml of the dataset and the study alone"
+
+    stage: str
+    "the stage that prepares the dataset"
+
+    packages: tuple[str, ...]
+    "packages whose version here is not that of the commit, as name here (there)"
+
+
+def find(run_id: str) -> Recorded:
+    """Return a run of the store by its id.
+
+    Raises ValueError for a run that is not there, is none of ftml's, or names no
+    commit.
+    """
+    client = open_existing_store()
+    try:
+        run = client.get_run(run_id)
+        if role(run) not in ROLES:
+            kind = role(run) or "no run of ftml's"
+            raise ValueError(f"run {run_id} is {kind}, not a {', '.join(ROLES)}")
+        study = run if role(run) == "study" else _parent(client, run)
+    except MlflowException as error:
+        if tracking_client.is_transient_error(error):
+            raise
+        raise ValueError(f"no run {run_id} in this MLflow store") from None
+    dataset = client.get_experiment(run.info.experiment_id).name
+    if not study.data.tags.get("mlflow.source.git.commit"):
+        raise ValueError(
+            f"run {run_id} names no commit: it was made outside of a git repository, "
+            "so what made it cannot be known"
+        )
+    return Recorded(client, run, study, dataset)
+
+
+def _parent(client: MlflowClient, run: Run) -> Run:
+    return client.get_run(run.data.tags["mlflow.parentRunId"])
+
+
+@contextmanager
+def checked_out(recorded: Recorded) -> Iterator[Path]:
+    """Give a temporary clone of this repository at the commit of a run.
+
+    Raises ValueError where this folder has no such commit.
+    """
+    commit = recorded.commit
+    root = _git(Path.cwd(), "rev-parse", "--show-toplevel")
+    if root is None:
+        raise ValueError("this folder is no git repository; run in a clone of ftml")
+    if _git(Path(root), "cat-file", "-e", f"{commit}^{{commit}}") is None:
+        raise ValueError(
+            f"commit {commit} of run {recorded.run.info.run_id} is not in the history "
+            "here; fetch it (git fetch --all), or ask who made the run to push it"
+        )
+    with tempfile.TemporaryDirectory(prefix="ftml-reproduce-") as folder:
+        clone = Path(folder) / "ftml"
+        # Shared: a commit that no branch holds any more is found, too.
+        _git(Path(root), "clone", "--shared", "--no-checkout", root, str(clone))
+        _git(clone, "checkout", "--detach", commit)
+        yield clone
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, None where it fails."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise ValueError("git is not installed") from None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def origin(recorded: Recorded, clone: Path) -> Origin:
+    """Return what the commit says of a run.
+
+    Raises ValueError where the study's key at the commit is not that of the run: the
+    tree held changes that were not committed.
+    """
+    tags = recorded.study.data.tags
+    digest = tags["ftml.data"]
+    command = [sys.executable, "-c", PROBE, recorded.dataset, recorded.name, digest]
+    done = subprocess.run(
+        command, cwd=clone, env=environment(clone), capture_output=True, text=True
+    )
+    short = recorded.commit[:12]
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise ValueError(f"commit {short} cannot read the study: {reason}")
+    keys = json.loads(done.stdout.rpartition("\n")[0] or done.stdout)
+    if not keys:
+        raise ValueError(
+            f"dirty tree: params.yaml of commit {short} has no study {recorded.name} "
+            f"of {recorded.dataset}; it was never committed, so it cannot be "
+            "reproduced from git"
+        )
+    if keys != [tags["ftml.key"]]:
+        raise ValueError(
+            f"dirty tree: code, params or data of {recorded.name} were not those of "
+            f"commit {short} (key {tags['ftml.key'][:12]}, of the commit "
+            f"{keys[0][:12]}); what was changed was never committed, so it cannot be "
+            "reproduced from git"
+        )
+    params = YAML(typ="safe", pure=True).load((clone / "params.yaml").read_text())
+    stage, section = next(
+        (stage, sections[recorded.dataset])
+        for stage, sections in params["datasets"].items()
+        if recorded.dataset in sections
+    )
+    study = params["experiments"][recorded.dataset][recorded.name]
+    only: dict[str, Any] = {
+        "datasets": {each: {} for each in params["datasets"]},
+        "experiments": {recorded.dataset: {recorded.name: study}},
+    }
+    # The baseline is another study, and changes nothing in this one.
+    kept = {key: value for key, value in section.items() if key != "baseline"}
+    only["datasets"][stage] = {recorded.dataset: kept}
+    subject = _git(clone, "log", "-1", "--format=%s") or ""
+    return Origin(subject, only, stage, _other_packages(clone / LOCK))
+
+
+def environment(clone: Path) -> dict[str, str]:
+    """Return the environment of processes in a clone: its code, a store of its own, a
+    Ray of its own.
+    """
+    mine = ("MLFLOW_", "RAY_ADDRESS", "FTML_", "PYTHONPATH", "DVC_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
+    tools = Path(sys.executable).parent
+    return kept | {
+        "PYTHONPATH": str(clone),
+        "PATH": f"{tools}{os.pathsep}{kept.get('PATH', '')}",
+    }
+
+
+def _other_packages(lock: Path) -> tuple[str, ...]:
+    """Return the packages that are installed in another version than a lock file's."""
+    if not lock.exists():
+        return ()
+    lines = [line.partition("==") for line in lock.read_text().splitlines()]
+    here = {name: _installed(name) for name, pinned, _ in lines if pinned}
+    return tuple(
+        f"{name} {here[name]} ({there})"
+        for name, pinned, there in lines
+        if pinned and here[name] is not None and here[name] != there
+    )
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def instructions(recorded: Recorded, found: Origin) -> str:
+    """Return in words and commands how a run is made again."""
+    run, dataset = recorded.run, recorded.dataset
+    digest = recorded.study.data.tags["ftml.data"]
+    which, number = place(run)
+    what = {
+        "study": "the study",
+        "trial": f"trial {number} of",
+        "fit": "a final fit of",
+    }
+    lines = [
+        f"run      {run.info.run_id}: {what[which]} {recorded.name} on {dataset} "
+        f"({run.info.run_name})",
+        f"commit   {recorded.commit} ({found.subject}); code, params and data of the "
+        "run are its own",
+        f"data     stage {found.stage}@{dataset}, from {', '.join(_sources(found))}; "
+        f"DVC's hash {digest}",
+    ]
+    if which != "study":
+        values = ", ".join(f"{k}={v}" for k, v in sorted(run.data.params.items()))
+        lines.append(f"config   {values or 'the default'}")
+    if found.packages:
+        lines.append(f"packages other here than there: {', '.join(found.packages)}")
+    lines += [
+        "",
+        f"git checkout {recorded.commit}",
+        "make setup",
+        f"dvc repro experiment@{dataset}",
+        "",
+        "# params.yaml there says of it",
+        _yaml(found.params["experiments"]).rstrip(),
+    ]
+    return "\n".join(lines)
+
+
+def _sources(found: Origin) -> list[str]:
+    (section,) = (
+        each
+        for sections in found.params["datasets"].values()
+        for each in sections.values()
+    )
+    parts = [
+        section,
+        *section.get("also", []),
+        *([section["word_sets"]] if "word_sets" in section else []),
+    ]
+    return [each["source"] for each in parts] + (
+        [section["test"]] if "test" in section else []
+    )
+
+
+def _yaml(value: Any) -> str:
+    stream = StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(value, stream)
+    return stream.getvalue()

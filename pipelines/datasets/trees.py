@@ -1,0 +1,69 @@
+"""Stage `trees`: formulas that are drawn, or trees in brackets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ftml.data import trees as kind
+from ftml.data.formulas import formulas
+from ftml.data.trees import Trees, read_brackets
+from pipelines.datasets.sources import fetch
+from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.params.text import TreesSchema
+
+N_SAMPLES, N_OPERATORS = 4000, 10
+
+
+def prepare(section: TreesSchema, folder: Path) -> None:
+    """Write the trees of a block into a folder; each class has its share of every
+    split.
+
+    Raises ValueError that names the tree for one that is none.
+    """
+    if validation_errors := section.validation_errors():
+        raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
+    if section.source.startswith("made:"):
+        data = formulas(
+            section.source.partition(":")[2],
+            n=section.n_samples or N_SAMPLES,
+            most=section.n_operators or N_OPERATORS,
+            seed=section.seed,
+        )
+    else:
+        data = _read(section)
+    names = [f"class {name}" for name in data.classes]
+    shares = {"valid": section.valid_fraction, "test": section.test_fraction}
+    kind.write(
+        folder, data, draw_split(data.y, names, shares=shares, seed=section.seed)
+    )
+
+
+def _read(section: TreesSchema) -> Trees:
+    """Return the trees of a source's files, a class and a tree in each line."""
+    labels, texts = [], []
+    for path in fetch(section.source, section.sha256):
+        for i, line in enumerate(path.read_text().splitlines(), start=1):
+            label, tab, text = line.partition("\t")
+            if not line.strip():
+                continue
+            if not tab:
+                raise ValueError(f"{path}: line {i}: expected class, tab, tree")
+            labels.append(label)
+            texts.append(text)
+    order = np.random.default_rng(section.seed).permutation(len(texts))
+    chosen = np.sort(order[: section.n_samples])
+    texts = [texts[i] for i in chosen]
+    signs = {sign for text in texts for sign in text.split()} - {"(", ")"}
+    forest = read_brackets(texts, tuple(sorted(signs)))
+    y, classes = encode_labels(pd.Series([labels[i] for i in chosen]))
+    return Trees(
+        forest.symbols,
+        forest.parents,
+        forest.offsets,
+        y,
+        classes,
+        forest.vocabulary,
+    )

@@ -1,0 +1,140 @@
+"""What a study's result depends on, as one hash: when it has not changed, nothing is
+done.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ftml.config import input_files
+from ftml.core import families
+from ftml.evidence import claims
+from pipelines.params.claims import ClaimsSchema
+from pipelines.params.read import Study
+
+COMMIT = "FTML_COMMIT"
+
+FORMAT = 3
+"Raise this when a change of the pipeline itself makes earlier results incomparable."
+
+
+def study_key(study: Study, data_digest: str) -> str:
+    """Return the hash of a study's params, its data, and the source of its family and
+    task.
+    """
+    section = study.section.model_dump(mode="json", exclude={"resources"})
+    content = {
+        "format": FORMAT,
+        "block": section,
+        "metric": study.dataset.metric,
+        "data": data_digest,
+        "source": _hashes(source_modules(*study_modules(study))),
+        "files": _hashes(input_files(study.config)),
+    }
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def claim_key(name: str, section: ClaimsSchema) -> str:
+    """Return the hash of how a claim is measured and of all source that it reaches."""
+    content = {
+        "format": FORMAT,
+        "block": section.model_dump(mode="json"),
+        "source": _hashes(source_modules(f"ftml.claims.{claims()[name]}.{name}")),
+    }
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def study_modules(study: Study) -> list[str]:
+    """Return the modules that a study begins with: its task, its family, and families
+    that its configurations name.
+    """
+    known = families()
+    drawn = [each for space in study.space.values() for each in space.ends()]
+    values = [*study.config.model_dump().values(), *drawn]
+    named = [value for value in values if isinstance(value, str) and value in known]
+    return [
+        study.family.Config.__module__,
+        f"ftml.tasks.{study.family.task}",
+        *(f"ftml.families.{known[name]}.{name}" for name in named),
+    ]
+
+
+def data_digest(folder: Path) -> str:
+    """Return DVC's own hash of a folder, as dvc.lock has it: `<md5>.dir`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = [
+        {
+            "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+            "relpath": path.relative_to(folder).as_posix(),
+        }
+        for path in files
+    ]
+    listed.sort(key=lambda entry: entry["relpath"])
+    text = json.dumps(listed, sort_keys=True).encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def source_modules(*names: str) -> dict[str, Path]:
+    """Return the source file of these modules and of all that they import from ftml."""
+    found: dict[str, Path] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _module_path(name)
+        if path is not None and name not in found:
+            found[name] = path
+            waiting += [each for each in imported(path) if each.split(".")[0] == "ftml"]
+    return dict(sorted(found.items()))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the names of all modules that a source file may import.
+
+    `from a import b` yields both `a` and `a.b`, whether or not b is a module.
+    """
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _module_path(name: str) -> Path | None:
+    """Return the file of a module of ftml; None where the name is not a module."""
+    try:
+        spec: Any = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _hashes(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name: _hash(path.read_bytes()) for name, path in files.items()}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def commit() -> str:
+    """Return the commit that this code is of: the checked-out one, or what COMMIT in
+    the environment says, for a copy without a repository; nothing where neither is.
+    """
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get(COMMIT, "")
+    return done.stdout.strip()

@@ -1,0 +1,345 @@
+"""Reading params.yaml: datasets, experiments and claims, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ftml.config import (
+    Distribution,
+    FamilyConfig,
+    Grid,
+    input_files,
+    nearest,
+    problems,
+    read_config,
+    read_distribution,
+    search_space,
+    study_problems,
+)
+from ftml.core import Family, families, family
+from ftml.tasks import task
+from pipelines.params.base import Schema
+from pipelines.params.claims import ClaimsSchema
+from pipelines.params.kinds import DATASETS, KINDS, TASKS
+from pipelines.params.study import DEFAULT_BATCH_TRIALS, StudySchema
+
+PARAMS = Path("params.yaml")
+
+
+class ParamsError(ValueError):
+    """Every problem of a params file, a line each."""
+
+
+class Params(Schema):
+    """The whole of params.yaml."""
+
+    datasets: dict[str, dict[str, dict[str, Any]]]
+    experiments: dict[str, dict[str, dict[str, Any] | None]]
+    claims: ClaimsSchema = ClaimsSchema()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset block, read: its name, the stage that makes it, and its task."""
+
+    name: str
+    stage: str
+    task: str
+    section: Any
+
+    @property
+    def folder(self) -> Path:
+        return Path("data") / self.name
+
+    @property
+    def metric(self) -> str:
+        return self.section.metric or next(iter(task(self.task).METRICS))
+
+    @property
+    def mode(self) -> str:
+        return task(self.task).METRICS[self.metric]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study block, read: its family, its fixed configuration and its search space."""
+
+    name: str
+    dataset: Dataset
+    family: Family
+    section: StudySchema
+    config: FamilyConfig
+    space: Mapping[str, Distribution]
+
+    @property
+    def folder(self) -> Path:
+        return Path("experiments") / self.dataset.name / self.name
+
+    @property
+    def pack(self) -> int:
+        """How many trials a worker trains at once."""
+        return self.section.pack or (
+            DEFAULT_BATCH_TRIALS if self.family.train_many else 1
+        )
+
+    @property
+    def test_domains(self) -> list[str]:
+        """The names of the domains to test on; `EACH` where each is, one by one."""
+        return [domain_name(each) for each in self.section.test_domains or []]
+
+
+def domain_name(value: str | int | float) -> str:
+    """Return the name of a domain as data and params share it: 75.0 and 75 are "75"."""
+    return f"{value:g}" if isinstance(value, int | float) else value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that params.yaml says, checked."""
+
+    datasets: Mapping[str, Dataset]
+    experiments: Mapping[str, tuple[Study, ...]]
+    claims: ClaimsSchema
+
+
+def read_params(path: Path = PARAMS) -> Plan:
+    """Return the checked plan; ParamsError holds every problem of the file at once."""
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text())
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path}: no such file; run from the project's root"
+        ) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()).partition(" To suppress this check")[0]
+        raise ParamsError(f"{path}: not valid YAML: {reason}") from None
+    if not isinstance(raw, dict):
+        came = "an empty file" if raw is None else f"a {type(raw).__name__}"
+        raise ParamsError(f"{path}: expected datasets: and experiments:, came {came}")
+    found: list[str] = []
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        found = problems(error, where="", known=Params.model_fields)
+        params = _well_formed(raw)
+    datasets = _read_datasets(params, found)
+    found += [
+        f"experiments.{name}: unknown dataset{nearest(name, datasets)}"
+        for name in params.experiments
+        if name not in datasets
+    ]
+    experiments = {
+        name: tuple(
+            study
+            for key, section in studies.items()
+            if (study := _read_study(key, section or {}, name, datasets, found))
+        )
+        for name, studies in params.experiments.items()
+    }
+    for name, studies in params.experiments.items():
+        dataset = datasets.get(name)
+        if (
+            dataset
+            and (baseline := dataset.section.baseline)
+            and baseline not in studies
+        ):
+            where = f"datasets.{dataset.stage}.{name}.baseline"
+            known = nearest(baseline, studies)
+            found.append(f"{where}: no study {baseline!r} of this dataset{known}")
+    if found:
+        raise ParamsError(_listed(path, found))
+    read = {name: dataset for name, dataset in datasets.items() if dataset}
+    return Plan(read, experiments, params.claims)
+
+
+def _well_formed(raw: dict[Any, Any]) -> Params:
+    """Return what can be read of a faulty file, so that all is reported at once."""
+    parts: dict[str, Any] = {
+        part: {
+            group: {
+                name: section
+                for name, section in sections.items()
+                if isinstance(name, str) and isinstance(section, dict)
+            }
+            for group, sections in groups.items()
+            if isinstance(group, str) and isinstance(sections, dict)
+        }
+        for part in ("datasets", "experiments")
+        if isinstance(groups := raw.get(part, {}), dict)
+    }
+    return Params.model_construct(**{"datasets": {}, "experiments": {}, **parts})
+
+
+def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None]:
+    """Return every dataset, or None for one with problems, put in `found`."""
+    datasets: dict[str, Dataset | None] = {}
+    for stage, sections in params.datasets.items():
+        if stage not in DATASETS:
+            found.append(f"datasets.{stage}: unknown key{nearest(stage, DATASETS)}")
+            continue
+        for name, written in sections.items():
+            where = f"datasets.{stage}.{name}"
+            if name == "claims":
+                found.append(
+                    f"{where}: MLflow's experiment of the claims has this name"
+                )
+                continue
+            if name in datasets:
+                found.append(f"{where}: another stage makes a dataset of this name")
+                continue
+            datasets[name] = None
+            try:
+                section: Any = DATASETS[stage].model_validate(written)
+            except ValidationError as error:
+                found += problems(
+                    error, where=where, known=DATASETS[stage].model_fields
+                )
+                continue
+            kind = TASKS.get(stage) or section.task
+            if section.metric and section.metric not in task(kind).METRICS:
+                known = nearest(section.metric, task(kind).METRICS)
+                found.append(
+                    f"{where}.metric: unknown metric {section.metric!r}{known}"
+                )
+                continue
+            if validation_errors := section.validation_errors():
+                found += [f"{where}.{each}" for each in validation_errors]
+                continue
+            datasets[name] = Dataset(name, stage, kind, section)
+    return datasets
+
+
+def _read_study(
+    name: str,
+    written: dict[str, Any],
+    dataset_name: str,
+    datasets: Mapping[str, Dataset | None],
+    found: list[str],
+) -> Study | None:
+    """Return a study, or None when it has problems, which are added to `found`."""
+    before = len(found)
+    where = f"experiments.{dataset_name}.{name}"
+    dataset = datasets.get(dataset_name)
+    section = StudySchema()
+    try:
+        section = StudySchema.model_validate(written)
+    except ValidationError as error:
+        found += problems(error, where=where, known=StudySchema.model_fields)
+    if name == "comparison":
+        found.append(f"{where}: the name of a study cannot be comparison")
+    family_name = str(written.get("family") or name)
+    if family_name not in families():
+        known = nearest(family_name, families())
+        found.append(f"{where}: unknown family {family_name!r}{known}")
+        return None
+    kind = family(family_name)
+    if dataset:
+        validation_errors = _validation_errors(written, kind, dataset)
+        found += [f"{where}{each}" for each in validation_errors]
+    if len(set(section.selections)) < len(section.selections):
+        found.append(f"{where}.selections: one stands there twice")
+    config, search = (written.get(key) or {} for key in ("config", "search"))
+    if not (isinstance(config, dict) and isinstance(search, dict)):
+        return None
+    found += _search_problems(kind, config, search, where=where)
+    if len(found) > before or dataset is None:
+        return None
+    space = _space(kind, config, search)
+    settings = read_config(kind.Config, config)
+    study = Study(name, dataset, kind, section, settings, space)
+    found += [f"{where}.{each}" for each in _unusable(study)]
+    return study if len(found) == before else None
+
+
+def _unusable(study: Study) -> list[str]:
+    """Return what a study asks for in vain: trials of nothing, files that lack."""
+    found = []
+    trials, space = study.section.trials, study.space
+    if trials > 1 and all(isinstance(each, Grid) for each in space.values()):
+        why = "a grid is tried once" if space else "nothing to search"
+        found.append(f"trials: {trials} trials, but {why}")
+    files = input_files(study.config).items()
+    return found + [
+        f"config.{key}: no file {str(path)!r}"
+        for key, path in files
+        if not path.is_file()
+    ]
+
+
+def _validation_errors(
+    written: Mapping[str, Any], kind: Family, dataset: Dataset
+) -> list[str]:
+    """Return what a study's block says that its family or its dataset cannot do."""
+    found = []
+    if kind.task != dataset.task:
+        found.append(
+            f": family {kind.name} is for {kind.task}, "
+            f"dataset {dataset.name} for {dataset.task}"
+        )
+    elif (came := KINDS[dataset.stage]) not in (known := data_kinds(kind)):
+        names = " or ".join(each.__name__ for each in known)
+        found.append(
+            f": family {kind.name} is trained on {names}, "
+            f"dataset {dataset.name} is of the kind {came.__name__}"
+        )
+    if not kind.train_many and (written.get("pack") or 1) != 1:
+        found.append(f".pack: family {kind.name} trains one configuration at a time")
+    if dataset.stage == "domains" and written.get("test_domains") is None:
+        found.append(".test_domains: missing")
+    only = {"test_domains": "domains", "selections": "domains"}
+    only |= {"cv": "tables", "learning_curve": "tables"}
+    found += [
+        f".{key}: only for a dataset of {stage}"
+        for key, stage in only.items()
+        if stage != dataset.stage and written.get(key) is not None
+    ]
+    return found
+
+
+def data_kinds(kind: Family) -> tuple[type, ...]:
+    """Return the data kinds that a family is trained on."""
+    return kind.data or (task(kind.task).DATA,)
+
+
+def _search_problems(
+    kind: Family, config: dict[str, Any], search: dict[str, Any], *, where: str
+) -> list[str]:
+    fields = kind.Config.model_fields
+    fixed = [key for key, value in search.items() if value is None]
+    found = [
+        f"{where}.search.{key}: unknown key{nearest(key, fields)}"
+        for key in fixed
+        if key not in fields
+    ]
+    drawn = {key: value for key, value in search.items() if key not in fixed}
+    return found + study_problems(kind.Config, config, drawn, where=where)
+
+
+def _space(
+    kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
+) -> dict[str, Distribution]:
+    """Return what is searched: the family's own distributions and those written."""
+    own = search_space(kind.Config).items()
+    space = {key: each for key, each in own if key not in {*config, *search}}
+    written = {
+        key: read_distribution(value)
+        for key, value in search.items()
+        if value is not None
+    }
+    return {
+        key: (space | written)[key]
+        for key in kind.Config.model_fields
+        if key in space | written
+    }
+
+
+def _listed(path: Path, found: list[str]) -> str:
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return "\n  ".join([f"{path}: {count}", *found])

@@ -1,0 +1,154 @@
+"""A cluster that is there already: RAY_ADDRESS, several nodes, and none at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from pipelines.cluster import connect as ray_cluster
+from pipelines.cluster.connect import SearchError
+from tests.conftest import free_port, run_stage, stage
+
+PARAMS = """
+datasets:
+  tables:
+    digits: {source: "sklearn:digits", task: classification}
+experiments:
+  digits:
+    softmax_regression:
+      trials: 4
+      pack: 1
+      report_every: 50
+      early_stopping: {grace: 1000}
+      config: {n_iterations: 300, tolerance: 0.0}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "params.yaml").write_text(PARAMS)
+    status, printed = run_stage(folder, "pipelines.stages.tables", "digits")
+    assert status == 0, printed
+    return folder / "data"
+
+
+@pytest.fixture
+def project(data: Path, tmp_path: Path, empty_store: Path) -> Path:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "data").symlink_to(data)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Start two nodes of one CPU each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[str]:
+    """Start `ray start --head` on a free port, as a user would, and kill it whole."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    command += ["--num-cpus=2", f"--port={port}", "--include-dashboard=false"]
+    with (tmp_path / "ray.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while "Ray runtime started" not in (tmp_path / "ray.log").read_text():
+        assert time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
+        time.sleep(0.2)
+    yield f"127.0.0.1:{port}"
+    for child in (*psutil.Process(process.pid).children(recursive=True), process):
+        child.kill()
+    process.wait()
+
+
+def trial_processes() -> list[psutil.Process]:
+    """Return the processes that run a trial on the nodes that this process started."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "ImplicitFunc" in " ".join(process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def hold_until_two_raylets_have_one(driver: subprocess.Popen[str]) -> set[int]:
+    """Hold the first process of a trial until another raylet has one, or a minute;
+    return the raylets that had any.
+    """
+    raylets: set[int] = set()
+    held: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while driver.poll() is None:
+        for process in trial_processes():
+            if not raylets:
+                process.suspend()
+                held.append(process)
+            raylets.add(process.ppid())
+        if len(raylets) == 2 or time.monotonic() > deadline:
+            for process in held:
+                process.resume()
+            held.clear()
+        time.sleep(0.1)
+    return raylets
+
+
+@pytest.mark.slow
+def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
+    driver = stage(
+        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=cluster.address
+    )
+    raylets = hold_until_two_raylets_have_one(driver)
+    printed = driver.stdout.read()
+    driver.stdout.close()
+    assert driver.returncode == 0, printed
+    assert len(raylets) == 2, "each node's raylet is the parent of its workers"
+    metrics = project / "experiments/digits/softmax_regression/metrics.json"
+    assert json.loads(metrics.read_text())["trials"] == 4
+
+
+@pytest.mark.slow
+def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
+    status, printed = run_stage(
+        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=head
+    )
+    assert status == 0, printed
+    assert printed.startswith("softmax_regression: 4 trials, 1 final fits")
+
+
+def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
+    with (
+        pytest.raises(SearchError, match="is a job server, which `make job` uses"),
+        ray_cluster.connected(),
+    ):
+        pass
+
+
+def test_a_cluster_that_does_not_answer_is_one_error(project: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    status, printed = run_stage(
+        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=address
+    )
+    assert status == 1
+    assert f"error: no Ray cluster at RAY_ADDRESS={address}" in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,132 @@
+"""Jobs: what they need, what they bring back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.cluster import job
+from pipelines.cluster.job import JobError, main, read_lock, shown_lock
+
+SERVERS = {
+    "RAY_ADDRESS": "http://head:8265",
+    "MLFLOW_TRACKING_URI": "http://tracking:5000",
+}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with DVC and a remote."""
+    folder = tmp_path_factory.mktemp("repository")
+    for command in ("init --no-scm -q", "remote add -q --default store store"):
+        dvc = [sys.executable, "-m", "dvc", *command.split()]
+        subprocess.run(dvc, check=True, cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def surroundings(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Go to a folder with DVC and a remote, and name a cluster and a server."""
+    shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name, value in SERVERS.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def test_a_job_is_told_the_server_and_the_commit_and_no_secret(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    address, variables = job.check_surroundings()
+    assert address == "http://head:8265"
+    assert set(variables) == {"MLFLOW_TRACKING_URI", "FTML_COMMIT"}
+    assert "secret" not in variables.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RAY_ADDRESS", "head:6379", "RAY_ADDRESS: expected the job server"),
+        ("RAY_ADDRESS", "", "came nothing"),
+        ("MLFLOW_TRACKING_URI", "sqlite:///a.db", "expected a server"),
+        ("MLFLOW_TRACKING_URI", "http://u:secret@host", "holds a password"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_sent(
+    surroundings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(JobError, match=said) as caught:
+        main(["submit"])
+    assert "secret" not in str(caught.value)
+
+
+def test_without_a_remote_nothing_could_come_back(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "has_remote", lambda: False)
+    with pytest.raises(JobError, match="no DVC remote"):
+        main(["submit"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["send"], ["run", "a; rm b"]])
+def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
+    with pytest.raises(JobError, match=r"usage: python -m pipelines.cluster.job"):
+        main(arguments)
+
+
+def test_the_lock_comes_back_through_the_log_as_it_was() -> None:
+    content = b"schema: '2.0'\n" + os.urandom(3000)
+    log = ["dvc said", *shown_lock(content).splitlines(), "Ray said"]
+    assert read_lock(log) == content
+    with pytest.raises(JobError, match=r"holds no dvc\.lock"):
+        read_lock(log[:-3])
+    with pytest.raises(JobError, match=r"holds no dvc\.lock"):
+        read_lock([log[1], "not base64!", log[-2]])
+
+
+def test_a_run_pulls_makes_and_pushes_in_the_folder_that_all_nodes_see(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    stages = "stages: {copy: {cmd: cp a b, deps: [a], outs: [b]}}"
+    (surroundings / "dvc.yaml").write_text(stages)
+    (surroundings / "a").write_text("content")
+    folder = surroundings.parent / "shared"
+    (surroundings / "code").mkdir()
+    (folder / "code").mkdir(parents=True)
+    (folder / "code/of_an_earlier_job.py").touch()
+    (folder / "made").mkdir()
+    monkeypatch.setenv("FTML_FOLDER", str(folder))
+    main(["run", "copy"])
+    assert (folder / "b").read_text() == "content"
+    assert not (surroundings / "b").exists()
+    assert list((folder / "code").iterdir()) == []
+    assert (folder / "made").exists()
+    lock = read_lock(capsys.readouterr().out.splitlines())
+    assert lock == (folder / "dvc.lock").read_bytes()
+
+    monkeypatch.chdir(surroundings)
+    assert not (surroundings / "dvc.lock").exists()
+    (surroundings / "dvc.lock").write_bytes(lock)
+    (surroundings / "store").symlink_to(folder / "store")
+    job.dvc("pull", "--quiet")
+    assert (surroundings / "b").read_text() == "content"
+
+
+def test_a_stage_that_fails_is_one_error(surroundings: Path) -> None:
+    (surroundings / "dvc.yaml").write_text("stages: {bad: {cmd: exit 3, outs: [b]}}")
+    with pytest.raises(JobError, match="dvc repro: exit status"):
+        main(["run"])

@@ -1,0 +1,120 @@
+"""Stages whose heavy part Ray tasks carry: to the byte what this process makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from PIL import Image
+
+from ftml.data.sharding import Map
+from ftml.evidence import Budget
+from pipelines.cluster import parallel_map
+from pipelines.datasets import domains, image_files, images
+from pipelines.params.arrays import DomainsSchema, ImagesSchema
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def by_tasks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
+    """Return what has Ray carry what follows; it gives the pieces asked for."""
+    asked: list[int] = []
+
+    @contextmanager
+    def on_ray(*, most: int) -> Iterator[tuple[Map, int]]:
+        asked.append(most)
+        yield parallel_map.map_over_ray_tasks, 1
+
+    def begin() -> list[int]:
+        monkeypatch.setattr(parallel_map, "carrying", on_ray)
+        return asked
+
+    return begin
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Return folders `domain/class/name.png` with 2 x 2 x 40 images."""
+    rng = np.random.default_rng(0)
+    for domain in ("art", "photo"):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "pictures" / domain / label
+            folder.mkdir(parents=True)
+            for i in range(40):
+                image = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+                Image.fromarray(image).save(folder / f"{i:02}.png")
+    return tmp_path / "pictures"
+
+
+def made(prepare: Callable[[Any, Path], None], block: Any, folder: Path) -> dict:
+    """Return the bytes of each file that a stage writes."""
+    folder.mkdir()
+    prepare(block, folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_images_of_folders_are_the_same(
+    pictures: Path, tmp_path: Path, by_tasks: Callable[[], list[int]]
+) -> None:
+    with_domains = DomainsSchema(source=f"file:{pictures}", image_size=(8, 8))
+    of_classes = ImagesSchema(source=f"file:{pictures}/art", image_size=(8, 8))
+    stages = ((domains.prepare, with_domains), (images.prepare, of_classes))
+    here = [made(*each, tmp_path / f"here{i}") for i, each in enumerate(stages)]
+    asked = by_tasks()
+    there = [made(*each, tmp_path / f"there{i}") for i, each in enumerate(stages)]
+    assert there == here
+    assert asked == [3, 2], "160 and 80 files in chunks of 64"
+
+
+def test_turned_images_are_the_same(
+    tmp_path: Path,
+    by_tasks: Callable[[], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block = DomainsSchema(source="sklearn:digits", rotate=[0, 30, 75])
+    here = made(domains.prepare, block, tmp_path / "here")
+    monkeypatch.setattr(domains, "CHUNK", 100)
+    asked = by_tasks()
+    assert made(domains.prepare, block, tmp_path / "there") == here
+    assert asked == [18], "599 images an angle, in pieces of 100"
+
+
+def test_what_is_one_piece_starts_nothing(
+    tmp_path: Path, by_tasks: Callable[[], list[int]]
+) -> None:
+    asked = by_tasks()
+    block = DomainsSchema(source="sklearn:digits", rotate=[0, 30])
+    made(domains.prepare, block, tmp_path / "few")
+    assert asked == []
+
+
+def test_an_error_of_a_task_is_the_error_that_it_is_here(
+    pictures: Path, by_tasks: Callable[[], list[int]]
+) -> None:
+    (pictures / "photo/dog/39.png").write_bytes(b"no image")
+    by_tasks()
+    with pytest.raises(ValueError, match=r"39\.png: cannot be read") as caught:
+        image_files.image_folders(f"file:{pictures}", size=(8, 8))
+    assert str(caught.value).count("\n") == 0
+
+
+def test_what_claims_draw_by_tasks_is_what_they_draw_here() -> None:
+    def normal(rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.normal(size=(n, 2))
+
+    here = Budget(factor=3).draw(normal, seed=4, n=50)
+    spread = Budget(factor=3, spread=parallel_map.map_over_ray_tasks)
+    np.testing.assert_array_equal(spread.draw(normal, seed=4, n=50), here)

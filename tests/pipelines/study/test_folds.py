@@ -1,0 +1,106 @@
+"""What a study leaves out of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftml import Domains
+from ftml.data import Table, domains, table
+from pipelines.params.read import read_params
+from pipelines.study.folds import Folds, read_folds
+
+PARAMS = """
+datasets: {{domains: {{toy: {{source: s, rotate: [0, 15]}}}}}}
+experiments: {{toy: {{erm: {study}}}}}
+"""
+
+
+@pytest.fixture
+def folds_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a function from a study's block to its folds, of four domains."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data/toy"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    y, domain = np.arange(40) % 2, np.arange(40) // 10
+    names = ("d", "a", "c", "b")
+    data = Domains(
+        rng.normal(size=(40, 2)), y, domain, names, ("no", "yes"), ("p", "q")
+    )
+    domains.write(folder, data, np.where(np.arange(40) % 5, "train", "valid"))
+
+    def made(study: str) -> Folds:
+        (tmp_path / "params.yaml").write_text(PARAMS.format(study=study))
+        (planned,) = read_params().experiments["toy"]
+        return read_folds(planned)
+
+    return made
+
+
+def test_domains_named_together_are_left_out_together(folds_of) -> None:
+    folds = folds_of("{test_domains: [b, d]}")
+    assert folds.tested == folds.tried == (("d", "b"),)
+    splits = folds.splits(("d", "b"))
+    assert splits.test.domain_names == ("d", "b")
+    assert splits.train.domain_names == ("a", "c")
+    assert folds.splits(("d", "b")) is splits
+
+
+def test_each_leaves_out_one_after_the_other(folds_of) -> None:
+    folds = folds_of("{test_domains: each}")
+    assert folds.tested == folds.tried == (("d",), ("a",), ("c",), ("b",))
+    assert folds.splits(("c",)).test.domain_names == ("c",)
+
+
+def test_leave_one_domain_out_selection_tries_every_pair_once(folds_of) -> None:
+    folds = folds_of(
+        "{test_domains: each, selections: [validation, leave_one_domain_out]}"
+    )
+    assert folds.tried[:4] == folds.tested
+    assert folds.tried[4:] == (
+        ("d", "a"),
+        ("d", "c"),
+        ("d", "b"),
+        ("a", "c"),
+        ("a", "b"),
+        ("c", "b"),
+    )
+    assert folds.splits(("a", "b")).train.domain_names == ("d", "c")
+
+
+def test_an_unknown_test_domain_is_named_before_any_work(folds_of) -> None:
+    with pytest.raises(ValueError, match="test domain 'e' is not in toy"):
+        folds_of("{test_domains: [e, a]}")
+
+
+def test_a_fold_that_leaves_nothing_to_train_on_is_an_error(folds_of) -> None:
+    with pytest.raises(ValueError, match="test_domains holds every domain of toy"):
+        folds_of("{test_domains: [a, b, c, d]}")
+    with pytest.raises(ValueError, match="test_domains holds every domain of toy"):
+        folds_of("{test_domains: [a, b, c], selections: [leave_one_domain_out]}")
+
+
+def test_family_of_two_classes_refuses_more_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    y = np.arange(30) % 3
+    data = Table(np.eye(30, 2), y, classes=("a", "b", "c"))
+    (tmp_path / "data/iris").mkdir(parents=True)
+    split = np.repeat(["train", "valid", "test"], [18, 6, 6])
+    table.write(tmp_path / "data/iris", data, split)
+    (tmp_path / "params.yaml").write_text(
+        "datasets: {tables: {iris: {source: s, task: classification}}}\n"
+        "experiments: {iris: {newton: {}, softmax_regression: {}}}\n"
+    )
+    newton, softmax = read_params().experiments["iris"]
+    with pytest.raises(
+        ValueError,
+        match=r"experiments\.iris\.newton: family newton tells 2 classes apart, the "
+        "dataset has 3; one_vs_rest",
+    ):
+        read_folds(newton)
+    assert read_folds(softmax).tested == ((),)

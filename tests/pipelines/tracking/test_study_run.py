@@ -1,0 +1,223 @@
+"""What is logged while MLflow's server comes and goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.exceptions import MlflowException, RestException
+from requests import ConnectionError, HTTPError, Response
+
+from pipelines.params.read import read_params
+from pipelines.study.pruning import Limit
+from pipelines.study.record import Trial
+from pipelines.tracking import client as tracking_client
+from pipelines.tracking.client import (
+    TrackingError,
+    is_transient_error,
+    retry_until_available,
+    try_call,
+)
+from pipelines.tracking.study_run import StudyRun, main
+from tests.conftest import forget_store, runs
+
+PARAMS = """
+datasets: {tables: {toy: {source: s, task: regression}}}
+experiments: {toy: {ridge: {trials: 5}}}
+"""
+
+
+class Flaky:
+    """A client whose calls fail one time in four, before or after they are carried
+    out.
+    """
+
+    def __init__(self, client: Any, seed: int) -> None:
+        self.client, self.rng = client, np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            fate = self.rng.integers(8)
+            if fate == 0:
+                raise ConnectionError("refused")
+            found = method(*arguments, **named)
+            if fate == 1:
+                raise ConnectionError("the answer was lost")
+            return found
+
+        return call
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    yield tmp_path
+    forget_store()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
+    place: Path, seed: int
+) -> None:
+    plan = read_params()
+    client = tracking_client.open_store()
+    experiment = tracking_client.open_experiment(
+        client, plan.datasets["toy"], digest="d"
+    )
+    (study,) = plan.experiments["toy"]
+    flaky: Any = Flaky(client, seed)
+    open_log = StudyRun(client, experiment, study, key="k", digest="d")
+    log = retry_until_available(
+        lambda: StudyRun(flaky, experiment, study, key="k", digest="d"), pause=0
+    )
+    assert log.run == open_log.run
+    children = retry_until_available(lambda: log.children("trial"), pause=0)
+    trials = {
+        i: Trial({"alpha": 0.5 * i}, steps={n: {"train_mse": i + n} for n in (1, 2, 3)})
+        for i in range(5)
+    }
+    reach = {i: Limit() for i in trials}
+    retry_until_available(lambda: children.log(trials, reach, {0, 3}), pause=0)
+    for trial in trials.values():
+        trial.steps |= {n: {"train_mse": float(n)} for n in (4, 5)}
+        trial.ended = True
+    retry_until_available(lambda: children.log(trials, reach, set(trials)), pause=0)
+    points = runs(
+        place,
+        "select run_uuid, step from metrics where key = 'train_mse' "
+        "order by run_uuid, timestamp, step",
+    )
+    assert len(points) == len(set(points)) == 5 * 5
+    assert [step for _, step in points] == [1, 2, 3, 4, 5] * 5
+    params = runs(place, "select run_uuid from params where key = 'alpha'")
+    assert len(params) == 5
+    statuses = runs(place, "select status from runs where name like '%trial%'")
+    assert statuses == [("FINISHED",)] * 5
+
+
+def test_a_server_that_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(tracking_client, "PATIENCE", 0.05)
+    with pytest.raises(TrackingError, match="has not answered for 0 s"):
+        retry_until_available(fail, pause=0.01)
+    assert not try_call(fail)
+
+
+def test_what_the_server_refuses_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "http://host:5000")
+    asked: list[int] = []
+
+    def refuse() -> None:
+        asked.append(1)
+        raise RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "m"})
+
+    with pytest.raises(RestException):
+        retry_until_available(refuse)
+    with pytest.raises(RestException):
+        try_call(refuse)
+    assert len(asked) == 2
+    assert is_transient_error(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
+    assert is_transient_error(MlflowException("Max retries exceeded with url"))
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
+    assert not is_transient_error(MlflowException("database is locked"))
+
+
+@pytest.mark.parametrize(("status", "gone"), [(403, False), (413, False), (502, True)])
+def test_an_artifact_that_is_refused_is_not_waited_for(status: int, gone: bool) -> None:
+    response = Response()
+    response.status_code = status
+    assert is_transient_error(HTTPError("of an upload", response=response)) == gone
+
+
+def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = tracking_client.open_store()
+    identity = client.create_experiment("toy")
+    host = tracking_client.driver().rpartition(":")[0]
+    hour_ago = time.time() - 3600
+    tags = {
+        "dead": {"ftml.driver": f"{host}:{2**22 + 1}"},
+        "alive": {"ftml.driver": f"{host}:{os.getpid()}"},
+        "silent": {"ftml.driver": "elsewhere:1", tracking_client.SEEN: f"{hour_ago}"},
+        "heard": {"ftml.driver": "elsewhere:2", tracking_client.SEEN: f"{time.time()}"},
+        "foreign": {},
+    }
+    ids = {
+        name: client.create_run(
+            identity, tags=each, start_time=int(1000 * hour_ago)
+        ).info.run_id
+        for name, each in tags.items()
+    }
+    child = {"ftml.driver": "elsewhere:2", "mlflow.parentRunId": ids["heard"]}
+    ids["child"] = client.create_run(
+        identity, tags=child, start_time=int(1000 * hour_ago)
+    ).info.run_id
+
+    def closed() -> set[str]:
+        found = {name: client.get_run(run).info.status for name, run in ids.items()}
+        assert set(found.values()) <= {"KILLED", "RUNNING"}
+        return {name for name, status in found.items() if status == "KILLED"}
+
+    main(["reap"])
+    assert closed() == {"dead"}
+    assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver died"
+    main(["reap", "30"])
+    assert closed() == {"dead", "silent"}
+    said = client.get_run(ids["silent"]).data.tags["ftml.closed"]
+    assert said == "its driver said nothing for 60 min"
+    assert capsys.readouterr().out == "closed 1 runs\nclosed 1 runs\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["rep"], ["reap", "x"], ["reap", "1", "2"]])
+def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
+    with pytest.raises(
+        ValueError, match=r"usage: python -m pipelines.tracking.study_run reap"
+    ):
+        main(arguments)
+
+
+def test_a_store_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    made: list[Path] = []
+
+    def killed(source: Path, target: Path) -> None:
+        made.append(source)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking_client.shutil, "copyfile", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tracking_client.open_store()
+    assert made[0].name == "mlflow.db"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".mlflow.db.killed").mkdir()
+    client = tracking_client.open_store()
+    assert client.search_experiments()
+    client.create_experiment("kept")
+    forget_store()
+    assert tracking_client.open_store().get_experiment_by_name("kept") is not None
+    assert list(tmp_path.glob(".mlflow.db.*")) == []
+    forget_store()

@@ -1,0 +1,444 @@
+"""Searches on a real Ray: one small cluster for this module."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from ray.tune.experiment import Trial
+
+from ftml import Domains, Splits, Table, family
+from ftml.config import search_space
+from ftml.data.domains import leave_out
+from ftml.tasks import task
+from pipelines.cluster.resources import ResourcesUnavailableError
+from pipelines.params.study import EarlyStopping, Resources
+from pipelines.study.folds import Data
+from pipelines.study.plan import (
+    Assignment,
+    Search,
+    draw_configurations,
+    on_every_fold,
+    pruning_decisions,
+)
+from pipelines.study.pruning import Limit
+from pipelines.study.record import Record
+from pipelines.tuning import driver
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
+from pipelines.tuning.worker import STARTING
+from tests.pipelines.searching import board, ignore, run, run_all
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def data() -> Splits[Table]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    table = Table(X, X @ [1.0, -2.0, 0.5] + 0.1 * rng.normal(size=90))
+    return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
+
+
+@pytest.fixture
+def labelled() -> Splits[Table]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    y = (X @ [1.0, -2.0, 0.5] + 0.5 * rng.normal(size=90) > 0).astype(np.int64)
+    table = Table(X, y, classes=("no", "yes"))
+    return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
+
+
+def search(
+    folder: Path,
+    name: str = "ridge",
+    *,
+    count: int = 6,
+    folds: tuple[tuple[str, ...], ...] = ((),),
+    **changes: object,
+) -> Search:
+    Config = family(name).Config
+    configs = draw_configurations(
+        search_space(Config),
+        count=count,
+        defaults=Config().model_dump(mode="json"),
+        seed=0,
+    )
+    plan = Search(
+        folder=folder / "search",
+        family=name,
+        config={},
+        trials=on_every_fold(configs, folds),
+        metric="mse",
+        mode="min",
+        resources=Resources(cpu=2.0),  # one worker, which takes seconds to start
+    )
+    return replace(plan, **changes)
+
+
+def same(splits: Splits[Table]) -> Data:
+    """Return data with these splits, whatever the fold."""
+    return lambda fold: splits
+
+
+def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
+    """Return the record of a search of final fits, and the models that they keep."""
+    found: list[tuple[Record, list[Any]]] = []
+
+    def study() -> StudyCoroutine:
+        record = yield SearchRequest(plan, data, ignore)
+        models = [
+            driver.load_fitted_model(record.trials[i]) for i in range(len(plan.trials))
+        ]
+        found.append((record, models))
+
+    driver.run(
+        [study()],
+        board=board(),
+        folder=str(plan.folder.with_name("checkpoints")),
+    )
+    return found[0]
+
+
+def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    log = tmp_path / "workers"
+
+    def told(fold: Any) -> Splits[Table]:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return data
+
+    plan = search(tmp_path, count=16, resources=Resources(cpu=1.0))
+    run(plan, told)
+    workers = log.read_text().split()
+    assert len(workers) == 16
+    # Not one that trains all, while others are started and killed.
+    assert len(set(workers)) == 2
+
+
+def test_a_worker_alone_waits_for_no_other(tmp_path: Path, data: Splits[Table]) -> None:
+    ends: list[float] = []
+
+    def study() -> StudyCoroutine:
+        for name in ("search", "fits", "more"):
+            plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
+            yield SearchRequest(plan, same(data), ignore)
+            ends.append(time.monotonic())
+
+    driver.run([study()], board=board(), folder=str(tmp_path / "checkpoints"))
+    assert ends[-1] - ends[0] < STARTING / 2
+
+
+def test_workers_start_together_and_not_one_after_the_other(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    events: list[str] = []
+
+    def study(name: str) -> StudyCoroutine:
+        events.append(f"{name} asks")
+        plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
+        yield SearchRequest(
+            plan, same(data), lambda *_: events.append(f"{name} trains")
+        )
+
+    driver.run(
+        [study("first"), study("second")],
+        board=board(),
+        folder=str(tmp_path / "checkpoints"),
+    )
+    assert events[:2] == ["first asks", "second asks"]
+    assert {"first trains", "second trains"} <= set(events[2:])
+
+
+def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ended() -> (
+    None
+):
+    class Controller:
+        def get_live_trials(self) -> set[Any]:
+            return {trial for trial in trials if trial.status != Trial.TERMINATED}
+
+    trials = [Trial("toy", stub=True) for _ in range(4)]
+    halving = driver.Halving(None)
+    for trial in trials:
+        halving.on_trial_add(Controller(), trial)
+    statuses = ("TERMINATED", "RUNNING", "PENDING", "PENDING")
+    for trial, status in zip(trials, statuses, strict=True):
+        trial.status = status
+    assert halving.choose_trial_to_run(Controller()) is trials[2]
+    trials[2].status = trials[3].status = Trial.RUNNING
+    assert halving.choose_trial_to_run(Controller()) is None
+
+
+def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    told: list[int] = []
+    resources = Resources(cpu=1.0)
+    plans = [search(tmp_path / name, resources=resources) for name in ("a", "b")]
+    first, second = run_all(plans, same(data), watch=lambda _, i: told.append(i))
+    assert sorted(first.trials) == list(range(6))
+    assert set(told) == set(range(6))
+    assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
+    assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
+    scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
+    assert len(scores) == 6
+    for index, trial in first.trials.items():
+        assert second.trials[index].config == trial.config
+        assert second.trials[index].steps == trial.steps
+    written = (tmp_path / "a/search/record.jsonl").read_text()
+    again = run(
+        search(tmp_path / "a"), data, watch=lambda *_: pytest.fail("a trial was run")
+    )
+    assert again.trials == first.trials, "what is complete is not run again"
+    assert (tmp_path / "a/search/record.jsonl").read_text() == written
+
+
+def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path)
+    before = run(plan, same(data))
+    lines = plan.record.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["trial"] < 3]
+    plan.record.write_text("".join(kept))
+    again = run(plan, same(data))
+    assert {i: t.config for i, t in again.trials.items()} == {
+        i: t.config for i, t in before.trials.items()
+    }
+    assert {i: t.steps for i, t in again.trials.items()} == {
+        i: t.steps for i, t in before.trials.items()
+    }
+
+
+def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path / "a",
+        "softmax_regression",
+        storage=str(tmp_path / "shared/study"),
+        config={"n_iterations": 6},
+        metric="log_loss",
+        trials=tuple(Assignment((), {"seed": seed}, 4) for seed in (1, 2)),
+    )
+    checkpoints = str(tmp_path / "shared/checkpoints")
+    tested = same(replace(labelled, test=labelled.valid))
+    found: list[Any] = []
+
+    def study(plan: Search, watch: Watch) -> StudyCoroutine:
+        record = yield SearchRequest(plan, tested, watch)
+        found.append((record, driver.load_fitted_model(record.trials[1])))
+        raise ValueError("the driver dies")
+
+    def fail(*_: object) -> None:
+        pytest.fail("a trial was run")
+
+    for folder, watch in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
+        elsewhere = replace(plan, folder=folder / "search")
+        with pytest.raises(ValueError, match="dies"):
+            driver.run([study(elsewhere, watch)], board=board(), folder=checkpoints)
+    (before, model), (again, the_same) = found
+    assert again.trials == before.trials
+    assert again.trials[0].checkpoint.startswith(checkpoints)
+    np.testing.assert_array_equal(model.theta, the_same.theta)
+
+
+def test_trials_are_stopped_early_and_the_best_is_not(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"n_iterations": 60, "tolerance": 0.0},
+        metric="log_loss",
+        report_every=2,
+        early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+    )
+    record = run(plan, same(labelled))
+    reach = pruning_decisions(plan, record)
+    assert reach[0] == Limit()
+    assert any(limit.stopped for limit in reach.values())
+    assert all(limit.settled for limit in reach.values())
+    assert record.trials[0].last == 60
+    assert all(n % 2 == 0 for trial in record.trials.values() for n in trial.steps)
+
+
+def test_final_fits_keep_the_model_of_their_last_step(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"alpha": 0.01},
+        trials=tuple(Assignment((), {"seed": seed}, last_step=7) for seed in (1, 2)),
+        report_every=10,
+    )
+    tested = replace(labelled, test=labelled.valid)
+    record, models = run_and_load(plan, same(tested))
+    steps = list(
+        family("softmax_regression").train(
+            family("softmax_regression").Config(alpha=0.01),
+            labelled.for_final_fit(),
+            None,
+        )
+    )
+    for index, seed in enumerate((1, 2)):
+        trial = record.trials[index]
+        assert trial.config == {"seed": seed}
+        assert list(trial.steps) == [7]
+        scores = task("classification").evaluate(steps[6].model, tested.test)
+        assert trial.steps[7]["test_log_loss"] == scores["log_loss"]
+        assert np.array_equal(models[index].theta, steps[6].model.theta)
+
+
+def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
+    record, models = run_and_load(plan, same(replace(data, test=data.valid)))
+    assert list(record.trials[0].steps) == [1]
+    assert "test_mse" in record.trials[0].steps[1]
+    assert models[0].theta.shape == (4,)
+
+
+def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    broken = Splits(
+        data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
+    )
+    record = run(search(tmp_path, count=2), same(broken))
+    for trial in record.trials.values():
+        assert trial.ended
+        assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
+
+
+def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, resources=Resources(cpu=64.0))
+    with pytest.raises(
+        ResourcesUnavailableError, match=r"asks for cpu: 64; .* 1 with cpu: 2"
+    ):
+        run(plan, same(data))
+
+
+def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
+    assert run(plan, same(data)).complete(1)
+
+
+def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plan = search(
+        tmp_path,
+        "softmax_regression",
+        config={"n_iterations": 12, "tolerance": 0.0},
+        metric="log_loss",
+        count=4,
+        folds=(("a",), ("b",), ("a", "b")),
+        early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+    )
+    record = run(plan, same(labelled))
+    assert sorted(record.trials) == list(range(12))
+    for index, trial in record.trials.items():
+        assert trial.fold == plan.trials[index].fold
+        assert trial.config == record.trials[index - index % 3].config
+    assert len({trial.config["alpha"] for trial in record.trials.values()}) == 4
+    reach = pruning_decisions(plan, record)
+    # The folds are alike here, so what is stopped in one is stopped in all.
+    stopped = [[reach[3 * i + j].stopped for j in range(3)] for i in range(4)]
+    assert all(len(set(each)) == 1 for each in stopped)
+    assert any(each[0] for each in stopped)
+
+
+def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    names = ("a", "b", "c")
+    data = Domains(
+        rng.normal(size=(60, 2)),
+        np.arange(60) % 2,
+        np.arange(60) // 20,
+        names,
+        ("n", "y"),
+    )
+    split = np.where(np.arange(60) % 5, "train", "valid")
+
+    def splits(fold: tuple[str, ...]) -> Splits[Domains]:
+        return leave_out(data, split, fold, where="toy")
+
+    about = {
+        "config": {"n_epochs": 1, "hidden": []},
+        "metric": "accuracy",
+        "count": 1,
+        "folds": (("a", "c"),),
+    }
+    plan = search(tmp_path / "a", "erm", **about)
+    other = search(tmp_path / "b", "erm", **about, scores_left_out=True)
+    blind, seeing = run_all([plan, other], splits)
+    assert not [name for name in blind.trials[0].steps[1] if "out_" in name]
+    found = [name for name in seeing.trials[0].steps[1] if "out_" in name]
+    assert found == ["out_accuracy/a", "out_accuracy/c"]
+
+
+def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
+    tmp_path: Path, labelled: Splits[Table]
+) -> None:
+    plans = [
+        search(
+            tmp_path / str(pack),
+            "softmax_regression",
+            count=7,
+            config={"n_iterations": 24, "tolerance": 1e-3},
+            metric="log_loss",
+            pack=pack,
+            early_stopping=EarlyStopping(grace=2, reduction_factor=2),
+        )
+        for pack in (1, 3)
+    ]
+    alone, packed = run_all(plans, same(labelled))
+    reach = pruning_decisions(plans[0], alone)
+    assert pruning_decisions(plans[1], packed) == reach
+    assert any(limit.stopped for limit in reach.values())
+    for index, trial in alone.trials.items():
+        for n, metrics in trial.steps.items():
+            if n <= reach[index].n:
+                assert packed.trials[index].steps[n] == pytest.approx(metrics, rel=1e-6)
+        if reach[index].stopped:
+            # It was taken out of its pack at the rung, or with the last of it.
+            assert packed.trials[index].last < 24
+    assert all(trial.ended for trial in packed.trials.values())
+
+
+def test_packs_are_cross_validated_as_single_trials_are(
+    tmp_path: Path, data: Splits[Table]
+) -> None:
+    plans = [
+        search(tmp_path / str(pack), config={"seed": 0}, cv=3, pack=pack)
+        for pack in (1, 4)
+    ]
+    alone, packed = run_all(plans, same(data))
+    for index, trial in alone.trials.items():
+        assert "valid_mse/fold_2" in trial.steps[1]
+        assert packed.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)

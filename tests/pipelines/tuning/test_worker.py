@@ -1,0 +1,228 @@
+"""What a worker does, without Ray: what it reports is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+from ray import tune
+
+from ftml import Splits, Table, family
+from ftml.core import Step
+from ftml.saving import load_tree
+from pipelines.cluster import resources
+from pipelines.params.study import EarlyStopping, Resources
+from pipelines.study.plan import Assignment, Search
+from pipelines.study.pruning import Limit
+from pipelines.tuning import worker
+from pipelines.tuning.training import Member, Work
+from pipelines.tuning.worker import _run
+
+MOST = 99
+"What the GPU has room for."
+
+
+class Training(Work):
+    """Trains nothing: a step at a time, to the step that a member's alpha names; an
+    alpha of zero is what a family cannot bear, a large one what a GPU cannot hold.
+    """
+
+    def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
+        ends = [int(member.config.alpha) for member in members]
+        if min(ends) == 0:
+            raise FloatingPointError("diverged")
+        if max(ends) > MOST:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        starts = [member.state["n"] if member.state else 0 for member in members]
+        for n in range(min(starts) + 1, max(ends) + 1):
+            yield [Step(n, {}, None, {"n": n}) if n <= end else None for end in ends]
+
+    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
+        return {"mse": 1.0}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the rows that are reported."""
+    rows: list[dict[str, Any]] = []
+    monkeypatch.setattr(tune, "report", lambda row, **_: rows.extend(row["rows"]))
+    return rows
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the states of each checkpoint; every report has one."""
+    states: list[dict[str, Any]] = []
+
+    def report(row: dict[str, Any], checkpoint: Any = None) -> None:
+        if checkpoint is not None:
+            states.append(load_tree(Path(checkpoint.path))[0])
+
+    monkeypatch.setattr(tune, "report", report)
+    monkeypatch.setenv("FTML_CHECKPOINT_SECONDS", "0")
+    return states
+
+
+def train(
+    ends: Sequence[int],
+    board: Any = None,
+    last_step: int | None = None,
+    share: float = 1.0,
+    **changes: Any,
+) -> None:
+    Config = family("ridge").Config
+    search = Search(
+        folder=Path("nowhere"),
+        family="ridge",
+        config={},
+        trials=tuple(Assignment((), {"seed": 3}, last_step, share) for _ in ends),
+        metric="mse",
+        mode="min",
+        resources=Resources(),
+        **{"pack": len(ends), **changes},
+    )
+    table = Table(np.zeros((4, 1)), np.zeros(4))
+    work = Training(search, Splits(table, test=table), search.trials[0], board)
+    members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
+    _run(members, work)
+
+
+def test_members_that_end_at_different_steps_are_reported_whole(said) -> None:
+    train([3, 1, 2])
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (2, 2)]
+    assert [row["trial"] for row in said if "ended" in row] == [1, 2, 0]
+
+
+def test_a_last_step_between_two_reports_counts_once(said) -> None:
+    train([4, 3], report_every=2)
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 2), (0, 4), (1, 2), (1, 3)]
+
+
+def test_a_member_that_fails_does_not_take_its_pack_with_it(said) -> None:
+    train([2, 0, 1])
+    errors = {row["trial"]: row["error"] for row in said if "error" in row}
+    assert errors == {1: "FloatingPointError: diverged"}
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [(0, 1), (0, 2), (2, 1)]
+    assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
+
+
+def test_a_member_that_is_too_large_for_the_gpu_fails_alone_with_that_word(
+    said,
+) -> None:
+    train([2, MOST + 1, 1])
+    errors = {row["trial"]: row["error"] for row in said if "error" in row}
+    told = "CUDA out of memory. Tried to allocate 9 GiB"
+    assert errors == {1: f"out of GPU memory: {told}"}
+    assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
+
+
+class Board:
+    """Tells what is known, a step further each time that it is asked."""
+
+    def __init__(self, *known: dict[int, Limit]) -> None:
+        self.known = [*known]
+        self.get = self
+
+    def remote(self, name: str) -> dict[int, Limit]:
+        return self.known.pop(0)
+
+
+def test_a_pack_waits_for_the_decisions_of_its_rung_and_for_no_later_one(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "get", lambda known: known)
+    open_, later = Limit(2), Limit(4)
+    board = Board(
+        {},
+        {0: later, 1: open_, 2: Limit(2, stopped=True)},
+        {0: later, 1: Limit(), 2: Limit(2, stopped=True)},
+    )
+    train([3, 3, 3], board=board, early_stopping=EarlyStopping(grace=2))
+    assert board.known == []
+    steps = [(row["trial"], row["n"]) for row in said if "n" in row]
+    assert sorted(steps) == [
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 1),
+        (2, 2),
+    ]
+
+
+def test_a_final_fit_is_tested_at_its_end_alone_however_often_it_is_kept(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTML_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setattr(worker, "save", lambda *_: None)
+    train([5], last_step=3, pack=1)
+    assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
+        (False, 1),
+        (False, 2),
+        (True, 3),
+    ]
+    said.clear()
+    train([2], last_step=3, pack=1)
+    assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
+        (False, 1),
+        (False, 2),
+        (True, 2),
+    ]
+
+
+def test_a_fit_on_a_share_of_the_rows_is_scored_on_them_and_on_the_test(
+    said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "save", lambda *_: None)
+    train([1], last_step=1, pack=1, share=0.5, scores_seen=True)
+    (row,) = said
+    assert row["metrics"] == {"test_mse": 1.0, "train_mse": 1.0, "train_rows": 2.0}
+
+
+def test_members_that_wait_for_another_are_in_its_checkpoints(kept) -> None:
+    train([2, 0, 1])
+    assert kept[0] == {"0": {"n": 1}, "1": None, "2": None}
+    assert kept[-1] == {"2": {"n": 1}}
+
+
+def test_the_board_awaits_workers_until_all_have_come_or_nobody_waits_longer() -> None:
+    board = worker.Board()
+    board.work["a"] = ()  # type: ignore[assignment]
+    board.find("a", "cpu", "first")
+    assert not board.awaited("cpu", longer=True), "no other is expected"
+    board.expect("cpu", 3)
+    board.expect("gpu", 2)
+    assert board.awaited("cpu", longer=True)
+    board.find("a", "cpu", "second")
+    board.find("a", "cpu", "second")
+    assert board.awaited("cpu", longer=True)
+    board.find("a", "cpu", "third")
+    assert not board.awaited("cpu", longer=True)
+    board.expect("cpu", 4)
+    assert not board.awaited("cpu", longer=False)
+    assert not board.awaited("cpu", longer=True), "given up once, given up for all"
+    board.expect("cpu", 5)
+    assert not board.awaited("cpu", longer=True), "and for ever"
+
+
+def test_room_is_counted_by_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 5.0, "GPU": 1.0}},
+        {"Alive": True, "Resources": {"CPU": 3.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0}},
+    ]
+    monkeypatch.setattr(resources.ray, "nodes", lambda: nodes)
+    assert resources.room({"CPU": 2.0}) == 3
+    assert resources.room({"CPU": 0.1}) == 80
+    assert resources.room({"CPU": 1.0, "GPU": 0.25}) == 4
+    assert resources.room({"CPU": 8.0}) == 0
