@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ftml import Splits, Table
 from pipelines.params.read import read_params
 from pipelines.stages.experiment import follow, plan_search
-from pipelines.study.plan import draw_configurations, on_every_fold
+from pipelines.study.plan import on_every_fold, sample_configurations
 from pipelines.study.record import Record
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
@@ -84,7 +84,7 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
         [study] = read_params().experiments["toy"]
         client = tracking_client.open_store()
         experiment = tracking_client.open_experiment(client, study.dataset, digest="d")
-        configs = draw_configurations(
+        configs = sample_configurations(
             study.space,
             count=study.section.trials,
             defaults=study.config.model_dump(mode="json"),
@@ -100,7 +100,7 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
             asked = follow(replace(plan, pack=1), data, log.children("trial"))
             driver.run(
                 [studying(asked)],
-                board=driver.start_coordinator(),
+                coordinator=driver.start_coordinator(),
                 folder=str(Path("checkpoints").resolve()),
             )
         found["mlflow_rows"] = rows(Path("mlflow.db"))

@@ -24,15 +24,15 @@ from pipelines.params.read import read_params
 from pipelines.params.study import Resources
 from pipelines.study.plan import (
     Search,
-    draw_configurations,
     on_every_fold,
     pruning_decisions,
+    sample_configurations,
 )
 from pipelines.study.record import Record
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import study_run
 from pipelines.tuning import driver
-from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCallback
 
 PARAMS = """
 datasets: {tables: {diabetes: {source: "sklearn:diabetes", task: regression}}}
@@ -43,7 +43,7 @@ experiments: {diabetes: {ridge: {trials: 2}}}
 def search(family_name: str, trials: int, folder: Path, *, pack: int = 1) -> Search:
     """Return a search over a family's own space."""
     Config, is_ridge = family(family_name).Config, family_name == "ridge"
-    configs = draw_configurations(
+    configs = sample_configurations(
         search_space(Config),
         count=trials,
         defaults=Config().model_dump(mode="json"),
@@ -99,7 +99,7 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
 
 
 def searched(
-    plans: Sequence[Search], data: Splits[Table], *, watch: Watch
+    plans: Sequence[Search], data: Splits[Table], *, watch: TrialUpdateCallback
 ) -> list[Record]:
     """Return the records of searches that one run of Tune works through."""
     records: dict[str, Record] = {}
@@ -109,7 +109,7 @@ def searched(
 
     driver.run(
         map(study, plans),
-        board=driver.start_coordinator(),
+        coordinator=driver.start_coordinator(),
         folder=str(plans[0].folder.with_name("checkpoints")),
     )
     return [records[str(plan.folder)] for plan in plans]
@@ -203,7 +203,7 @@ def main() -> None:
     """Measure 8 and 32 trials, and packs, and write the tables."""
     data = halves(*load_diabetes(return_X_y=True))
     target = Path(__file__).with_suffix(".md").resolve()
-    with tempfile.TemporaryDirectory() as place, connect.connected():
+    with tempfile.TemporaryDirectory() as place, connect.ray_cluster():
         os.chdir(place)
         Path("params.yaml").write_text(PARAMS)
         tracking_client.open_store()

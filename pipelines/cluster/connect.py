@@ -27,7 +27,7 @@ class SearchError(ValueError):
 
 
 @contextmanager
-def connected() -> Iterator[None]:
+def ray_cluster() -> Iterator[None]:
     """Connect to the Ray cluster in RAY_ADDRESS, or start one here, and leave it at the
     end.
     """

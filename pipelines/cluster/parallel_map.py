@@ -24,9 +24,9 @@ def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
     are threads.
     """
     if os.environ.get("RAY_ADDRESS"):
-        from pipelines.cluster.connect import connected
+        from pipelines.cluster.connect import ray_cluster
 
-        with connected():
+        with ray_cluster():
             yield map_over_ray_tasks, 1
         return
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -42,9 +42,9 @@ def drawing(section: ClaimsSchema) -> Iterator[Budget]:
     if factor == 1:
         yield Budget()
         return
-    from pipelines.cluster.connect import connected
+    from pipelines.cluster.connect import ray_cluster
 
-    with connected():
+    with ray_cluster():
         yield Budget(factor=factor, spread=map_over_ray_tasks)
 
 

@@ -1,9 +1,10 @@
-"""Where checkpoints of what is in flight are kept, when not in the project's folder.
+"""Shared storage: where checkpoints and copies of records are kept outside the project.
 
-With FTML_STORAGE set, to `s3://bucket/prefix` or a folder that all nodes see, all
-checkpoints are written there, with copies of the records of searches, so that a driver
-in another copy of the project goes on from there; one at a time works on a dataset.
-Credentials and AWS_ENDPOINT_URL are each node's own: none is sent along.
+With FTML_STORAGE set to `s3://bucket/prefix` or to a folder that all nodes can read and
+write, all checkpoints are written there, with copies of the records of searches. A
+driver in another clone of the project then resumes from them; one driver at a time may
+work on a dataset. Credentials and AWS_ENDPOINT_URL are read on each node and never sent
+to another one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pyarrow import ArrowException
 from pyarrow.fs import FileSystem, FileType
 
 STORAGE = "FTML_STORAGE"
+"Environment variable: the shared storage."
 
 
 class StorageError(ValueError):
-    """Nothing can be written to the storage."""
+    """The shared storage cannot be used."""
 
 
 def check() -> None:
@@ -44,47 +46,48 @@ def _root() -> str:
     root = os.environ.get(STORAGE, "").rstrip("/")
     if "@" in root or "?" in root:
         raise StorageError(
-            f"{STORAGE}: expected s3://bucket/prefix alone; keys and endpoint stand in "
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
+            f"{STORAGE}: expected s3://bucket/prefix alone; keys and endpoint are set "
+            "by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
         )
     if root and "://" not in root and not Path(root).is_absolute():
         raise StorageError(
-            f"{STORAGE}: expected s3://bucket/prefix or the whole path of a folder "
-            f"that all nodes see, came {root}"
+            f"{STORAGE}: expected s3://bucket/prefix or the absolute path of a folder "
+            f"that all nodes can read, got {root}"
         )
     return root
 
 
-def of_dataset(dataset: str) -> str:
-    """Return the folder of what is in flight on a dataset; "" where none is set.
-
-    It is the same for every copy of the project.
+def dataset_folder(dataset: str) -> str:
+    """Return the storage folder of a dataset, the same for every clone of the project;
+    empty where no storage is set.
     """
     root = _root()
     return f"{root}/{dataset}" if root else ""
 
 
-def of_study(dataset: str, study: str, key: str) -> str:
-    """Return the folder, within that, of the records of a study with a key."""
-    whole = of_dataset(dataset)
-    return f"{whole}/{study}.{key[:16]}" if whole else ""
+def study_folder(dataset: str, study: str, key: str) -> str:
+    """Return the storage folder of the records of a study with a key; empty where no
+    storage is set.
+    """
+    parent = dataset_folder(dataset)
+    return f"{parent}/{study}.{key[:16]}" if parent else ""
 
 
 def remove(folder: str) -> None:
-    """Remove a folder of the storage, which need not be there."""
+    """Remove a folder of the storage, if it exists."""
     files, path = FileSystem.from_uri(folder)
     if files.get_file_info(path).type != FileType.NotFound:
         files.delete_dir(path)
 
 
-def address(folder: str, path: str) -> str:
-    """Return the address of a path, as Ray writes it, in the storage of a folder."""
+def uri_of(folder: str, path: str) -> str:
+    """Return the URI of a path, as Ray writes it, that is located in a folder."""
     scheme, separator, _ = folder.partition("://")
     return f"{scheme}://{path}" if separator else path
 
 
-def keep(file: Path, folder: str) -> None:
-    """Copy a file into a folder of the storage, whole or not at all."""
+def upload(file: Path, folder: str) -> None:
+    """Copy a file into a folder of the storage; it is replaced as a whole."""
     files, path = FileSystem.from_uri(folder)
     files.create_dir(path)
     with files.open_output_stream(f"{path}/.{file.name}") as out:
@@ -93,9 +96,9 @@ def keep(file: Path, folder: str) -> None:
 
 
 def download(file: Path, folder: str) -> None:
-    """Copy a file out of a folder of the storage, if it is there and not here."""
+    """Copy a file from a folder of the storage, if it exists there and not here."""
     files, path = FileSystem.from_uri(folder)
-    kept = f"{path}/{file.name}"
-    if not file.exists() and files.get_file_info(kept).type == FileType.File:
-        with files.open_input_stream(kept) as stream:
+    stored = f"{path}/{file.name}"
+    if not file.exists() and files.get_file_info(stored).type == FileType.File:
+        with files.open_input_stream(stored) as stream:
             file.write_bytes(stream.readall())

@@ -33,6 +33,10 @@ from pipelines.params.study import DEFAULT_BATCH_TRIALS, StudySchema
 PARAMS = Path("params.yaml")
 
 
+RENAMED = {"pack": "batch_trials"}
+"Keys of a study that have a new name."
+
+
 class ParamsError(ValueError):
     """Every problem of a params file, a line each."""
 
@@ -83,9 +87,9 @@ class Study:
         return Path("experiments") / self.dataset.name / self.name
 
     @property
-    def pack(self) -> int:
+    def batch_trials(self) -> int:
         """How many trials a worker trains at once."""
-        return self.section.pack or (
+        return self.section.batch_trials or (
             DEFAULT_BATCH_TRIALS if self.family.train_many else 1
         )
 
@@ -228,6 +232,10 @@ def _read_study(
     where = f"experiments.{dataset_name}.{name}"
     dataset = datasets.get(dataset_name)
     section = StudySchema()
+    for old, new in RENAMED.items():
+        if old in written:
+            found.append(f"{where}.{old}: renamed to {new}")
+            written = {key: value for key, value in written.items() if key != old}
     try:
         section = StudySchema.model_validate(written)
     except ValidationError as error:
@@ -289,8 +297,10 @@ def _validation_errors(
             f": family {kind.name} is trained on {names}, "
             f"dataset {dataset.name} is of the kind {came.__name__}"
         )
-    if not kind.train_many and (written.get("pack") or 1) != 1:
-        found.append(f".pack: family {kind.name} trains one configuration at a time")
+    if not kind.train_many and (written.get("batch_trials") or 1) != 1:
+        found.append(
+            f".batch_trials: family {kind.name} trains one configuration at a time"
+        )
     if dataset.stage == "domains" and written.get("test_domains") is None:
         found.append(".test_domains: missing")
     only = {"test_domains": "domains", "selections": "domains"}

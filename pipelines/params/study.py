@@ -68,7 +68,7 @@ class StudySchema(Schema):
     """steps between two reports of a trial; each is scored, checkpointed at need and
     logged"""
 
-    pack: Annotated[int, Field(ge=1)] | None = None
+    batch_trials: Annotated[int, Field(ge=1)] | None = None
     """trials that one worker trains at once, for a family with `train_many`: 16 by
     default, for others 1"""
 

@@ -1,11 +1,14 @@
-"""The stage `experiment`: every study of one dataset, searched, refitted, tested and
-logged.
+"""The stage `experiment` of dvc.yaml: every study of one dataset.
 
     python -m pipelines.stages.experiment DATASET
 
-A study whose key has not changed is reused. What is in flight lives in `.search/` until
-the study is complete, so that running the stage again after any death goes on from
-there.
+Each study is searched, its chosen configurations are fitted again, tested and logged to
+MLflow. A study whose key has not changed is reused. While a study runs, its files are
+in its working directory (`pipelines.study.workspace`), and rerunning the stage after a
+crash resumes it from there; its folder in `experiments/` is written at the end, as a
+whole. Only this process writes to MLflow. When MLflow's server does not respond, the
+search continues, and its metrics are logged when the server is available again, at the
+latest at the end of the search.
 """
 
 from __future__ import annotations
@@ -14,49 +17,39 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ftml.config import input_files
 from ftml.saving import whole_folder
-from ftml.selection import SELECTIONS, Choice
 from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common.errors import fail
 from pipelines.params.keys import data_digest, study_key
 from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
-from pipelines.study import results
-from pipelines.study.folds import Data, Fold, Folds, read_folds
+from pipelines.study import results, workspace
+from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.plan import (
-    Assignment,
     Search,
-    draw_configurations,
+    choose,
     on_every_fold,
+    plan_final_fits,
+    plan_search,
     pruning_decisions,
+    sample_configurations,
 )
 from pipelines.study.progress import Progress
 from pipelines.study.record import Record
 from pipelines.study.results import Outcome
-from pipelines.study.workspace import (
-    WORKING_ROOT,
-    checkpoints,
-    drop,
-    remove_others,
-    working_directory,
-)
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
-if TYPE_CHECKING:  # importing Ray and MLflow takes seconds, which a reused study saves
-    import pandas as pd
-
-    from pipelines.tracking.child_runs import Children
+if TYPE_CHECKING:  # a stage that reuses all its studies imports neither Ray nor MLflow
+    from pipelines.tracking.child_runs import ChildRuns
     from pipelines.tracking.study_run import StudyRun
 
-FLUSH_SECONDS = 5.0
-"Metrics of a running search reach MLflow at least this often."
+FLUSH_INTERVAL_S = 5.0
+"Metrics of a running search are logged to MLflow at most this often."
 
 
 def main(name: str) -> None:
@@ -76,28 +69,30 @@ def main(name: str) -> None:
             print(f"{study.name}: reused", flush=True)
     if due:
         run_studies(due, keys=keys, digest=digest)
-    remove_others(dataset, studies)
+    workspace.remove_unknown_studies(dataset, studies)
     compare_studies(dataset, studies, digest=digest, fresh=bool(due))
 
 
 def run_studies(
     studies: Sequence[Study], *, keys: Mapping[str, str], digest: str
 ) -> None:
-    """Run studies of one dataset in one Ray session; side by side where the cluster
-    trains more at once than one of them has to train.
+    """Run studies of one dataset on one Ray cluster.
+
+    Several studies run at once where the cluster has capacity for more trials than one
+    study has left.
     """
     from pipelines.cluster import connect
     from pipelines.cluster.resources import resolve_resources
     from pipelines.tuning import driver
 
     for study in studies:
-        read_folds(study)  # an error in any of them comes before any work
+        read_folds(study)  # raises before any study starts
     storage.check()
-    with connect.connected():
+    with connect.ray_cluster():
         for study in studies:
             resolve_resources(study.section.resources)
-        board = driver.start_coordinator()
-        # The board starts while MLflow is imported, which takes as long.
+        coordinator = driver.start_coordinator()
+        # MLflow is imported while the actor starts, since both take seconds.
         from pipelines.tracking import client as tracking_client
         from pipelines.tracking import study_run
 
@@ -107,71 +102,93 @@ def run_studies(
         )
         tracking_client.close_stale_runs(client, experiment)
 
-        def under_way(study: Study) -> StudyCoroutine:
+        def coroutine(study: Study) -> StudyCoroutine:
             key = keys[study.name]
-            opened = partial(study_run.StudyRun, client, experiment, study)
+            open_run = partial(study_run.StudyRun, client, experiment, study)
             with tracking_client.retry_until_available(
-                partial(opened, key=key, digest=digest)
-            ) as log:
-                yield from run_study(study, read_folds(study), key=key, log=log)
+                partial(open_run, key=key, digest=digest)
+            ) as run:
+                yield from run_study(study, read_folds(study), key=key, run=run)
 
         driver.run(
-            map(under_way, studies),
-            board=board,
-            folder=checkpoints(studies[0].dataset),
+            map(coroutine, studies),
+            coordinator=coordinator,
+            folder=workspace.checkpoint_folder(studies[0].dataset),
         )
 
 
-def run_study(study: Study, folds: Folds, *, key: str, log: StudyRun) -> StudyCoroutine:
-    """Search, refit, test and log one study, from wherever it was left.
+def run_study(study: Study, folds: Folds, *, key: str, run: StudyRun) -> StudyCoroutine:
+    """Search, fit, test and log one study, resuming from its working directory.
 
-    It yields its two searches, and is sent their records. Its folder in `experiments/`
-    is put there whole, at the end.
+    The coroutine yields the search and then the final fits, and is sent the record of
+    each.
     """
-    from pipelines.tracking import client as tracking_client
     from pipelines.tuning import driver
 
     start = time.monotonic()
-    flight = working_directory(study, key)
-    configs = draw_configurations(
+    directory = workspace.working_directory(study, key)
+    configs = sample_configurations(
         study.space,
         count=study.section.trials,
         defaults=study.config.model_dump(mode="json"),
         seed=study.config.seed,
     )
-    search = replace(
-        plan_search(study, flight, on_every_fold(configs, folds.tried)),
-        storage=storage.of_study(study.dataset.name, study.name, key),
+    search = plan_search(
+        study,
+        directory,
+        on_every_fold(configs, folds.tried),
+        storage=storage.study_folder(study.dataset.name, study.name, key),
     )
-    tried = yield from follow(search, folds.splits, log.children("trial"))
-    reach = pruning_decisions(search, tried)
-    runs = results.runs_table(tried, reach, n_folds=len(folds.tried))
+    tried = yield from run_search(search, folds.splits, run.children("trial"))
+    decisions = pruning_decisions(search, tried)
+    runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
-    fits = plan_fits(study, search, choices, configs)
-    fit_log = log.children("fit")
-    fitted = yield from follow(fits, folds.splits, fit_log)
+    fits = plan_final_fits(study, search, choices, configs)
+    fit_runs = run.children("fit")
+    fitted = yield from run_search(fits, folds.splits, fit_runs)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
     outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
-    with whole_folder(study.folder) as folder:
-        results.write(folder, outcome, driver.load_fitted_model(fitted.trials[0]))
-        draw_models(outcome, folds, folder)
-        example = task(study.family.task).example(folds.splits(folds.tested[0]).test)
-        version = tracking_client.retry_until_available(
-            partial(log.results, outcome, folder, example, fit_log)
-        )
-        seconds = time.monotonic() - start
-        results.write_run_metadata(
-            folder, outcome, key=key, seconds=seconds, mlflow=log.where(version)
-        )
+    seconds = _write_results(outcome, folds, run, fit_runs, key=key, start=start)
     for record in (tried, fitted):
-        driver.forget(record)
-    drop(flight)
+        driver.delete_checkpoints(record)
+    workspace.clear(directory)
     print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
 
 
-def draw_models(outcome: Outcome, folds: Folds, folder: Path) -> None:
+def _write_results(
+    outcome: Outcome,
+    folds: Folds,
+    run: StudyRun,
+    fit_runs: ChildRuns,
+    *,
+    key: str,
+    start: float,
+) -> float:
+    """Write the folder of a study in `experiments/`, log it, and return the seconds
+    since `start`.
+    """
+    from pipelines.tracking.client import retry_until_available
+    from pipelines.tuning import driver
+
+    study = outcome.study
+    with whole_folder(study.folder) as folder:
+        model = driver.load_fitted_model(outcome.fitted.trials[0])
+        results.write(folder, outcome, model)
+        write_model_figures(outcome, folds, folder)
+        example = task(study.family.task).example(folds.splits(folds.tested[0]).test)
+        version = retry_until_available(
+            partial(run.log_results, outcome, folder, example, fit_runs)
+        )
+        seconds = time.monotonic() - start
+        results.write_run_metadata(
+            folder, outcome, key=key, seconds=seconds, mlflow=run.metadata(version)
+        )
+    return seconds
+
+
+def write_model_figures(outcome: Outcome, folds: Folds, folder: Path) -> None:
     """Write the figures of the first final fit of each tested fold."""
     from pipelines.tuning import driver
 
@@ -180,93 +197,25 @@ def draw_models(outcome: Outcome, folds: Folds, folder: Path) -> None:
         index = outcome.fits_of(fold)[0]
         model = driver.load_fitted_model(outcome.fitted.trials[index])
         splits = folds.splits(fold)
-        drawn = dict(task(family.task).figures(model, splits.test))
+        figures = dict(task(family.task).figures(model, splits.test))
         if family.figures is not None:
             config = outcome.config(outcome.fits[index])
-            drawn |= family.figures(config, model, splits.for_final_fit())
-        results.write_figures(folder, drawn, fold if len(folds.tested) > 1 else ())
+            figures |= family.figures(config, model, splits.for_final_fit())
+        results.write_figures(folder, figures, fold if len(folds.tested) > 1 else ())
 
 
-def plan_search(study: Study, folder: Path, trials: tuple[Assignment, ...]) -> Search:
-    """Return the search of a study: trained on train, scored on validation."""
-    config = study.config.model_dump(mode="json", exclude=set(study.space))
-    # A worker is in another folder.
-    config |= {k: str(v.resolve()) for k, v in input_files(study.config).items()}
-    return Search(
-        folder=folder / "search",
-        family=study.family.name,
-        config=config,
-        trials=trials,
-        metric=study.dataset.metric,
-        mode=study.dataset.mode,
-        resources=study.section.resources,
-        report_every=study.section.report_every,
-        scores_left_out=study.section.selections != ["validation"],
-        cv=study.section.cv,
-        pack=study.pack,
-        early_stopping=study.section.early_stopping,
-    )
-
-
-def choose(
-    study: Study, runs: pd.DataFrame, folds: Folds
-) -> dict[tuple[str, Fold], Choice]:
-    """Return what each selection of a study chooses for each fold that is tested."""
-    return {
-        (selection, fold): SELECTIONS[selection](
-            runs,
-            left_out=fold,
-            domains=folds.domains,
-            metric=study.dataset.metric,
-            mode=study.dataset.mode,
-        )
-        for selection in study.section.selections
-        for fold in folds.tested
-    }
-
-
-def plan_fits(
-    study: Study,
-    search: Search,
-    choices: Mapping[tuple[str, Fold], Choice],
-    configs: Sequence[Mapping[str, Any]],
-) -> Search:
-    """Return the final fits: what was chosen, under seeds that the search did not use.
-
-    They train on training and validation data together, for as many steps as served
-    best. What several selections chose is fitted once. Where a study asks for its
-    learning curve, they are made again on shares of the rows.
-    """
-    fits: list[Assignment] = []
-    for (_, fold), choice in choices.items():
-        wanted = results.fits_for(study, fold, choice, configs)
-        fits += [fit for fit in wanted if fit not in fits]
-    shares = study.section.learning_curve
-    fits += [replace(fit, share=share) for share in shares for fit in fits]
-    return replace(
-        search,
-        folder=search.folder.with_name("fits"),
-        config={k: v for k, v in search.config.items() if k != "seed"},
-        trials=tuple(fits),
-        pack=1,  # each keeps a model
-        scores_left_out=False,
-        scores_seen=bool(shares),
-        early_stopping=None,
-    )
-
-
-def follow(
-    search: Search, data: Data, children: Children
+def run_search(
+    search: Search, data: Data, runs: ChildRuns
 ) -> Generator[SearchRequest, Record, Record]:
-    """Run a search to its end, with its line on the terminal and its runs in MLflow.
+    """Request a search, show its progress and log its trials; return its record.
 
-    The search goes on while MLflow's server does not answer; its record is on disk, and
-    at the end it is waited for.
+    Metrics are logged while the search runs if MLflow's server responds, and completely
+    at the end, where the call waits for the server.
     """
-    from pipelines.tracking import client as tracking_client
+    from pipelines.tracking.client import retry_until_available, try_call
 
     progress = Progress(
-        str(search.folder.relative_to(WORKING_ROOT)),
+        str(search.folder.relative_to(workspace.WORKING_ROOT)),
         len(search.trials),
         f"valid_{search.metric}",
         search.mode,
@@ -274,41 +223,39 @@ def follow(
     changed: set[int] = set()
     flushed = time.monotonic()
 
-    def watch(record: Record, index: int) -> None:
+    def on_trial_update(record: Record, index: int) -> None:
         nonlocal flushed
         changed.add(index)
         progress.show(record)
-        if time.monotonic() - flushed >= FLUSH_SECONDS:
-            reach = pruning_decisions(search, record)
-            if tracking_client.try_call(
-                partial(children.log, record.trials, reach, changed)
-            ):
+        if time.monotonic() - flushed >= FLUSH_INTERVAL_S:
+            decisions = pruning_decisions(search, record)
+            if try_call(partial(runs.log, record.trials, decisions, changed)):
                 changed.clear()
             flushed = time.monotonic()
 
     try:
-        record = yield SearchRequest(search, data, watch)
+        record = yield SearchRequest(search, data, on_trial_update)
     finally:
         progress.clear()
-    reach = pruning_decisions(search, record)
-    tracking_client.retry_until_available(
-        partial(children.log, record.trials, reach, set(record.trials))
+    decisions = pruning_decisions(search, record)
+    retry_until_available(
+        partial(runs.log, record.trials, decisions, set(record.trials))
     )
     return record
 
 
-def _leave(number: int, _frame: object) -> None:
+def _exit_on_signal(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         if len(sys.argv) != 2:
             raise ValueError("usage: python -m pipelines.stages.experiment DATASET")
         main(sys.argv[1])
     except KeyboardInterrupt:
-        print("interrupted; running the stage again goes on from here", file=sys.stderr)
+        print("interrupted; rerunning the stage resumes it", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
         fail(error)

@@ -1,9 +1,9 @@
-"""What trials have reported, on disk from the moment it is known.
+"""The record of a search: what its trials have reported, written to disk at once.
 
-A record is a file of JSON lines that is only ever appended to, so a killed driver loses
-at most a torn last line. Whatever is reported again after a restart (a trial goes on
-from its last checkpoint, which may lie before its last report) is known by its trial
-and step, and counts once.
+A record is a file of JSON lines, and only the driver writes it, by appending. A killed
+driver loses at most an incomplete last line, which the next driver removes. A trial
+that resumes from its last checkpoint may report steps again; a report is identified by
+its trial and step, and counts once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 @dataclass
 class Trial:
-    """One trial: its configuration, the domains that it leaves out, the share of the
-    rows that it trains on, its metrics by step, and how it ended.
+    """One trial: its configuration, the domains that it leaves out, the fraction of the
+    samples that it trains on, its metrics by step, and how it ended.
     """
 
     config: dict[str, Any]
@@ -28,7 +28,7 @@ class Trial:
     error: str | None = None
     ended: bool = False
     checkpoint: str | None = None
-    "the last one; that of a pack is its first trial's"
+    "URI of the latest one; that of a trial batch is recorded with its first trial"
 
     @property
     def last(self) -> int:
@@ -36,20 +36,18 @@ class Trial:
 
     @property
     def diverged(self) -> bool:
-        """Whether its numbers were no longer finite: no fault of the code."""
+        """Whether its metrics were no longer finite, which is no error of the code."""
         return (self.error or "").startswith("FloatingPointError: diverged")
 
 
 class Record:
-    """The trials of one search, by index; reads the file if there is one, appends to
-    it.
-    """
+    """The trials of one search, by index, and the file that they are recorded in."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[int, Trial] = {}
         self.longest = 0
-        "the last step of the trial that is furthest"
+        "the largest step that any trial has reported"
 
         self._ended = 0
         if path.exists():
@@ -61,7 +59,7 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """What all trials took, one after the other."""
+        """The training seconds of all trials together."""
         return sum(trial.seconds for trial in self.trials.values())
 
     def start(
@@ -83,7 +81,7 @@ class Record:
                 {"trial": trial, "n": n, "metrics": metrics, "seconds": seconds}
             )
 
-    def keep(self, trial: int, checkpoint: str) -> None:
+    def checkpoint(self, trial: int, checkpoint: str) -> None:
         self._append({"trial": trial, "checkpoint": checkpoint})
 
     def end(self, trial: int, *, error: str | None = None) -> None:
@@ -91,7 +89,7 @@ class Record:
             self._append({"trial": trial, "error": error})
 
     def complete(self, trials: int) -> bool:
-        """Return whether that many trials have started and all have ended."""
+        """Return whether that number of trials have started and all have ended."""
         return len(self.trials) == trials == self._ended
 
     def _append(self, line: dict[str, Any]) -> None:

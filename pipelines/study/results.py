@@ -27,8 +27,8 @@ from pipelines.common.figures import write_png
 from pipelines.params.read import Study
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
-from pipelines.study.plan import Assignment
-from pipelines.study.pruning import Limit
+from pipelines.study.plan import Assignment, final_fits_of
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 
 METRICS, RUN_METADATA = "metrics.json", "run.json"
@@ -36,7 +36,7 @@ FILES = (METRICS, "best.yaml", "trials.parquet", "fits.parquet")
 
 
 def runs_table(
-    tried: Record, reach: Mapping[int, Limit], *, n_folds: int
+    tried: Record, decisions: Mapping[int, PruningDecision], *, n_folds: int
 ) -> pd.DataFrame:
     """Return the table of runs of a search, as `ftml.selection` reads it.
 
@@ -51,25 +51,14 @@ def runs_table(
             "n": n,
             **{f"config.{name}": value for name, value in trial.config.items()},
             **metrics,
-            "stopped": reach[index].stopped,
+            "stopped": decisions[index].pruned,
             "error": trial.error,
         }
         for index, trial in sorted(tried.trials.items())
         for n, metrics in sorted(trial.steps.items() or {0: {}}.items())
-        if n <= reach[index].n
+        if n <= decisions[index].step
     ]
     return pd.DataFrame(rows)
-
-
-def fits_for(
-    study: Study, fold: Fold, choice: Choice, configs: Sequence[Mapping[str, Any]]
-) -> list[Assignment]:
-    """Return the final fits of what was chosen for a fold, one for each seed."""
-    first = study.config.seed + 1
-    return [
-        Assignment(fold, {**configs[choice.trial], "seed": seed}, choice.n)
-        for seed in range(first, first + study.section.seeds)
-    ]
 
 
 @dataclass(frozen=True)
@@ -102,7 +91,7 @@ class Outcome:
     def fits_of(self, fold: Fold, *, selection: str | None = None) -> list[int]:
         """Return the places of the final fits of a choice, one for each seed."""
         choice = self.choices[selection or self.selection, fold]
-        wanted = fits_for(self.study, fold, choice, self.configs)
+        wanted = final_fits_of(self.study, fold, choice, self.configs)
         return [self.fits.index(fit) for fit in wanted]
 
     def config(self, fit: Assignment) -> FamilyConfig:

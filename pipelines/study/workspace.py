@@ -1,4 +1,11 @@
-"""What is in flight: the folders of studies until they are complete."""
+"""Working directories: the files of a study until it is complete.
+
+`.search/<dataset>/<study>/` holds the key of the study and the records of its searches;
+`.search/<dataset>/.checkpoints/`, or the shared storage, the checkpoints of all studies
+of a dataset. A study that is complete leaves nothing here. A working directory whose
+key differs from that of the study holds results of other params, data or code, and is
+cleared.
+"""
 
 from __future__ import annotations
 
@@ -13,50 +20,54 @@ from pipelines.study import comparison
 
 WORKING_ROOT = Path(".search")
 CHECKPOINTS = ".checkpoints"
-"Where trials of all studies of a dataset keep theirs."
+"Folder of the checkpoints of all studies of a dataset."
 
 
 def working_directory(study: Study, key: str) -> Path:
-    """Return the folder of what is in flight; what another key has left there is
-    removed.
+    """Return the working directory of a study with this key, empty if it was there for
+    another key.
     """
     folder = WORKING_ROOT / study.dataset.name / study.name
-    mark = folder / "key"
-    if not mark.exists() or mark.read_text() != key:
-        drop(folder)
+    key_file = folder / "key"
+    if not key_file.exists() or key_file.read_text() != key:
+        clear(folder)
         folder.mkdir(parents=True)
-        mark.write_text(key)
+        key_file.write_text(key)
     return folder
 
 
-def drop(flight: Path) -> None:
-    """Remove what is in flight in a folder, and its copy in the storage."""
-    mark = flight / "key"
-    if mark.exists() and (
-        kept := storage.of_study(flight.parent.name, flight.name, mark.read_text())
+def clear(directory: Path) -> None:
+    """Remove a working directory and its copy in the shared storage."""
+    key_file = directory / "key"
+    if key_file.exists() and (
+        copy := storage.study_folder(
+            directory.parent.name, directory.name, key_file.read_text()
+        )
     ):
-        storage.remove(kept)
-    if flight.exists():
-        shutil.rmtree(flight)
+        storage.remove(copy)
+    if directory.exists():
+        shutil.rmtree(directory)
 
 
-def checkpoints(dataset: Dataset) -> str:
+def checkpoint_folder(dataset: Dataset) -> str:
     """Return the folder of the checkpoints of all studies of a dataset."""
-    shared = storage.of_dataset(dataset.name)
+    shared = storage.dataset_folder(dataset.name)
     return f"{shared or (WORKING_ROOT / dataset.name).resolve()}/{CHECKPOINTS}"
 
 
-def remove_others(dataset: Dataset, studies: Sequence[Study]) -> None:
-    """Remove what params.yaml no longer names."""
+def remove_unknown_studies(dataset: Dataset, studies: Sequence[Study]) -> None:
+    """Remove results and working directories of studies that params.yaml no longer
+    names.
+    """
     names = {study.name for study in studies}
-    others = [
+    unknown = [
         folder
         for root in (Path("experiments"), WORKING_ROOT)
         for folder in (root / dataset.name).glob("*")
         if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
     ]
-    for folder in others:
-        drop(folder)
-    with suppress(OSError):  # not empty, not there, or a disk of its own
+    for folder in unknown:
+        clear(folder)
+    with suppress(OSError):  # not empty, absent, or a mount point
         (WORKING_ROOT / dataset.name).rmdir()
         WORKING_ROOT.rmdir()

@@ -15,7 +15,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from pipelines.params.keys import commit
 from pipelines.params.read import Study
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions
 from pipelines.tracking.client import SEEN, driver, search
@@ -27,7 +27,7 @@ BATCH = 900
 "Most metric values of one call: MLflow takes 1000, with up to 100 params among them."
 
 
-class Children:
+class ChildRuns:
     """The child runs of a study in one role; what they lack is logged, once."""
 
     def __init__(self, log: StudyRun, *, role: str) -> None:
@@ -60,7 +60,10 @@ class Children:
             self.client.set_tag(run.info.run_id, "ftml.driver", driver())
 
     def log(
-        self, trials: Mapping[int, Trial], reach: Mapping[int, Limit], which: set[int]
+        self,
+        trials: Mapping[int, Trial],
+        decisions: Mapping[int, PruningDecision],
+        which: set[int],
     ) -> None:
         """Bring the runs of some trials up to what is settled, and end those that
         ended.
@@ -72,7 +75,7 @@ class Children:
             if index in self._doubtful:
                 self._find(index)
             self._doubtful.add(index)
-            self._bring_up(index, trials[index], reach[index])
+            self._bring_up(index, trials[index], decisions[index])
             self._doubtful.remove(index)
 
     def _find(self, index: int) -> None:
@@ -82,15 +85,15 @@ class Children:
             self._take_over(index, run)
         self._doubtful.discard(index)
 
-    def _bring_up(self, index: int, trial: Trial, limit: Limit) -> None:
-        self._log_steps(index, trial, upto=limit.n)
+    def _bring_up(self, index: int, trial: Trial, decision: PruningDecision) -> None:
+        self._log_steps(index, trial, upto=decision.step)
         if self.role == "fit" or not trial.ended:
             return
         if trial.error:
             outcome = "diverged" if trial.diverged else "failed"
             self.end(index, outcome=outcome, error=trial.error)
-        elif limit.settled:
-            self.end(index, outcome="stopped" if limit.stopped else "finished")
+        elif not decision.pending:
+            self.end(index, outcome="stopped" if decision.pruned else "finished")
 
     def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
         if index not in self.runs:

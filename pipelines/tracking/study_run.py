@@ -43,7 +43,7 @@ from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
 from pipelines.study.results import FILES, Outcome
 from pipelines.tracking import descriptions, views
-from pipelines.tracking.child_runs import Children, as_params, distinct, run_tags
+from pipelines.tracking.child_runs import ChildRuns, as_params, distinct, run_tags
 from pipelines.tracking.client import (
     close_stale_runs,
     driver,
@@ -70,7 +70,7 @@ class StudyRun:
         digest: str,
     ) -> None:
         self.client, self.experiment, self.study = client, experiment, study
-        self._children: list[Children] = []
+        self._children: list[ChildRuns] = []
         this = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
         runs = search(client, experiment, this)
         if runs:
@@ -127,12 +127,12 @@ class StudyRun:
             children.close()
         self.client.set_terminated(self.run, "KILLED")
 
-    def children(self, role: str) -> Children:
+    def children(self, role: str) -> ChildRuns:
         """Return the child runs of a role, `trial` or `fit`."""
-        self._children.append(retry_until_available(lambda: Children(self, role=role)))
+        self._children.append(retry_until_available(lambda: ChildRuns(self, role=role)))
         return self._children[-1]
 
-    def where(self, version: str) -> dict[str, str]:
+    def metadata(self, version: str) -> dict[str, str]:
         """Return what finds this study in MLflow again."""
         return {
             "experiment": self.experiment,
@@ -141,8 +141,8 @@ class StudyRun:
             "model_version": version,
         }
 
-    def results(
-        self, outcome: Outcome, folder: Path, example: pd.DataFrame, fits: Children
+    def log_results(
+        self, outcome: Outcome, folder: Path, example: pd.DataFrame, fits: ChildRuns
     ) -> str:
         """Log tests, figures, files and the model; return the registered model's
         version.
@@ -258,10 +258,10 @@ def log_comparison(
     and say on the experiment's page which is best.
 
     `folder` holds what `pipelines.study.comparison` has written; `best` is the
-    metrics.json of the study that is best in validation, `curves` names the training metrics that
-    several studies share. `studies` are the runs that are compared: they and their
-    final fits alone have the tag `ftml.current`, by which the views leave out what they
-    have replaced.
+    metrics.json of the study that is best in validation; `curves` names the training
+    metrics that several studies share. `studies` are the runs that are compared: these
+    runs and their final fits alone get the tag `ftml.current`, by which the views leave
+    out runs that others have replaced.
     """
     for role in ("study", "fit"):
         for run in search(client, experiment, f"tags.`ftml.role` = '{role}'"):

@@ -1,9 +1,17 @@
-"""The driver's side of Ray Tune: searches that survive the death of anything.
+"""Runs all searches of a stage in one Ray Tune run.
 
-One run of Tune trains the trials of all studies of a stage, in the order of their
-agenda, with workers that stay. What has been reported is in the record of each search,
-with the last checkpoint of each trial: that, and no state of Tune, is what a driver
-goes on from when another has died.
+One Tune run trains the trials of all studies of a stage, in the order of the study
+queue, with reused actors. A Tune trial is one trial batch: `config["search"]` names the
+search and `config["batch"]` its index.
+
+Who writes what: workers report metrics and checkpoints to Tune; the driver alone writes
+the record file of each search (`PruningScheduler.on_trial_result` its steps and ends,
+`RecordCallback` its starts and checkpoints).
+
+Recovery: every reported result and the latest checkpoint of every trial are in the
+search's record file; a restarted driver resumes from them. A worker that dies is
+restarted by Tune up to three times and resumes from its checkpoint. Tune's own
+experiment state is never restored.
 """
 
 from __future__ import annotations
@@ -26,85 +34,84 @@ from pipelines.cluster import storage
 from pipelines.cluster.connect import SearchError
 from pipelines.cluster.resources import ResourcesUnavailableError
 from pipelines.study.plan import is_rung
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
-from pipelines.tuning.queue import StudyCoroutine, StudyQueue
-from pipelines.tuning.session import Session
-from pipelines.tuning.worker import Board, run_trial_batch
+from pipelines.tuning.coordinator import Coordinator, TuneSession
+from pipelines.tuning.queue import ActiveSearch, StudyCoroutine, StudyQueue
+from pipelines.tuning.worker import run_trial_batch
 
 
 def start_coordinator() -> Any:
-    """Start the board of a run beside this process, and do not wait for it."""
+    """Start the coordinator actor on this node; return its handle without waiting."""
     here = NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    actor: Any = ray.remote(Board)
+    actor: Any = ray.remote(Coordinator)
     return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
-def run(studies: Iterable[StudyCoroutine], *, board: Any, folder: str) -> None:
-    """Run the searches that studies ask for, until all studies have ended.
+def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> None:
+    """Run the searches that studies request, until all studies have ended.
 
-    A study that cannot be completed does not hold up the others. Checkpoints are kept
-    in `folder`, which all nodes see, until all are complete. Raises the error of the
-    first study that had one, after all have ended; SearchError when nothing can go on;
-    and KeyboardInterrupt when interrupted.
+    A study that fails does not stop the others. Checkpoints are written to `folder`,
+    which all nodes can read and write, and removed when all studies are complete.
+    Raises the error of the first study that failed, after all have ended; SearchError
+    when the Tune run itself cannot continue; KeyboardInterrupt when interrupted.
     """
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_ahead())
-    session = Session(StudyQueue(studies), board, folder)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_max_pending_batches())
+    session = TuneSession(StudyQueue(studies), coordinator, folder)
     try:
         _tuner(session).fit()
     except Exception as error:
         reason = session.fatal or f"{type(error).__name__}: {error}"
-        if MEMORY in str(error):
+        if NODE_OUT_OF_MEMORY in str(error):
             reason = (
-                "a node was out of memory, and Ray killed a trial there; raise "
-                "`resources: {cpu: ...}`, so that fewer share a node, or lower `pack`; "
-                "the stage, run again, goes on"
+                "a node was out of memory, and Ray killed a trial on it; raise "
+                "`resources: {cpu: ...}` so that fewer trials share a node, or lower "
+                "`batch_trials`; rerunning the stage resumes it"
             )
         raise SearchError(f"{folder}: {reason}") from error
     finally:
         interrupted = not session.finished
         session.copy_records()
-        session.agenda.close()
-    for other in session.agenda.errors[1:]:
+        session.queue.close()
+    for other in session.queue.errors[1:]:
         print(f"error: {other}", file=sys.stderr)
-    if session.agenda.errors:
-        raise session.agenda.errors[0]
+    if session.queue.errors:
+        raise session.queue.errors[0]
     if interrupted:
         raise KeyboardInterrupt
     storage.remove(folder)
 
 
-MEMORY = "killed due to the node running low on memory"
-"""What Ray says when its watch over the memory of a node kills a worker. Tune takes
-that for an error of its own, which no trial is tried again for."""
+NODE_OUT_OF_MEMORY = "killed due to the node running low on memory"
+"""Part of Ray's message when its memory monitor kills a worker. Tune treats this as an
+error of the run and does not retry the trial."""
 
 
-def _ahead() -> int:
-    """Return how many packs may wait for a worker: as many as there is room for, so
-    that workers start together; on a cluster some more, which its autoscaler sees.
+def _max_pending_batches() -> int:
+    """Return how many trial batches may wait for a worker at once.
 
-    By default Tune starts one worker after the other.
+    Tune starts one worker after the other by default. As many pending batches as the
+    cluster has CPUs let workers start together; on a cluster, at least 16 make the
+    demand visible to the autoscaler.
     """
     least = 16 if os.environ.get("RAY_ADDRESS") else 1
     return max(least, int(ray.cluster_resources().get("CPU", 0)))
 
 
-def _tuner(session: Session) -> tune.Tuner:
-    """Return a new run of Tune, in a folder of its own: an earlier one may have left
-    checkpoints beside it.
-    """
+def _tuner(session: TuneSession) -> tune.Tuner:
+    """Return a new Tune run in a folder of its own, apart from earlier checkpoints."""
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial_batch, board=session.board),
-        lambda chosen: tune.PlacementGroupFactory([chosen["resources"]]),
+        tune.with_parameters(run_trial_batch, coordinator=session.coordinator),
+        lambda config: tune.PlacementGroupFactory([config["resources"]]),
     )
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            search_alg=Queue(session),
-            scheduler=Halving(session),
+            search_alg=QueueSearcher(session),
+            scheduler=PruningScheduler(session),
             reuse_actors=True,
             trial_dirname_creator=_folder_name,
         ),
@@ -113,167 +120,185 @@ def _tuner(session: Session) -> tune.Tuner:
             storage_path=session.folder,
             failure_config=tune.FailureConfig(max_failures=3),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
-            callbacks=[Recorder(session)],
+            callbacks=[RecordCallback(session)],
             verbose=0,
         ),
     )
 
 
 def _folder_name(trial: Any) -> str:
-    return "-".join(
-        [*Path(trial.config["search"]).parts[-2:], str(trial.config["pack"])]
-    )
+    search = Path(trial.config["search"])
+    return "-".join([*search.parts[-2:], str(trial.config["batch"])])
 
 
-def forget(record: Record) -> None:
-    """Remove the checkpoints of a search whose study is complete."""
+def delete_checkpoints(record: Record) -> None:
+    """Delete the checkpoints of a search whose study is complete."""
     for trial in record.trials.values():
         if trial.checkpoint:
             storage.remove(trial.checkpoint.rpartition("/")[0])
 
 
 def load_fitted_model(trial: Trial) -> Any:
-    """Return the model that a final fit kept in its last checkpoint."""
+    """Return the model that a final fit saved in its last checkpoint."""
     with tune.Checkpoint(str(trial.checkpoint)).as_directory() as folder:
         return load(Path(folder) / "model")[0]
 
 
-class Queue(Searcher):
-    """Suggests the packs of the agenda, one after the other."""
+class QueueSearcher(Searcher):
+    """Suggests the trial batches of the study queue, one after the other."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: TuneSession) -> None:
         super().__init__()
         self.session = session
 
     def suggest(self, trial_id: str) -> Any:
-        agenda = self.session.agenda
-        while (found := agenda.next_pack()) is not None:
-            live, pack = found
+        """Return the config of the next Tune trial; None to be asked again later, and
+        `Searcher.FINISHED` when all studies have ended.
+        """
+        queue = self.session.queue
+        while (found := queue.next_batch()) is not None:
+            active, batch = found
             try:
-                resources = self.session.begin(live)
+                resources = self.session.open(active)
             except ResourcesUnavailableError as error:
-                agenda.fail(live, error)
+                queue.fail(active, error)
                 continue
-            first = live.record.trials.get(live.search.packs[pack][0])
-            chosen = {
-                "search": live.name,
-                "pack": pack,
-                "resources": resources,
-                "checkpoint": first.checkpoint if first else None,
-            }
-            self.session.suggested(chosen)
-            return chosen
-        self.session.finished = not agenda.live
-        return None if agenda.live else Searcher.FINISHED
+            config = _tune_config(active, batch, resources)
+            self.session.batch_suggested(config)
+            return config
+        self.session.finished = not queue.active
+        return None if queue.active else Searcher.FINISHED
 
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False
     ) -> None:
-        """Tune asks for this; what a trial reports is the scheduler's to see."""
+        """Do nothing: results are handled by the scheduler and the callback."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Tune asks for this; the records hold all that there is to save."""
+        """Do nothing: the record files hold the whole state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Never called: no run of Tune is gone on with."""
+        """Do nothing: no Tune run is ever restored."""
 
 
-class Recorder(tune.Callback):
-    """Keeps the records: which trials started, what they keep and how they ended."""
+def _tune_config(
+    active: ActiveSearch, batch: int, resources: dict[str, float]
+) -> dict[str, Any]:
+    """Return the config of the Tune trial of a batch."""
+    first = active.record.trials.get(active.search.batches[batch][0])
+    return {
+        "search": active.name,
+        "batch": batch,
+        "resources": resources,
+        "checkpoint": first.checkpoint if first else None,
+    }
 
-    def __init__(self, session: Session) -> None:
+
+class RecordCallback(tune.Callback):
+    """Writes to the record which trials started, their checkpoints and their ends."""
+
+    def __init__(self, session: TuneSession) -> None:
         self.session = session
 
     def on_trial_start(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
-        self.session.started(trial.config)
+        self.session.batch_started(trial.config)
         if (found := self.session.find(trial)) is None:
             return
-        live, pack = found
-        for index in pack:
-            assigned = live.search.trials[index]
+        active, indices = found
+        for index in indices:
+            assigned = active.search.trials[index]
             config = dict(assigned.config)
-            live.record.start(index, config, assigned.fold, assigned.share)
-            live.asked.watch(live.record, index)
+            active.record.start(index, config, assigned.fold, assigned.share)
+            active.request.on_trial_update(active.record, index)
 
     def on_checkpoint(
         self, iteration: int, trials: list, trial: Any, checkpoint: Any, **info: Any
     ) -> None:
         if (found := self.session.find(trial)) is not None:
-            live, pack = found
-            address = storage.address(self.session.folder, checkpoint.path)
-            live.record.keep(pack[0], address)
+            active, indices = found
+            uri = storage.uri_of(self.session.folder, checkpoint.path)
+            active.record.checkpoint(indices[0], uri)
 
     def on_trial_complete(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         if (found := self.session.find(trial)) is None:
             return
-        live, pack = found
-        for index in pack:
-            live.record.end(index)
-            live.asked.watch(live.record, index)
-        self.session.decide(live)
+        active, indices = found
+        for index in indices:
+            active.record.end(index)
+            active.request.on_trial_update(active.record, index)
+        self.session.update_decisions(active)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
         if (found := self.session.find(trial)) is None:
             return
-        live, _ = found
-        died = trial.get_pickled_error() or trial.get_error()
-        lines = str(died).strip().splitlines() or [type(died).__name__]
-        reason = live.fatal or lines[-1]
-        error = SearchError(f"{live.search.folder}: a trial died: {reason}")
-        self.session.agenda.fail(live, error)
+        active, _ = found
+        failure = trial.get_pickled_error() or trial.get_error()
+        lines = str(failure).strip().splitlines() or [type(failure).__name__]
+        reason = active.fatal or lines[-1]
+        error = SearchError(f"{active.search.folder}: a trial crashed: {reason}")
+        self.session.queue.fail(active, error)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
-        self.session.step()
+        self.session.advance()
 
 
-class Halving(FIFOScheduler):
-    """Records what trials report, and stops them where `pipelines.study.pruning` says.
+class PruningScheduler(FIFOScheduler):
+    """Records what trials report, and stops pruned trials.
 
-    Tune asks its scheduler about a result before it tells its callbacks, so this is
-    where a result is first seen. A pack is stopped when all of its trials are; before,
-    it looks on the board.
+    Tune passes a result to its scheduler before its callbacks, so this is where a
+    result is seen first. A trial batch is stopped only when every trial in it is
+    pruned; until then its worker reads per-trial decisions from the coordinator.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: TuneSession) -> None:
         super().__init__()
         self.session = session
-        self._places: dict[str, int] = {}
+        self._order: dict[str, int] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self._places[trial.trial_id] = len(self._places)
+        self._order[trial.trial_id] = len(self._order)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Return the first trial that waits, among those that have not ended: Tune's
-        own scheduler looks at all that there ever were, at every step.
+        """Return the first pending trial among those that have not ended.
+
+        FIFOScheduler looks through all trials of the run at every step, which takes
+        time proportional to the square of their number.
         """
         live = tune_controller.get_live_trials()
-        waiting = (trial for trial in live if trial.status == trial.PENDING)
-        return min(waiting, key=lambda t: self._places[t.trial_id], default=None)
+        pending = (trial for trial in live if trial.status == trial.PENDING)
+        return min(pending, key=lambda t: self._order[t.trial_id], default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
         if (found := self.session.find(trial)) is None:
             return TrialScheduler.STOP
-        live, pack = found
+        active, indices = found
         if "fatal" in result:
-            self.session.fatal = live.fatal = result["fatal"]
-        decides = False
-        for row in result.get("rows", ()):
-            index = row["trial"]
-            if "n" in row:
-                live.record.step(index, row["n"], row["metrics"], row["seconds"])
-                decides |= is_rung(live.search, row["n"])
-            else:
-                live.record.end(index, error=row.get("error"))
-                decides = True
-            live.asked.watch(live.record, index)
-        if decides:
-            self.session.decide(live)
-        if all(live.limits.get(index, Limit()).stopped for index in pack):
+            self.session.fatal = active.fatal = result["fatal"]
+        if self._record(active, result.get("rows", ())):
+            self.session.update_decisions(active)
+        decisions = active.decisions
+        if all(decisions.get(index, PruningDecision()).pruned for index in indices):
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
+
+    def _record(self, active: ActiveSearch, rows: Iterable[dict[str, Any]]) -> bool:
+        """Record reported rows; return whether a pruning decision may depend on
+        them.
+        """
+        decisive = False
+        for row in rows:
+            index = row["trial"]
+            if "n" in row:
+                active.record.step(index, row["n"], row["metrics"], row["seconds"])
+                decisive |= is_rung(active.search, row["n"])
+            else:
+                active.record.end(index, error=row.get("error"))
+                decisive = True
+            active.request.on_trial_update(active.record, index)
+        return decisive

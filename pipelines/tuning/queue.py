@@ -1,8 +1,13 @@
-"""What is to be run next: studies side by side, the earlier ones first.
+"""The searches of all studies of a stage, and which trial batch starts next.
 
-A study is a generator that asks for one search after the other and is sent the record
-of each. So a study reads from top to bottom, and a cluster that is larger than a search
-trains those of several studies at once.
+A study is a coroutine: it yields one `SearchRequest` after the other and is sent the
+record of each search when all trials of the search have ended. A study therefore reads
+from top to bottom, and a cluster that is larger than one search trains the searches of
+several studies at once. Batches of earlier studies start first; the next study starts
+when the studies before it have no batch left to start.
+
+Recovery: a search starts from the state of its record file, so a batch whose trials
+have all ended is not started again, and a search that is complete is not run at all.
 """
 
 from __future__ import annotations
@@ -15,53 +20,53 @@ from functools import partial
 from pipelines.cluster import storage
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, pruning_decisions
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 
-Watch = Callable[[Record, int], None]
-"Told of a search: called with its record and the index of a trial that has changed."
+TrialUpdateCallback = Callable[[Record, int], None]
+"Called with the record of a search and the index of a trial that has changed."
 
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """A search that a study asks for.
+    """A search that a study wants to run.
 
-    `data` gives the splits of a fold; only final fits and trials that score what is
-    left out are shown the test part of it.
+    `data` returns the splits of a fold. Only final fits, and trials that are scored on
+    the domains that are left out, use the test split.
     """
 
     search: Search
     data: Data
-    watch: Watch
+    on_trial_update: TrialUpdateCallback
 
 
 StudyCoroutine = Generator[SearchRequest, Record, None]
-"A study under way."
+"A study that yields the searches it wants to run and is sent their records."
 
 
 @dataclass
-class Live:
-    """A search under way: what is known of it, and what nobody has begun."""
+class ActiveSearch:
+    """A search that has started and is not complete."""
 
     study: StudyCoroutine
-    asked: SearchRequest
+    request: SearchRequest
     record: Record
-    left: deque[int]
-    "numbers of packs"
+    waiting: deque[int]
+    "indices of the trial batches that have not started"
 
-    limits: dict[int, Limit] = field(default_factory=dict)
-    "of the trials, since something was reported that decides"
+    decisions: dict[int, PruningDecision] = field(default_factory=dict)
+    "by trial, as of the last report that a pruning decision may depend on"
 
     fatal: str = ""
-    "why a checkpoint could not be written: the search cannot go on"
+    "why a checkpoint could not be written, after which the search cannot continue"
 
     @property
     def search(self) -> Search:
-        return self.asked.search
+        return self.request.search
 
     @property
     def name(self) -> str:
-        return str(self.search.folder)
+        return self.search.name
 
     @property
     def complete(self) -> bool:
@@ -69,79 +74,91 @@ class Live:
 
 
 class StudyQueue:
-    """The studies of a stage, from wherever each was left."""
+    """The studies of a stage and their active searches."""
 
     def __init__(self, studies: Iterable[StudyCoroutine]) -> None:
-        self._coming = iter(studies)
-        self._live: list[Live] = []
+        self._not_started = iter(studies)
+        self._active: list[ActiveSearch] = []
         self.errors: list[Exception] = []
-        "of studies that could not be completed; the others go on"
+        "errors of studies that could not be completed; the other studies continue"
 
     @property
-    def live(self) -> tuple[Live, ...]:
-        """The searches under way, those of earlier studies first."""
-        return tuple(self._live)
+    def active(self) -> tuple[ActiveSearch, ...]:
+        """The active searches, those of earlier studies first."""
+        return tuple(self._active)
 
-    def find(self, name: str) -> Live | None:
-        """Return the search of that name, None when it is not under way."""
-        return next((live for live in self._live if live.name == name), None)
+    def find(self, name: str) -> ActiveSearch | None:
+        """Return the active search of that name, or None."""
+        return next((each for each in self._active if each.name == name), None)
 
-    def next_pack(self) -> tuple[Live, int] | None:
-        """Return the pack to begin next; None when the rest is under way, or nothing is
-        left.
-
-        The next study begins when those before it have nothing left to begin.
+    def next_batch(self) -> tuple[ActiveSearch, int] | None:
+        """Return the next trial batch to start and its search; None if all have
+        started.
         """
         while True:
-            for live in self._live:
-                if live.left:
-                    return live, live.left.popleft()
-            study = next(self._coming, None)
+            for active in self._active:
+                if active.waiting:
+                    return active, active.waiting.popleft()
+            study = next(self._not_started, None)
             if study is None:
                 return None
-            self._go_on(study, partial(next, study), place=len(self._live))
+            self._resume(study, partial(next, study), position=len(self._active))
 
     def advance(self) -> None:
-        """Give studies whose search is complete its record, so that they go on."""
-        for live in [each for each in self._live if each.complete]:
-            place = self._live.index(live)
-            self._live.remove(live)
-            self._go_on(live.study, partial(live.study.send, live.record), place=place)
+        """Send each study whose search is complete its record, and start what the study
+        yields next.
+        """
+        for active in [each for each in self._active if each.complete]:
+            position = self._remove(active)
+            step = partial(active.study.send, active.record)
+            self._resume(active.study, step, position=position)
 
-    def fail(self, live: Live, error: Exception) -> None:
-        """Tell a study that its search could not be completed."""
-        place = self._live.index(live)
-        self._live.remove(live)
-        self._go_on(live.study, partial(live.study.throw, error), place=place)
+    def fail(self, active: ActiveSearch, error: Exception) -> None:
+        """Raise an error in a study whose search could not be completed."""
+        position = self._remove(active)
+        step = partial(active.study.throw, error)
+        self._resume(active.study, step, position=position)
 
     def close(self) -> None:
-        """Leave the studies that are under way as they are, to go on from."""
-        while self._live:
-            self._live.pop().study.close()
+        """Close the coroutines of all active searches; their records stay on disk."""
+        while self._active:
+            self._active.pop().study.close()
 
-    def _go_on(
-        self, study: StudyCoroutine, action: Callable[[], SearchRequest], *, place: int
+    def _remove(self, active: ActiveSearch) -> int:
+        position = self._active.index(active)
+        self._active.remove(active)
+        return position
+
+    def _resume(
+        self,
+        study: StudyCoroutine,
+        step: Callable[[], SearchRequest],
+        *,
+        position: int,
     ) -> None:
-        """Have a study go on to its next search that has to be run, or to its end."""
+        """Run a study to its next search that is not complete, or to its end."""
         try:
-            asked = action()
-            while (live := _begun(study, asked)).complete:
-                asked = study.send(live.record)
+            request = step()
+            while (active := _start_search(study, request)).complete:
+                request = study.send(active.record)
         except StopIteration:
             return
         except Exception as error:
             self.errors.append(error)
             return
-        self._live.insert(place, live)
+        self._active.insert(position, active)
 
 
-def _begun(study: StudyCoroutine, asked: SearchRequest) -> Live:
-    """Return a search as its record on disk says."""
-    search = asked.search
+def _start_search(study: StudyCoroutine, request: SearchRequest) -> ActiveSearch:
+    """Return a search in the state of its record on disk or in the shared storage."""
+    search = request.search
     search.folder.mkdir(parents=True, exist_ok=True)
-    if search.copy:
-        storage.download(search.record, search.copy)
-    record = Record(search.record)
+    if search.record_copy:
+        storage.download(search.record_path, search.record_copy)
+    record = Record(search.record_path)
     ended = {index for index, trial in record.trials.items() if trial.ended}
-    left = (i for i, pack in enumerate(search.packs) if not ended.issuperset(pack))
-    return Live(study, asked, record, deque(left), pruning_decisions(search, record))
+    waiting = deque(
+        i for i, batch in enumerate(search.batches) if not ended.issuperset(batch)
+    )
+    decisions = pruning_decisions(search, record)
+    return ActiveSearch(study, request, record, waiting, decisions)

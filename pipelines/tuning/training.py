@@ -1,4 +1,4 @@
-"""What a worker works on: the trials of a pack, their data, and their scores."""
+"""How a worker trains a trial batch: the state of its trials, their data and scores."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pipelines.study.plan import Assignment, Search
 
 
 @dataclass
-class Member:
-    """A trial of a pack, as far as it is trained."""
+class TrialState:
+    """A trial of a batch: its configuration and how far it is trained."""
 
     index: int
     config: FamilyConfig
@@ -38,7 +38,7 @@ class Member:
         return self.step.n if self.step else 0
 
     @property
-    def last(self) -> Step:
+    def last_step(self) -> Step:
         """Its last step. Raises ValueError before the first."""
         if self.step is None:
             raise ValueError(f"trial {self.index} has made no step")
@@ -46,115 +46,129 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What the trials of a pack work on: they share a fold; a final fit is alone."""
+class TrainingJob:
+    """What a trial batch trains on: its search, and the data of its fold.
+
+    A final fit is a batch of one.
+    """
 
     search: Search
     splits: Splits
-    assigned: Assignment
-    "that of the first of them"
+    assignment: Assignment
+    "of the first trial of the batch"
 
-    board: Any
-    waiting: Sequence[Member] = ()
-    "members that go on when those that train have ended: a checkpoint holds them too"
+    coordinator: Any
+    "handle of the coordinator actor"
+
+    waiting: Sequence[TrialState] = ()
+    """trials that train after those in training have ended; checkpoints hold them
+    too"""
 
     @property
     def last_step(self) -> int | None:
-        return self.assigned.last_step
+        return self.assignment.last_step
 
     @property
-    def final(self) -> bool:
+    def is_final_fit(self) -> bool:
         return self.last_step is not None
 
     @cached_property
-    def seen(self) -> Splits[Any]:
-        """What training sees: for a final fit, training and validation data as one."""
-        if not self.final:
+    def training_splits(self) -> Splits[Any]:
+        """The splits that `train` is given; for a final fit, training and validation
+        data as one split.
+        """
+        if not self.is_final_fit:
             return self.splits.without_test()
-        whole, share = self.splits.for_final_fit(), self.assigned.share
+        whole, share = self.splits.for_final_fit(), self.assignment.share
         if share == 1.0:
             return whole
-        seed = self.assigned.config["seed"]
+        seed = self.assignment.config["seed"]
         return Splits(train=whole.train.sample(share, seed=seed))
 
     @cached_property
     def folds(self) -> list[Splits[Any]]:
-        """What a trial under cross-validation trains on and is scored on; none else."""
-        if self.final or self.search.cv is None:
+        """The cross-validation folds of a trial; empty without cross-validation."""
+        if self.is_final_fit or self.search.cv is None:
             return []
         seed = self.search.config["seed"]
         return cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
 
-    def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
-        """Yield the next step of each member, None for one that has ended."""
-        kind = family(self.search.family)
-        many: TrainMany = partial(one_by_one, kind)
-        if self.search.pack > 1 and kind.train_many is not None:
-            many = kind.train_many
-        configs = [member.config for member in members]
-        states = [member.state for member in members]
+    def train(self, trials: Sequence[TrialState]) -> Iterator[list[Step | None]]:
+        """Yield the next step of each trial, None for one that has ended."""
+        trained = family(self.search.family)
+        train_many: TrainMany = partial(train_one_by_one, trained)
+        if self.search.batch_size > 1 and trained.train_many is not None:
+            train_many = trained.train_many
+        configs = [trial.config for trial in trials]
+        states = [trial.state for trial in trials]
         if self.folds:
-            return train_folds(many, configs, self.folds, states)
-        return many(configs, self.seen, states)
+            return train_folds(train_many, configs, self.folds, states)
+        return train_many(configs, self.training_splits, states)
 
     def evaluate(self, model: Any, split: Any) -> dict[str, float]:
-        kind = task(family(self.search.family).task)
-        scores: dict[str, float] = kind.evaluate(model, split)
+        """Return the metrics of the family's task for a model on a split."""
+        scores: dict[str, float] = task(family(self.search.family).task).evaluate(
+            model, split
+        )
         return scores
 
 
-def one_by_one(
-    kind: Family,
+def train_one_by_one(
+    trained: Family,
     configs: Sequence[FamilyConfig],
     data: Splits,
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield what `train_many` would, for a family that has none."""
+    """Yield what `train_many` would yield, for a family that has none."""
     states = states or [None] * len(configs)
     training = [
-        kind.train(config, data, state)
+        trained.train(config, data, state)
         for config, state in zip(configs, states, strict=True)
     ]
     yield from map(list, zip_longest(*training))
 
 
-def validation_scores(model: Any, work: Work) -> dict[str, float]:
-    """Return the validation scores; under cross-validation their means, and the score
-    of each fold. Where the search looks at what is left out, also the score on each
-    domain of that.
+def validation_scores(model: Any, job: TrainingJob) -> dict[str, float]:
+    """Return the validation metrics of a trial, `valid_<metric>`.
+
+    Under cross-validation, these are means over the folds, and the metric of each fold
+    is added. Where the search scores left-out domains, the metric on each of them is
+    added as `out_<metric>/<domain>`.
     """
-    if work.folds:
-        return _over_folds(model, work)
+    if job.folds:
+        return _scores_over_folds(model, job)
     scores: dict[str, float] = {}
-    if work.splits.valid is not None:
-        valid = work.evaluate(model, work.splits.valid)
+    if job.splits.valid is not None:
+        valid = job.evaluate(model, job.splits.valid)
         scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
-    test, metric = work.splits.test, work.search.metric
-    if work.search.scores_left_out and test is not None:
+    test, metric = job.splits.test, job.search.metric
+    if job.search.scores_left_out and test is not None:
         for name in test.domain_names:
-            out = work.evaluate(model, test.only([name]))
-            scores[f"out_{metric}/{domain_key(name)}"] = out[metric]
+            left_out = job.evaluate(model, test.only([name]))
+            scores[f"out_{metric}/{domain_key(name)}"] = left_out[metric]
     return scores
 
 
-def _over_folds(models: Sequence[Any], work: Work) -> dict[str, float]:
-    pairs = zip(models, work.folds, strict=True)
-    parts = [work.evaluate(model, fold.valid) for model, fold in pairs]
+def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, float]:
+    pairs = zip(models, job.folds, strict=True)
+    parts = [job.evaluate(model, fold.valid) for model, fold in pairs]
     scores = {f"valid_{k}": fmean(part[k] for part in parts) for k in parts[0]}
-    metric = work.search.metric
-    singles = {f"valid_{metric}/fold_{i}": p[metric] for i, p in enumerate(parts)}
-    return scores | singles
+    metric = job.search.metric
+    by_fold = {f"valid_{metric}/fold_{i}": p[metric] for i, p in enumerate(parts)}
+    return scores | by_fold
 
 
-def test_scores(model: Any, work: Work) -> dict[str, float]:
-    """Return the test scores of the model of a final fit; where the search asks, also
-    the scores on the data that it was trained on, and how many rows these are.
+def test_scores(model: Any, job: TrainingJob) -> dict[str, float]:
+    """Return the test metrics of a final fit, `test_<metric>`.
+
+    Where the search asks for them, also the metrics on the data that the model was
+    trained on, `train_<metric>`, and the number of these samples, `train_rows`.
     """
-    scores = work.evaluate(model, work.splits.test)
+    scores = job.evaluate(model, job.splits.test)
     found = {f"test_{name}": value for name, value in scores.items()}
-    if work.search.scores_seen:
-        seen = work.seen.train
-        on_seen = work.evaluate(model, seen)
+    if job.search.scores_seen:
+        seen = job.training_splits.train
+        on_seen = job.evaluate(model, seen)
         found |= {f"train_{name}": value for name, value in on_seen.items()}
         found["train_rows"] = float(len(seen))
     return found

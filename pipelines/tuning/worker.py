@@ -1,8 +1,18 @@
-"""What a worker does: train some trials, report them, keep their states."""
+"""What a Ray worker does: train a trial batch, report its metrics, save checkpoints.
+
+A report is `{"rows": [...]}`. A row is `{trial, n, seconds, metrics}` for a step,
+`{trial, error}` for a trial whose family raised an error, or `{trial, ended}` for a
+trial of a larger batch that has ended. `{"fatal": reason}` ends the search: a
+checkpoint could not be written, so the work of the trial is at risk.
+
+A checkpoint holds the states of all trials of the batch that have not ended, their
+steps and their training seconds. It is written at the end of training and otherwise at
+most every FTML_CHECKPOINT_SECONDS seconds of training. After a crash, a worker resumes
+from the latest checkpoint; it may report steps again, which the record counts once.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -21,246 +31,219 @@ from ftml.saving import load_tree, save, save_tree
 from pipelines.params.study import Resources
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
-from pipelines.study.pruning import Limit
-from pipelines.tuning.training import Member, Work, test_scores, validation_scores
+from pipelines.study.pruning import PruningDecision
+from pipelines.tuning.coordinator import resource_key
+from pipelines.tuning.training import (
+    TrainingJob,
+    TrialState,
+    test_scores,
+    validation_scores,
+)
 
 CHECKPOINT_SECONDS = "FTML_CHECKPOINT_SECONDS"
 """Environment variable: seconds of training between two checkpoints of a trial, 10 by
 default."""
 
+START_TIMEOUT_S = 30.0
+"Seconds that a worker waits at the start barrier for workers that are starting."
+
+RUNG_WAIT_TIMEOUT_S = 60.0
+"Seconds that a trial batch waits at a rung for the trials that it is compared with."
+
 
 class CheckpointError(OSError):
-    """A checkpoint could not be written: the trial's work is at risk, so the search
-    ends.
+    """A checkpoint could not be written, which ends the search."""
+
+
+def run_trial_batch(config: dict[str, Any], *, coordinator: Any) -> None:
+    """Train the trials of a batch, then wait until other workers have started.
+
+    Training resumes from the latest checkpoint of the batch, if there is one. An error
+    of the family (a configuration that diverges, a GPU out of memory) is the result of
+    its trial; an error in saving a checkpoint ends the search.
     """
-
-
-class Board:
-    """An actor beside the driver: what workers are to train, and how far trials count.
-
-    Each search is known by the name of its folder.
-    """
-
-    def __init__(self) -> None:
-        self.work: dict[str, tuple[Search, list[Any]]] = {}
-        self.limits: dict[str, dict[int, Limit]] = {}
-        self.expected: dict[str, int] = {}
-        self.present: dict[str, set[str]] = {}
-        self.late: set[str] = set()
-
-    def open(self, search: Search, data: list[Any]) -> None:
-        """Take a search, and where its data are in Ray's object store."""
-        self.work[str(search.folder)] = search, data
-
-    def find(self, name: str, place: str, worker: str) -> tuple[Search, list[Any]]:
-        """Return a search, to a worker that has such a place in the cluster."""
-        self.present.setdefault(place, set()).add(worker)
-        return self.work[name]
-
-    def expect(self, place: str, count: int) -> None:
-        """Learn that so many workers will have such a place."""
-        self.expected[place] = count
-
-    def awaited(self, place: str, *, longer: bool) -> bool:
-        """Return whether workers are still starting; not if nobody waits longer."""
-        if not longer:
-            self.late.add(place)
-        missing = len(self.present[place]) < self.expected.get(place, 0)
-        return missing and place not in self.late
-
-    def close(self, name: str) -> None:
-        del self.work[name]
-        self.limits.pop(name, None)
-
-    def put(self, name: str, limits: dict[int, Limit]) -> None:
-        self.limits[name] = limits
-
-    def get(self, name: str) -> dict[int, Limit]:
-        return self.limits.get(name, {})
-
-
-def run_trial_batch(chosen: dict[str, Any], *, board: Any) -> None:
-    """Train the trials of a pack, from their last checkpoint if there is one, report,
-    and let other workers start.
-
-    An error of the family (a configuration that diverges, a GPU out of memory) is the
-    trial's result; one in saving a checkpoint is not, and ends the search.
-    """
-    place = resource_key(chosen["resources"])
+    shape = resource_key(config["resources"])
     worker = ray.get_runtime_context().get_actor_id()
-    search, [reference] = ray.get(board.find.remote(chosen["search"], place, worker))
-    _train(chosen, search, ray.get(reference), board)
-    deadline = time.monotonic() + STARTING
-    while ray.get(board.awaited.remote(place, longer=time.monotonic() < deadline)):
+    name = config["search"]
+    search, [data] = ray.get(coordinator.find.remote(name, shape, worker))
+    _train(config, search, ray.get(data), coordinator)
+    _wait_for_workers(coordinator, shape)
+
+
+def _wait_for_workers(coordinator: Any, shape: str) -> None:
+    """Wait at the start barrier (`pipelines.tuning.coordinator`)."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while ray.get(
+        coordinator.workers_starting.remote(
+            shape, timed_out=time.monotonic() >= deadline
+        )
+    ):
         time.sleep(0.05)
 
 
-STARTING = 30.0
-"""Seconds that a worker which has finished waits for those that are starting. To a
-worker that is free Tune gives the trial for which another is being started, and kills
-that one: where trials are short, all but the first would be killed again and again."""
-
-
-def resource_key(resources: dict[str, float]) -> str:
-    """Return the name of the places that workers with these resources have."""
-    return json.dumps(resources, sort_keys=True)
-
-
-def _train(chosen: dict[str, Any], search: Search, data: Data, board: Any) -> None:
-    _use_threads(search.resources)
-    pack = search.packs[chosen["pack"]]
-    first = search.trials[pack[0]]
-    work = Work(search, data(first.fold), first, board)
+def _train(
+    config: dict[str, Any], search: Search, data: Data, coordinator: Any
+) -> None:
+    _set_torch_threads(search.resources)
+    indices = search.batches[config["batch"]]
+    first = search.trials[indices[0]]
+    job = TrainingJob(search, data(first.fold), first, coordinator)
     Config = family(search.family).Config
-    kept = _restore(chosen["checkpoint"])
-    members = [
-        Member(index, read_config(Config, {**search.config, **trial.config}))
-        for index, trial in ((index, search.trials[index]) for index in pack)
+    checkpoint = _load_checkpoint(config["checkpoint"])
+    trials = [
+        TrialState(
+            index, read_config(Config, {**search.config, **search.trials[index].config})
+        )
+        for index in indices
     ]
-    if kept is not None:
-        members = [member for member in members if str(member.index) in kept]
-        for member in members:
-            member.state, n, member.seconds = kept[str(member.index)]
-            if n == work.last_step:  # died between its last report and its end
+    if checkpoint is not None:
+        trials = [trial for trial in trials if str(trial.index) in checkpoint]
+        for trial in trials:
+            trial.state, n, trial.seconds = checkpoint[str(trial.index)]
+            if n == job.last_step:  # crashed between its last report and its end
                 tune.report({"rows": []})
                 return
-    _run(members, work)
+    _run(trials, job)
 
 
-def _run(members: Sequence[Member], work: Work) -> None:
-    while members:
-        failed = ""
+def _run(trials: Sequence[TrialState], job: TrainingJob) -> None:
+    """Train the trials of a batch to their ends.
+
+    After an error in a batch of several, which trial raised it is not known: each is
+    trained alone from its last state.
+    """
+    while trials:
+        failure = ""
         try:
-            members = _until_some_stop(members, work)
+            trials = _train_until_one_stops(trials, job)
         except CheckpointError as error:
-            # Said in time: Ray writes its own account of it to the disk that is full.
+            # Reported before Ray writes its own error file to the disk that is full.
             tune.report({"fatal": str(error)})
             raise
         except Exception as error:
-            failed = _said(error)
-        if failed:
-            # Not in the handler: until its end, a GPU holds what the error refers to.
-            _free_gpu()
-            if len(members) == 1:
-                tune.report({"rows": [{"trial": members[0].index, "error": failed}]})
+            failure = format_error(error)
+        if failure:
+            # Outside the handler, in which the error's traceback holds GPU memory.
+            _free_gpu_memory()
+            if len(trials) == 1:
+                tune.report({"rows": [{"trial": trials[0].index, "error": failure}]})
                 return
-            # Which of them it was is not known: each goes on alone.
-            for i, member in enumerate(members):
-                _run([member], replace(work, waiting=members[i + 1 :]))
+            for i, trial in enumerate(trials):
+                _run([trial], replace(job, waiting=trials[i + 1 :]))
             return
 
 
-def _said(error: Exception) -> str:
-    """Return what a trial failed of; that of a GPU's memory in words of its own."""
+def format_error(error: Exception) -> str:
+    """Return why a trial failed, with a message of its own for GPU memory."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        first, _, _ = str(error).partition("\n")
-        return f"out of GPU memory: {first}"
+        first_line, _, _ = str(error).partition("\n")
+        return f"out of GPU memory: {first_line}"
     return f"{type(error).__name__}: {error}"
 
 
-def _free_gpu() -> None:
-    """Give back the memory of a GPU that torch keeps for later: others share it."""
+def _free_gpu_memory() -> None:
+    """Return the GPU memory that torch caches: other trials share the GPU."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
-def _until_some_stop(members: Sequence[Member], work: Work) -> list[Member]:
-    """Train until all members have ended, or some are stopped; return the others."""
-    period = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
+def _train_until_one_stops(
+    trials: Sequence[TrialState], job: TrainingJob
+) -> list[TrialState]:
+    """Train until all trials have ended or some are pruned; return the others."""
+    interval = float(os.environ.get(CHECKPOINT_SECONDS, "10"))
     saved = time.monotonic()
-    for steps, took in _timed(work.train(members)):
-        ended = _advance(members, steps, took)
-        going = [member for member in members if not member.ended]
-        n = max(member.last.n for member in going)
-        last = n == work.last_step
-        if last or ended or n % work.search.report_every == 0:
-            keep = last or time.monotonic() - saved >= period
-            due = [] if n % work.search.report_every and not last else going
-            _report(due, ended, going, work, keep=keep, end=last)
-            saved = time.monotonic() if keep else saved
+    for steps, seconds in _timed(job.train(trials)):
+        ended = _advance(trials, steps, seconds)
+        running = [trial for trial in trials if not trial.ended]
+        n = max(trial.last_step.n for trial in running)
+        last = n == job.last_step
+        if last or ended or n % job.search.report_every == 0:
+            save_now = last or time.monotonic() - saved >= interval
+            due = [] if n % job.search.report_every and not last else running
+            _report(due, ended, running, job, save_checkpoint=save_now, end=last)
+            saved = time.monotonic() if save_now else saved
         if last:
             return []
-        if stopped := _stopped(going, n, work):
-            return [member for member in going if member.index not in stopped]
-    # Training ended by itself.
-    left = [member for member in members if not member.ended]
-    _report([], left, left, work, keep=work.final, end=True)
+        if pruned := _pruned(running, n, job):
+            return [trial for trial in running if trial.index not in pruned]
+    # Training ended before a last step was reached.
+    rest = [trial for trial in trials if not trial.ended]
+    _report([], rest, rest, job, save_checkpoint=job.is_final_fit, end=True)
     return []
 
 
 def _advance(
-    members: Sequence[Member], steps: Sequence[Step | None], took: float
-) -> list[Member]:
-    """Give each member its step and its share of the time; return those that have just
-    ended.
+    trials: Sequence[TrialState], steps: Sequence[Step | None], seconds: float
+) -> list[TrialState]:
+    """Give each trial its step and an equal part of the seconds; return the trials that
+    have just ended.
     """
     count = sum(step is not None for step in steps)
     ended = []
-    for member, step in zip(members, steps, strict=True):
+    for trial, step in zip(trials, steps, strict=True):
         if step is not None:
-            member.step, member.state = step, step.state
-            member.seconds += took / count
-        elif not member.ended:
-            member.ended = True
-            ended.append(member)
+            trial.step, trial.state = step, step.state
+            trial.seconds += seconds / count
+        elif not trial.ended:
+            trial.ended = True
+            ended.append(trial)
     return ended
 
 
-def _stopped(members: Sequence[Member], n: int, work: Work) -> set[int]:
-    """Return which members are stopped at step n, once that is decided for all.
+def _pruned(trials: Sequence[TrialState], n: int, job: TrainingJob) -> set[int]:
+    """Return which trials are pruned at step n, as soon as all are decided.
 
-    Whoever waits for trials before its own learns of their death by waiting in vain,
-    and goes on.
+    If a trial that they are compared with does not report in time, since its worker
+    crashed, the batch continues without a decision.
     """
-    if work.search.pack == 1 or not is_rung(work.search, n):
+    if job.search.batch_size == 1 or not is_rung(job.search, n):
         return set()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RUNG_WAIT_TIMEOUT_S
     while True:
-        limits = ray.get(work.board.get.remote(str(work.search.folder)))
-        mine = {m.index: limits.get(m.index, Limit(n)) for m in members}
-        decided = all(each.stopped or each.n > n for each in mine.values())
+        known = ray.get(job.coordinator.decisions.remote(job.search.name))
+        pending = PruningDecision.pending_at(n)
+        own = {trial.index: known.get(trial.index, pending) for trial in trials}
+        decided = all(each.pruned or each.step > n for each in own.values())
         if decided or time.monotonic() > deadline:
-            return {index for index, each in mine.items() if each.stopped}
+            return {index for index, each in own.items() if each.pruned}
         time.sleep(0.02)
 
 
-PATIENCE = 60.0
-"Seconds that a pack waits at a rung for the trials that it is compared with."
-
-
 def _report(
-    due: Sequence[Member],
-    ended: Sequence[Member],
-    going: Sequence[Member],
-    work: Work,
+    due: Sequence[TrialState],
+    ended: Sequence[TrialState],
+    running: Sequence[TrialState],
+    job: TrainingJob,
     *,
-    keep: bool,
+    save_checkpoint: bool,
     end: bool,
 ) -> None:
-    """Report the steps that are due, and the ends, whose last steps count once; with a
-    checkpoint of those that go on if `keep`. At its `end` a final fit is tested, and
-    its model kept.
+    """Report the steps that are due, the trials that have ended, and the last steps of
+    these if they are not reported yet.
+
+    save_checkpoint: whether to save a checkpoint of the running and waiting trials.
+    end: whether a final fit is at its end, where it is scored on the test split and its
+    model is saved.
     """
-    unsaid = [m for m in ended if m.step and (work.final or m.reported < m.step.n)]
-    rows = [_row(member, work, end=end) for member in [*due, *unsaid]]
-    if work.search.pack > 1:  # the end of a pack of one is that of Ray's trial
-        rows += [{"trial": member.index, "ended": True} for member in ended]
+    unreported = [
+        trial
+        for trial in ended
+        if trial.step and (job.is_final_fit or trial.reported < trial.step.n)
+    ]
+    rows = [_row(trial, job, end=end) for trial in [*due, *unreported]]
+    if job.search.batch_size > 1:  # the end of a batch of one is that of Tune's trial
+        rows += [{"trial": trial.index, "ended": True} for trial in ended]
     if not rows:
         return
-    if not keep:
+    if not save_checkpoint:
         tune.report({"rows": rows})
         return
     try:
         with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            members = [*going, *work.waiting]
-            states = {str(member.index): member.state for member in members}
-            about = {str(m.index): [m.n, m.seconds] for m in members}
-            save_tree(Path(folder), states, about=about)
-            if work.final and end:
-                (member,) = going
-                save(Path(folder) / "model", member.last.model, member.config)
+            _write_checkpoint(Path(folder), running, job, end=end)
             checkpoint = tune.Checkpoint.from_directory(folder)
             tune.report({"rows": rows}, checkpoint=checkpoint)
     except OSError as error:
@@ -270,26 +253,43 @@ def _report(
         ) from None
 
 
-def _row(member: Member, work: Work, *, end: bool) -> dict[str, Any]:
-    """Return what is reported of a member's last step: its metrics and scores."""
-    step = member.last
+def _write_checkpoint(
+    folder: Path, running: Sequence[TrialState], job: TrainingJob, *, end: bool
+) -> None:
+    """Write the states of all trials that have not ended; at the end of a final fit
+    also its model.
+    """
+    trials = [*running, *job.waiting]
+    states = {str(trial.index): trial.state for trial in trials}
+    about = {str(trial.index): [trial.n, trial.seconds] for trial in trials}
+    save_tree(folder, states, about=about)
+    if job.is_final_fit and end:
+        (trial,) = running
+        save(folder / "model", trial.last_step.model, trial.config)
+
+
+def _row(trial: TrialState, job: TrainingJob, *, end: bool) -> dict[str, Any]:
+    """Return the report of a trial's last step: its training metrics and scores."""
+    step = trial.last_step
     metrics = dict(step.metrics)
-    if not work.final:
-        metrics |= validation_scores(step.model, work)
+    if not job.is_final_fit:
+        metrics |= validation_scores(step.model, job)
     elif end:
-        metrics |= test_scores(step.model, work)
-    member.reported = step.n
+        metrics |= test_scores(step.model, job)
+    trial.reported = step.n
     return {
-        "trial": member.index,
+        "trial": trial.index,
         "n": step.n,
-        "seconds": member.seconds,
+        "seconds": trial.seconds,
         "metrics": metrics,
     }
 
 
-def _restore(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:
-    """Return the state of each trial to go on with, its step, and the seconds spent on
-    it; None at the beginning. `earlier` is the last checkpoint under another driver.
+def _load_checkpoint(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:
+    """Return the state of each trial in the latest checkpoint, its step and its
+    training seconds; None if there is no checkpoint.
+
+    earlier: URI of the last checkpoint that was written under an earlier driver.
     """
     checkpoint = tune.get_checkpoint() or (earlier and tune.Checkpoint(earlier))
     if not checkpoint:
@@ -297,7 +297,7 @@ def _restore(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:
     try:
         with checkpoint.as_directory() as folder:
             states, about = load_tree(Path(folder))
-    except (OSError, ValueError):  # gone: beginning again repeats the trials exactly
+    except (OSError, ValueError):  # deleted: training from the start gives the same
         return None
     return {index: (states[index], *about["about"][index]) for index in states}
 
@@ -305,7 +305,7 @@ def _restore(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:
 def _timed(
     steps: Iterator[list[Step | None]],
 ) -> Iterator[tuple[list[Step | None], float]]:
-    """Yield each round of steps and the seconds that it took, scoring not counted."""
+    """Yield the steps of all trials and the seconds that training them took."""
     while True:
         start = time.perf_counter()
         step = next(steps, None)
@@ -314,10 +314,8 @@ def _timed(
         yield step, time.perf_counter() - start
 
 
-def _use_threads(resources: Resources) -> None:
-    """Give torch, where the family has imported it, as many threads as the trial has
-    CPUs.
-    """
+def _set_torch_threads(resources: Resources) -> None:
+    """Give torch, if the family has imported it, one thread for each CPU of a trial."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(max(1, int(resources.cpu)))

@@ -13,7 +13,7 @@ from pipelines.study.plan import Search
 from pipelines.study.record import Record
 from pipelines.tuning import driver
 from pipelines.tuning.driver import start_coordinator
-from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCallback
 
 
 def ignore(record: Record, index: int) -> None:
@@ -21,34 +21,39 @@ def ignore(record: Record, index: int) -> None:
 
 
 @cache
-def board_of(node: str) -> Any:
+def coordinator_of(node: str) -> Any:
     """Return the board of this node's cluster: starting one takes seconds."""
     return start_coordinator()
 
 
-def board() -> Any:
-    return board_of(ray.get_runtime_context().get_node_id())
+def coordinator() -> Any:
+    return coordinator_of(ray.get_runtime_context().get_node_id())
 
 
-def run(plan: Search, data: Data, *, watch: Watch = ignore) -> Record:
+def run(
+    plan: Search, data: Data, *, on_trial_update: TrialUpdateCallback = ignore
+) -> Record:
     """Return the record of one search, run to its end."""
-    (record,) = run_all([plan], data, watch=watch)
+    (record,) = run_all([plan], data, on_trial_update=on_trial_update)
     return record
 
 
 def run_all(
-    plans: Sequence[Search], data: Data, *, watch: Watch = ignore
+    plans: Sequence[Search],
+    data: Data,
+    *,
+    on_trial_update: TrialUpdateCallback = ignore,
 ) -> list[Record]:
     """Return the records of searches that run side by side."""
     found: dict[int, Record] = {}
 
     def study(number: int, plan: Search) -> StudyCoroutine:
-        found[number] = yield SearchRequest(plan, data, watch)
+        found[number] = yield SearchRequest(plan, data, on_trial_update)
 
     studies = [study(number, plan) for number, plan in enumerate(plans)]
     driver.run(
         studies,
-        board=board(),
+        coordinator=coordinator(),
         folder=str(plans[0].folder.with_name("checkpoints")),
     )
     return [found[number] for number in range(len(plans))]

@@ -24,7 +24,7 @@ from ray._private.internal_api import node_stats
 from ray.cluster_utils import Cluster
 
 from ftml import Splits, Table, family
-from pipelines.cluster.connect import connected
+from pipelines.cluster.connect import ray_cluster
 from pipelines.cluster.resources import ResourcesUnavailableError
 from pipelines.params.study import Resources
 from pipelines.study.folds import Fold
@@ -87,7 +87,7 @@ def test_prepared_data_reach_each_node_once_and_not_once_a_trial(
     )
     met = tmp_path / "met"
     met.mkdir()
-    with connected():
+    with ray_cluster():
         before = received()
         record = run(plan, partial(on_both_nodes, splits, met))
         grown = np.subtract(received(), before)
@@ -198,7 +198,7 @@ def test_a_search_waits_for_a_node_that_the_autoscaler_starts(
         mode="min",
         resources=Resources(cpu=1.0, gpu=0.5),
     )
-    with connected():
+    with ray_cluster():
         with pytest.raises(ResourcesUnavailableError, match="1 with cpu: 0, gpu: 0"):
             run(plan, lambda fold: splits)
         monkeypatch.setenv("FTML_CLUSTER_WAIT", "120")

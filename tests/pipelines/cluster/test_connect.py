@@ -139,7 +139,7 @@ def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
     with (
         pytest.raises(SearchError, match="is a job server, which `make job` uses"),
-        ray_cluster.connected(),
+        ray_cluster.ray_cluster(),
     ):
         pass
 

@@ -21,7 +21,7 @@ def test_without_a_storage_nothing_is_kept_elsewhere(
 ) -> None:
     monkeypatch.delenv(storage.STORAGE, raising=False)
     storage.check()
-    assert storage.of_study("digits", "erm", "abc") == ""
+    assert storage.study_folder("digits", "erm", "abc") == ""
 
 
 def test_a_folder_is_made_and_the_place_of_a_study_is_that_of_its_key(
@@ -29,22 +29,22 @@ def test_a_folder_is_made_and_the_place_of_a_study_is_that_of_its_key(
 ) -> None:
     storage.check()
     assert list(shared.iterdir()) == []
-    assert storage.of_dataset("digits") == f"{shared}/digits"
-    place = storage.of_study("digits", "erm", "0123456789abcdef0123")
+    assert storage.dataset_folder("digits") == f"{shared}/digits"
+    place = storage.study_folder("digits", "erm", "0123456789abcdef0123")
     assert place == f"{shared}/digits/erm.0123456789abcdef"
-    assert place != storage.of_study("digits", "erm", "1123456789abcdef0123")
+    assert place != storage.study_folder("digits", "erm", "1123456789abcdef0123")
 
 
 def test_what_is_kept_is_brought_back_where_it_is_lost_and_removed(
     shared: Path, tmp_path: Path
 ) -> None:
-    place = storage.of_study("digits", "erm", "abc")
+    place = storage.study_folder("digits", "erm", "abc")
     file = tmp_path / "record.jsonl"
     storage.download(file, place)
     assert not file.exists()
     for content in ("one", "one two"):
         file.write_text(content)
-        storage.keep(file, place)
+        storage.upload(file, place)
     file.write_text("newer")
     storage.download(file, place)
     assert file.read_text() == "newer"
@@ -57,14 +57,14 @@ def test_what_is_kept_is_brought_back_where_it_is_lost_and_removed(
 
 
 def test_an_address_is_that_of_the_storage() -> None:
-    assert storage.address("s3://b/x", "b/x/ray/c1") == "s3://b/x/ray/c1"
-    assert storage.address("/mnt/x", "/mnt/x/ray/c1") == "/mnt/x/ray/c1"
+    assert storage.uri_of("s3://b/x", "b/x/ray/c1") == "s3://b/x/ray/c1"
+    assert storage.uri_of("/mnt/x", "/mnt/x/ray/c1") == "/mnt/x/ray/c1"
 
 
 @pytest.mark.parametrize(
     ("root", "said"),
     [
-        ("checkpoints", "expected s3://bucket/prefix or the whole path"),
+        ("checkpoints", "expected s3://bucket/prefix or the absolute path"),
         ("s3://key:hunter2@bucket/x", "AWS_SECRET_ACCESS_KEY"),
         ("s3://bucket/x?endpoint_override=http://hunter2", "AWS_ENDPOINT_URL"),
         ("s4://bucket/x", "FTML_STORAGE=s4://bucket/x: cannot be written"),

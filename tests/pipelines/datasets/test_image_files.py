@@ -37,7 +37,7 @@ def check_refused(source: str, *expected: str) -> None:
 
 def test_images_are_the_digits_scaled_to_bytes() -> None:
     pixels, labels = images("sklearn:digits")
-    raw = frame("sklearn:digits").drop(columns="target").to_numpy().reshape(-1, 8, 8)
+    raw = frame("sklearn:digits").clear(columns="target").to_numpy().reshape(-1, 8, 8)
     assert pixels.dtype == np.uint8
     np.testing.assert_allclose(pixels, raw * 255 / 16, atol=0.5)
     assert list(labels[:3]) == ["0", "1", "2"]

@@ -27,7 +27,7 @@ from pipelines.tracking.client import TrackingError
 from pipelines.tuning import driver
 from pipelines.tuning.queue import StudyCoroutine
 from tests.conftest import forget_store
-from tests.pipelines.searching import board
+from tests.pipelines.searching import coordinator
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def project(
     table.write(tmp_path / "data/toy", ftml.Table(X, y), split)
     monkeypatch.setattr(ray, "init", lambda *args, **kwargs: None)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(driver, "start_board", board)
+    monkeypatch.setattr(driver, "start_board", coordinator)
     yield tmp_path
     forget_store()
 

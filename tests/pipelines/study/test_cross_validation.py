@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from ftml import Splits, Table, family
 from ftml.tasks import task
 from pipelines.study.cross_validation import cross_validation, train_folds
-from pipelines.tuning.training import one_by_one
+from pipelines.tuning.training import train_one_by_one
 
 
 def table(n: int = 60, *, k: int = 0) -> Splits[Table]:
@@ -47,7 +47,7 @@ def test_the_score_is_that_of_scikit_learn_on_the_same_folds() -> None:
     folds = cross_validation(data, n_folds=5, seed=3)
     kind = family("ridge")
     ((step,),) = train_folds(
-        partial(one_by_one, kind), [kind.Config(alpha=alpha)], folds
+        partial(train_one_by_one, kind), [kind.Config(alpha=alpha)], folds
     )
     evaluate = task("regression").evaluate
     found = [
@@ -69,7 +69,7 @@ def test_folds_go_on_from_a_saved_state_also_those_that_had_ended() -> None:
     kind = family("softmax_regression")
     config = kind.Config(n_iterations=40, tolerance=1e-2)
     folds = cross_validation(table(k=3), n_folds=3, seed=0)
-    many = partial(one_by_one, kind)
+    many = partial(train_one_by_one, kind)
     whole = [step for (step,) in train_folds(many, [config], folds)]
     ends = [sum(1 for _ in kind.train(config, fold, None)) for fold in folds]
     assert min(ends) < max(ends) == len(whole), "the folds end at different steps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ftml.config import Choice, Grid, Integers, LogUniform, Uniform, log_grid
-from pipelines.study.plan import draw_configurations, on_every_fold
+from pipelines.study.plan import on_every_fold, sample_configurations
 
 SPACE = {
     "rate": LogUniform(1e-3, 1.0),
@@ -17,7 +17,7 @@ DEFAULTS = {"rate": 0.1, "hidden": [8], "depth": 2, "share": 0.25, "other": 1}
 
 
 def drawn(count: int, seed: int = 0) -> list[dict]:
-    return draw_configurations(SPACE, count=count, defaults=DEFAULTS, seed=seed)
+    return sample_configurations(SPACE, count=count, defaults=DEFAULTS, seed=seed)
 
 
 def test_the_first_configuration_is_the_default_one_and_the_others_are_of_the_space():
@@ -39,7 +39,7 @@ def test_configurations_are_what_a_record_gives_back():
 
 
 def test_without_a_space_there_is_one_configuration_that_says_nothing():
-    assert draw_configurations({}, count=1, defaults=DEFAULTS, seed=0) == [{}]
+    assert sample_configurations({}, count=1, defaults=DEFAULTS, seed=0) == [{}]
 
 
 def test_a_grid_is_tried_whole_with_each_configuration_of_the_rest():
@@ -49,7 +49,7 @@ def test_a_grid_is_tried_whole_with_each_configuration_of_the_rest():
         "b": Grid("x", "y"),
     }
     defaults = {"a": 7.0, "rate": 0.5, "b": "z"}
-    found = draw_configurations(space, count=2, defaults=defaults, seed=0)
+    found = sample_configurations(space, count=2, defaults=defaults, seed=0)
     points = [(a, b) for a in (1.0, 10.0, 100.0) for b in ("x", "y")]
     assert [(each["a"], each["b"]) for each in found] == points * 2
     assert [each["rate"] for each in found[:6]] == [0.5] * 6

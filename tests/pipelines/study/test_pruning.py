@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.study.pruning import Limit, limits
+from pipelines.study.pruning import PruningDecision, decide
 from pipelines.study.record import Trial
 
 RULE = {"metric": "valid_mse", "mode": "min", "grace": 1, "factor": 2}
@@ -46,9 +46,9 @@ def test_it_decides_as_asha_does_when_trials_run_one_after_the_other(
     drawn: list[list[float]], factor: int
 ) -> None:
     trials = {i: trial(curve) for i, curve in enumerate(drawn)}
-    found = limits(trials, metric="valid_mse", mode="min", grace=1, factor=factor)
-    assert [found[i].n for i in trials] == one_after_the_other(drawn, factor=factor)
-    assert all(found[i].settled for i in trials)
+    found = decide(trials, metric="valid_mse", mode="min", grace=1, factor=factor)
+    assert [found[i].step for i in trials] == one_after_the_other(drawn, factor=factor)
+    assert not any(found[i].pending for i in trials)
 
 
 @given(curves, st.data())
@@ -56,36 +56,42 @@ def test_it_decides_as_asha_does_when_trials_run_one_after_the_other(
 def test_a_decision_once_made_is_never_changed_by_what_comes_later(
     drawn: list[list[float]], data: st.DataObject
 ) -> None:
-    final = limits({i: trial(curve) for i, curve in enumerate(drawn)}, **RULE)
+    final = decide({i: trial(curve) for i, curve in enumerate(drawn)}, **RULE)
     seen = {}
     for i, curve in enumerate(drawn):
         reported = data.draw(st.integers(0, len(curve)), label=f"trial {i}")
         ended = reported == len(curve) and data.draw(st.booleans())
         if reported or data.draw(st.booleans()):
             seen[i] = trial(curve[:reported], ended=ended)
-    for i, limit in limits(seen, **RULE).items() if seen else ():
-        if limit.stopped:
+    for i, limit in decide(seen, **RULE).items() if seen else ():
+        if limit.pruned:
             assert limit == final[i]
-        elif limit.n < math.inf:
-            assert limit.n <= final[i].n, "an open decision is not beyond the last one"
+        elif limit.step < math.inf:
+            assert limit.step <= final[i].step, (
+                "an open decision is not beyond the last one"
+            )
 
 
 def test_the_first_trial_is_never_stopped_and_a_better_one_goes_on() -> None:
-    found = limits({0: trial([5, 5]), 1: trial([4, 4]), 2: trial([6, 6])}, **RULE)
-    assert found == {0: Limit(), 1: Limit(), 2: Limit(1, stopped=True)}
+    found = decide({0: trial([5, 5]), 1: trial([4, 4]), 2: trial([6, 6])}, **RULE)
+    assert found == {
+        0: PruningDecision(),
+        1: PruningDecision(),
+        2: PruningDecision.pruned_at(1),
+    }
 
 
 def test_a_decision_waits_for_the_trials_before_it() -> None:
-    found = limits({0: trial([], ended=False), 1: trial([4, 4], ended=False)}, **RULE)
-    assert found[1] == Limit(1, stopped=False)
-    assert not found[1].settled
+    found = decide({0: trial([], ended=False), 1: trial([4, 4], ended=False)}, **RULE)
+    assert found[1] == PruningDecision.pending_at(1)
+    assert found[1].pending
 
 
 def test_a_value_that_is_no_number_loses_to_any_number() -> None:
-    found = limits({0: trial([5.0]), 1: trial([math.nan])}, **RULE)
-    assert found[1].stopped
+    found = decide({0: trial([5.0]), 1: trial([math.nan])}, **RULE)
+    assert found[1].pruned
 
 
 def test_more_is_better_in_the_mode_max() -> None:
-    found = limits({0: trial([5, 5]), 1: trial([4, 4])}, **{**RULE, "mode": "max"})
-    assert found[1].stopped
+    found = decide({0: trial([5, 5]), 1: trial([4, 4])}, **{**RULE, "mode": "max"})
+    assert found[1].pruned

@@ -14,7 +14,7 @@ def filled(path: Path) -> Record:
     record.start(0, {"alpha": 0.1})
     record.step(0, 1, {"train_loss": 2.0}, 0.5)
     record.step(0, 2, {"train_loss": 1.0, "valid_loss": float("nan")}, 0.75)
-    record.keep(0, "somewhere")
+    record.checkpoint(0, "somewhere")
     record.end(0)
     record.start(1, {"alpha": 0.2})
     record.step(1, 1, {"train_loss": 3.0}, 0.25)

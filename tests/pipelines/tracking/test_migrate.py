@@ -12,7 +12,7 @@ import mlflow
 import pytest
 
 from pipelines.params.read import read_params
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import migrate
@@ -54,7 +54,7 @@ def project(
             )
             for i in range(2)
         }
-        children.log(trials, dict.fromkeys(trials, Limit()), set(trials))
+        children.log(trials, dict.fromkeys(trials, PruningDecision()), set(trials))
         client.log_text(log.run, "hello", "notes/hello.txt")
     client.create_registered_model("toy")
     address = client.get_run(log.run).info.artifact_uri

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException, RestException
 from requests import ConnectionError, HTTPError, Response
 
 from pipelines.params.read import read_params
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking.client import (
@@ -89,7 +89,7 @@ def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
         i: Trial({"alpha": 0.5 * i}, steps={n: {"train_mse": i + n} for n in (1, 2, 3)})
         for i in range(5)
     }
-    reach = {i: Limit() for i in trials}
+    reach = {i: PruningDecision() for i in trials}
     retry_until_available(lambda: children.log(trials, reach, {0, 3}), pause=0)
     for trial in trials.values():
         trial.steps |= {n: {"train_mse": float(n)} for n in (4, 5)}

@@ -25,16 +25,16 @@ from pipelines.study.folds import Data
 from pipelines.study.plan import (
     Assignment,
     Search,
-    draw_configurations,
     on_every_fold,
     pruning_decisions,
+    sample_configurations,
 )
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 from pipelines.tuning import driver
-from pipelines.tuning.queue import SearchRequest, StudyCoroutine, Watch
-from pipelines.tuning.worker import STARTING
-from tests.pipelines.searching import board, ignore, run, run_all
+from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCallback
+from pipelines.tuning.worker import START_TIMEOUT_S
+from tests.pipelines.searching import coordinator, ignore, run, run_all
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def search(
     **changes: object,
 ) -> Search:
     Config = family(name).Config
-    configs = draw_configurations(
+    configs = sample_configurations(
         search_space(Config),
         count=count,
         defaults=Config().model_dump(mode="json"),
@@ -108,7 +108,7 @@ def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
 
     driver.run(
         [study()],
-        board=board(),
+        coordinator=coordinator(),
         folder=str(plan.folder.with_name("checkpoints")),
     )
     return found[0]
@@ -141,8 +141,10 @@ def test_a_worker_alone_waits_for_no_other(tmp_path: Path, data: Splits[Table]) 
             yield SearchRequest(plan, same(data), ignore)
             ends.append(time.monotonic())
 
-    driver.run([study()], board=board(), folder=str(tmp_path / "checkpoints"))
-    assert ends[-1] - ends[0] < STARTING / 2
+    driver.run(
+        [study()], coordinator=coordinator(), folder=str(tmp_path / "checkpoints")
+    )
+    assert ends[-1] - ends[0] < START_TIMEOUT_S / 2
 
 
 def test_workers_start_together_and_not_one_after_the_other(
@@ -159,7 +161,7 @@ def test_workers_start_together_and_not_one_after_the_other(
 
     driver.run(
         [study("first"), study("second")],
-        board=board(),
+        coordinator=coordinator(),
         folder=str(tmp_path / "checkpoints"),
     )
     assert events[:2] == ["first asks", "second asks"]
@@ -191,7 +193,9 @@ def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_tim
     told: list[int] = []
     resources = Resources(cpu=1.0)
     plans = [search(tmp_path / name, resources=resources) for name in ("a", "b")]
-    first, second = run_all(plans, same(data), watch=lambda _, i: told.append(i))
+    first, second = run_all(
+        plans, same(data), on_trial_update=lambda _, i: told.append(i)
+    )
     assert sorted(first.trials) == list(range(6))
     assert set(told) == set(range(6))
     assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
@@ -203,7 +207,9 @@ def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_tim
         assert second.trials[index].steps == trial.steps
     written = (tmp_path / "a/search/record.jsonl").read_text()
     again = run(
-        search(tmp_path / "a"), data, watch=lambda *_: pytest.fail("a trial was run")
+        search(tmp_path / "a"),
+        data,
+        on_trial_update=lambda *_: pytest.fail("a trial was run"),
     )
     assert again.trials == first.trials, "what is complete is not run again"
     assert (tmp_path / "a/search/record.jsonl").read_text() == written
@@ -214,9 +220,9 @@ def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
 ) -> None:
     plan = search(tmp_path)
     before = run(plan, same(data))
-    lines = plan.record.read_text().splitlines(keepends=True)
+    lines = plan.record_path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["trial"] < 3]
-    plan.record.write_text("".join(kept))
+    plan.record_path.write_text("".join(kept))
     again = run(plan, same(data))
     assert {i: t.config for i, t in again.trials.items()} == {
         i: t.config for i, t in before.trials.items()
@@ -241,18 +247,22 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
     tested = same(replace(labelled, test=labelled.valid))
     found: list[Any] = []
 
-    def study(plan: Search, watch: Watch) -> StudyCoroutine:
-        record = yield SearchRequest(plan, tested, watch)
+    def study(plan: Search, on_trial_update: TrialUpdateCallback) -> StudyCoroutine:
+        record = yield SearchRequest(plan, tested, on_trial_update)
         found.append((record, driver.load_fitted_model(record.trials[1])))
         raise ValueError("the driver dies")
 
     def fail(*_: object) -> None:
         pytest.fail("a trial was run")
 
-    for folder, watch in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
+    for folder, on_trial_update in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
         elsewhere = replace(plan, folder=folder / "search")
         with pytest.raises(ValueError, match="dies"):
-            driver.run([study(elsewhere, watch)], board=board(), folder=checkpoints)
+            driver.run(
+                [study(elsewhere, on_trial_update)],
+                coordinator=coordinator(),
+                folder=checkpoints,
+            )
     (before, model), (again, the_same) = found
     assert again.trials == before.trials
     assert again.trials[0].checkpoint.startswith(checkpoints)
@@ -272,9 +282,9 @@ def test_trials_are_stopped_early_and_the_best_is_not(
     )
     record = run(plan, same(labelled))
     reach = pruning_decisions(plan, record)
-    assert reach[0] == Limit()
-    assert any(limit.stopped for limit in reach.values())
-    assert all(limit.settled for limit in reach.values())
+    assert reach[0] == PruningDecision()
+    assert any(limit.pruned for limit in reach.values())
+    assert not any(limit.pending for limit in reach.values())
     assert record.trials[0].last == 60
     assert all(n % 2 == 0 for trial in record.trials.values() for n in trial.steps)
 
@@ -412,7 +422,7 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
             count=7,
             config={"n_iterations": 24, "tolerance": 1e-3},
             metric="log_loss",
-            pack=pack,
+            batch_size=pack,
             early_stopping=EarlyStopping(grace=2, reduction_factor=2),
         )
         for pack in (1, 3)
@@ -420,12 +430,12 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
     alone, packed = run_all(plans, same(labelled))
     reach = pruning_decisions(plans[0], alone)
     assert pruning_decisions(plans[1], packed) == reach
-    assert any(limit.stopped for limit in reach.values())
+    assert any(limit.pruned for limit in reach.values())
     for index, trial in alone.trials.items():
         for n, metrics in trial.steps.items():
             if n <= reach[index].n:
                 assert packed.trials[index].steps[n] == pytest.approx(metrics, rel=1e-6)
-        if reach[index].stopped:
+        if reach[index].pruned:
             # It was taken out of its pack at the rung, or with the last of it.
             assert packed.trials[index].last < 24
     assert all(trial.ended for trial in packed.trials.values())
@@ -435,7 +445,7 @@ def test_packs_are_cross_validated_as_single_trials_are(
     tmp_path: Path, data: Splits[Table]
 ) -> None:
     plans = [
-        search(tmp_path / str(pack), config={"seed": 0}, cv=3, pack=pack)
+        search(tmp_path / str(pack), config={"seed": 0}, cv=3, batch_size=pack)
         for pack in (1, 4)
     ]
     alone, packed = run_all(plans, same(data))

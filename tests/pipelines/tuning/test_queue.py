@@ -8,7 +8,12 @@ import pytest
 
 from pipelines.params.study import Resources
 from pipelines.study.plan import Assignment, Search
-from pipelines.tuning.queue import Live, SearchRequest, StudyCoroutine, StudyQueue
+from pipelines.tuning.queue import (
+    ActiveSearch,
+    SearchRequest,
+    StudyCoroutine,
+    StudyQueue,
+)
 
 
 def asked(folder: Path, *, trials: int = 1) -> SearchRequest:
@@ -44,75 +49,78 @@ class Log:
             self.said.append(f"{name} left")
 
 
-def begun(agenda: StudyQueue) -> tuple[Live, str]:
+def begun(queue: StudyQueue) -> tuple[ActiveSearch, str]:
     """Return the search of the next pack, and what it is."""
-    found = agenda.next_pack()
+    found = queue.next_batch()
     assert found is not None
-    live, pack = found
-    (index,) = live.search.packs[pack]
-    live.record.start(index, dict(live.search.trials[index].config))
-    return live, f"{live.search.folder.parent.name} {live.search.folder.name} {pack}"
+    active, pack = found
+    (index,) = active.search.batches[pack]
+    active.record.start(index, dict(active.search.trials[index].config))
+    return (
+        active,
+        f"{active.search.folder.parent.name} {active.search.folder.name} {pack}",
+    )
 
 
-def end(agenda: StudyQueue, live: Live) -> None:
-    for index in live.record.trials:
-        live.record.end(index)
-    agenda.advance()
+def end(queue: StudyQueue, active: ActiveSearch) -> None:
+    for index in active.record.trials:
+        active.record.end(index)
+    queue.advance()
 
 
 def test_the_next_study_begins_when_those_before_it_have_nothing_left_to_begin(
     tmp_path: Path,
 ) -> None:
     log = Log(tmp_path)
-    agenda = StudyQueue([log.study("a"), log.study("b")])
-    a, first = begun(agenda)
-    assert (first, begun(agenda)[1]) == ("a search 0", "a search 1")
-    b, other = begun(agenda)
+    queue = StudyQueue([log.study("a"), log.study("b")])
+    a, first = begun(queue)
+    assert (first, begun(queue)[1]) == ("a search 0", "a search 1")
+    b, other = begun(queue)
     assert other == "b search 0"
-    end(agenda, a)
+    end(queue, a)
     assert log.said == ["a tried 2"]
-    fits, kind = begun(agenda)
+    fits, kind = begun(queue)
     assert kind == "a fits 0", "the earlier study goes first"
-    assert begun(agenda)[1] == "b search 1"
-    assert agenda.next_pack() is None
-    assert agenda.live
-    end(agenda, fits)
-    end(agenda, b)
-    end(agenda, begun(agenda)[0])
-    assert agenda.next_pack() is None
-    assert not agenda.live
+    assert begun(queue)[1] == "b search 1"
+    assert queue.next_batch() is None
+    assert queue.active
+    end(queue, fits)
+    end(queue, b)
+    end(queue, begun(queue)[0])
+    assert queue.next_batch() is None
+    assert not queue.active
     assert log.said[1:] == ["a fitted 1", "a left", "b tried 2", "b fitted 1", "b left"]
 
 
 def test_a_study_that_fails_is_told_so_and_the_others_go_on(tmp_path: Path) -> None:
     log = Log(tmp_path)
-    agenda = StudyQueue([log.study("a"), log.study("b", trials=1)])
-    live, _ = begun(agenda)
+    queue = StudyQueue([log.study("a"), log.study("b", trials=1)])
+    active, _ = begun(queue)
     error = ValueError("a trial died")
-    agenda.fail(live, error)
-    assert agenda.errors == [error]
-    assert agenda.find(live.name) is None
+    queue.fail(active, error)
+    assert queue.errors == [error]
+    assert queue.find(active.name) is None
     assert log.said == ["a failed: a trial died", "a left"]
-    assert begun(agenda)[1] == "b search 0"
+    assert begun(queue)[1] == "b search 0"
 
 
 def test_a_search_goes_on_from_its_record_and_a_complete_one_is_not_run_again(
     tmp_path: Path,
 ) -> None:
     first = Log(tmp_path)
-    agenda = StudyQueue([first.study("a")])
-    live, _ = begun(agenda)
-    live.record.end(0)
-    begun(agenda)
-    agenda.close()
+    queue = StudyQueue([first.study("a")])
+    active, _ = begun(queue)
+    active.record.end(0)
+    begun(queue)
+    queue.close()
     assert first.said == ["a left"]
-    agenda = StudyQueue([Log(tmp_path).study("a")])
-    live, kind = begun(agenda)
+    queue = StudyQueue([Log(tmp_path).study("a")])
+    active, kind = begun(queue)
     assert kind == "a search 1"
-    live.record.end(1)
+    active.record.end(1)
     third = Log(tmp_path)
-    agenda = StudyQueue([third.study("a")])
-    assert begun(agenda)[1] == "a fits 0"
+    queue = StudyQueue([third.study("a")])
+    assert begun(queue)[1] == "a fits 0"
     assert third.said == ["a tried 2"]
 
 
@@ -121,6 +129,6 @@ def test_studies_that_ask_for_nothing_end_at_once(count: int) -> None:
     def nothing() -> StudyCoroutine:
         yield from ()
 
-    agenda = StudyQueue([nothing() for _ in range(count)])
-    assert agenda.next_pack() is None
-    assert not agenda.live
+    queue = StudyQueue([nothing() for _ in range(count)])
+    assert queue.next_batch() is None
+    assert not queue.active

@@ -18,21 +18,22 @@ from ftml.saving import load_tree
 from pipelines.cluster import resources
 from pipelines.params.study import EarlyStopping, Resources
 from pipelines.study.plan import Assignment, Search
-from pipelines.study.pruning import Limit
+from pipelines.study.pruning import PruningDecision
 from pipelines.tuning import worker
-from pipelines.tuning.training import Member, Work
+from pipelines.tuning.coordinator import Coordinator
+from pipelines.tuning.training import TrainingJob, TrialState
 from pipelines.tuning.worker import _run
 
 MOST = 99
 "What the GPU has room for."
 
 
-class Training(Work):
+class Training(TrainingJob):
     """Trains nothing: a step at a time, to the step that a member's alpha names; an
     alpha of zero is what a family cannot bear, a large one what a GPU cannot hold.
     """
 
-    def train(self, members: Sequence[Member]) -> Iterator[list[Step | None]]:
+    def train(self, members: Sequence[TrialState]) -> Iterator[list[Step | None]]:
         ends = [int(member.config.alpha) for member in members]
         if min(ends) == 0:
             raise FloatingPointError("diverged")
@@ -70,7 +71,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def train(
     ends: Sequence[int],
-    board: Any = None,
+    coordinator: Any = None,
     last_step: int | None = None,
     share: float = 1.0,
     **changes: Any,
@@ -84,11 +85,11 @@ def train(
         metric="mse",
         mode="min",
         resources=Resources(),
-        **{"pack": len(ends), **changes},
+        **{"batch_size": len(ends), **changes},
     )
     table = Table(np.zeros((4, 1)), np.zeros(4))
-    work = Training(search, Splits(table, test=table), search.trials[0], board)
-    members = [Member(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
+    work = Training(search, Splits(table, test=table), search.trials[0], coordinator)
+    members = [TrialState(i, Config(alpha=float(end))) for i, end in enumerate(ends)]
     _run(members, work)
 
 
@@ -124,14 +125,14 @@ def test_a_member_that_is_too_large_for_the_gpu_fails_alone_with_that_word(
     assert sorted(row["trial"] for row in said if "ended" in row) == [0, 2]
 
 
-class Board:
+class Decisions:
     """Tells what is known, a step further each time that it is asked."""
 
-    def __init__(self, *known: dict[int, Limit]) -> None:
+    def __init__(self, *known: dict[int, PruningDecision]) -> None:
         self.known = [*known]
-        self.get = self
+        self.decisions = self
 
-    def remote(self, name: str) -> dict[int, Limit]:
+    def remote(self, name: str) -> dict[int, PruningDecision]:
         return self.known.pop(0)
 
 
@@ -139,14 +140,14 @@ def test_a_pack_waits_for_the_decisions_of_its_rung_and_for_no_later_one(
     said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray, "get", lambda known: known)
-    open_, later = Limit(2), Limit(4)
-    board = Board(
+    open_, later = PruningDecision.pending_at(2), PruningDecision.pending_at(4)
+    coordinator = Decisions(
         {},
-        {0: later, 1: open_, 2: Limit(2, stopped=True)},
-        {0: later, 1: Limit(), 2: Limit(2, stopped=True)},
+        {0: later, 1: open_, 2: PruningDecision.pruned_at(2)},
+        {0: later, 1: PruningDecision(), 2: PruningDecision.pruned_at(2)},
     )
-    train([3, 3, 3], board=board, early_stopping=EarlyStopping(grace=2))
-    assert board.known == []
+    train([3, 3, 3], coordinator=coordinator, early_stopping=EarlyStopping(grace=2))
+    assert coordinator.known == []
     steps = [(row["trial"], row["n"]) for row in said if "n" in row]
     assert sorted(steps) == [
         (0, 1),
@@ -165,14 +166,14 @@ def test_a_final_fit_is_tested_at_its_end_alone_however_often_it_is_kept(
 ) -> None:
     monkeypatch.setenv("FTML_CHECKPOINT_SECONDS", "0")
     monkeypatch.setattr(worker, "save", lambda *_: None)
-    train([5], last_step=3, pack=1)
+    train([5], last_step=3, batch_size=1)
     assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
         (False, 1),
         (False, 2),
         (True, 3),
     ]
     said.clear()
-    train([2], last_step=3, pack=1)
+    train([2], last_step=3, batch_size=1)
     assert [("test_mse" in row["metrics"], row["n"]) for row in said] == [
         (False, 1),
         (False, 2),
@@ -184,7 +185,7 @@ def test_a_fit_on_a_share_of_the_rows_is_scored_on_them_and_on_the_test(
     said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "save", lambda *_: None)
-    train([1], last_step=1, pack=1, share=0.5, scores_seen=True)
+    train([1], last_step=1, batch_size=1, share=0.5, scores_seen=True)
     (row,) = said
     assert row["metrics"] == {"test_mse": 1.0, "train_mse": 1.0, "train_rows": 2.0}
 
@@ -196,23 +197,27 @@ def test_members_that_wait_for_another_are_in_its_checkpoints(kept) -> None:
 
 
 def test_the_board_awaits_workers_until_all_have_come_or_nobody_waits_longer() -> None:
-    board = worker.Board()
-    board.work["a"] = ()  # type: ignore[assignment]
-    board.find("a", "cpu", "first")
-    assert not board.awaited("cpu", longer=True), "no other is expected"
-    board.expect("cpu", 3)
-    board.expect("gpu", 2)
-    assert board.awaited("cpu", longer=True)
-    board.find("a", "cpu", "second")
-    board.find("a", "cpu", "second")
-    assert board.awaited("cpu", longer=True)
-    board.find("a", "cpu", "third")
-    assert not board.awaited("cpu", longer=True)
-    board.expect("cpu", 4)
-    assert not board.awaited("cpu", longer=False)
-    assert not board.awaited("cpu", longer=True), "given up once, given up for all"
-    board.expect("cpu", 5)
-    assert not board.awaited("cpu", longer=True), "and for ever"
+    coordinator = Coordinator()
+    coordinator._searches["a"] = ()  # type: ignore[assignment]
+    coordinator.find("a", "cpu", "first")
+    assert not coordinator.workers_starting("cpu", timed_out=False), (
+        "no other is expected"
+    )
+    coordinator.set_expected_workers("cpu", 3)
+    coordinator.set_expected_workers("gpu", 2)
+    assert coordinator.workers_starting("cpu", timed_out=False)
+    coordinator.find("a", "cpu", "second")
+    coordinator.find("a", "cpu", "second")
+    assert coordinator.workers_starting("cpu", timed_out=False)
+    coordinator.find("a", "cpu", "third")
+    assert not coordinator.workers_starting("cpu", timed_out=False)
+    coordinator.set_expected_workers("cpu", 4)
+    assert not coordinator.workers_starting("cpu", timed_out=True)
+    assert not coordinator.workers_starting("cpu", timed_out=False), (
+        "given up once, given up for all"
+    )
+    coordinator.set_expected_workers("cpu", 5)
+    assert not coordinator.workers_starting("cpu", timed_out=False), "and for ever"
 
 
 def test_room_is_counted_by_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +227,7 @@ def test_room_is_counted_by_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         {"Alive": False, "Resources": {"CPU": 64.0}},
     ]
     monkeypatch.setattr(resources.ray, "nodes", lambda: nodes)
-    assert resources.room({"CPU": 2.0}) == 3
-    assert resources.room({"CPU": 0.1}) == 80
-    assert resources.room({"CPU": 1.0, "GPU": 0.25}) == 4
-    assert resources.room({"CPU": 8.0}) == 0
+    assert resources.capacity({"CPU": 2.0}) == 3
+    assert resources.capacity({"CPU": 0.1}) == 80
+    assert resources.capacity({"CPU": 1.0, "GPU": 0.25}) == 4
+    assert resources.capacity({"CPU": 8.0}) == 0

@@ -1,0 +1,188 @@
+"""The actor that hands out work to Ray workers, and the driver's view of a Tune run.
+
+`Coordinator` is a Ray actor on the driver's node. The driver writes to it: the searches
+that are active (`open`, `close`), the pruning decisions (`publish`), and how many
+workers are about to start (`set_expected_workers`). Workers only read: a search and the
+reference of its data (`find`), pruning decisions (`decisions`), and whether other
+workers are still starting (`workers_starting`).
+
+The start barrier: with `reuse_actors=True`, Tune hands an idle actor the trial for
+which a new actor is still starting and kills the new actor. With short trials this
+starves every worker but the first. So a worker that has finished its batch waits until
+all expected workers have started, and at most `worker.START_TIMEOUT_S` seconds; once a
+worker has given up waiting, no worker waits for that resource shape again.
+
+`TuneSession` is what the searcher, the scheduler and the callback of one Tune run share
+in the driver. If the driver is killed, the actor ends with its Ray session; a restarted
+driver creates both anew from the records on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from typing import Any
+
+import ray
+
+from pipelines.cluster import storage
+from pipelines.cluster.resources import capacity, resolve_resources
+from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
+from pipelines.study.pruning import PruningDecision
+from pipelines.tuning.queue import ActiveSearch, StudyQueue
+
+COPY_INTERVAL_S = 5.0
+"Records are copied to the shared storage, if there is one, at most this often."
+
+
+def resource_key(resources: dict[str, float]) -> str:
+    """Return a key that is equal for equal resource requests."""
+    return json.dumps(resources, sort_keys=True)
+
+
+class Coordinator:
+    """The actor that workers ask for work. A search is known by its name."""
+
+    def __init__(self) -> None:
+        self._searches: dict[str, tuple[Search, list[Any]]] = {}
+        self._decisions: dict[str, dict[int, PruningDecision]] = {}
+        self._expected: dict[str, int] = {}
+        self._started: dict[str, set[str]] = {}
+        self._gave_up: set[str] = set()
+
+    def open(self, search: Search, data: list[Any]) -> None:
+        """Store a search, and in a list the reference of its data in the object
+        store.
+        """
+        self._searches[search.name] = search, data
+
+    def close(self, name: str) -> None:
+        """Remove a search."""
+        del self._searches[name]
+        self._decisions.pop(name, None)
+
+    def find(self, name: str, shape: str, worker: str) -> tuple[Search, list[Any]]:
+        """Return a search and its data to a worker with resources of that shape."""
+        self._started.setdefault(shape, set()).add(worker)
+        return self._searches[name]
+
+    def set_expected_workers(self, shape: str, count: int) -> None:
+        """Set how many workers with resources of that shape will start."""
+        self._expected[shape] = count
+
+    def workers_starting(self, shape: str, *, timed_out: bool) -> bool:
+        """Return whether a worker has to wait for others that are still starting.
+
+        `timed_out`: whether the worker has waited for as long as it may.
+        """
+        if timed_out:
+            self._gave_up.add(shape)
+        missing = len(self._started[shape]) < self._expected.get(shape, 0)
+        return missing and shape not in self._gave_up
+
+    def publish(self, name: str, decisions: dict[int, PruningDecision]) -> None:
+        """Store the pruning decisions of a search."""
+        self._decisions[name] = decisions
+
+    def decisions(self, name: str) -> dict[int, PruningDecision]:
+        """Return the pruning decisions of a search; empty before any is known."""
+        return self._decisions.get(name, {})
+
+
+class TuneSession:
+    """The driver's state of one Tune run: its queue, its coordinator, its data.
+
+    Tune pickles its searcher, scheduler and callbacks for its own experiment state,
+    which is never restored; this object is left out of it.
+    """
+
+    def __init__(self, queue: StudyQueue, coordinator: Any, folder: str) -> None:
+        self.queue, self.coordinator, self.folder = queue, coordinator, folder
+        self.fatal = ""
+        "why a checkpoint could not be written"
+
+        self.finished = False
+        self._data: dict[str, Any] = {}
+        self._resources: dict[str, dict[str, float]] = {}
+        self._capacity: dict[str, int] = {}
+        self._waiting: dict[str, set[tuple[str, int]]] = {}
+        self._expected: dict[str, int] = {}
+        self._copied: dict[str, int] = {}
+        self._last_copy = time.monotonic()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+    def find(self, trial: Any) -> tuple[ActiveSearch, list[int]] | None:
+        """Return the search of a Tune trial and the indices of the trials of its batch;
+        None when the search has failed.
+        """
+        active = self.queue.find(trial.config["search"])
+        return (
+            (active, active.search.batches[trial.config["batch"]]) if active else None
+        )
+
+    def open(self, active: ActiveSearch) -> dict[str, float]:
+        """Give the coordinator a search and its data; return the resources of a trial.
+
+        Raises ResourcesUnavailableError when no node has such resources.
+        """
+        if active.name not in self._data:
+            self._resources[active.name] = resolve_resources(active.search.resources)
+            self._data[active.name] = ray.put(active.request.data)
+            reference = [self._data[active.name]]
+            ray.get(self.coordinator.open.remote(active.search, reference))
+        return self._resources[active.name]
+
+    def batch_suggested(self, config: dict[str, Any]) -> None:
+        """Count a batch that waits for a worker."""
+        shape = resource_key(config["resources"])
+        self._capacity[shape] = capacity(config["resources"])
+        batches = self._waiting.setdefault(shape, set())
+        batches.add((config["search"], config["batch"]))
+        self._update_expected_workers(shape)
+
+    def batch_started(self, config: dict[str, Any]) -> None:
+        """Count a batch that a worker has started."""
+        shape = resource_key(config["resources"])
+        self._waiting[shape].discard((config["search"], config["batch"]))
+        self._update_expected_workers(shape)
+
+    def _update_expected_workers(self, shape: str) -> None:
+        """Set the start barrier: as many workers as the cluster has capacity for, while
+        more than one batch waits.
+        """
+        count = self._capacity[shape] if len(self._waiting[shape]) > 1 else 0
+        if count != self._expected.get(shape, 0):
+            self._expected[shape] = count
+            self.coordinator.set_expected_workers.remote(shape, count)
+
+    def advance(self) -> None:
+        """Resume studies whose search is complete; remove searches that have ended."""
+        due = time.monotonic() - self._last_copy >= COPY_INTERVAL_S
+        if due or any(active.complete for active in self.queue.active):
+            self.copy_records()
+        self.queue.advance()
+        for name in [n for n in self._data if self.queue.find(n) is None]:
+            del self._data[name], self._resources[name]
+            ray.get(self.coordinator.close.remote(name))
+
+    def update_decisions(self, active: ActiveSearch) -> None:
+        """Compute the pruning decisions of a search and publish them to its workers."""
+        if not reached_first_rung(active.search, active.record):
+            return
+        active.decisions = pruning_decisions(active.search, active.record)
+        ray.get(self.coordinator.publish.remote(active.name, active.decisions))
+
+    def copy_records(self) -> None:
+        """Copy the records that have grown to the shared storage, if there is one."""
+        self._last_copy = time.monotonic()
+        for active in self.queue.active:
+            search = active.search
+            path = search.record_path
+            size = path.stat().st_size if search.record_copy and path.exists() else 0
+            if size != self._copied.get(active.name, 0):
+                with suppress(OSError):  # the next copy holds all of it
+                    storage.upload(path, search.record_copy)
+                    self._copied[active.name] = size
