@@ -33,14 +33,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ftml import Splits, Table
 from pipelines.params.read import read_params
-from pipelines.stages.experiment import follow, plan_search
-from pipelines.study.plan import on_every_fold, sample_configurations
+from pipelines.stages.experiment import run_search
+from pipelines.study.plan import on_every_fold, plan_search, sample_configurations
 from pipelines.study.record import Record
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
 PARAMS = """
 datasets: {{tables: {{toy: {{source: s, task: {task}}}}}}}
-experiments: {{toy: {{{family}: {block}}}}}
+experiments: {{toy: {{{family}: {section}}}}}
 """
 FAKE = {"seconds": 0.1, "at_once": 4}
 
@@ -66,12 +66,14 @@ def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
     return data
 
 
-def studying(asked: Generator[SearchRequest, Record, Record]) -> StudyCoroutine:
-    """Give a search as a study of its own."""
-    yield from asked
+def as_study(requests: Generator[SearchRequest, Record, Record]) -> StudyCoroutine:
+    """Return a study that consists of one search."""
+    yield from requests
 
 
-def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str, Any]:
+def search(
+    family: str, task: str, section: dict[str, Any], data: Any
+) -> dict[str, Any]:
     """Run one study's search in a folder of its own; return what it took."""
     from pipelines.tracking import client as tracking_client
     from pipelines.tracking import study_run
@@ -79,7 +81,7 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        written = PARAMS.format(family=family, task=task, block=json.dumps(block))
+        written = PARAMS.format(family=family, task=task, section=json.dumps(section))
         Path("params.yaml").write_text(written)
         [study] = read_params().experiments["toy"]
         client = tracking_client.open_store()
@@ -91,15 +93,19 @@ def search(family: str, task: str, block: dict[str, Any], data: Any) -> dict[str
             seed=0,
         )
         plan = plan_search(
-            study, Path(".search/toy") / family, on_every_fold(configs, [()])
+            study,
+            Path(".search/toy") / family,
+            on_every_fold(configs, [()]),
+            storage="",
         )
         with (
-            study_run.StudyRun(client, experiment, study, key="k", digest="d") as log,
+            study_run.StudyRun(client, experiment, study, key="k", digest="d") as run,
             measured() as found,
         ):
-            asked = follow(replace(plan, pack=1), data, log.children("trial"))
+            plan = replace(plan, batch_size=1)
+            requests = run_search(plan, data, run.children("trial"))
             driver.run(
-                [studying(asked)],
+                [as_study(requests)],
                 coordinator=driver.start_coordinator(),
                 folder=str(Path("checkpoints").resolve()),
             )
@@ -124,11 +130,11 @@ def measured() -> Iterator[dict[str, Any]]:
     process, found, ended = psutil.Process(), {}, threading.Event()
     peak = [0]
 
-    def watch() -> None:
+    def sample_memory() -> None:
         while not ended.wait(0.5):
             peak[0] = max(peak[0], process.memory_info().rss)
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=sample_memory, daemon=True)
     watcher.start()
     start, before = time.perf_counter(), process.cpu_times()
     yield found
@@ -170,16 +176,16 @@ def session(cpus: int) -> Iterator[None]:
 
 def workers(cpus: int) -> None:
     """Print how fast real trials go by so many workers."""
-    block = {
+    section = {
         "trials": 48,
-        "pack": 1,
+        "batch_trials": 1,
         "report_every": 50,
         "early_stopping": {"grace": 1000},
         "config": {"n_iterations": 1000, "tolerance": 0.0},
     }
     data = partial(after, 0.0, digits())
     with session(cpus):
-        found = search("softmax_regression", "classification", block, data)
+        found = search("softmax_regression", "classification", section, data)
     report(f"{cpus} workers", found)
 
 
@@ -187,8 +193,8 @@ def driver(trials: int) -> None:
     """Print what fake trials cost the driver."""
     data = partial(after, FAKE["seconds"], splits(40, 3))
     with session(FAKE["at_once"]):
-        block = {"trials": trials, "pack": 1}
-        found = search("ridge", "regression", block, data)
+        section = {"trials": trials, "batch_trials": 1}
+        found = search("ridge", "regression", section, data)
     report(f"{trials} trials of {FAKE['seconds']} s, {FAKE['at_once']} at once", found)
 
 

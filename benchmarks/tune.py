@@ -1,4 +1,4 @@
-"""What a trial costs beyond its training, and what packing trials saves, with Ray up.
+"""What a trial costs beyond its training, and what training trials in batches saves.
 
     python benchmarks/tune.py
 
@@ -40,7 +40,9 @@ experiments: {diabetes: {ridge: {trials: 2}}}
 """
 
 
-def search(family_name: str, trials: int, folder: Path, *, pack: int = 1) -> Search:
+def search(
+    family_name: str, trials: int, folder: Path, *, batch_size: int = 1
+) -> Search:
     """Return a search over a family's own space."""
     Config, is_ridge = family(family_name).Config, family_name == "ridge"
     configs = sample_configurations(
@@ -58,7 +60,7 @@ def search(family_name: str, trials: int, folder: Path, *, pack: int = 1) -> Sea
         mode="min",
         resources=Resources(),
         report_every=1 if is_ridge else 10,
-        pack=pack,
+        batch_size=batch_size,
     )
 
 
@@ -72,10 +74,10 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     times: list[float] = []
     start = time.perf_counter()
 
-    def watch(record: Record, index: int) -> None:
+    def on_trial_update(record: Record, index: int) -> None:
         times.append(time.perf_counter() - start)
 
-    (record,) = searched([plan], data, watch=watch)
+    (record,) = searched([plan], data, on_trial_update=on_trial_update)
     searching = time.perf_counter() - start
     client = tracking_client.open_store()
     dataset = read_params().datasets["diabetes"]
@@ -85,8 +87,8 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     with study_run.StudyRun(
         client, experiment, study, key=str(trials), digest="benchmark"
     ) as log:
-        reach = pruning_decisions(plan, record)
-        log.children("trial").log(record.trials, reach, set(record.trials))
+        decisions = pruning_decisions(plan, record)
+        log.children("trial").log(record.trials, decisions, set(record.trials))
     logged = time.perf_counter() - opened
     return {
         "until the first trial runs": times[0],
@@ -99,13 +101,18 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
 
 
 def searched(
-    plans: Sequence[Search], data: Splits[Table], *, watch: TrialUpdateCallback
+    plans: Sequence[Search],
+    data: Splits[Table],
+    *,
+    on_trial_update: TrialUpdateCallback,
 ) -> list[Record]:
     """Return the records of searches that one run of Tune works through."""
     records: dict[str, Record] = {}
 
     def study(plan: Search) -> StudyCoroutine:
-        records[str(plan.folder)] = yield SearchRequest(plan, lambda fold: data, watch)
+        records[str(plan.folder)] = yield SearchRequest(
+            plan, lambda fold: data, on_trial_update
+        )
 
     driver.run(
         map(study, plans),
@@ -115,9 +122,11 @@ def searched(
     return [records[str(plan.folder)] for plan in plans]
 
 
-def pack(family_name: str, trials: int, size: int, folder: Path) -> dict[str, float]:
-    """Return the seconds and the best trial of a search in packs of a size."""
-    plan = search(family_name, trials, unused(folder), pack=size)
+def in_batches(
+    family_name: str, trials: int, size: int, folder: Path
+) -> dict[str, float]:
+    """Return the seconds and the best trial of a search in trial batches of a size."""
+    plan = search(family_name, trials, unused(folder), batch_size=size)
     load = load_diabetes if family_name == "ridge" else load_digits
     data = halves(*load(return_X_y=True))
     times: list[float] = []
@@ -125,7 +134,7 @@ def pack(family_name: str, trials: int, size: int, folder: Path) -> dict[str, fl
     (record,) = searched(
         [plan],
         data,
-        watch=lambda record, index: times.append(time.perf_counter() - start),
+        on_trial_update=lambda record, index: times.append(time.perf_counter() - start),
     )
     lowest = {
         index: min(step[f"valid_{plan.metric}"] for step in trial.steps.values())
@@ -177,12 +186,13 @@ def packing(folder: Path) -> list[str]:
         "alternating. The start is",
         "Tune's own, until the first trial runs.",
         "",
-        "| search | pack | s | trials a minute | s after the start | best trial |",
+        "| search | trials of a batch | s | trials a minute | s after the start | "
+        "best trial |",
         "|---|---|---|---|---|---|",
     ]
     for name, trials in (("ridge", 64), ("ridge", 512), ("softmax_regression", 64)):
         found = [
-            {size: pack(name, trials, size, folder) for size in (1, 16, 64)}
+            {size: in_batches(name, trials, size, folder) for size in (1, 16, 64)}
             for _ in range(3)
         ]
         for size in (1, 16, 64):

@@ -35,6 +35,7 @@ from mlflow.entities import (
 )
 from mlflow.models import infer_signature
 
+import ftml
 from ftml.saving import load
 from ftml.tasks import task
 from pipelines.common.errors import fail
@@ -224,7 +225,7 @@ class StudyRun:
                 name="model",
                 python_model=str(Path(__file__).with_name("serving.py")),
                 artifacts={"model": str(folder)},
-                code_paths=[str(Path(__file__).parents[1] / "ftml")],
+                code_paths=[str(Path(ftml.__file__).parent)],
                 signature=infer_signature(example, served),
                 pip_requirements=_requirements(self.study),
             )

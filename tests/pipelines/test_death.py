@@ -28,7 +28,7 @@ experiments:
   digits:
     softmax_regression:
       trials: 3
-      pack: 2
+      batch_trials: 2
       seeds: 4
       report_every: 25
       early_stopping: {grace: 1000}

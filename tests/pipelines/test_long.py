@@ -43,7 +43,7 @@ experiments:
   digits:
     softmax_regression:
       trials: 4
-      pack: 1
+      batch_trials: 1
       seeds: 2
       report_every: 5
       early_stopping: {grace: 1000}

@@ -26,7 +26,7 @@ experiments:
   digits:
     softmax_regression:
       trials: 4
-      pack: 1
+      batch_trials: 1
       report_every: 50
       early_stopping: {grace: 1000}
       config: {n_iterations: 300, tolerance: 0.0}

@@ -176,7 +176,7 @@ def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ende
             return {trial for trial in trials if trial.status != Trial.TERMINATED}
 
     trials = [Trial("toy", stub=True) for _ in range(4)]
-    halving = driver.Halving(None)
+    halving = driver.PruningScheduler(None)
     for trial in trials:
         halving.on_trial_add(Controller(), trial)
     statuses = ("TERMINATED", "RUNNING", "PENDING", "PENDING")
@@ -376,7 +376,7 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
     assert len({trial.config["alpha"] for trial in record.trials.values()}) == 4
     reach = pruning_decisions(plan, record)
     # The folds are alike here, so what is stopped in one is stopped in all.
-    stopped = [[reach[3 * i + j].stopped for j in range(3)] for i in range(4)]
+    stopped = [[reach[3 * i + j].pruned for j in range(3)] for i in range(4)]
     assert all(len(set(each)) == 1 for each in stopped)
     assert any(each[0] for each in stopped)
 
@@ -433,7 +433,7 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
     assert any(limit.pruned for limit in reach.values())
     for index, trial in alone.trials.items():
         for n, metrics in trial.steps.items():
-            if n <= reach[index].n:
+            if n <= reach[index].step:
                 assert packed.trials[index].steps[n] == pytest.approx(metrics, rel=1e-6)
         if reach[index].pruned:
             # It was taken out of its pack at the rung, or with the last of it.
