@@ -1,6 +1,6 @@
 # Every command of the project. `make help` lists them; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro job test test-long lint format docs ui bench corpus-large clean lock
+.PHONY: help setup repro job test test-long lint graph format docs ui bench corpus-large clean lock
 
 # The virtual environment is made once for each content of the lock file.
 READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -32,8 +32,11 @@ test: $(READY) ## run all tests; COVERAGE=1 also says which lines they do not re
 test-long: $(READY) ## run the tests that take minutes: servers moved and killed, nodes lost, a job, a browser
 	@pytest -q -m long tests/pipelines
 
-lint: $(READY) ## check format, style and types
-	@ruff format --check . && ruff check . && mypy
+lint: $(READY) ## check format, style, types and the layers of the packages
+	@ruff format --check . && ruff check . && mypy && lint-imports --no-cache
+
+graph: $(READY) ## print the import graph of the packages of pipelines, in DOT format
+	@import-linter drawgraph pipelines
 
 format: $(READY) ## put the code in format
 	@ruff format . && ruff check --fix .
