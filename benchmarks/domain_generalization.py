@@ -40,7 +40,7 @@ from ftml.families.domain_generalization._training import (
 )
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
-from ftml.optim.descent import Descent
+from ftml.optim.optimizers import Optimizer
 
 S, B, K = 5, 64, 10
 "Training domains, rows of each in an update, classes."

@@ -35,12 +35,12 @@ def stacked(trees: Sequence[Any]) -> Any:
     return first
 
 
-def member(tree: Any, i: int) -> Any:
-    """Return the tree of one member of a stack, copied."""
+def entry(tree: Any, i: int) -> Any:
+    """Return the tree of one entry of a stack, copied."""
     if isinstance(tree, Tensor):
         return (tree[i] if tree.ndim else tree).detach().clone()
     if isinstance(tree, dict):
-        return {key: member(value, i) for key, value in tree.items()}
+        return {key: entry(value, i) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [member(value, i) for value in tree]
+        return [entry(value, i) for value in tree]
     return tree

@@ -1,4 +1,4 @@
-"""A descent as a torch optimizer, for loops that others wrote."""
+"""An optimizer of `optimizers.py` as a torch optimizer, for loops of others."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftml.optim.descent import Descent
+from ftml.optim.optimizers import Optimizer
 
 
-class DescentOptimizer(torch.optim.Optimizer):
-    """Steps of `descend` on the gradients that `backward` leaves in `.grad`.
+class TorchOptimizer(torch.optim.Optimizer):
+    """Steps of an `Optimizer` on the gradients that `backward` leaves in `.grad`.
 
     parameters: each with a gradient at every step. `lr`, 1 at the start, multiplies the
-    descent's learning rate, so that torch's schedulers work on it.
+    learning rate of the optimizer, so that torch's schedulers work on it.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], descend: Descent) -> None:
+    def __init__(self, parameters: Iterable[Tensor], optimizer: Optimizer) -> None:
         super().__init__(parameters, {"lr": 1.0})
-        self.descend = descend
+        self.optimizer = optimizer
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step; return what `closure` returns, where there is one.
+        """Take one step; return what `closure` returns, if one is given.
 
         Raises ValueError for a parameter that has no gradient.
         """
@@ -36,6 +36,6 @@ class DescentOptimizer(torch.optim.Optimizer):
             gradient = [each.grad for each in parameters]
             if any(each is None for each in gradient):
                 raise ValueError("step needs a gradient of every parameter")
-            moments = self.state[parameters[0]]  # of them all
-            self.descend(parameters, gradient, moments, scale=group["lr"])
+            state = self.state[parameters[0]]  # of them all
+            self.optimizer(parameters, gradient, state, scale=group["lr"])
         return loss

@@ -164,14 +164,14 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     ),
     (
         "rmsprop_scale",
-        "ftml.optim.descent:_scaled",
+        "ftml.optim.optimizers:_scaled",
         lambda right: (
             lambda g, squares, delta: right(g, [10 * each for each in squares], delta)
         ),
     ),
     (
         "nesterov_momentum",
-        "ftml.optim.descent:_subtract",
+        "ftml.optim.optimizers:_subtract",
         lambda right: (
             lambda parameters, along, rate, scale: right(
                 parameters, along, rate, -scale
@@ -180,7 +180,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     ),
     (
         "robbins_monro",
-        "ftml.optim.descent:_subtract",
+        "ftml.optim.optimizers:_subtract",
         lambda right: (
             lambda parameters, along, rate, scale: right(parameters, along, rate, 1.0)
         ),

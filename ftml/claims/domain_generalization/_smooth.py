@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ftml.families.domain_generalization._training import Batch
 from ftml.families.domain_generalization.fish import inner_loop
 from ftml.nn.mlp import MLP
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 INNER_STEPS = np.array([4e-3, 2e-3, 1e-3])
 """lambda: small enough that the next power is below a hundredth of the one looked at,

@@ -22,7 +22,7 @@ from ftml.evidence import Budget, Evidence
 from ftml.families.domain_generalization._training import Batch
 from ftml.families.domain_generalization.fish import inner_loop
 from ftml.nn.mlp import MLP
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 
 def check(seed: int, budget: Budget) -> Evidence:

@@ -32,7 +32,7 @@ from ftml.claims.domain_generalization._smooth import (
 from ftml.core import State
 from ftml.evidence import Budget, Evidence
 from ftml.families.domain_generalization.fish import inner_loop
-from ftml.optim.descent import Descent, adam, sgd
+from ftml.optim.optimizers import Optimizer, adam, sgd
 
 S = 3
 
@@ -59,7 +59,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def distances(seed: int, optimizer: Callable[..., Descent]) -> np.ndarray:
+def distances(seed: int, optimizer: Callable[..., Optimizer]) -> np.ndarray:
     """Return the distance of Fish's mean step from lambda sum_i G_i."""
     network, batch = smooth_problem(seed, S=S)
     total = torch.stack(domain_gradients(network, batch)).sum(dim=0)

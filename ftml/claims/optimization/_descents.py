@@ -8,11 +8,11 @@ from itertools import pairwise
 import torch
 
 from ftml.core import State
-from ftml.optim.descent import Descent
+from ftml.optim.optimizers import Optimizer
 
 
 def iterates(
-    descend: Descent, gradient: Callable[[float], float], *, start: float, count: int
+    descend: Optimizer, gradient: Callable[[float], float], *, start: float, count: int
 ) -> list[float]:
     """Return theta_0, ..., theta_count of a descent."""
     theta, moments = [torch.tensor([start], dtype=torch.float64)], State()
@@ -23,7 +23,7 @@ def iterates(
     return met
 
 
-def constant_steps(descend: Descent, *, count: int, g: float = 1.0) -> list[float]:
+def constant_steps(descend: Optimizer, *, count: int, g: float = 1.0) -> list[float]:
     """Return how far each step goes against a constant gradient g."""
     met = iterates(descend, lambda theta: g, start=0.0, count=count)
     return [before - after for before, after in pairwise(met)]

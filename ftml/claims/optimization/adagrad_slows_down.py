@@ -18,7 +18,7 @@ import numpy as np
 from ftml.claims._measures import farthest
 from ftml.claims.optimization._descents import constant_steps
 from ftml.evidence import Budget, Evidence
-from ftml.optim.descent import adagrad
+from ftml.optim.optimizers import adagrad
 
 COUNT = 100
 

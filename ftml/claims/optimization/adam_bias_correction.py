@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from ftml.claims._measures import farthest
 from ftml.claims.optimization._descents import constant_steps
 from ftml.evidence import Budget, Evidence
-from ftml.optim.descent import adam
+from ftml.optim.optimizers import adam
 from ftml.plots import COLOURS, new_figure
 
 MISTAKES = (35,)

@@ -20,7 +20,7 @@ import torch
 from ftml.core import State
 from ftml.evidence import Budget, Evidence, evidence_of_mean
 from ftml.optim.constraints import update_mean
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 STEPS, ETA, H = 1000, 0.2, 0.5
 

@@ -22,7 +22,7 @@ from ftml.claims._measures import log_slope
 from ftml.core import State
 from ftml.evidence import Budget, Evidence
 from ftml.families.linear.ridge import solve_ridge
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 from ftml.plots import new_figure
 
 SHARES = np.array([0.0125, 0.025, 0.05])

@@ -18,7 +18,7 @@ import torch
 from ftml.claims.optimization._descents import iterates
 from ftml.evidence import Budget, Evidence
 from ftml.optim.constraints import clip
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 ETA, LIMIT, START = 0.1, 5.0, 10.0
 

@@ -18,7 +18,7 @@ import pandas as pd
 from ftml.claims._measures import farthest
 from ftml.claims.optimization._descents import constant_steps
 from ftml.evidence import Budget, Evidence
-from ftml.optim.descent import momentum
+from ftml.optim.optimizers import momentum
 
 MISTAKES = (32,)
 ALPHA, COUNT = 0.95, 5

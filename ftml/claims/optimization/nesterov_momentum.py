@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from ftml.claims.optimization._descents import iterates
 from ftml.evidence import Budget, Evidence
-from ftml.optim.descent import nesterov
+from ftml.optim.optimizers import nesterov
 from ftml.plots import COLOURS, new_figure
 
 MISTAKES = (33,)

@@ -25,7 +25,7 @@ from ftml.core import State
 from ftml.evidence import Budget, Evidence
 from ftml.families.linear.ridge import solve_ridge
 from ftml.optim.constraints import project_ball
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 N, D, STEPS = 60, 5, 1000
 

@@ -20,7 +20,7 @@ import pandas as pd
 from ftml.claims._measures import farthest
 from ftml.claims.optimization._descents import constant_steps
 from ftml.evidence import Budget, Evidence
-from ftml.optim.descent import rmsprop
+from ftml.optim.optimizers import rmsprop
 
 MISTAKES = (34,)
 RHO, COUNT = 0.9, 400

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from ftml.core import State
 from ftml.evidence import Budget, Evidence, evidence_of_mean
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 from ftml.optim.schedules import SCHEDULES
 from ftml.plots import new_figure
 

@@ -20,7 +20,7 @@ from ftml.claims._measures import farthest
 from ftml.core import State
 from ftml.evidence import Budget, Evidence
 from ftml.nn.penalties import l2
-from ftml.optim.descent import Descent, adam, sgd
+from ftml.optim.optimizers import Optimizer, adam, sgd
 
 ETA, STRENGTH = 0.1, 0.3
 
@@ -52,7 +52,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def stepped(descend: Descent, theta: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+def stepped(descend: Optimizer, theta: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Return the weights after one step from theta (n,)."""
     moved = [theta.clone()]
     descend(moved, [g], State())

@@ -23,12 +23,14 @@ import torch.nn.functional as F
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from ftml.config import FamilyConfig, InputFile, LogUniform
+from ftml.config import InputFile, LogUniform
 from ftml.data import Domains
 from ftml.data.standardize import Scaling, apply_scaling
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
+from ftml.nn.prediction import in_chunks, loaded
 from ftml.nn.resnet import ResNet
+from ftml.training.config import TrainingConfig
 
 CHUNK = 1024
 "Rows that are predicted at once: few enough to stay in the cache."
@@ -42,7 +44,7 @@ IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
 "Mean and standard deviation of red, green and blue, as ResNets are pretrained with."
 
 
-class DomainConfig(FamilyConfig):
+class DomainConfig(TrainingConfig):
     """What the configuration of every family of this chapter has."""
 
     network: Literal["mlp", "cnn", "resnet18", "resnet50"] = "mlp"
@@ -98,22 +100,22 @@ class Model:
         x: (n, d) float64, NaN where a value is missing, or images, (n, H, W) or
         (n, H, W, 3) uint8.
         """
-        where = next(iter(self.weights.values())).device
         network = make_network(self.network, self.sizes)
-        network.load_state_dict(self.weights, assign=True)
-        chunks, size = [], RESNET_CHUNK if self.network in DEPTHS else CHUNK
-        with torch.inference_mode():
-            for start in range(0, max(len(x), 1), size):
-                rows = network_input(
-                    x[start : start + size],
-                    network=self.network,
-                    sizes=self.sizes,
-                    scaling=self.scaling,
-                )
-                logits = network(as_float(rows.to(where), network=self.network))
-                # Classes first: for few of them torch's softmax is then 4 times faster.
-                chunks.append(F.softmax(logits.T.double(), dim=0).T.cpu().numpy())
-        return np.concatenate(chunks)
+        network, where = loaded(network, self.weights)
+
+        def probabilities(rows: slice) -> Tensor:
+            part = network_input(
+                x[rows],
+                network=self.network,
+                sizes=self.sizes,
+                scaling=self.scaling,
+            )
+            logits = network(as_float(part.to(where), network=self.network))
+            # Classes first: for few classes torch's softmax is then 4 times faster.
+            return F.softmax(logits.T.double(), dim=0).T
+
+        size = RESNET_CHUNK if self.network in DEPTHS else CHUNK
+        return in_chunks(probabilities, len(x), size=size).numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the index of the most probable class, (n,)."""

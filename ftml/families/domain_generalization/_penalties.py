@@ -6,16 +6,18 @@ Axes: S domains, m rows of a batch, n_s rows of domain s, p and q numbers of a r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ftml import training
 from ftml.core import State, Step
 from ftml.data import Domains, Splits
 from ftml.families.domain_generalization._training import (
     Direction,
     DomainConfig,
-    run,
+    domain_problem,
 )
 
 
@@ -81,18 +83,16 @@ def run_annealed(
 ) -> Iterator[Step]:
     """Yield epochs along `before` until `anneal_epochs`, then along `after`.
 
-    Between the two the optimizer starts anew, as in DomainBed: the moments of Adam
-    belong to gradients of another size, by which the first updates would be far too
-    long. Where a state stands at that border, the optimizer is still to be started
-    anew, so that resumed training equals uninterrupted training there too.
+    Between the two the optimizer state is cleared, as in DomainBed: Adam's averages
+    belong to gradients of another scale, and with them the first updates would be far
+    too long.
     """
-    done = 0 if state is None else state["n"]
-    if done < anneal_epochs:
-        last = min(anneal_epochs, config.n_epochs)
-        first_part = config.model_copy(update={"n_epochs": last})
-        for step in run(first_part, data, state, before, min_domains=min_domains):
-            state, done = step.state, step.n
-            yield step
-    if state is not None and done == anneal_epochs:
-        state = {**state, "optimizer": {}}
-    yield from run(config, data, state, after, min_domains=min_domains)
+    problem = domain_problem(
+        config,
+        data,
+        lambda epoch: before if epoch <= anneal_epochs else after,
+        min_domains=min_domains,
+    )
+    restarts = frozenset({anneal_epochs + 1})
+    problem = replace(problem, optimizer_restarts=restarts)
+    yield from training.run(config, problem, state)

@@ -1,37 +1,38 @@
-"""What the families of domain generalization share: batches and the loop.
+"""What the families of domain generalization share: batches, directions, the problem.
 
-A family says in which direction an update descends; `run` draws the batches, steps,
-counts epochs, and yields steps that resume to the bit. It calls
+A family computes the gradient of an update, or what takes its place; `run` gives it to
+the shared training loop (`ftml.training`). It is called once per update as
 
-    scalars, ascent, memory = direction(network, batch, memory, generator)
+    scalars, gradient, memory = direction(network, batch, memory, generator)
 
-once an update. `network` is the module at its present weights, which it must leave as
-they were; `batch` holds rows of every domain; `ascent` has a tensor for each parameter,
-a gradient or what stands for one, against which the optimizer steps. `scalars` names
-what the update met, each a tensor (): the "loss", and what else the family has to tell
-("penalty", say). Their means over an epoch are its metrics, `train_<name>`. `memory` is
-what the family carries from one update to the next (weights of domains, moving
-averages, a count of updates): a tree that `ftml.saving` can write, empty at the first
-update, the run's own afterwards, so that its tensors may be changed in place. What is
-random is drawn from `generator`, on the CPU. All this is in the state: a run resumes
-whole.
+`network` is the module with its current weights, which the direction must leave as they
+were. `batch` holds rows of every domain. `gradient` has one tensor per parameter: a
+gradient or its substitute, from which the optimizer computes its step. `scalars` are
+the metrics of the update, each a tensor (): the "loss", and others of the family
+("penalty", for example). Their means over an epoch are the metrics `train_<name>`.
+`memory` is what the family carries from one update to the next (weights of domains,
+moving averages, a count of updates): a tree that `ftml.saving` can write, empty at the
+first update. It belongs to the run, so its tensors may be changed in place. All random
+numbers come from `generator`, on the CPU. Generator and memory are part of the state,
+so a resumed run is bit-identical to an uninterrupted one.
 
 A family that minimises a function gives that alone, as an objective,
 
     scalars, memory = objective(network, batch, memory, generator)
 
 and `gradient_of(objective)`, the gradient of its "loss", is its direction. Modules
-whose name begins with `_` are no families.
+whose name begins with `_` are not families.
 
 Axes: n samples, d features, k classes, S domains, m rows of a batch, B of each domain.
-For a CNN or a ResNet, (m, C, H, W) stands wherever (m, d) is said of x.
+For a CNN or a ResNet the shape of x is (m, C, H, W) wherever (m, d) is written.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ftml import training
 from ftml.core import State, Step, device
 from ftml.data import Domains, Splits
 from ftml.data.standardize import learn_scaling
@@ -51,12 +53,14 @@ from ftml.families.domain_generalization._model import (
     network_input,
     sizes_of,
 )
+from ftml.nn.layers import Draw
 from ftml.nn.resnet import ResNet, load_pretrained, set_statistics
-from ftml.nn.trees import copied
-from ftml.optim.descent import Descent, adam
+from ftml.optim.optimizers import MakeOptimizer, adam
+from ftml.training.metrics import Scalars as Scalars
+from ftml.training.problem import Context, Problem, Turn
 
 STATISTICS_ROWS = 128
-"Rows, of all domains alike, whose statistics a ResNet that is not pretrained keeps."
+"Rows, as many of each domain, whose statistics a ResNet without pretraining keeps."
 
 
 def domain_weights(offsets: np.ndarray) -> Tensor:
@@ -66,13 +70,13 @@ def domain_weights(offsets: np.ndarray) -> Tensor:
     """
     sizes = np.diff(offsets)
     if not sizes.all():
-        raise ValueError(f"every domain needs training samples, came {sizes.tolist()}")
+        raise ValueError(f"every domain needs training samples, got {sizes.tolist()}")
     return torch.from_numpy(np.repeat(1.0 / (len(sizes) * sizes), sizes)).float()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update sees: rows of every domain, those of a domain side by side."""
+    """The rows of one update: of every domain, sorted by domain."""
 
     x: Tensor
     "(m, d), floating"
@@ -101,7 +105,6 @@ class Batch:
         return Batch(x, y, sizes, weight / len(domains))
 
 
-Scalars = Mapping[str, Tensor]
 Objective = Callable[[nn.Module, Batch, State, torch.Generator], tuple[Scalars, State]]
 Direction = Callable[
     [nn.Module, Batch, State, torch.Generator],
@@ -110,15 +113,14 @@ Direction = Callable[
 
 
 def gradient_of(objective: Objective) -> Direction:
-    """Return the direction of steepest ascent of an objective, to be descended."""
+    """Return the direction of an objective: the gradient of its loss."""
 
     def direction(
         network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
     ) -> tuple[Scalars, Sequence[Tensor], State]:
         scalars, memory = objective(network, batch, memory, generator)
         gradient = torch.autograd.grad(scalars["loss"], list(network.parameters()))
-        met = {name: value.detach() for name, value in scalars.items()}
-        return met, gradient, memory
+        return scalars, gradient, memory
 
     return direction
 
@@ -137,7 +139,7 @@ def draw_batches(
     """Return row numbers (n_batches, S B): B of each domain, with replacement."""
     sizes = torch.from_numpy(np.diff(offsets))[:, None]
     shape = (n_batches, len(sizes), batch_size)
-    # float64: float32 would leave rows of a domain beyond 2^24 undrawn.
+    # float64: float32 could not select every row of a domain of more than 2^24.
     place = torch.rand(shape, generator=generator, dtype=torch.float64)
     rows = (place * sizes).long() + torch.from_numpy(offsets[:-1])[:, None]
     return rows.flatten(1)
@@ -159,9 +161,9 @@ def plan_epoch(
     return rows, (batch_size,) * S
 
 
-def outer_adam(config: DomainConfig) -> Descent:
-    """Return what descends where a family does not say otherwise."""
-    return adam(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+def outer_adam(config: DomainConfig) -> MakeOptimizer:
+    """Return what makes the optimizer where a family does not choose another."""
+    return partial(adam, weight_decay=config.weight_decay)
 
 
 def run(
@@ -170,54 +172,72 @@ def run(
     state: State | None,
     direction: Direction,
     *,
-    optimizer: Callable[[Any], Descent] = outer_adam,
+    optimizer: MakeOptimizer | None = None,
     min_domains: int = 1,
 ) -> Iterator[Step]:
-    """Yield after each epoch of updates along `direction`, going on from `state`.
+    """Yield after each epoch of updates along `direction`, resuming from `state`.
 
-    optimizer: makes what descends, from the config. min_domains: how many domains the
-    family needs to train on. Raises ValueError where there are fewer, and for a domain
-    without samples.
+    optimizer: makes the optimizer from its learning rate; `outer_adam` by default.
+    min_domains: how many training domains the family needs. Raises ValueError where
+    there are fewer, and for a domain without samples.
+    """
+    problem = domain_problem(
+        config, data, lambda epoch: direction, min_domains=min_domains
+    )
+    if optimizer is not None:
+        problem = replace(problem, optimizer=optimizer)
+    yield from training.run(config, problem, state)
+
+
+def domain_problem(
+    config: DomainConfig,
+    data: Splits[Domains],
+    direction_of: Callable[[int], Direction],
+    *,
+    min_domains: int = 1,
+) -> Problem:
+    """Return the problem of updates along a direction, which may change by epoch.
+
+    Raises ValueError as `run` does.
     """
     block = data.train
     S = len(block.domain_names)
     if min_domains > S:
-        raise ValueError(f"training needs {min_domains} domains or more, came {S}")
+        raise ValueError(f"training needs {min_domains} domains or more, got {S}")
     domain_weights(block.offsets)  # checks that no domain is empty
     scaling = None if block.is_images else learn_scaling(block.x)
     sizes = sizes_of(config, block)
     x = network_input(block.x, network=config.network, sizes=sizes, scaling=scaling)
     x, y = x.to(device()), torch.tensor(block.y, device=device())
-    generator = torch.Generator().manual_seed(config.seed)
-    network = make_network(config.network, sizes, generator).to(x.device)
-    parameters: list[Tensor] = list(network.parameters())
-    descend = optimizer(config)
-    n, memory, moments = 0, State(), State()
-    if state is None:
-        prepare(network, config, x, block.offsets, generator=generator)
-    else:
-        n = state["n"]
-        network.load_state_dict(state["weights"])
-        # Copied, for what is given here is changed in place.
-        moments = copied(state["optimizer"], where=x.device)
-        memory = copied(state["memory"], where=x.device)
-        generator.set_state(state["generator"])
-    while n < config.n_epochs:
-        n, met = n + 1, []
-        for batch in epoch_batches(config, x, y, block.offsets, generator=generator):
-            scalars, ascent, memory = direction(network, batch, memory, generator)
-            descend(parameters, ascent, moments)
-            met.append(scalars)
-        weights = copied(network.state_dict())
-        state = {
-            "n": n,
-            "weights": weights,
-            "optimizer": copied(moments),
-            "memory": copied(memory),
-            "generator": generator.get_state(),
-        }
-        model = Model(config.network, sizes, weights, scaling)
-        yield Step(n, epoch_metrics(met), model, state)
+
+    def batches(draw: Draw) -> Sequence[tuple[Tensor, tuple[int, ...], Tensor]]:
+        (generator,) = draw.generators
+        rows, each = plan_epoch(
+            block.offsets, batch_size=config.batch_size, generator=generator
+        )
+        weight = domain_weights(np.cumsum((0, *each))).to(x.device)
+        return [(index, each, weight) for index in rows.to(x.device)]
+
+    def turns(network: nn.Module, rows: Any, context: Context) -> Iterator[Turn]:
+        index, each, weight = rows
+        # Not x[index], which is 15 times slower for rows of uint8.
+        part = as_float(x.index_select(0, index), network=config.network)
+        batch = Batch(part, y.index_select(0, index), each, weight)
+        scalars, gradient, memory = direction_of(context.epoch)(
+            network, batch, context.memory, context.draw.generators[0]
+        )
+        yield Turn(scalars, gradient=gradient, memory=memory)
+
+    return Problem(
+        network=lambda generator: make_network(config.network, sizes, generator),
+        batches=batches,
+        turns=turns,
+        optimizer=outer_adam(config),
+        model=lambda weights, _: Model(config.network, sizes, weights, scaling),
+        prepare=lambda network, generator: prepare(
+            network, config, x, block.offsets, generator=generator
+        ),
+    )
 
 
 def prepare(
@@ -228,7 +248,7 @@ def prepare(
     *,
     generator: torch.Generator,
 ) -> None:
-    """Give a ResNet its pretrained weights, or else the statistics of rows drawn of x.
+    """Give a ResNet its pretrained weights, or else the statistics of random rows of x.
 
     x, offsets: what the network trains on. Raises what `load_pretrained` raises.
     """
@@ -241,28 +261,3 @@ def prepare(
     rows = draw_batches(offsets, batch_size=B, n_batches=1, generator=generator)
     drawn = x.index_select(0, rows[0].to(x.device))
     set_statistics(network, as_float(drawn, network=config.network))
-
-
-def epoch_metrics(met: Sequence[Scalars]) -> dict[str, float]:
-    """Return the mean of each scalar over the updates of an epoch, `train_<name>`."""
-    means = [torch.stack([each[name] for each in met]).mean() for name in met[0]]
-    # One transfer an epoch: reading each loss would make a GPU wait for every one.
-    found = torch.stack(means).tolist()
-    return {f"train_{name}": value for name, value in zip(met[0], found, strict=True)}
-
-
-def epoch_batches(
-    config: DomainConfig,
-    x: Tensor,
-    y: Tensor,
-    offsets: np.ndarray,
-    *,
-    generator: torch.Generator,
-) -> Iterator[Batch]:
-    """Yield the batches of an epoch, all drawn before the first is given."""
-    rows, sizes = plan_epoch(offsets, batch_size=config.batch_size, generator=generator)
-    weight = domain_weights(np.cumsum((0, *sizes))).to(x.device)
-    for index in rows.to(x.device):
-        # Not x[index], which takes 15 times as long for rows of uint8.
-        part = as_float(x.index_select(0, index), network=config.network)
-        yield Batch(part, y.index_select(0, index), sizes, weight)

@@ -57,7 +57,7 @@ from ftml.families.domain_generalization._training import (
     Scalars,
     run,
 )
-from ftml.optim.descent import Descent, adam, sgd
+from ftml.optim.optimizers import Optimizer, adam, sgd
 
 __all__ = ["TASK", "Config", "Model", "train"]
 
@@ -76,7 +76,7 @@ class Config(DomainConfig):
     "L2 penalty on weights and biases, as the inner step adds it to the gradient"
 
     inner_optimizer: Literal["sgd", "adam"] = "sgd"
-    "what steps on one domain; the moments of Adam go on from update to update"
+    "optimizer of the inner step; Adam keeps its state from update to update"
 
     order: Order = "shuffled"
     "of the domains: by chance, by chance and back, or always as they come"
@@ -101,14 +101,14 @@ def inner_loop(
     network: nn.Module,
     batch: Batch,
     order: Sequence[int],
-    descend: Descent,
-    moments: State,
+    optimizer: Optimizer,
+    state: State,
     *,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> tuple[Tensor, Sequence[Tensor]]:
-    """Return the mean of the losses met on the way, and theta - theta~.
+    """Return the mean of the losses along the inner path, and theta - theta~.
 
-    The network ends with the weights theta that it came with, the moments go on.
+    The network ends with its initial weights theta; the optimizer state is updated.
     """
     parameters: list[Tensor] = list(network.parameters())
     start = [parameter.detach().clone() for parameter in parameters]
@@ -116,7 +116,7 @@ def inner_loop(
     for s in order:
         x, y = domains[s]
         value = loss(network(x), y)
-        descend(parameters, torch.autograd.grad(value, parameters), moments)
+        optimizer(parameters, torch.autograd.grad(value, parameters), state)
         losses.append(value.detach())
     with torch.no_grad():
         way = torch._foreach_sub(start, parameters)
@@ -126,8 +126,8 @@ def inner_loop(
 
 def fish(config: Config) -> Direction:
     """Return the direction theta - theta~, the mean of the inner loops of an update."""
-    optimizer = {"sgd": sgd, "adam": adam}[config.inner_optimizer]
-    inner = optimizer(
+    make = {"sgd": sgd, "adam": adam}[config.inner_optimizer]
+    inner = make(
         learning_rate=config.inner_learning_rate, weight_decay=config.weight_decay
     )
 
@@ -144,11 +144,6 @@ def fish(config: Config) -> Direction:
     return direction
 
 
-def outer_sgd(config: DomainConfig) -> Descent:
-    """Return the step theta <- theta - epsilon (theta - theta~)."""
-    return sgd(learning_rate=config.learning_rate)
-
-
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
@@ -156,4 +151,4 @@ def train(
 
     Raises ValueError for a domain without samples.
     """
-    yield from run(config, data, state, fish(config), optimizer=outer_sgd)
+    yield from run(config, data, state, fish(config), optimizer=sgd)

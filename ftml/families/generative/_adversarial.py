@@ -42,17 +42,17 @@ from ftml.families.generative._model import (
     as_data,
     as_samples,
     decoded,
-    inputs_of,
     mapped,
     rows_of,
 )
 from ftml.families.generative._training import (
-    Problem,
     TrainingConfig,
-    Turn,
+    rows_problem,
     shown_codes,
 )
+from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
+from ftml.training import Problem, Turn
 
 SHOWN = 12
 "Samples that are kept of an epoch."
@@ -139,24 +139,25 @@ def problem_of(
     }
     shown = SHOWN if inputs.scaling is None else SHOWN_OF_TABLE
 
-    def model(state: State) -> Model:
+    def model(weights: dict[str, Tensor], record: State) -> Model:
         return Model(
             "adversaries",
             made,
-            state["weights"],
+            weights,
             inputs.shape,
             inputs.scaling,
-            state["history"],
-            state["snapshots"],
+            record["history"],
+            record["snapshots"],
         )
 
-    return Problem(
-        x=rows_of(data.train, inputs).to(device()),
+    return rows_problem(
+        config,
+        rows_of(data.train, inputs).to(device()),
         network=lambda generator: NETWORKS["adversaries"](**made, generator=generator),
         turns=partial(_turns, config),
         model=model,
         shown=shown_codes((shown, config.n_code)),
-        batches=config.discriminator_steps,
+        batches_per_update=config.discriminator_steps,
         beta=config.momentum,
     )
 
@@ -184,7 +185,7 @@ def _turns(
     rows = x[: config.batch_size]
     odds = network.tell(network.decode(_noise(config, rows, draw)))
     loss = generator_loss(odds, config.objective)
-    yield Turn(loss, {"generator_loss": loss}, "generator")
+    yield Turn({"generator_loss": loss}, loss=loss, player="generator")
 
 
 def _noise(config: AdversarialConfig, rows: Tensor, draw: Draw) -> Tensor:
@@ -206,4 +207,4 @@ def _discriminator_turn(
         total = loss + 0.5 * config.gradient_penalty * square
     right = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())
     scalars = {"discriminator_loss": loss, "discriminator_accuracy": right}
-    return Turn(total, scalars, "discriminator")
+    return Turn(scalars, loss=total, player="discriminator")

@@ -22,18 +22,12 @@ from torch import Tensor
 from ftml.core import State, device
 from ftml.data import Splits
 from ftml.data.standardize import Scaling
-from ftml.families.generative._model import (
-    NETWORKS,
-    Inputs,
-    as_data,
-    decoded,
-    inputs_of,
-    mapped,
-    rows_of,
-)
-from ftml.families.generative._training import Problem, TrainingConfig, Turn
+from ftml.families.generative._model import NETWORKS, as_data, decoded, mapped, rows_of
+from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import Inputs, inputs_of
 from ftml.nn.layers import Draw
+from ftml.training import Problem, Turn
 
 Size = Annotated[int, Field(ge=1)]
 Penalty = Callable[[Any, Tensor, Tensor], Tensor]
@@ -142,12 +136,12 @@ def problem_of(
     inputs = inputs_of(data.train)
     made = {"shape": inputs.shape, "code": config.n_code, **options(inputs)}
 
-    def model(state: State) -> Model:
-        weights = state["weights"]
+    def model(weights: dict[str, Tensor], record: State) -> Model:
         return Model(network, made, weights, inputs.shape, inputs.scaling, noise)
 
-    return Problem(
-        x=rows_of(data.train, inputs).to(device()),
+    return rows_problem(
+        config,
+        rows_of(data.train, inputs).to(device()),
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, penalty=penalty, noise=noise),
         model=model,
@@ -168,4 +162,4 @@ def _turns(
         scalars["penalty"] = penalty(network, given, z)
         loss = loss + scalars["penalty"]
         scalars["loss"] = loss
-    yield Turn(loss, scalars)
+    yield Turn(scalars, loss=loss)

@@ -46,18 +46,18 @@ from ftml.families.generative._model import (
     as_data,
     as_samples,
     decoded,
-    inputs_of,
     mapped,
     rows_of,
 )
 from ftml.families.generative._training import (
-    Problem,
     TrainingConfig,
-    Turn,
+    rows_problem,
     shown_codes,
 )
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
+from ftml.training import Problem, Turn
 
 SEED = 0
 "Of the draws that a bound is estimated with."
@@ -234,19 +234,20 @@ def problem_of(
     binary = is_images and int((block.X + np.uint8(1)).max()) <= 1
     shown = SHOWN if is_images else SHOWN_OF_TABLE
 
-    def model(state: State) -> Model:
+    def model(weights: dict[str, Tensor], record: State) -> Model:
         return Model(
             network,
             made,
-            state["weights"],
+            weights,
             inputs.shape,
             inputs.scaling,
             binary,
-            state["snapshots"],
+            record["snapshots"],
         )
 
-    return Problem(
-        x=rows_of(block, inputs).to(device()),
+    return rows_problem(
+        config,
+        rows_of(block, inputs).to(device()),
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, beta=beta),
         model=model,
@@ -267,4 +268,4 @@ def _turns(network: Any, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn
     likelihood = log_likelihood(network, x, drawn_code(mu, log_v, draw)).mean()
     kl = gaussian_kl(mu, log_v).mean()
     loss = beta * kl - likelihood
-    yield Turn(loss, {"loss": loss, "elbo": likelihood - kl, "kl": kl})
+    yield Turn({"loss": loss, "elbo": likelihood - kl, "kl": kl}, loss=loss)

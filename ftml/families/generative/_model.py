@@ -1,4 +1,4 @@
-"""What models of this chapter share: data in and out of
+"""What models of this chapter share: predictions, and data in their own units.
 
 Axes: n rows, d values of a row, m numbers of a code.
 """
@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ftml.data import Images, Table
 from ftml.data.standardize import Scaling
-from ftml.families.neural._model import CHUNK, Inputs, as_float, inputs_of
+from ftml.nn import prediction
 from ftml.nn.adversaries import Adversaries
 from ftml.nn.autoencoder_networks import (
     Autoencoder,
     ConvAutoencoder,
     LinearAutoencoder,
 )
+from ftml.nn.inputs import Inputs, as_float
 from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
-
-__all__ = ["CHUNK", "Inputs", "as_float", "inputs_of"]
+from ftml.nn.prediction import in_chunks
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "linear": LinearAutoencoder,
@@ -35,55 +35,40 @@ NETWORKS: dict[str, Callable[..., Any]] = {
 }
 
 
-def network_of(model: Any) -> Any:
-    """Return the network of a model, its weights where they lie."""
-    network: nn.Module = NETWORKS[model.network](**model.options)
-    network.load_state_dict(model.weights, assign=True)
-    return network.eval()
-
-
-def check_images(block: Images | Table) -> None:
-    """Raise ValueError for data that are no images."""
-    if not isinstance(block, Images):
-        raise ValueError(
-            f"the network needs data of the kind Images, came {type(block).__name__}"
-        )
-
-
 def rows_of(block: Images | Table, inputs: Inputs) -> Tensor:
     """Return data as a network takes them, (n, ...); pixels stay uint8."""
     return inputs.tensor(block.X)
 
 
-@torch.inference_mode()
+def loaded(model: Any) -> tuple[Any, torch.device]:
+    """Return the network of a model with its weights, and their device."""
+    return prediction.loaded(NETWORKS[model.network](**model.options), model.weights)
+
+
 def mapped(model: Any, X: np.ndarray, function: Callable[[Any, Tensor], Tensor]) -> Any:
     """Return a function of the network and of data, chunk by chunk, float64 numpy.
 
     X: features (n, d) or images uint8. Raises ValueError for data of another kind or
     shape than the model was fitted on.
     """
-    network, inputs = network_of(model), Inputs(tuple(model.shape), model.scaling)
-    where, parts = _device_of(model), []
-    for start in range(0, max(len(X), 1), CHUNK):
-        x = as_float(inputs.tensor(X[start : start + CHUNK]).to(where))
-        parts.append(function(network, x).double().cpu())
-    return torch.cat(parts).numpy()
+    (network, where), inputs = loaded(model), Inputs(tuple(model.shape), model.scaling)
+
+    def chunk(rows: slice) -> Tensor:
+        return function(network, as_float(inputs.tensor(X[rows]).to(where)))
+
+    return in_chunks(chunk, len(X)).numpy()
 
 
-@torch.inference_mode()
 def decoded(model: Any, z: np.ndarray) -> np.ndarray:
-    """Return what the network's decoder makes of codes z (n, m), as the network does:
-    features scaled, (n, d), pixels from 0 to 1, (n, C, H, W).
+    """Return what the network's decoder generates from codes z (n, m): scaled features
+    (n, d), or pixels from 0 to 1, (n, C, H, W).
     """
-    network, where, parts = network_of(model), _device_of(model), []
-    for start in range(0, max(len(z), 1), CHUNK):
-        each = torch.from_numpy(np.float32(z[start : start + CHUNK])).to(where)
-        parts.append(network.decode(each).double().cpu())
-    return torch.cat(parts).numpy()
+    network, where = loaded(model)
 
+    def chunk(rows: slice) -> Tensor:
+        return network.decode(torch.from_numpy(np.float32(z[rows])).to(where))
 
-def _device_of(model: Any) -> torch.device:
-    return next(iter(model.weights.values())).device
+    return in_chunks(chunk, len(z)).numpy()
 
 
 def as_data(model: Any, x: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from ftml.families.generative._autoencoder import (
     dense,
     problem_of,
 )
-from ftml.families.generative._training import run
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 

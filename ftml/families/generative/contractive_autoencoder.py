@@ -27,8 +27,8 @@ from ftml.families.generative._autoencoder import (
     Size,
     problem_of,
 )
-from ftml.families.generative._model import Inputs
-from ftml.families.generative._training import run
+from ftml.nn.inputs import Inputs
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "squared_jacobian", "train"]
 

@@ -23,8 +23,8 @@ from ftml.families.generative._autoencoder import (
     Size,
     problem_of,
 )
-from ftml.families.generative._model import Inputs, check_images
-from ftml.families.generative._training import run
+from ftml.nn.inputs import Inputs, check_images
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 

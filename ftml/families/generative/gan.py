@@ -21,7 +21,7 @@ from ftml.data import Images, Splits, Table
 from ftml.families.generative._adversarial import AdversarialConfig, Model, problem_of
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._figures import adversarial_figures
-from ftml.families.generative._training import run
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import AutoencoderConfig, Model, problem_of
-from ftml.families.generative._model import as_float
-from ftml.families.generative._training import run
+from ftml.nn.inputs import as_float
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "set_center", "train"]
 

@@ -26,10 +26,11 @@ from torch import Tensor
 from ftml.core import State, Step, device
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import Size
-from ftml.families.generative._training import Problem, TrainingConfig, Turn, run
+from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 from ftml.nn.made import MADE
+from ftml.training import Turn, run
 
 TASK = "generation"
 DATA = (Images, Table)
@@ -123,7 +124,7 @@ def log_probability(network: MADE, x: Tensor) -> Tensor:
 def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
     """Yield the one turn of an update."""
     loss = -log_probability(network, x).mean()
-    yield Turn(loss, {"loss": loss})
+    yield Turn({"loss": loss}, loss=loss)
 
 
 def train(
@@ -141,8 +142,8 @@ def train(
             generator=generator,
         )
 
-    def model(state: State) -> Model:
-        return Model(config.hidden, config.activation, state["weights"], X.shape[1:])
+    def model(weights: dict[str, Tensor], record: State) -> Model:
+        return Model(config.hidden, config.activation, weights, X.shape[1:])
 
-    problem = Problem(x=x, network=network, turns=_turns, model=model)
+    problem = rows_problem(config, x, network, _turns, model)
     yield from run(config, problem, state)

@@ -17,8 +17,8 @@ from typing import Any
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import AutoencoderConfig, Model, problem_of
-from ftml.families.generative._training import run
 from ftml.families.generative.linear_autoencoder import set_center
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 

@@ -1,4 +1,4 @@
-"""What the configurations of neural networks share: optimisers and regularisers.
+"""Fields that the configurations of neural networks share: optimizer, regularisers.
 
 Source: 004_df1c07f69d89a0c0.txt, sections 14.9 to 14.13.
 """
@@ -9,40 +9,38 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftml.config import FamilyConfig, LogUniform
+from ftml.config import LogUniform
 from ftml.optim.schedules import Schedule
+from ftml.training.config import BatchConfig
 
-Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class TrainingConfig(FamilyConfig):
+class TrainingConfig(BatchConfig):
     """How a network is trained."""
 
-    optimizer: Optimizer = "adam"
-    "rule of an update; sgd, momentum and nesterov want larger learning rates"
+    optimizer: OptimizerName = "adam"
+    "optimizer; sgd, momentum and nesterov need larger learning rates than the others"
 
     learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 3e-2)] = 3e-3
     "step size"
 
     schedule: Schedule = "constant"
-    "how the learning rate falls over the epochs"
-
-    clip: Annotated[float, Field(gt=0)] | None = None
-    "largest norm of a gradient; a longer one is shortened"
+    "how the learning rate decreases over the epochs"
 
     average_from: Annotated[int, Field(ge=1)] | None = None
-    "epoch from which the weights of all updates are averaged, to be the model's"
+    "epoch from which the weights after each update are averaged, for the model"
 
     batch_size: Annotated[int, Field(ge=1)] = 32
-    "rows of an update; an epoch is all of them in a drawn order"
+    "rows of an update; an epoch visits all rows in a random order"
 
     n_epochs: Annotated[int, Field(ge=1)] = 30
     "passes over the rows"
 
     patience: Annotated[int, Field(ge=1)] | None = None
-    "epochs without a lower validation loss after which training ends"
+    "epochs without a lower validation loss after which training stops"
 
     l1: NotNegative = 0.0
     "penalty l1 sum |w| on weights, not on biases"
@@ -54,24 +52,24 @@ class TrainingConfig(FamilyConfig):
     "radius of the ball that each unit's incoming weights are projected into"
 
     input_noise: NotNegative = 0.0
-    "deviation of noise on the inputs, scaled features or pixels from 0 to 1"
+    "standard deviation of noise on the inputs: scaled features or pixels from 0 to 1"
 
     weight_noise: NotNegative = 0.0
-    "deviation of noise on all weights while a gradient is taken"
+    "standard deviation of noise on all weights while a gradient is computed"
 
 
 class ClassifierConfig(TrainingConfig):
-    """How a network that tells classes apart is trained."""
+    """How a classification network is trained."""
 
     label_smoothing: Rate = 0.0
-    "chance that a label is replaced by a uniform one: the loss is its expectation"
+    "probability that a label is replaced by a uniform one; the loss is the expectation"
 
     shift: Annotated[int, Field(ge=0)] = 0
-    "pixels by which images are moved at random, up to, in each direction"
+    "largest random shift of training images, in pixels in each direction"
 
 
 class DropoutConfig(ClassifierConfig):
-    """The same, with units left out."""
+    """How a classification network with dropout is trained."""
 
     hidden_dropout: Rate = 0.0
-    "chance that a unit of a dense hidden layer is left out in training"
+    "probability that a unit of a dense hidden layer is dropped in training"

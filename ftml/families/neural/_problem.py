@@ -1,12 +1,11 @@
-"""What a network is trained on: rows and targets, a loss, a model at the end.
+"""Networks on inputs and targets as problems of the shared training loop.
 
-Axes: n rows, B batch, M members of a stack, C channels, H x W pixels.
+Axes: n rows, B batch, M entries of a stack, C channels, H x W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,44 +15,101 @@ from torch import Tensor
 
 from ftml.core import device
 from ftml.data import Images, Splits, Table
-from ftml.families.neural._config import ClassifierConfig
-from ftml.families.neural._model import Inputs, Model, inputs_of
+from ftml.families.neural._config import (
+    ClassifierConfig,
+    OptimizerName,
+    TrainingConfig,
+)
+from ftml.families.neural._model import NETWORKS, Model, arranged
+from ftml.nn.inputs import Inputs, as_float, inputs_of
 from ftml.nn.layers import Draw
+from ftml.optim import optimizers
+from ftml.optim.optimizers import MakeOptimizer
+from ftml.training import Context, Problem, Turn
 
 Rows = tuple[Tensor, ...]
-"Inputs and targets, row by row."
+"Inputs and targets, with one row per sample."
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is trained on what."""
+OPTIMIZERS: dict[OptimizerName, MakeOptimizer] = {
+    "sgd": optimizers.sgd,
+    "momentum": optimizers.momentum,
+    "nesterov": optimizers.nesterov,
+    "adagrad": optimizers.adagrad,
+    "rmsprop": optimizers.rmsprop,
+    "adam": optimizers.adam,
+}
 
-    train: Rows
-    valid: Rows | None
-    network: str
-    "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
-    "what the network is made with"
+def supervised_problem(
+    config: TrainingConfig,
+    train: Rows,
+    valid: Rows | None,
+    network: str,
+    options: Mapping[str, Any],
+    loss: Callable[..., Tensor],
+    model: Callable[[dict[str, Tensor]], Any],
+) -> Problem:
+    """Return the problem of a network on inputs and targets.
 
-    loss: Callable[..., Tensor]
-    "mean over the rows of a batch, of outputs and targets; (M,) for a stack"
+    network: a name of `NETWORKS`. options: arguments of the network. loss: of outputs
+    and targets, the mean over the rows of a batch, () or (M,) for a stack. model: the
+    model of the family with these weights.
+    """
 
-    model: Callable[[dict[str, Tensor]], Any]
-    "the family's model with these weights"
+    def batches(draw: Draw) -> Sequence[Tensor]:
+        n = len(train[0])
+        orders = [torch.randperm(n, generator=each) for each in draw.generators]
+        order = torch.stack(orders) if draw.stacked else orders[0]
+        return order.to(device()).split(config.batch_size, dim=-1)
 
-    penalty: Callable[[Mapping[str, Tensor], int, int], Tensor] | None = None
-    """what is added to the loss, (), or (M,): of the weights by name, 1 for those of a
-    stack, and the number of the epoch"""
+    def turns(made: Any, index: Tensor, context: Context) -> Iterator[Turn]:
+        x, *targets = gather(train, index)
+        x = disturbed(config, as_float(x), context.draw)
+        found = loss(made(arranged(x, network), context.draw), *targets)
+        yield Turn({"loss": found}, loss=found)
 
-    begin: Callable[[Mapping[str, Tensor], int], None] | None = None
-    "what is done to the weights, in place, before the epoch of that number"
+    def validate(rows: Rows, made: Any) -> float:
+        x, *targets = rows
+        return loss(made(arranged(as_float(x), network), None), *targets).item()
+
+    return Problem(
+        network=lambda g: NETWORKS[network](**options, generator=g),
+        batches=batches,
+        turns=turns,
+        optimizer=OPTIMIZERS[config.optimizer],
+        model=lambda weights, _: model(weights),
+        metrics=frozenset({"objective"}),
+        validate=None if valid is None else partial(validate, valid),
+        patience=config.patience,
+        schedule=config.schedule,
+        clip=config.clip,
+        average_from=config.average_from,
+        l1=config.l1,
+        l2=config.l2,
+        max_norm=config.max_norm,
+        weight_noise=config.weight_noise,
+    )
+
+
+def disturbed(config: TrainingConfig, x: Tensor, draw: Draw) -> Tensor:
+    """Return inputs with the random shift and noise of training.
+
+    Raises ValueError for a shift of features.
+    """
+    if shift := getattr(config, "shift", 0):
+        if x.ndim < 4:
+            raise ValueError("shift: moves images, these are features")
+        x = moved(x, shift, draw)
+    if config.input_noise:
+        x = x + config.input_noise * draw.normal(x)
+    return x
 
 
 def make_model(
     network: str, options: Mapping[str, Any], inputs: Inputs, weights: dict[str, Tensor]
 ) -> Model:
-    """Return the model of a network that tells classes apart."""
+    """Return the model of a classification network."""
     return Model(network, options, weights, inputs.shape, inputs.scaling)
 
 
@@ -65,7 +121,7 @@ def classification(
     *,
     model: Callable[..., Any] = make_model,
 ) -> Problem:
-    """Return the problem of telling classes apart by cross-entropy.
+    """Return the problem of classification by cross-entropy.
 
     options: of the network, from the inputs and the number of classes. model: makes the
     model, as `make_model` does.
@@ -75,7 +131,7 @@ def classification(
     made = dict(options(inputs, len(block.classes)))
 
     def loss(logits: Tensor, y: Tensor) -> Tensor:
-        # Classes in the second place, as torch wants them, of a stack too.
+        # torch expects the classes at axis 1, also for a stack.
         each = F.cross_entropy(
             logits.movedim(-1, 1),
             y,
@@ -84,7 +140,8 @@ def classification(
         )
         return each.mean(dim=-1)
 
-    return Problem(
+    return supervised_problem(
+        config,
         train=rows_of(block, inputs),
         valid=None if data.valid is None else rows_of(data.valid, inputs),
         network=network,
@@ -101,7 +158,7 @@ def rows_of(block: Table | Images, inputs: Inputs) -> Rows:
 
 
 def gather(rows: Rows, index: Tensor) -> Rows:
-    """Return rows of these numbers, (B, ...), or (M, B, ...) for index (M, B)."""
+    """Return the rows at these indices, (B, ...), or (M, B, ...) for index (M, B)."""
     if index.ndim == 1:
         return tuple(each.index_select(0, index) for each in rows)
     flat = index.flatten()
@@ -111,7 +168,7 @@ def gather(rows: Rows, index: Tensor) -> Rows:
 
 
 def moved(x: Tensor, shift: int, draw: Draw) -> Tensor:
-    """Return images (..., C, H, W) moved by up to `shift` pixels, black coming in."""
+    """Return images (..., C, H, W) moved by up to `shift` pixels, filled with black."""
     H, W = x.shape[-2:]
     places = torch.empty(*x.shape[:-3], 2, device=x.device)
     offset = (draw.uniform(places) * (2 * shift + 1)).long()  # (..., 2)

@@ -20,9 +20,10 @@ from ftml.core import State, Step
 from ftml.data import Images, Splits
 from ftml.families.neural._config import DropoutConfig
 from ftml.families.neural._figures import filters_figure
-from ftml.families.neural._model import Inputs, Model, image_shape
+from ftml.families.neural._model import Model, image_shape
 from ftml.families.neural._problem import classification
-from ftml.families.neural._training import run
+from ftml.nn.inputs import Inputs
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

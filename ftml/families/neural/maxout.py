@@ -19,9 +19,10 @@ from pydantic import Field
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.neural._config import DropoutConfig, Rate
-from ftml.families.neural._model import Inputs, Model, n_inputs
+from ftml.families.neural._model import Model
 from ftml.families.neural._problem import classification
-from ftml.families.neural._training import run
+from ftml.nn.inputs import Inputs, n_inputs
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train"]
 

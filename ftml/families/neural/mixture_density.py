@@ -28,10 +28,10 @@ from ftml.core import State, Step, device
 from ftml.data import Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import TrainingConfig
-from ftml.families.neural._model import inputs_of, n_inputs, outputs
-from ftml.families.neural._problem import Problem, Rows
-from ftml.families.neural._training import run
+from ftml.families.neural._model import outputs
+from ftml.families.neural._problem import Rows, supervised_problem
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import inputs_of, n_inputs
 from ftml.nn.mixture import (
     Mixture,
     NegativeLogLikelihood,
@@ -43,6 +43,7 @@ from ftml.nn.mixture import (
     variance_of,
 )
 from ftml.plots import new_figure
+from ftml.training import Problem, run
 
 TASK = "conditional_density"
 APART = 1e-3
@@ -158,7 +159,8 @@ def problem_of(config: Config, data: Splits[Table]) -> Problem:
         "activation": config.activation,
     }
     empty = Model(options, {}, inputs.scaling or (), centre, scale)
-    return Problem(
+    return supervised_problem(
+        config,
         train=rows(data.train),
         valid=None if data.valid is None else rows(data.valid),
         network="mlp",

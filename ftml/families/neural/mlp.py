@@ -26,11 +26,12 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.neural._config import DropoutConfig, Rate
-from ftml.families.neural._model import Inputs, Model, n_inputs
-from ftml.families.neural._problem import Problem, classification
-from ftml.families.neural._training import run, run_many
+from ftml.families.neural._model import Model
+from ftml.families.neural._problem import classification
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import Inputs, n_inputs
 from ftml.nn.penalties import gaussian_prior
+from ftml.training import Problem, run, run_many
 
 __all__ = ["DATA", "TASK", "Config", "Model", "train", "train_many"]
 

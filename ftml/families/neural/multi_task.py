@@ -28,16 +28,11 @@ from ftml.core import State, Step, device
 from ftml.data import Images, Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import DropoutConfig
-from ftml.families.neural._model import (
-    Inputs,
-    as_float,
-    inputs_of,
-    n_inputs,
-    outputs,
-)
-from ftml.families.neural._problem import Problem, Rows
-from ftml.families.neural._training import run
+from ftml.families.neural._model import outputs
+from ftml.families.neural._problem import Rows, supervised_problem
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import Inputs, as_float, inputs_of, n_inputs
+from ftml.training import Problem, run
 
 TASK = "classification"
 DATA = (Table, Images)
@@ -167,7 +162,8 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
         columns=tuple(kept) or None,
         n_columns=n_inputs(whole),
     )
-    return Problem(
+    return supervised_problem(
+        config,
         train=rows(block),
         valid=None if data.valid is None else rows(data.valid),
         network="mlp",

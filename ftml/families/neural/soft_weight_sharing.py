@@ -34,12 +34,12 @@ from ftml.data import Images, Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.neural import _model
 from ftml.families.neural._config import ClassifierConfig
-from ftml.families.neural._model import Inputs, n_inputs
-from ftml.families.neural._problem import Problem, classification
-from ftml.families.neural._training import run
+from ftml.families.neural._problem import classification
 from ftml.nn import soft_sharing
 from ftml.nn.activations import Activation
+from ftml.nn.inputs import Inputs, n_inputs
 from ftml.plots import COLOURS, new_figure
+from ftml.training import Problem, run
 
 TASK = "classification"
 DATA = (Table, Images)

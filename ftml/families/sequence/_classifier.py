@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from ftml.data import Sequences
 from ftml.data.ragged import Ragged
 from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
-from ftml.families.sequence._training import Problem, TrainingConfig, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
+from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.sequence_networks import RecurrentClassifier
 from ftml.nn.text_networks import DynamicCNN, TextCNN
+from ftml.training import Problem
 
 CHUNK = 256
 "Sequences that are predicted at once."
@@ -130,7 +132,8 @@ def classification(
         y = tensor(data.y[index])
         return F.cross_entropy(logits, y, reduction="sum"), len(index)
 
-    return Problem(
+    return length_problem(
+        config,
         X.lengths,
         draw_network,
         loss,

@@ -20,10 +20,12 @@ from ftml.config import Integers
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model, classification, made, scaled
-from ftml.families.sequence._training import TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig
+from ftml.nn.inputs import tensor
 from ftml.nn.recurrent import no_state, unrolled
 from ftml.nn.sequence_networks import Pooling, RecurrentClassifier
 from ftml.plots import new_figure
+from ftml.training import run
 
 SHOWN = 64
 "Sequences whose gradients a figure shows the mean of."

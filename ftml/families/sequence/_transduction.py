@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from ftml.core import State, Step
 from ftml.data import Pairs, Splits
 from ftml.data.ragged import Ragged, shifted
-from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
+from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
 from ftml.plots import new_figure
+from ftml.training import run
 
 CHUNK = 128
 "Sources that are decoded at once."
@@ -143,7 +145,8 @@ def train_transducer(
         found = logits[tensor(inside)]
         return F.cross_entropy(found, target, reduction="sum"), len(target)
 
-    problem = Problem(
+    problem = length_problem(
+        config,
         X.lengths,
         lambda generator: NETWORKS[network](**given, generator=generator),
         loss,

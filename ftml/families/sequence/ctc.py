@@ -26,12 +26,14 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Pairs, Splits
 from ftml.data.ragged import Ragged
-from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.families.sequence._transduction import check_symbols_of
 from ftml.families.text import ngram_lm
 from ftml.nn.ctc import LanguageModel, beam, ctc_loss, greedy, times_needed
+from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.sequence_networks import CTCNetwork
+from ftml.training import run
 
 TASK = "transduction"
 CHUNK = 256
@@ -161,7 +163,8 @@ def train(
         found = ctc_loss(rows, targets, times, inside.sum(dim=1))
         return found.sum(), int(Y.lengths[index].sum())
 
-    problem = Problem(
+    problem = length_problem(
+        config,
         X.lengths,
         lambda generator: CTCNetwork(**options, generator=generator),
         loss,

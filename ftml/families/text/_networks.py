@@ -18,8 +18,9 @@ from torch import nn
 from ftml.config import InputFile, LogUniform
 from ftml.data import Sequences
 from ftml.families.sequence._classifier import Model, classification
-from ftml.families.sequence._training import Problem, TrainingConfig
+from ftml.families.sequence._training import TrainingConfig
 from ftml.plots import new_figure
+from ftml.training import Problem
 
 
 class TextConfig(TrainingConfig):

@@ -23,9 +23,9 @@ from pydantic import Field
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
-from ftml.families.sequence._training import run
 from ftml.families.text._networks import TextConfig, text_figures, text_problem
 from ftml.nn.text_networks import halvings
+from ftml.training import run
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -26,10 +26,12 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged
-from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.families.text._windows import check_symbols, check_vocabulary, windows
+from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
+from ftml.training import run
 
 TASK = "language_model"
 CHUNK = 2048
@@ -93,7 +95,8 @@ def train(
         logits = network(part[:, :-1], draw)
         return F.cross_entropy(logits, part[:, -1], reduction="sum"), len(index)
 
-    problem = Problem(
+    problem = length_problem(
+        config,
         np.ones(len(grams), np.int64),
         lambda generator: LogBilinear(**options, generator=generator),
         loss,

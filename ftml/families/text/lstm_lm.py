@@ -26,10 +26,12 @@ from torch import Tensor
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged, offsets_of, shifted
-from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.families.text._windows import check_symbols, check_vocabulary
+from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LSTMLanguage
 from ftml.nn.layers import Draw
+from ftml.training import run
 
 TASK = "language_model"
 CHUNK = 64
@@ -105,7 +107,8 @@ def train(
         target = tensor(y[mask])
         return F.cross_entropy(logits, target, reduction="sum"), len(target)
 
-    problem = Problem(
+    problem = length_problem(
+        config,
         X.lengths,
         lambda generator: LSTMLanguage(**options, generator=generator),
         loss,

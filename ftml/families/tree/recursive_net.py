@@ -29,10 +29,12 @@ from ftml.config import Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Trees
 from ftml.data.trees import Forest
-from ftml.families.sequence._training import Problem, TrainingConfig, run, tensor
+from ftml.families.sequence._training import TrainingConfig, length_problem
+from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.tree_networks import Composition, RecursiveNet
 from ftml.plots import new_figure
+from ftml.training import run
 
 TASK = "classification"
 DATA = (Trees,)
@@ -103,7 +105,8 @@ def train(
         y = tensor(block.y[index])
         return F.cross_entropy(logits, y, reduction="sum"), len(index)
 
-    problem = Problem(
+    problem = length_problem(
+        config,
         np.diff(block.offsets),
         lambda generator: RecursiveNet(**options, generator=generator),
         loss,

@@ -22,7 +22,7 @@ from ftml.families.domain_generalization.idgm import (
     losses_one_by_one,
 )
 from ftml.families.domain_generalization.mldg import mldg_loss
-from ftml.optim.descent import sgd
+from ftml.optim.optimizers import sgd
 
 SIZES = (6, 4, 9, 7)
 A = 0.02

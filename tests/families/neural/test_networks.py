@@ -14,11 +14,11 @@ from torch import Tensor
 import ftml
 from ftml import Images, Splits, Step, Table
 from ftml.families.neural import _training, lenet, maxout, mlp, one_hidden_layer
-from ftml.families.neural._model import inputs_of
 from ftml.families.neural._problem import moved
-from ftml.families.neural._training import Loop
+from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
 from ftml.nn.mlp import MLP
+from ftml.training import Loop
 from tests.test_contract import small_data
 
 TABLE = small_data("classification")

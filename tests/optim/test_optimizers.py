@@ -1,4 +1,4 @@
-"""Steps of descent against torch's own optimizers, and the formulas of the notes."""
+"""Steps of the optimizers against those of torch and the formulas of the notes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftml.optim.as_torch import DescentOptimizer
-from ftml.optim.descent import (
-    Descent,
+from ftml.optim.as_torch import TorchOptimizer
+from ftml.optim.optimizers import (
+    Optimizer,
     adagrad,
     adam,
     momentum,
@@ -25,7 +25,7 @@ SHAPES = [(5, 4), (5,), (3, 5), (3,)]
 
 
 @pytest.mark.parametrize(
-    ("descend", "oracle"),
+    ("optimizer", "oracle"),
     [
         (adam(**RATES), lambda p: torch.optim.Adam(p, 0.03, weight_decay=0.1, fused=1)),
         (sgd(**RATES), lambda p: torch.optim.SGD(p, 0.03, weight_decay=0.1)),
@@ -33,32 +33,32 @@ SHAPES = [(5, 4), (5,), (3, 5), (3,)]
     ],
 )
 def test_steps_are_those_of_torchs_optimizer(
-    descend: Descent, oracle: Callable[[list[Tensor]], torch.optim.Optimizer]
+    optimizer: Optimizer, oracle: Callable[[list[Tensor]], torch.optim.Optimizer]
 ) -> None:
     ours, theirs = (
         [normal(*shape, dtype=torch.float32) for shape in SHAPES] for _ in range(2)
     )
-    moments: dict = {}
-    optimizer = oracle(theirs)
+    state: dict = {}
+    reference = oracle(theirs)
     for n in range(6):
         gradient = [normal(*shape, seed=n, dtype=torch.float32) for shape in SHAPES]
         before = [each.clone() for each in gradient]
-        descend(ours, gradient, moments)
+        optimizer(ours, gradient, state)
         for parameter, each in zip(theirs, gradient, strict=True):
             parameter.grad = each
-        optimizer.step()
+        reference.step()
         assert all(map(torch.equal, gradient, before))
         assert all(map(torch.equal, ours, theirs))
 
 
-@pytest.mark.parametrize("descend", [adam(**RATES), sgd(**RATES)])
+@pytest.mark.parametrize("optimizer", [adam(**RATES), sgd(**RATES)])
 def test_gradient_that_lies_otherwise_in_memory_is_the_same_gradient(
-    descend: Descent,
+    optimizer: Optimizer,
 ) -> None:
     one, other = (normal(5, 4, dtype=torch.float32) for _ in range(2))
     gradient = normal(5, 4, seed=1, dtype=torch.float32)
-    descend([one], [gradient], {})
-    descend([other], [gradient.T.contiguous().T], {})
+    optimizer([one], [gradient], {})
+    optimizer([other], [gradient.T.contiguous().T], {})
     assert torch.equal(one, other)
 
 
@@ -115,30 +115,32 @@ CONVENTIONS = [
 IDS = ["momentum", "nesterov", "adagrad", "rmsprop", "adam"]
 
 
-@pytest.mark.parametrize(("descend", "oracle"), CONVENTIONS, ids=IDS)
+@pytest.mark.parametrize(("optimizer", "oracle"), CONVENTIONS, ids=IDS)
 def test_hundred_steps_in_float64_are_those_of_torch(
-    descend: Descent, oracle: Callable[[list[Tensor]], torch.optim.Optimizer]
+    optimizer: Optimizer, oracle: Callable[[list[Tensor]], torch.optim.Optimizer]
 ) -> None:
-    moments: dict = {}
-    ours = trajectory(lambda p, g: descend(p, g, moments))
+    state: dict = {}
+    ours = trajectory(lambda p, g: optimizer(p, g, state))
     torch.testing.assert_close(ours, of_torch(oracle), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("descend", [pair[0] for pair in CONVENTIONS], ids=IDS)
-def test_descent_as_a_torch_optimizer_takes_the_same_steps(descend: Descent) -> None:
-    moments: dict = {}
-    ours = trajectory(lambda p, g: descend(p, g, moments, scale=0.5))
+@pytest.mark.parametrize("optimizer", [pair[0] for pair in CONVENTIONS], ids=IDS)
+def test_optimizer_as_a_torch_optimizer_takes_the_same_steps(
+    optimizer: Optimizer,
+) -> None:
+    state: dict = {}
+    ours = trajectory(lambda p, g: optimizer(p, g, state, scale=0.5))
 
     def halved(parameters: list[Tensor]) -> torch.optim.Optimizer:
-        optimizer = DescentOptimizer(parameters, descend)
-        optimizer.param_groups[0]["lr"] = 0.5
-        return optimizer
+        wrapped = TorchOptimizer(parameters, optimizer)
+        wrapped.param_groups[0]["lr"] = 0.5
+        return wrapped
 
     assert all(map(torch.equal, of_torch(halved), ours))
 
 
 def test_torch_optimizer_without_a_gradient_is_refused() -> None:
-    optimizer = DescentOptimizer([normal(2, **FLOAT64)], sgd(learning_rate=0.1))
+    optimizer = TorchOptimizer([normal(2, **FLOAT64)], sgd(learning_rate=0.1))
     with pytest.raises(ValueError, match="step needs a gradient of every parameter"):
         optimizer.step()
 
@@ -147,16 +149,16 @@ MAKERS = [sgd, momentum, nesterov, adagrad, rmsprop, adam]
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda each: each.__name__)
-def test_stack_takes_the_step_of_each_member_with_its_own_rate(
-    make: Callable[..., Descent],
+def test_stack_takes_the_step_of_each_entry_with_its_own_rate(
+    make: Callable[..., Optimizer],
 ) -> None:
     rates = torch.tensor([0.1, 0.001, 0.03], **FLOAT64)
-    stack, moments = [normal(3, 4, 5, **FLOAT64), normal(3, 4, seed=1, **FLOAT64)], {}
+    stack, state = [normal(3, 4, 5, **FLOAT64), normal(3, 4, seed=1, **FLOAT64)], {}
     alone = [[each[i].clone() for each in stack] for i in range(3)]
     own: list[dict] = [{}, {}, {}]
     for n in range(5):
         gradient = [normal(*each.shape, seed=n + 2, **FLOAT64) for each in stack]
-        make(learning_rate=rates)(stack, gradient, moments, scale=0.7)
+        make(learning_rate=rates)(stack, gradient, state, scale=0.7)
         for i, rate in enumerate(rates.tolist()):
             part = [each[i] for each in gradient]
             make(learning_rate=rate)(alone[i], part, own[i], scale=0.7)
@@ -167,10 +169,10 @@ def test_stack_takes_the_step_of_each_member_with_its_own_rate(
 
 def test_corrected_momentum_of_a_constant_gradient_is_the_gradient() -> None:
     # The notes divide by (1 - alpha)^t: at t = 5 and alpha = .95 7.2e5 times as much.
-    descend, moments = momentum(learning_rate=1.0, alpha=0.95), {}
+    optimizer, state = momentum(learning_rate=1.0, alpha=0.95), {}
     point, g = [torch.zeros(3, **FLOAT64)], torch.tensor([1.0, -2.0, 0.5], **FLOAT64)
     for t in range(1, 8):
-        descend(point, [g], moments)
+        optimizer(point, [g], state)
         torch.testing.assert_close(point[0], -t * g, rtol=1e-14, atol=0)
 
 
@@ -178,10 +180,10 @@ def test_nesterov_is_the_look_ahead_of_the_notes() -> None:
     H = torch.tensor([3.0, 0.2], **FLOAT64)
     eta, alpha = 0.1, 0.9
     theta, v = torch.ones(2, **FLOAT64), torch.zeros(2, **FLOAT64)
-    phi, moments = [torch.ones(2, **FLOAT64)], {}
-    descend = nesterov(learning_rate=eta, alpha=alpha)
+    phi, state = [torch.ones(2, **FLOAT64)], {}
+    optimizer = nesterov(learning_rate=eta, alpha=alpha)
     for _ in range(30):
         v = alpha * v - eta * H * (theta + alpha * v)
         theta = theta + v
-        descend(phi, [H * phi[0]], moments)
+        optimizer(phi, [H * phi[0]], state)
         torch.testing.assert_close(phi[0], theta + alpha * v, rtol=1e-12, atol=1e-14)

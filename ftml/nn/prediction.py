@@ -1,0 +1,38 @@
+"""Predictions of a network, chunk by chunk, so that intermediate results fit in memory.
+
+Axes: n samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def loaded(
+    network: nn.Module, weights: Mapping[str, Tensor]
+) -> tuple[Any, torch.device]:
+    """Return the network with these weights, in evaluation mode, and their device."""
+    network.load_state_dict(weights, assign=True)
+    return network.eval(), next(iter(weights.values())).device
+
+
+def chunks(n: int, size: int) -> Iterator[slice]:
+    """Yield slices that cover n samples, `size` at a time; one empty slice for none."""
+    for start in range(0, max(n, 1), size):
+        yield slice(start, start + size)
+
+
+@torch.inference_mode()
+def in_chunks(
+    function: Callable[[slice], Tensor], n: int, *, size: int = 1024
+) -> Tensor:
+    """Return the results of a function of slices of n samples, joined.
+
+    The result is float64 on the CPU. size: samples per chunk, few enough to stay in the
+    cache.
+    """
+    return torch.cat([function(each).double().cpu() for each in chunks(n, size)])
