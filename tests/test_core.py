@@ -82,7 +82,7 @@ def test_unknown_family_is_refused_with_the_nearest_name() -> None:
 def test_family_is_what_its_module_says() -> None:
     read = ftml.family("ridge")
     assert (read.name, read.chapter, read.task) == ("ridge", "linear", "regression")
-    assert read.source == '001_21b9d05290248f61.txt, "Ridge regression".'
+    assert read.source == 'FTML lecture 9, "Ridge regression".'
     assert (read.Config, read.Model, read.train) == (
         ridge.Config,
         ridge.Model,

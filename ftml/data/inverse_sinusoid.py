@@ -5,8 +5,8 @@
 To tell x from y is easy; to tell y from x is not: in the middle three values of y have
 the same x, and their mean is none of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture"; Bishop 1994,
-"Mixture density networks".
+Source: Exam solutions, "NN & conditional density mixture"; Bishop 1994, "Mixture
+density networks".
 """
 
 from __future__ import annotations

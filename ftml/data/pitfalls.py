@@ -10,8 +10,7 @@ The rule "feature 1" is right for .93 of the samples of every domain. The rule "
 2 or 3", which training on the first two domains finds, is right for .97 of theirs and
 for .57 of the third's. The best rule, "x is x2", needs all three domains to be known.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 5, "Pitfalls
-of ERM".
+Source: Exam solutions, "Domain generalization (2023)", section 5, "Pitfalls of ERM".
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Axes: l layers, K components of a mixture, w all weights. Biases are not penalised.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)"; 004_df1c07f69d89a0c0.txt, sections
-14.11 to 14.12.
+Source: Exam solutions, "Exercise (2022)"; Deep learning cheat sheet, sections 14.11 to
+14.12.
 """
 
 from __future__ import annotations

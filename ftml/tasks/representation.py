@@ -10,7 +10,7 @@ other rows; the mean of five draws of the ten. Rows as they are and their princi
 components, as many as the code has numbers, are probed in the same way beside it. The
 components are those of the split's own rows, which the model never saw.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.12.3, semi-supervised training.
+Source: Deep learning cheat sheet, section 14.12.3, semi-supervised training.
 """
 
 from __future__ import annotations

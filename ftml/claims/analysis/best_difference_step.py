@@ -8,7 +8,7 @@ softmax regression. A rounding error may be anything below some eps |f|, and the
 is flat: half a decade is tolerated. Lines are drawn from the seed, and of 210 two were
 off. Were it one in twenty, eleven of 21 would be with probability 2e-9.
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations" (finite difference method).
+Source: Deep learning cheat sheet, "8 Taylor Approximations" (finite difference method).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ squares must have these coefficients, and its residuals this variance. What is m
 is the largest relative distance from both; only rounding is tolerated. The covariance
 is drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "1 Probability" (conditional of a multivariate
-normal); 001_21b9d05290248f61.txt, "Ordinary least squares".
+Source: Deep learning cheat sheet, "1 Probability" (conditional of a multivariate
+normal); FTML lecture 9, "Ordinary least squares".
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ logistic objective over 20 drawn points with a repeated column, in mu; NaN where
 Hessian of the softmax loss, by central differences of the family's gradient, has one
 below -1e-8. Only rounding is tolerated, at a condition number below 1e4.
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification";
-004_df1c07f69d89a0c0.txt, 14.4 ("Convex Function").
+Source: FTML lecture 9, "Convex surrogates for classification"; Deep learning cheat
+sheet, 14.4 ("Convex Function").
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ that maps each of four pieces onto [0, 1], so that L layers have 4^L: (4/3)^L ti
 which no constant bounds. Measured is the L-th root of the number of pieces at L = 6;
 one layer of as many units has 3 L + 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.3, Montufar et al. 2014; that m + 1 is
+Source: Deep learning cheat sheet, section 10.5.3, Montufar et al. 2014; that m + 1 is
 the most for one input: Serra et al. 2018, "Bounding and counting linear regions".
 """
 

@@ -9,7 +9,7 @@ squared errors are averaged; the forward one must have 1, or NaN is measured. Th
 orders bend the slopes by less than 0.1. (The notes have one order more for both:
 mistake 23, see taylor_polynomials.)
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations" (finite difference method).
+Source: Deep learning cheat sheet, "8 Taylor Approximations" (finite difference method).
 """
 
 from __future__ import annotations

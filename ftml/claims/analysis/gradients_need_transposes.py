@@ -9,7 +9,7 @@ gradient; only rounding is tolerated. The notes print J_f g + J_g f and 2 J_f f 
 20), and ask in their heading what is correct. Weights and point are drawn from the
 seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "4 Derivatives What is correct???".
+Source: Deep learning cheat sheet, "4 Derivatives What is correct???".
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ one piece, an affine map, and sums of these are affine. Measured is the largest 
 a share of the range of f, over ten drawn lines of six pieces; as printed it is that of
 the best affine map.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.4, Wang and Sun 2005.
+Source: Deep learning cheat sheet, section 10.5.4, Wang and Sun 2005.
 """
 
 from __future__ import annotations

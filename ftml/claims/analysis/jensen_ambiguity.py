@@ -7,7 +7,7 @@ is the ratio of the two sides for 20 ridge regressions on bootstrap samples of d
 by the errors that the project reports. Only rounding is tolerated. The samples are
 drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "2 Analysis" (Jensen); Krogh and Vedelsby 1995,
+Source: Deep learning cheat sheet, "2 Analysis" (Jensen); Krogh and Vedelsby 1995,
 "Neural network ensembles, cross validation, and active learning".
 """
 

@@ -8,7 +8,7 @@ outcome among them; scipy's relative entropy is summed. The notes ask for log n 
 21), which is 1.61 and which nothing reaches. No code of the project is in it; its GAN
 attains the same bound.
 
-Source: 004_df1c07f69d89a0c0.txt, "6 Information Theory".
+Source: Deep learning cheat sheet, "6 Information Theory".
 """
 
 from __future__ import annotations

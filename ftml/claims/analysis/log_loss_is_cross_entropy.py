@@ -8,7 +8,8 @@ is the largest distance of the log loss that the project reports from the right 
 over 20 drawn laws q on 6 classes and q = p; NaN where a divergence is not as stated.
 Only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, "6 Information Theory" ("Relation to Log-Likelihood").
+Source: Deep learning cheat sheet, "6 Information Theory" ("Relation to
+Log-Likelihood").
 """
 
 from __future__ import annotations

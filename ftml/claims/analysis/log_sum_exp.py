@@ -8,7 +8,7 @@ some fifty roundings. (Below 0.01 the loss of softmax is right to 2e-16 and no m
 there it is a difference of numbers near 1, and left out.) e^{z} overflows from z = 710
 on: computed without the maximum the loss is infinite there (the table).
 
-Source: 004_df1c07f69d89a0c0.txt, "7 NN Functions and their Derivatives" (Softmax); 6
+Source: Deep learning cheat sheet, "7 NN Functions and their Derivatives" (Softmax); 6
 ("Cross-Entropy").
 """
 

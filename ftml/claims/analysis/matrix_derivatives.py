@@ -8,7 +8,7 @@ What is measured is the largest relative distance from autograd's gradient; only
 rounding is tolerated. Matrices are drawn from the seed; they are 4 x 4, so that a
 missing transpose would not fail by its shape.
 
-Source: 004_df1c07f69d89a0c0.txt, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and
+Source: Deep learning cheat sheet, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and
 their Derivatives".
 """
 

@@ -7,7 +7,7 @@ unit of n = 6 pieces, from e_i', at the drawn point that lies farthest. The note
 diag(e_i), n x n (mistake 22): against it the row, repeated as a program would, differs
 in n - 1 rows.
 
-Source: 004_df1c07f69d89a0c0.txt, "7 NN Functions and their Derivatives" (Max Layer).
+Source: Deep learning cheat sheet, "7 NN Functions and their Derivatives" (Max Layer).
 """
 
 from __future__ import annotations

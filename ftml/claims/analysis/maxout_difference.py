@@ -7,7 +7,7 @@ the maximum of its pieces: maxout with two units and a linear output is universa
 Measured is the largest gap, as a share of the range, over ten drawn lines of eight
 pieces.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.4; Goodfellow et al. 2013, "Maxout
+Source: Deep learning cheat sheet, section 10.5.5; Goodfellow et al. 2013, "Maxout
 networks".
 """
 

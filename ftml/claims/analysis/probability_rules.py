@@ -12,7 +12,7 @@ relative error of the four, 1e-9 being the quadrature's. The notes print alpha /
 the sum (mistake 18): as printed is the error of that which errs least. Points and
 tables are drawn from the seed; no code of the project is in it.
 
-Source: 004_df1c07f69d89a0c0.txt, "1 Probability".
+Source: Deep learning cheat sheet, "1 Probability".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ inside; the error is the largest of 20,001 points. Measured is the slope of its
 logarithm over that of m, from 16 to 512 pieces: it is -2 but for terms in 1 / m^2,
 below 0.01 here.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5, Shektman and Lebesgue.
+Source: Deep learning cheat sheet, section 10.5, Shektman and Lebesgue.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ and exact, eigenvalues (numpy's) are right to 1e-12. What is measured is the sha
 matrices of which both lines hold. The notes call the matrices of the first criterion
 positive semi-definite (mistake 19), and are wrong about every singular one.
 
-Source: 004_df1c07f69d89a0c0.txt, "3 Linear Algebra".
+Source: Deep learning cheat sheet, "3 Linear Algebra".
 """
 
 from __future__ import annotations

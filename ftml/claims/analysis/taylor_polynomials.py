@@ -12,7 +12,7 @@ differences are of orders 1 and 2, not 2 and 3 (the claim finite_differences). N
 point and ten directions, over which errors are squared and averaged, are drawn from the
 seed; the next order bends the slope by the step.
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations".
+Source: Deep learning cheat sheet, "8 Taylor Approximations".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ of the others are fixed and those of the n take all 2^n values. What is measured
 largest number of cells too many or too few, for n up to 3 and m up to 8; in the plane
 `count_regions` counts a second time.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.2, Zaslavsky.
+Source: Deep learning cheat sheet, section 10.5.2, Zaslavsky.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ equal weights moves the means to where a step of k-means moves the centres. Meas
 the largest gap of the two at s = 0.01, in deviations of the rows; the table has wider
 ones.
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering";
-002_eb21055876072d76.txt, "Problem 4".
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Homework 4 answers,
+"Problem 4".
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ The digits, ten clusters, one start. Measured is the larger of the largest rise 
 inertia in a step, as a share of it, and of the largest distance at the end between a
 centre and the mean of the rows nearest to it, in deviations of a pixel.
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering";
-004_df1c07f69d89a0c0.txt, section 17.
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Deep learning cheat sheet,
+section 17.
 """
 
 from __future__ import annotations

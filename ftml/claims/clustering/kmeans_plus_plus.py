@@ -9,8 +9,8 @@ passes between 1, which no start is below, and the bound, 24.8; the mean of 500 
 near 2 with a deviation of 0.1, so that chance is no matter. Uniform draws have no
 bound: they miss a row that is alone (in the table).
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering"; Arthur and
-Vassilvitskii 2007.
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Arthur and Vassilvitskii
+2007.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ the equation of probabilistic PCA, where it is W diag(lambda). One factor on the
 table. Expected is scipy's mean log-density under N(m, A), measured what the family
 says; the table has the largest gap of both orders of the equation.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, factor analysis.
+Source: Deep learning cheat sheet, section 17.3, factor analysis.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ S is the covariance of the rows. EM is run to the end on the wine table, columns
 three factors. Measured is the largest gap of both equations; EM's last steps are of
 1e-13 nats, of which the square root is about 3e-7.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, factor analysis.
+Source: Deep learning cheat sheet, section 17.3, factor analysis.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ below 0. Thirty drawn rows that are such a product with noise. Measured is the l
 the largest rise of the objective, as a share of it, and of the largest entry of the two
 minima at the end, as a share of the largest value of X.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.4.3, dimensionality reduction.
+Source: Deep learning cheat sheet, section 17.4.3, dimensionality reduction.
 """
 
 from __future__ import annotations

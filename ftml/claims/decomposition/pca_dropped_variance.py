@@ -8,8 +8,8 @@ The wine table, two components. Measured is the mean squared distance of the row
 their reconstructions over the sum of the dropped eigenvalues of S; as printed S is that
 of the rows as they are, not divided.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2, principal component analysis;
-001_21b9d05290248f61.txt, "Unsupervised learning: dimensionality reduction".
+Source: Deep learning cheat sheet, section 17.2, principal component analysis; FTML
+lecture 9, "Unsupervised learning: dimensionality reduction".
 """
 
 from __future__ import annotations

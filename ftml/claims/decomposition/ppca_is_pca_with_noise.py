@@ -7,7 +7,7 @@ Measured is the largest entry of the gradient of the mean log-likelihood in W an
 by torch, at the family's solution for the iris table and two factors: nothing but
 rounding. The table has what a tenth more and less noise would lose.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, probabilistic PCA; Tipping and Bishop
+Source: Deep learning cheat sheet, section 17.3, probabilistic PCA; Tipping and Bishop
 1999.
 """
 

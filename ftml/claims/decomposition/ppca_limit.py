@@ -6,7 +6,7 @@ The rows lie in a plane but for noise of variance s, which the family finds. Mea
 the slope of the logarithm of the gap between E[z | x] and the pseudo-inverse over that
 of s, for s from 1e-4 to 1e-8: the gap is of the order of s, the slope 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, probabilistic PCA; Tipping and Bishop
+Source: Deep learning cheat sheet, section 17.3, probabilistic PCA; Tipping and Bishop
 1999.
 """
 

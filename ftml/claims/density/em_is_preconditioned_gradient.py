@@ -7,8 +7,8 @@ l is the log-likelihood of all rows. Its gradient is taken by torch from a formu
 written out here; the step is the family's. Measured is the largest gap of weights and
 means over the first ten steps, as a share of the largest move.
 
-Source: 002_eb21055876072d76.txt, "Problem 4"; 003_880d062d5684f3ab.txt, 1; Xu and
-Jordan 1996, "On convergence properties of the EM algorithm for Gaussian mixtures".
+Source: Homework 4 answers, "Problem 4"; CS280 homework 1, 1; Xu and Jordan 1996, "On
+convergence properties of the EM algorithm for Gaussian mixtures".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ larger of the largest fall of the mean log-likelihood in a step and the largest 
 its gradient at the end, in the free numbers of the gradient route; EM ends when a step
 gains less than 1e-13 nats, where an entry is below 1e-5 as gains are of its square.
 
-Source: 002_eb21055876072d76.txt, "Problem 4".
+Source: Homework 4 answers, "Problem 4".
 """
 
 from __future__ import annotations

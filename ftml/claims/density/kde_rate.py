@@ -8,7 +8,7 @@ bandwidth 1.06 n^(-1/5); the integrated squared error is averaged over samples o
 (Marron and Wand 1992, for Gaussians) it is 0.055 above -0.8 at these n; chance adds 5.5
 standard errors to the tolerance, a probability of 4e-8.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.1, kernel density estimator.
+Source: Deep learning cheat sheet, section 17.1, kernel density estimator.
 """
 
 from __future__ import annotations

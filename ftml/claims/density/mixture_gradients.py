@@ -7,7 +7,7 @@ The gradient route has them in its free numbers: logits of the weights, means, a
 triangles of the precisions. Measured is the largest gap to central differences, as a
 share of the largest slope.
 
-Source: 003_880d062d5684f3ab.txt, (1).
+Source: CS280 homework 1, (1).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ mixture of three Gaussians is trained by EM to its end. Measured is the central
 difference of the log-likelihood in a weight, the others held, over N: its value
 farthest from 1; as printed it would be 1 / 3.
 
-Source: 003_880d062d5684f3ab.txt, (2).
+Source: CS280 homework 1, (2).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ integral of the fitted exp(e), which is known for a Gaussian. It is 0 but for ch
 its variance is at most what the inverse Hessian of the loss says of it, and it is
 compared within 5.5 standard errors so bounded, a probability of 4e-8.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.1, noise contrastive estimation.
+Source: Deep learning cheat sheet, section 19.1, noise contrastive estimation.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 Measured is the largest gap of log p(x) over all 2^6 rows of six columns, to the sum
 over the 2^4 states of four hidden units written out; Z is the sum over both.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.4.3, dimensionality reduction.
+Source: Deep learning cheat sheet, section 17.4.3, dimensionality reduction.
 """
 
 from __future__ import annotations

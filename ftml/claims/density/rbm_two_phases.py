@@ -6,7 +6,7 @@ The second part is that of -log Z. The model's rows are all rows of five columns
 as often as its probability says, so that nothing is left to chance. Measured is the
 largest gap of the family's gradient to central differences of the mean log-probability.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.1, positive and negative phase.
+Source: Deep learning cheat sheet, section 19.1, positive and negative phase.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ least at c = 1, without the normaliser being known. With the minus that the note
 (mistake 43) it falls for ever. Measured is the c that minimises the family's objective
 among 0, 0.01, ..., 10, along its own solution; as printed that is the last one.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.1, score matching.
+Source: Deep learning cheat sheet, section 17.1, score matching.
 """
 
 from __future__ import annotations

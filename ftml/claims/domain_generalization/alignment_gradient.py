@@ -7,8 +7,7 @@ What is measured is the largest relative distance of the family's gradient of L_
 gamma P, one domain after the other and all at once, from that with the S full Hessians,
 each built row by row. Only rounding may part them. The domains are drawn from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3, (3.1) and
-(3.2).
+Source: Exam solutions, "Domain generalization (2023)", section 3, (3.1) and (3.2).
 """
 
 from __future__ import annotations

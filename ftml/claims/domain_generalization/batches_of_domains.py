@@ -8,8 +8,8 @@ batch's distance from L_ERM, in that variance, over 4000 batches of B = 16, as t
 families draw them; it is compared within its standard errors. A bias would add its
 square.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", "Classical approach";
-004_df1c07f69d89a0c0.txt, 14.9 (mini-batches).
+Source: Exam solutions, "Domain generalization (2023)", "Classical approach"; Deep
+learning cheat sheet, 14.9 (mini-batches).
 """
 
 from __future__ import annotations

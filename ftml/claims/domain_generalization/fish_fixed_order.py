@@ -7,8 +7,7 @@ What is measured is the order of the distance between a fixed order's step and I
 it stays 2. Over all orders, and already over one order and its reverse, it is 3, or NaN
 is measured. The domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.4)
-to (1.3.6).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) to (1.3.6).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ What is measured is the order of the remainder, of the i that lies farthest from
 notes print +lambda sum_{j<i} g_j in (1.3.1) (mistake 2), which leaves 2 lambda sum G_j:
 order 1. The domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.1).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.1).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ notes ask for lambda = 2 sqrt(kappa), where the alignment has the factor 2 kappa
 = lambda^2 / 2 for two domains (mistake 4), which leaves a distance of order 1. The
 domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.7).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.7).
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ For S = 2 to 5 domains all S! orders are run. What is measured is the order of t
 remainder in lambda, of the S that lies farthest from 3; one constant wrong and it is 2.
 The domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.6);
-Shi et al. 2022, "Gradient matching for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.6); Shi et al.
+2022, "Gradient matching for domain generalization".
 """
 
 from __future__ import annotations

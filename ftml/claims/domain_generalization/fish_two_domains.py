@@ -8,8 +8,8 @@ lies farther from 3. The notes print -lambda h g for the second term of the firs
 and "lambda lambda Gbar" for the first term of the second (mistake 3): what then remains
 is of order 1. The domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.4)
-and (1.3.6).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) and
+(1.3.6).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ sum_i G_i, with Adam started anew for each of the 3! orders: 1, however short th
 With SGD it must be 2, or NaN is measured. The authors' code and DomainBed take Adam:
 the constants of the theory are not theirs. The domains are drawn from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3 (inner
-loop of algo 1); Shi et al. 2022, "Gradient matching for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 3.3 (inner loop of algo
+1); Shi et al. 2022, "Gradient matching for domain generalization".
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ ratio to the mean over all ordered pairs, of the S = 2 to 6 that lies farthest f
 only rounding may part them. The notes have 2 / (S (S - 1)) before the sum over ordered
 pairs (mistake 1): twice as much. The domains are drawn from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3, "New loss"
-and (3.1).
+Source: Exam solutions, "Domain generalization (2023)", section 3, "New loss" and (3.1).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ full Hessian, built row by row, at lambda = 0.5 and beta = 0.8: only rounding. T
 first-order version leaves out just the term beta lambda H_A grad L_B(theta') (the
 table). The domains are drawn from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2; Li et al.
-2018, "Learning to generalize: meta-learning for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 2; Li et al. 2018,
+"Learning to generalize: meta-learning for domain generalization".
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ in the first-order gradient, in units of lambda, found by projection on grad <G_
 and extrapolated to lambda = 0 from two values of lambda: its error is then of the order
 of lambda^2. The domains are drawn from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2; Nichol et
-al. 2018, "On first-order meta-learning algorithms", for the first-order version.
+Source: Exam solutions, "Domain generalization (2023)", section 2; Nichol et al. 2018,
+"On first-order meta-learning algorithms", for the first-order version.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ What is measured is the order of the remainder in lambda, its root mean square o
 problems. Without the inner product it would be 1. The problems are drawn from the seed;
 the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2, (2.1) and
-(2.2).
+Source: Exam solutions, "Domain generalization (2023)", section 2, (2.1) and (2.2).
 """
 
 from __future__ import annotations

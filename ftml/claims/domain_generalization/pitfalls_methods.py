@@ -13,7 +13,7 @@ after 40 MLDG with a look-ahead of 10 gains .08 +- .22, the others are as after 
 is never seen in training, so that where scores are small its initial weight decides
 about D3.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", (5) "Pitfalls of ERM".
+Source: Exam solutions, "Domain generalization (2023)", (5) "Pitfalls of ERM".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ weighted mean square of the errors at the end, in nats; it starts near 2.7. Step
 AdaGrad get shorter for ever, so that something is left: the bar is 0.001, fifty times
 the most that was left for a hundred seeds.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1 and 14.9.5; Pennington et al. 2014,
+Source: Deep learning cheat sheet, section 15.1.1 and 14.9.5; Pennington et al. 2014,
 "GloVe", section 3.
 """
 

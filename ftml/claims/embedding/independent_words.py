@@ -6,7 +6,7 @@ Counts of forty words are an outer product, but those of one pair three times as
 Measured is the number of entries of the family's positive information above 0.01: the
 two of that pair, every other one being 0 but for what the pair adds to the row sums.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1, pointwise mutual information.
+Source: Deep learning cheat sheet, section 15.1.1, pointwise mutual information.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ ratios of words as they are. Six words with counts of 1 to 100,000. Measured is 
 probability with which the family's tables draw the most frequent word, all their
 entries added up; as printed it is 3/4 of its share of the text.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1, negative sampling distribution.
+Source: Deep learning cheat sheet, section 15.1.1, negative sampling distribution.
 """
 
 from __future__ import annotations

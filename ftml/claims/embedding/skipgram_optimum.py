@@ -9,7 +9,7 @@ The rarest pair is drawn some thousand times, so that a logit has a standard err
 0.03 and the mean gap is near 0.025, with a deviation of some 0.004: the bar of 0.06 is
 7 of these above it, which chance reaches with a probability below 1e-7.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1; Levy and Goldberg 2014, "Neural word
+Source: Deep learning cheat sheet, section 15.1.1; Levy and Goldberg 2014, "Neural word
 embedding as implicit matrix factorization".
 """
 

@@ -7,7 +7,7 @@ has a matrix of counts only eigenvalues above 0. Six words. Measured is the larg
 between the family's products and its positive information M, as a share of the largest
 of M; as printed it is that of the products of |L|^(-1/2) for the counts.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1, embedding by principal components.
+Source: Deep learning cheat sheet, section 15.1.1, embedding by principal components.
 """
 
 from __future__ import annotations

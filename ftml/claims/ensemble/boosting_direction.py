@@ -9,7 +9,7 @@ to Z E_D[...] with the family's weights D, of whichever of 15 rounds on wine lie
 farthest from 1; the differences err by 1e-8. The notes print -1{f(x) != y} for the hits
 and minimise over alpha (mistake 15).
 
-Source: 002_eb21055876072d76.txt, "Problem 3".
+Source: Homework 4 answers, "Problem 3".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ measured is the weighted error of each round's learner under the next round's we
 on breast cancer, of the round that lies farthest from 1/2. The table has wine too, with
 three classes and 2/3. Only rounding parts them.
 
-Source: 002_eb21055876072d76.txt, "Problem 3" (D_t and the line search).
+Source: Homework 4 answers, "Problem 3" (D_t and the line search).
 """
 
 from __future__ import annotations

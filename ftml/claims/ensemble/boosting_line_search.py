@@ -8,8 +8,8 @@ measured is the ratio of the family's weights to scikit-learn's on wine, three c
 15 stumps, of the round that lies farthest from 2/3; only rounding is tolerated. NaN
 where a weight is 1e-6 off the minimiser that is found numerically (the table).
 
-Source: 002_eb21055876072d76.txt, "Problem 3" (the line search); Zhu et al. 2009,
-"Multi-class AdaBoost".
+Source: Homework 4 answers, "Problem 3" (the line search); Zhu et al. 2009, "Multi-class
+AdaBoost".
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ than 1. What is measured is the ratio of the loss of the model's scores to the p
 on breast cancer, of the round that lies farthest from 1; NaN where the error is above
 the loss there, or where it never is on wine.
 
-Source: 002_eb21055876072d76.txt, "Problem 3"; Freund and Schapire 1997, theorem 6, for
-two classes.
+Source: Homework 4 answers, "Problem 3"; Freund and Schapire 1997, theorem 6, for two
+classes.
 """
 
 from __future__ import annotations

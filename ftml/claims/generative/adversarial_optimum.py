@@ -7,7 +7,7 @@ of every symbol are found by BFGS on the family's loss, -V / 2. Expected is the 
 measured the V that is reached. The notes draw x in the discriminator's risk from the
 law of the noise (mistake 47): as printed p is that of a third law.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4, generative adversarial networks.
+Source: Deep learning cheat sheet, section 19.4, generative adversarial networks.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 That is the penalty of a contractive autoencoder. Measured is the largest relative gap
 of the family's closed form to the Jacobian by torch, at twenty drawn rows.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.3, contractive autoencoders.
+Source: Deep learning cheat sheet, section 17.2.3, contractive autoencoders.
 """
 
 from __future__ import annotations

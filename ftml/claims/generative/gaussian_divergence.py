@@ -6,7 +6,7 @@ A draw is log q(z) - log p(z) at a code z that the family draws from q, of three
 numbers; the mean of 200,000 is compared with the closed form within its standard
 errors.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2, closed-form solution of the KL term.
+Source: Deep learning cheat sheet, section 19.2, closed-form solution of the KL term.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ l are the log-odds that D gives to what the generator made. Measured is the larg
 of the slopes of the family's two losses to these, for l from -10 to 10. At l = -10,
 made things being told for certain, the first is 4.5e-5 and the second 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4, improved objective of the generator.
+Source: Deep learning cheat sheet, section 19.4, improved objective of the generator.
 """
 
 from __future__ import annotations

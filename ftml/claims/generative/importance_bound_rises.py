@@ -7,7 +7,7 @@ and off: log p(x) is known. Measured is the slope of the logarithm of the mean g
 that of K = 1, 2, 4, ..., 32, of 4,000 drawn rows each. It is -1 but for terms that fall
 with K, less than 0.1 here, and for chance, 5.5 standard errors, a probability of 4e-8.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2; Burda et al. 2016, "Importance weighted
+Source: Deep learning cheat sheet, section 19.2; Burda et al. 2016, "Importance weighted
 autoencoders".
 """
 

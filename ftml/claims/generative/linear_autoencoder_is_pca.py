@@ -7,7 +7,7 @@ is the autoencoder's squared error over that of PCA, which by Eckart and Young i
 least 1; the bar, 1.001, is forty times farther from 1 than what 200 epochs left for any
 of six seeds. The table has the angle between the two planes, in degrees.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.1, linear autoencoding.
+Source: Deep learning cheat sheet, section 17.2.1, linear autoencoding.
 """
 
 from __future__ import annotations

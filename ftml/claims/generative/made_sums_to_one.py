@@ -6,7 +6,7 @@ Measured is how far the sum over all 2^8 rows of a drawn network with two hidden
 is from 1. Without the masks an output sees its own input, and the sum is anything (in
 the table).
 
-Source: 004_df1c07f69d89a0c0.txt, section 19, taxonomy of generative models.
+Source: Deep learning cheat sheet, section 19, taxonomy of generative models.
 """
 
 from __future__ import annotations

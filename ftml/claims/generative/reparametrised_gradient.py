@@ -7,7 +7,7 @@ slope by torch through one code that the family draws; their mean is compared wi
 standard errors. The table has the variance of such a draw and of one by the logarithm's
 slope, f(z) dlog q / dlog v, which needs no slope of f.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2, reparametrization trick; section 2,
+Source: Deep learning cheat sheet, section 19.2, reparametrization trick; section 2,
 log-trick.
 """
 

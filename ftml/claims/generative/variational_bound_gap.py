@@ -9,7 +9,7 @@ variances half as large again. Measured is the largest gap of the equation over 
 rows, in nats; as printed it is that without the last term. The figure has the bound
 over the encoder's variance: it touches log p(x) at the posterior.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2, variational autoencoders.
+Source: Deep learning cheat sheet, section 19.2, variational autoencoders.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ at each. What is measured is the largest distance of the minimisers from the qua
 of the weighted values, for tau = 0.1 to 0.9; they are the same values, to the bit. The
 law is drawn from the seed; two risks are equal with probability 0.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator" ("Regression with absolute loss").
+Source: FTML lecture 9, "Bayes estimator" ("Regression with absolute loss").
 """
 
 from __future__ import annotations

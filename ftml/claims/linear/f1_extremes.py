@@ -7,7 +7,7 @@ the project reports. What is measured is how many break one of: F1 in [0, 1]; F1
 TP = 0; F1 = 1 iff FP = FN = 0 < TP; F1 is the harmonic mean of precision and recall,
 and so lies between them.
 
-Source: 001_21b9d05290248f61.txt, "F score", exercise 1.
+Source: FTML lecture 9, "F score", exercise 1.
 """
 
 from __future__ import annotations

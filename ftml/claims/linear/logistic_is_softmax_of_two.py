@@ -8,7 +8,7 @@ breast cancer. Both are solved to a gradient of 1e-9; the penalty of 0.01 bounds
 curvature from below, so that weights are right to 1e-7 and probabilities, whose scaled
 rows are shorter than 100, to 1e-5.
 
-Source: 001_21b9d05290248f61.txt, "Softmax"; "Convex surrogates for classification".
+Source: FTML lecture 9, "Softmax"; "Convex surrogates for classification".
 """
 
 from __future__ import annotations

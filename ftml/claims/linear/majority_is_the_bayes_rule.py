@@ -7,7 +7,7 @@ project's accuracy on a table whose rows are the law. What is measured is the di
 of the best accuracy from sum_x max_z P(x, z); NaN where the best rule is not the most
 probable class. Only rounding is tolerated. The law is drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator", (2).
+Source: FTML lecture 9, "Bayes estimator", (2).
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from the shortest solution, found with Lagrange multipliers: rounding, at a cond
 number below 1e3. As printed it is the distance of (X'X)^-1 X'y, whose inverse does not
 exist. The data are drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression" ("no closed form solution if d >
-n").
+Source: FTML lecture 9, "Ridge regression" ("no closed form solution if d > n").
 """
 
 from __future__ import annotations

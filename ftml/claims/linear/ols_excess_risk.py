@@ -7,7 +7,7 @@ meant for a design that holds it. The design is the diabetes table, 442 x 10, th
 normal with sigma = 2. Each draw is the excess risk of one fit; their mean is compared
 within its standard errors.
 
-Source: 001_21b9d05290248f61.txt, "Ordinary least squares", excess risk.
+Source: FTML lecture 9, "Ordinary least squares", excess risk.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ What is measured is the number of members that one_vs_one trains on a quarter of
 digits; the table has both schemes and the rows that their members see, of which another
 number makes it NaN.
 
-Source: 001_21b9d05290248f61.txt, "Number of classifiers", exercise 2.
+Source: FTML lecture 9, "Number of classifiers", exercise 2.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ of ten designs of correlated columns no penalty beats least squares: at lambda =
 risk has the slope -(2 sigma^2 / n) tr(S^-1), S = X'X / n, on each. Designs and truths
 are drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression" ("With a good choice of lambda").
+Source: FTML lecture 9, "Ridge regression" ("With a good choice of lambda").
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ on a fixed design, for y = X theta + noise. The design is the scaled diabetes ta
 x 10, the noise normal with sigma = 2, lambda = 0.3. Each draw is the excess risk of one
 fit; their mean is compared within its standard errors.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression"; Bach 2021, "Learning theory from
-first principles", section 3.6, for the formula.
+Source: FTML lecture 9, "Ridge regression"; Bach 2021, "Learning theory from first
+principles", section 3.6, for the formula.
 """
 
 from __future__ import annotations

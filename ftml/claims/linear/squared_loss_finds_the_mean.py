@@ -8,7 +8,7 @@ predictions from the conditional means, over a law of 6 values of X and 8 of Y w
 weights as integers, whose rows are repeated as often. Only rounding parts them. The law
 is drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator", (1).
+Source: FTML lecture 9, "Bayes estimator", (1).
 """
 
 from __future__ import annotations

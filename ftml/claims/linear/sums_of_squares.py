@@ -6,7 +6,7 @@ The residual must be orthogonal to the prediction and to the constant. The notes
 linear predictions only (mistake 12); those without an intercept leave a gap. What is
 measured is the largest gap over the tables, as a share of TSS.
 
-Source: 001_21b9d05290248f61.txt, "Coefficient of determination", (27).
+Source: FTML lecture 9, "Coefficient of determination", (27).
 """
 
 from __future__ import annotations

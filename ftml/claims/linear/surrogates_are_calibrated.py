@@ -9,7 +9,7 @@ minimised, for p = 0.02 to 0.98. What is measured is the largest distance of a m
 from its formula; it is found to 1e-6, as a minimum is where the loss changes by the
 square of the distance. All three have the sign of 2 p - 1.
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification" (calibration).
+Source: FTML lecture 9, "Convex surrogates for classification" (calibration).
 """
 
 from __future__ import annotations

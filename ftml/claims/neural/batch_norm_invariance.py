@@ -7,7 +7,7 @@ All holds exactly where delta, added to the variance, is 0. Measured is the larg
 relative gap of the three for a drawn layer of eight units; with delta = 1e-5, as in
 training, the gaps of the table are of that order.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.10.1, batch normalization.
+Source: Deep learning cheat sheet, section 14.10.1, batch normalization.
 """
 
 from __future__ import annotations

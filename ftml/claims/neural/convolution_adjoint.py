@@ -6,7 +6,7 @@ x_bar and w_bar are the slopes of <x * w, y> in x and w; the output is linear in
 so that both products give it back. Measured is the largest relative gap, over three
 channels and two filters.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.6, backpropagation for convolution.
+Source: Deep learning cheat sheet, section 13.6, backpropagation for convolution.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ have 8, 9, 11 and 12 entries for 9 pixels, those of stride 2 have 8 for 16, so t
 last two are as the first two. Measured is the largest gap of the product to scipy's
 correlation over both strides; as printed it is that of stride 2, zeros put behind.
 
-Source: 000_dd65aead3f2d61f3.txt, "Convolutional NN (2021)", (2) and (6.1);
-004_df1c07f69d89a0c0.txt, section 13.3.
+Source: Exam solutions, "Convolutional NN (2021)", (2) and (6.1); Deep learning cheat
+sheet, section 13.3.
 """
 
 from __future__ import annotations

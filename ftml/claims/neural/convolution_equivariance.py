@@ -8,7 +8,7 @@ moved maps and the maps of the moved image, as a share of the largest value; as 
 it is that between the maps as they are. The table adds what the largest value of each
 map does, and a locally connected layer, which does not even move along.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.12.1, invariant architectures.
+Source: Deep learning cheat sheet, section 14.12.1, invariant architectures.
 """
 
 from __future__ import annotations

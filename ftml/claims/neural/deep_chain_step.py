@@ -8,7 +8,7 @@ the first order. Measured is the relative gap between the sum over all 2^8 subse
 the chain after the step; the table has what the orders are at a rate of 0.1: why layers
 should be normalised.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.10.1, batch normalization.
+Source: Deep learning cheat sheet, section 14.10.1, batch normalization.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ largest gap between the network as it predicts and the mean over all masks, each
 through the network's own dropout; as printed it is the gap to the printed root. For one
 softmax layer the two are equal, for deeper nets only nearly.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.13, dropout.
+Source: Deep learning cheat sheet, section 14.13, dropout.
 """
 
 from __future__ import annotations

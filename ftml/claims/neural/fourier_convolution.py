@@ -5,7 +5,7 @@
 The filter is not turned, hence the conjugate. Measured is the largest gap to the direct
 sum, as a share of |x| |w|, over filters from 1 x 1 to as large as the image.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.7, efficient computation.
+Source: Deep learning cheat sheet, section 13.7, efficient computation.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ The notes have sigma^2 / 2 for the factor and leave sigma out of the constant (m
 nats, of the 60 weights of a drawn layer at sigma = 0.5, expected what scipy's normal
 law says of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (1.1).
+Source: Exam solutions, "Exercise (2022)", (1.1).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ starts as the family's image networks do; the mean of 400 is compared with 1 wit
 standard errors. Started as an MLP, uniform in +- 1 / sqrt(n), of variance 1 / (3 n), a
 layer keeps a sixth (in the figure).
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.10.2, other heuristics; He et al. 2015,
+Source: Deep learning cheat sheet, section 14.10.2, other heuristics; He et al. 2015,
 "Delving deep into rectifiers".
 """
 

@@ -10,7 +10,7 @@ both layers one sigma (mistake 6), whose penalty prefers another. Measured is th
 largest change of a difference of penalties, in nats, over twenty pairs of drawn
 networks at a = 10, and of an output.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (2.1) and (2.2).
+Source: Exam solutions, "Exercise (2022)", (2.1) and (2.2).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ L = ln sum_k pi_k N(y; g_k, v_k) with pi = softmax(a_pi) and v = exp(a_v). Measu
 the largest gap between the slopes that the family goes down and central differences of
 L at fifty drawn points, as a share of the largest slope.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (2).
+Source: Exam solutions, "NN & conditional density mixture", (2).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A linear g is fitted to the diabetes table by BFGS on the family's loss, its var
 held at 1. Measured is the largest gap between its predictions and those of ordinary
 least squares, in deviations of y.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (2).
+Source: Exam solutions, "NN & conditional density mixture", (2).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ drawn from the network's law. A draw is the mean over the inputs of (y - E[y | x
 Var[y | x], whose expectation is 1. It is compared within its standard errors. What the
 variance within the components alone would give is in the table.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (3).
+Source: Exam solutions, "NN & conditional density mixture", (3).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ sharing. The notes print 1 / sigma_k^2 (mistake 7). The family learns log sigma^
 slope is sigma / 2 times as large; measured is the slope in the smallest sigma, 0.2, as
 a share of the central difference of R. As printed it is 1 / 0.2 times that.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (3.3.3).
+Source: Exam solutions, "Exercise (2022)", (3.3.3).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ x 3 make O = 25 places. The notes add the 1 of the bias in the wrong place, p q 
 1) K and n c (O + 1) K (mistake 27). Expected is the sum of the three, counted in layers
 that are made; measured what the formulas say.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.15.
+Source: Deep learning cheat sheet, section 13.15.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ have a slope that is not 0 for some of 200 drawn images, at one output of LeNet'
 convolutions and pools. Both pools take an outermost row for one image in four at least:
 all 200 miss it with a probability below 1e-24.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.6, receptive field.
+Source: Deep learning cheat sheet, section 13.6, receptive field.
 """
 
 from __future__ import annotations

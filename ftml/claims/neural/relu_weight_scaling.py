@@ -7,8 +7,8 @@ least where both layers have one norm (biases not penalised). Measured is the la
 relative gap of outputs for factors from 1/100 to 100, of each unit its own; with tanh
 in place of ReLU it is of order 1 (in the table).
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (2.1) and (2.3);
-004_df1c07f69d89a0c0.txt, section 10.5.
+Source: Exam solutions, "Exercise (2022)", (2.1) and (2.3); Deep learning cheat sheet,
+section 10.5.
 """
 
 from __future__ import annotations

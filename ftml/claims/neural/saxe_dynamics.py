@@ -8,7 +8,7 @@ balanced with u_0 = 0.001. Measured is the largest gap between gradient descent 
 formula, as a share of s; the formula is that of continuous time, from which steps of a
 rate of 0.005 depart by a few thousandths in proportion to it (in the table).
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.8; Saxe, McClelland and Ganguli 2014.
+Source: Deep learning cheat sheet, section 14.8; Saxe, McClelland and Ganguli 2014.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 So what a convolution saves is sharing alone: the same outputs from O times fewer
 weights. Measured is the largest gap of the outputs, images of three channels.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.14, locally connected network.
+Source: Deep learning cheat sheet, section 13.14, locally connected network.
 """
 
 from __future__ import annotations

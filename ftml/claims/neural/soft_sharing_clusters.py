@@ -9,7 +9,7 @@ are rounded to eight values, the best by k-means, lose some 0.03 (in the table);
 is a tenth of that. What training draws is no matter: of eleven seeds none came to a
 thirtieth of the bar.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
+Source: Exam solutions, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ where it overflows. Measured is the largest gap of z_bar to central differences 
 twenty drawn rows of five logits, beside the same for the printed formula; rows shifted
 by 1,000 must give the same z_bar, and each sums to 0.
 
-Source: 003_880d062d5684f3ab.txt, (b) and (c).
+Source: CS280 homework 1, (b) and (c).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ image and filter, ((1, 2, 2, 4), (3, 4, 6, 8), (3, 6, 4, 8), (9, 12, 12, 16)) fo
 x 3. Measured is the largest gap to W' z over strides 1 to 3 and drawn images; as
 printed it is that of stride 2 where the two overlap.
 
-Source: 000_dd65aead3f2d61f3.txt, "Convolutional NN (2021)", (3), (5) and (6.2).
+Source: Exam solutions, "Convolutional NN (2021)", (3), (5) and (6.2).
 """
 
 from __future__ import annotations

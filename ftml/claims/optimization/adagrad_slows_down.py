@@ -7,7 +7,7 @@ What is measured is t^(1/2) times the step, in learning rates, of the first 100 
 along gradients of 1e-3 to 1e3 that lies farthest from 1: delta = 1e-10 is 1e-7 of the
 smallest gradient.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.5; Duchi, Hazan and Singer 2011, "Adaptive
+Source: Deep learning cheat sheet, 14.9.5; Duchi, Hazan and Singer 2011, "Adaptive
 subgradient methods".
 """
 

@@ -8,7 +8,7 @@ in learning rates, of the first 20 along gradients of 1e-3 to 1e3 that lies fart
 from 1; eps = 1e-8 is 1e-5 of the smallest. The notes multiply by 1 - beta^t and add
 (mistake 35): the first step is then ten times too long, and climbs.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.6; Kingma and Ba 2015, "Adam: a method for
+Source: Deep learning cheat sheet, 14.9.6; Kingma and Ba 2015, "Adam: a method for
 stochastic optimization".
 """
 

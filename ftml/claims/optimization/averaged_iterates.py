@@ -8,7 +8,7 @@ samples could do better. The iterates themselves stay in a ball of variance eta 
 after 1000 steps, over 4000 runs, in its exact expectation, which is the limit but for 2
 %; it is compared within its standard errors.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9 ("iterate (Polyak) averaging"); Polyak and
+Source: Deep learning cheat sheet, 14.9 ("iterate (Polyak) averaging"); Polyak and
 Juditsky 1992, "Acceleration of stochastic approximation by averaging".
 """
 

@@ -8,7 +8,7 @@ which is torch's softplus. Non-decreasing alone, as the notes ask (mistake 30), 
 enough: the project's sigmoid, tanh and hard_tanh are, and break it. Only rounding is
 tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("Operations that Preserve Convexity").
+Source: Deep learning cheat sheet, 14.4 ("Operations that Preserve Convexity").
 """
 
 from __future__ import annotations

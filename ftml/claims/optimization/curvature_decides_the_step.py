@@ -7,7 +7,7 @@ remainder in eta, on the logistic objective, its root mean square over ten point
 without the curvature it is 2 (the table). The next order bends the slope by about eta.
 Rows and points are drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.5 ("2nd-order Taylor expansion").
+Source: Deep learning cheat sheet, 14.5 ("2nd-order Taylor expansion").
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ order of their difference in x, for ftml.optim's descent on quadratics beside ri
 is 2, as x^2 / 2 remains. Steps are short, eta lambda = 1e-4; the next order bends the
 slope by less than x = 0.05.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.2.
+Source: Deep learning cheat sheet, 14.11.2.
 """
 
 from __future__ import annotations

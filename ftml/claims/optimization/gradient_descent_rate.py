@@ -10,8 +10,8 @@ where the bound is broken by a run from zero. The notes write grad g(theta) with
 iteration (mistake 11): with theta_0 for it the steps never turn, and the distance grows
 in the end. The classes are drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Empirical risk minimization", (12) and (18);
-004_df1c07f69d89a0c0.txt, 14.4.
+Source: FTML lecture 9, "Empirical risk minimization", (12) and (18); Deep learning
+cheat sheet, 14.4.
 """
 
 from __future__ import annotations

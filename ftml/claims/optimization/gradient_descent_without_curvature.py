@@ -8,9 +8,9 @@ that grows as log t, hence as 1/t. What is measured is the slope of the loss ove
 / log t = 0.17. NaN where the bound is broken, with the last point for theta*. (The
 notes' bound has 2 L for L / 2: it holds too.) The classes are drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Empirical risk minimization" (convex g);
-004_df1c07f69d89a0c0.txt, 14.4; Soudry et al. 2018, "The implicit bias of gradient
-descent on separable data".
+Source: FTML lecture 9, "Empirical risk minimization" (convex g); Deep learning cheat
+sheet, 14.4; Soudry et al. 2018, "The implicit bias of gradient descent on separable
+data".
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ autograd through ftml's penalty, and in [-1, 1] where it is. Only rounding is to
 The table counts zeros, beside those of an L2 penalty. Weights and curvatures are drawn
 from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11 ("L1-Regularization (sparsity inducing)").
+Source: Deep learning cheat sheet, 14.11 ("L1-Regularization (sparsity inducing)").
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ alpha = 0.95, in steps of gradient descent. The notes divide by (1 - alpha)^t, a
 a minus in m beside that before eta (mistake 32): the step is then 724 000 times too
 long and goes up. Only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.3.
+Source: Deep learning cheat sheet, 14.9.3.
 """
 
 from __future__ import annotations

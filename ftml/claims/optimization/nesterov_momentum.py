@@ -8,7 +8,7 @@ over the steps 100 to 120, for h = 1, eps = 0.02, alpha = 0.5: the larger root i
 and the other one's share is below 1e-20 by then. The notes have v <- alpha v + eps grad
 (mistake 33): what they print is run with eta mhat = v, and grows.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.4.
+Source: Deep learning cheat sheet, 14.9.4.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ step, over 100 steps: only rounding parts it from 1 - q. It is NaN where the gap
 the bound (1 - q)^t (g(theta_0) - g* + (mu/2) |theta_0 - theta*|^2), or where gradient
 descent has another factor. The columns are drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("If we use Nesterov acceleration"); Nesterov
+Source: Deep learning cheat sheet, 14.4 ("If we use Nesterov acceleration"); Nesterov
 2004, "Introductory lectures on convex optimization", section 2.2.
 """
 

@@ -7,7 +7,7 @@ both axes logarithmic, from distances of 0.1 to 0.003 in ten drawn directions, w
 squares are averaged. The cubic term bends it by about the distance. Gradient descent
 has the exponent 1.
 
-Source: 004_df1c07f69d89a0c0.txt, "9 Newton's Method".
+Source: Deep learning cheat sheet, "9 Newton's Method".
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ the squared loss on 60 x 5 normal columns, drawn from the seed. After 1000 steps
 only rounding is left: the least eigenvalue is above L / 20 but with a probability far
 below 1e-7, and 0.95^1000 is 5e-23.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.1 ("for each lambda in L2-Regularization there
+Source: Deep learning cheat sheet, 14.11.1 ("for each lambda in L2-Regularization there
 is a radius r").
 """
 

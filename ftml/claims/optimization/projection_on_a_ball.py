@@ -9,7 +9,7 @@ half of them outside; NaN where a projection lies outside. The notes' Pi_r(v) = 
 program would, it leaves the ball, and its differences are of the order of |v|. Only
 rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.1.
+Source: Deep learning cheat sheet, 14.11.1.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ notes' sum of rho^{t-s} g_s^2 lacks 1 - rho (mistake 34), and its steps are sqrt
 rho) = 0.316 as long. (AdaGrad's formula there has a whole gradient for a coordinate of
 it, which has no meaning to be measured.)
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.5.
+Source: Deep learning cheat sheet, 14.9.5.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ what the recursion expects: about eta / 2, and so to 0 with eta. It is compared 
 its standard errors. The figure has constant steps, which stay where they are, and steps
 of t^-3/2, whose sum is finite: they stop on the way.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9 ("typically eta_t = C t^-alpha") and 14.9.1;
+Source: Deep learning cheat sheet, 14.9 ("typically eta_t = C t^-alpha") and 14.9.1;
 Robbins and Monro 1951, "A stochastic approximation method".
 """
 

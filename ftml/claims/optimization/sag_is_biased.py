@@ -7,8 +7,8 @@ What is measured is the weight w of the present gradient in SAG's mean direction
 all n rows, from a drawn point and memory: w = 1/n. For SAGA it must be 1, or NaN is
 measured. Only rounding parts them.
 
-Source: 001_21b9d05290248f61.txt, "SAG", (18); Defazio, Bach and Lacoste-Julien 2014,
-"SAGA: a fast incremental gradient method".
+Source: FTML lecture 9, "SAG", (18); Defazio, Bach and Lacoste-Julien 2014, "SAGA: a
+fast incremental gradient method".
 """
 
 from __future__ import annotations

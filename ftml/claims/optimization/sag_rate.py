@@ -10,8 +10,8 @@ passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their ord
 drawn. By Markov's inequality the gap is above what is allowed with a probability of at
 most its mean over that, which for ten seeds was below 1e-7.
 
-Source: 001_21b9d05290248f61.txt, "SAG"; Schmidt, Le Roux and Bach 2017, "Minimizing
-finite sums with the stochastic average gradient", theorem 1.
+Source: FTML lecture 9, "SAG"; Schmidt, Le Roux and Bach 2017, "Minimizing finite sums
+with the stochastic average gradient", theorem 1.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ distance after 30 passes over 300 rows, in C: 0, up to what the theorem allows. 
 their order are drawn. By Markov's inequality the distance is above what is allowed with
 a probability of at most its mean over that, which for ten seeds was below 1e-7.
 
-Source: 001_21b9d05290248f61.txt, "SAG", its companion; Defazio, Bach and Lacoste-Julien
-2014, "SAGA: a fast incremental gradient method", corollary 1.
+Source: FTML lecture 9, "SAG", its companion; Defazio, Bach and Lacoste-Julien 2014,
+"SAGA: a fast incremental gradient method", corollary 1.
 """
 
 from __future__ import annotations

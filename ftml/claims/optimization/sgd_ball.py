@@ -8,7 +8,7 @@ order in gamma it is 1, the next order bends it by about gamma h / 2 < 0.1; over
 orders of the rows the slope strays by 0.03 (standard deviation), of which the tolerance
 is more than six. Rows and orders are drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.2 ("a fixed step size is known to converge to a
+Source: Deep learning cheat sheet, 14.9.2 ("a fixed step size is known to converge to a
 ball around the optimum").
 """
 

@@ -7,8 +7,8 @@ axes logarithmic. Over other orders of the rows it strays by 0.05 (standard devi
 the tolerance is eight of these, and tells 1/t from 1/sqrt(t), whose slope is -1/2. Rows
 and orders are drawn from the seed.
 
-Source: 001_21b9d05290248f61.txt, "SGD"; 004_df1c07f69d89a0c0.txt, 14.9.1 ("can achieve
-a O(1/t) suboptimality rate").
+Source: FTML lecture 9, "SGD"; Deep learning cheat sheet, 14.9.1 ("can achieve a O(1/t)
+suboptimality rate").
 """
 
 from __future__ import annotations

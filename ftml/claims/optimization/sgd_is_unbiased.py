@@ -7,7 +7,7 @@ descent's step of the same size, relative to it, at a drawn point: rounding. The
 has what one sample's gradient strays from the mean: it does not vanish at the optimum,
 which is why SGD with a constant step stays in a ball.
 
-Source: 001_21b9d05290248f61.txt, "SGD", (17); 004_df1c07f69d89a0c0.txt, 14.9.1.
+Source: FTML lecture 9, "SGD", (17); Deep learning cheat sheet, 14.9.1.
 """
 
 from __future__ import annotations

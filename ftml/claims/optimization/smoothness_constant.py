@@ -8,7 +8,7 @@ the steepest direction, in L: 1 from below, reached to the square of the step. E
 = |x_i|^2 / 4 + mu is met likewise, or NaN is measured. Rows and pairs are drawn from
 the seed; the statement holds for all of them.
 
-Source: 001_21b9d05290248f61.txt, "Lipshitz continuity", "Smoothness" (lemma 5).
+Source: FTML lecture 9, "Lipshitz continuity", "Smoothness" (lemma 5).
 """
 
 from __future__ import annotations

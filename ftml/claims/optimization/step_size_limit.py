@@ -10,7 +10,7 @@ the steps of 2/L that the notes offer (mistake 29) it is still whole. (They also
 the rate O(1/t) linear, which it is not: linear is a constant factor.) The table has
 other steps. The rows are drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("Usually one value for eta").
+Source: Deep learning cheat sheet, 14.4 ("Usually one value for eta").
 """
 
 from __future__ import annotations

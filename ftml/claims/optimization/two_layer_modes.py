@@ -9,7 +9,7 @@ largest relative distance of the family's gradients from those in turned weights
 (mistake 31): with it the gradients are others. Gamma and the weights are drawn from the
 seed; only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.8.
+Source: Deep learning cheat sheet, 14.8.
 """
 
 from __future__ import annotations

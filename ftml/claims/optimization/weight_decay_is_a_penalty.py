@@ -8,7 +8,7 @@ eta before the data's gradient in one place. Adam divides the penalty's gradient
 root too, and shrinks otherwise (the table has its distance from the right side). Only
 rounding is tolerated. The weights are drawn from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11 ("weight decay").
+Source: Deep learning cheat sheet, 14.11 ("weight decay").
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ diag(e_i / (e_i + lambda_i)) Q' for several lambdas (mistake 36), which mixes th
 of the eigenvectors with those of the weights. The columns are drawn from the seed; only
 rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.
+Source: Deep learning cheat sheet, 14.11.
 """
 
 from __future__ import annotations

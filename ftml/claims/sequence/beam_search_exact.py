@@ -6,7 +6,7 @@ A drawn encoder and decoder with two symbols, targets of at most four: 31 target
 scored one by one. Measured is the largest gap of log P between the beam's answer and
 the best target, over forty drawn sources; greedy search loses what the table says.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3, "How to make the RNN encoder/decoder
+Source: Deep learning cheat sheet, section 16.3, "How to make the RNN encoder/decoder
 work?".
 """
 

@@ -8,7 +8,7 @@ Measured is the largest gap of the family's slopes of both matrices to torch's, 
 share of the largest; as printed each dR/dh^t is that of one time earlier, and 0 before
 the first.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3, algorithm 2.
+Source: Deep learning cheat sheet, section 15.3, algorithm 2.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ y. The notes lose e in the second term (mistake 14). Measured is the largest gap
 family's slope to central differences, as a share of the largest; as printed e stands
 before the first term alone.
 
-Source: 002_eb21055876072d76.txt, "Problem 2".
+Source: Homework 4 answers, "Problem 2".
 """
 
 from __future__ import annotations

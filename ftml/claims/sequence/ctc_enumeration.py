@@ -6,7 +6,7 @@ B drops repeats, then blanks. All 3^5 paths of two symbols and a blank over five
 are written out, and summed by what they become. Measured is the largest gap of log P(y
 | x) over all targets that can be reached; together they have probability 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3, by name; Graves et al. 2006.
+Source: Deep learning cheat sheet, section 16.3, by name; Graves et al. 2006.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ The row of the forget gate has the input gate's label (mistake 13); read so, the
 is never cleared and c' = (3, 1, 5, 5). Measured is the largest gap of the cell to the
 table, below 2e-4 by the gates that the table rounds: 1 - f(10) = 4.5e-5, times 4.
 
-Source: 002_eb21055876072d76.txt, "Problem 1".
+Source: Homework 4 answers, "Problem 1".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Biases of -2 to 6 in the forget gate. Measured is the slope of the last output i
 input candidate g at each of twenty times, divided by what the formula says: its value
 farthest from 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, "Problem 1".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, "Problem 1".
 """
 
 from __future__ import annotations

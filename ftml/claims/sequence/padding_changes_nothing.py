@@ -7,7 +7,7 @@ zeros. Measured is the largest gap to the same sequence alone, as a share of the
 output, among recurrent networks of three cells in both directions, and networks of
 convolutions over words.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 15.2.1, 15.2.2 and 15.3.
+Source: Deep learning cheat sheet, sections 15.2.1, 15.2.2 and 15.3.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ each step multiplies the slope's length by rho: it vanishes or explodes. Measure
 that factor for rho = 0.8 over 40 steps, by its largest departure from rho among 0.8, 1
 and 1.2. The figure adds drawn inputs, which squash and so shrink it further.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, "Problem 2".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, "Problem 2".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ the discount of one half: by counts alone both would be as probable. Measured is
 ratio of the two probabilities, the share that both have of the uniform law taken off;
 expected is 0.5 / 5.5.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2; Kneser and Ney 1995.
+Source: Deep learning cheat sheet, section 15.2; Kneser and Ney 1995.
 """
 
 from __future__ import annotations

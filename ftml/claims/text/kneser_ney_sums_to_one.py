@@ -5,7 +5,7 @@
 Measured is the largest gap from 1 of the sum over the eight words and the end, after
 every history of two words or boundaries, seen or not; add-k stands in the table.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2, Markov assumption; Kneser and Ney 1995.
+Source: Deep learning cheat sheet, section 15.2, Markov assumption; Kneser and Ney 1995.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A phrase of five words is put at each place of a text of one neutral word. Measu
 the largest gap of a logit between the places inside; the table has how far a network
 that reads to the end, an RNN, is moved.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2.1, max-over-time pooling.
+Source: Deep learning cheat sheet, section 15.2.1, max-over-time pooling.
 """
 
 from __future__ import annotations

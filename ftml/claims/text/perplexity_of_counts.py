@@ -7,7 +7,7 @@ The family counts single words and ends with next to no smoothing. Measured is i
 perplexity on its own text, expected exp of the entropy of the shares; an add-k of 1e9
 makes it uniform, of perplexity 9 (in the table).
 
-Source: 004_df1c07f69d89a0c0.txt, sections 6 and 15.2.
+Source: Deep learning cheat sheet, sections 6 and 15.2.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A step of a recursive net is the product of all nodes of one height. Measured is
 number of steps for a balanced tree; the chain, as an ordinary recurrent net reads, is
 in the table. F is called as often in both, once for each inner node.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4, recursive networks.
+Source: Deep learning cheat sheet, section 16.4, recursive networks.
 """
 
 from __future__ import annotations

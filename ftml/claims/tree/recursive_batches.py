@@ -5,7 +5,7 @@
 Thirty drawn trees of 1 to 12 leaves, by both compositions. Measured is the largest gap
 of a root's logit to that of a function that calls itself on the children.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4, recursive networks.
+Source: Deep learning cheat sheet, section 16.4, recursive networks.
 """
 
 from __future__ import annotations

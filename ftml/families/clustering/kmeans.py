@@ -9,8 +9,8 @@ configurations of any k, are assigned in one product of matrices.
 
 Step n measures the centres after n - 1 moves, and its model has just these.
 
-Source: 001_21b9d05290248f61.txt, "Clustering"; mini-batches: Sculley (2010),
-"Web-scale k-means clustering".
+Source: FTML lecture 9, "Clustering"; mini-batches: Sculley (2010), "Web-scale k-means
+clustering".
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Axes: n rows, d columns, q factors. With P = I + W' diag(psi)^-1 W (q, q)
 
 so that no (d, d) matrix is needed. W is known up to a rotation of the factors.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3.
+Source: Deep learning cheat sheet, 17.3.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ is their covariance S, divided by n. The mean log-likelihood is
 (the notes have the wrong sign before log |A|: mistake 45); at its maximum S A^-1 W = W.
 Columns are scaled to variance 1 first, which only rescales the answer.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3; Rubin and Thayer (1982), "EM algorithms for ML
+Source: Deep learning cheat sheet, 17.3; Rubin and Thayer (1982), "EM algorithms for ML
 factor analysis".
 """
 

@@ -6,8 +6,8 @@ Axes: n rows, d columns, q parts. Each step takes the columns of C, then the row
 one after the other to their optimum while all else stays: coordinate descent, which
 never raises the objective. New rows are described by their best C for the learnt H.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3, "unified view"; Cichocki and Phan (2009),
-"Fast local algorithms for large scale nonnegative matrix and tensor factorizations".
+Source: Deep learning cheat sheet, 17.4.3; Cichocki and Phan (2009), "Fast local
+algorithms for large scale nonnegative matrix and tensor factorizations".
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ Axes: n rows, d columns, q components. The mean squared distance of rows from r 
 sum of the eigenvalues v that are dropped. Rows are centred and S divided by n (mistake
 44). Signs are chosen so that each component's largest entry is positive.
 
-Source: 001_21b9d05290248f61.txt, "Principal component analysis", and
-004_df1c07f69d89a0c0.txt, 17.2.
+Source: FTML lecture 9, "Principal component analysis", and Deep learning cheat sheet,
+17.2.
 """
 
 from __future__ import annotations

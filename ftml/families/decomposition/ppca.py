@@ -7,7 +7,7 @@ covariance S, which is divided by n: this is the maximum of the likelihood. W sp
 plane of PCA, and S W = W diag(v_q) (the notes have the factors in the other order:
 mistake 45).
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3; Tipping and Bishop (1999), "Probabilistic
+Source: Deep learning cheat sheet, 17.3; Tipping and Bishop (1999), "Probabilistic
 principal component analysis".
 """
 

@@ -10,7 +10,7 @@ weights are at their optimum where sum_i r_ik / pi_k is the same for all k, whic
 where nothing is lost by cancellation (`_mixture.py`). The log-likelihood never falls
 but for reg_covar, which also keeps a component from closing in on a single row.
 
-Source: 002_eb21055876072d76.txt, "Problem 4", and 003_880d062d5684f3ab.txt.
+Source: Homework 4 answers, "Problem 4", and CS280 homework 1.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Rows are whitened first: columns that depend on each other would make a narrow v
 Steps are L-BFGS's; the penalty keeps a component from closing in on a single row, where
 the likelihood has no bound.
 
-Source: 003_880d062d5684f3ab.txt, "GMM gradients".
+Source: CS280 homework 1, "GMM gradients".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ likelihood on rows that are held out: on the validation split by a search, on ea
 training row in turn by the metric `train_left_out_log_likelihood`. Bandwidths of one
 table share its distances.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.1.
+Source: Deep learning cheat sheet, 17.1.
 """
 
 from __future__ import annotations

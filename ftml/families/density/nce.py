@@ -20,7 +20,7 @@ Gaussian under the bumps, with a standard error of `log_z_error`, in nats, and t
 where it is above 0. Otherwise bumps that rise where no noise was drawn would be praised
 for a density that they do not have.
 
-Source: 004_df1c07f69d89a0c0.txt, 19.1; Gutmann and Hyvarinen (2010),
+Source: Deep learning cheat sheet, 19.1; Gutmann and Hyvarinen (2010),
 "Noise-contrastive estimation".
 """
 

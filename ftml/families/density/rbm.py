@@ -15,9 +15,9 @@ small, and the likelihood too good, by more than that error says.
 It stands in the task `binary_density`: its probabilities cannot be compared with the
 densities of real rows.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3, "unified view"; Tieleman (2008), "Training
-restricted Boltzmann machines using approximations to the likelihood gradient";
-Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks".
+Source: Deep learning cheat sheet, 17.4.3; Tieleman (2008), "Training restricted
+Boltzmann machines using approximations to the likelihood gradient"; Salakhutdinov and
+Murray (2008), "On the quantitative analysis of deep belief networks".
 """
 
 from __future__ import annotations

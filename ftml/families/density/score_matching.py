@@ -15,7 +15,7 @@ The likelihood is honest as far as its normaliser: without bumps log Z is known;
 them it is estimated by importance sampling from the Gaussian, once, with the standard
 error that the metric `train_log_z_error` gives, in nats.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.1; Hyvarinen (2005), "Estimation of non-normalized
+Source: Deep learning cheat sheet, 17.1; Hyvarinen (2005), "Estimation of non-normalized
 statistical models by score matching"; sliced: Song et al. (2019), "Sliced score
 matching".
 """

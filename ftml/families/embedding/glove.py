@@ -12,7 +12,7 @@ predicted count less log count_j^(3/4), the chance of j as noise (see
 `ftml.tasks.embedding`); what depends on i alone is left out.
 
 Source: Pennington, Socher, Manning (2014), GloVe, sections 3 and 4.2; the counts are
-those of 004_df1c07f69d89a0c0.txt, 15.1, AdaGrad its 14.9.5. The notes lack GloVe.
+those of Deep learning cheat sheet, 15.1, AdaGrad its 14.9.5. The notes lack GloVe.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ The notes take the eigenvectors of C times eigenvalue^(-1/2); the sign is wrong,
 has negative eigenvalues, whose roots do not exist (mistake 39): hence the SVD, which
 needs neither symmetry nor sign.
 
-Source: 004_df1c07f69d89a0c0.txt, 15.1, PMI and spectral embeddings; Levy, Goldberg,
+Source: Deep learning cheat sheet, 15.1, PMI and spectral embeddings; Levy, Goldberg,
 Dagan (2015) for shift, smoothing and exponent; Halko, Martinsson, Tropp (2011),
 algorithms 4.4 and 5.1, for the decomposition.
 """

@@ -15,8 +15,8 @@ the expectation is that of J, and x_i is read and written once. Every draw costs
 same, by alias tables. A pass draws as many neighbours as the counts sum to, what one
 epoch over the text would. On a GPU (`_batches`) large batches take steps of AdaGrad.
 
-Source: 004_df1c07f69d89a0c0.txt, 15.1, skip-grams and negative sampling; Mikolov et al.
-(2013) for the step size; Walker (1977), alias tables; Recht et al. (2011), Hogwild,
+Source: Deep learning cheat sheet, 15.1, skip-grams and negative sampling; Mikolov et
+al. (2013) for the step size; Walker (1977), alias tables; Recht et al. (2011), Hogwild,
 for threads without locks.
 """
 

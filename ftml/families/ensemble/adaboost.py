@@ -13,8 +13,8 @@ over alpha (mistake 15). A round multiplies the mean of L by eps_t exp(alpha_t/(
 error. It is least where p_j ~ exp(k/(k-1) g^j), from which `predict_proba` comes.
 scikit-learn's AdaBoostClassifier has k/(k-1) times these weights.
 
-Source: 002_eb21055876072d76.txt, "Problem 3"; the same weights but for the factor: Zhu
-et al. (2009), "Multi-class AdaBoost" (SAMME).
+Source: Homework 4 answers, "Problem 3"; the same weights but for the factor: Zhu et al.
+(2009), "Multi-class AdaBoost" (SAMME).
 """
 
 from __future__ import annotations

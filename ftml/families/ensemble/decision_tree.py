@@ -5,8 +5,8 @@ a leaf has fewer than `min_samples_leaf` samples; the probabilities of a class a
 shares in the leaf. The model is the arrays of the tree, and predicts without
 scikit-learn.
 
-Source: 002_eb21055876072d76.txt, "Problem 3": the weak learners of boosting; Breiman et
-al. (1984), "Classification and regression trees".
+Source: Homework 4 answers, "Problem 3": the weak learners of boosting; Breiman et al.
+(1984), "Classification and regression trees".
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Each tree sees n samples drawn with replacement, and at each split sqrt(d) featu
 probabilities are the means over the trees of the shares in the leaves. The model is the
 arrays of the trees, and predicts without scikit-learn.
 
-Source: 001_21b9d05290248f61.txt, "Hyperparameters", which names depth and number of
-trees; Breiman (2001), "Random forests".
+Source: FTML lecture 9, "Hyperparameters", which names depth and number of trees;
+Breiman (2001), "Random forests".
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ that F of them cost one pass over X, and one batched eigendecomposition solves t
 every penalty. Leaving out one row needs no refit: with the hat matrix
 H = 1/n + X (X'X + n alpha I)^-1 X', its error is (y_i - yhat_i) / (1 - H_ii).
 
-Source: 001_21b9d05290248f61.txt, "Cross-validation"; leave-one-out: Golub, Heath and
-Wahba (1979), "Generalized cross-validation", section 2.
+Source: FTML lecture 9, "Cross-validation"; leave-one-out: Golub, Heath and Wahba
+(1979), "Generalized cross-validation", section 2.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ momentum points downhill. P(w) - D(a) >= P(w) - P* is the gap at which training 
 The probabilities 1 / (1 + exp(-w'x)) rank as w'x does; the hinge does not calibrate
 them. scikit-learn's C is 1 / (n alpha).
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification"; the dual:
-Hsieh et al. (2008), "A dual coordinate descent method for large-scale linear SVM".
+Source: FTML lecture 9, "Convex surrogates for classification"; the dual: Hsieh et al.
+(2008), "A dual coordinate descent method for large-scale linear SVM".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ z is -y s(-y z), s(t) = 1/(1 + exp(-t)), the second one s(z) s(-z) <= 1/4, which
 the Hessian and preconditions the steps (`_penalised.py`). scikit-learn's C is 1 / (n
 alpha).
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification".
+Source: FTML lecture 9, "Convex surrogates for classification".
 """
 
 from __future__ import annotations

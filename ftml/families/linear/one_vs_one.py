@@ -6,8 +6,7 @@
 Axes: n samples, d features, k classes. The vote of a member is its probability, so that
 votes do not tie, and p sums to one. The members may be of any family of two classes.
 
-Source: 001_21b9d05290248f61.txt, "Multi-class classification" (exercise 2: their
-number).
+Source: FTML lecture 9, "Multi-class classification" (exercise 2: their number).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Axes: n samples, d features, k classes; s_j is member j's probability of its own
 The normalised scores rank as the scores do; they are no fit of a joint model, as
 softmax regression is. The members may be of any family of two classes.
 
-Source: 001_21b9d05290248f61.txt, "Multi-class classification" (exercise 2: k members).
+Source: FTML lecture 9, "Multi-class classification" (exercise 2: k members).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ say that there is no closed form when d > n (mistake 10): there is one for every
 Many penalties share one eigendecomposition S = V diag(v) V': (S + alpha I)^-1 is
 V diag(1 / (v + alpha)) V' for all of them.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression".
+Source: FTML lecture 9, "Ridge regression".
 """
 
 from __future__ import annotations

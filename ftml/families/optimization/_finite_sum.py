@@ -11,7 +11,7 @@ L = lambda_max(X'X) / (4n) + mu. A solver is a function from the state before a 
 the state after it; a pass costs n gradients of g_i. After each, `train_gap` is
 g(theta) - g*, with g* found by Newton's method before the first.
 
-Source: 001_21b9d05290248f61.txt, "Empirical risk minimization".
+Source: FTML lecture 9, "Empirical risk minimization".
 """
 
 from __future__ import annotations

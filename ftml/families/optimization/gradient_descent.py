@@ -6,7 +6,7 @@
 L |theta_0 - theta*|^2 / (2t), and at most (1 - mu/L)^t times the first one, at every t:
 exp(-t / kappa). From step = 2 on it need not converge at all.
 
-Source: 001_21b9d05290248f61.txt, "Gradient descent".
+Source: FTML lecture 9, "Gradient descent".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Axes: n samples, d coefficients. (The notes have the momentum's sign and order w
 mistake 33.) At every t the gap is at most (1 - sqrt(mu/L))^t times the first one plus
 (mu/2) |theta_0 - theta*|^2: the square root of gradient descent's condition number.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9; the constant beta and its bound: Nesterov
+Source: Deep learning cheat sheet, 14.9; the constant beta and its bound: Nesterov
 (2004), "Introductory lectures on convex optimization", section 2.2.
 """
 

@@ -6,7 +6,7 @@ t is the first of 1, 1/2, 1/4, ... that lowers g by 1e-4 of what the slope promi
 from the optimum the full step may overshoot. Near it t = 1 and the number of correct
 digits doubles with every step. A step costs O(n d^2 + d^3), the others' pass O(n d).
 
-Source: 004_df1c07f69d89a0c0.txt, sections 7-9, Newton's method.
+Source: Deep learning cheat sheet, sections 7-9, Newton's method.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ L = L_max the steps are
 and with `lipschitz` sampling half of the samples are drawn in proportion to L_i, and L
 is the harmonic mean of L_max and the mean of L_i: samples that change fast come often.
 
-Source: 001_21b9d05290248f61.txt, "SAG" (TP 5); Schmidt, Le Roux and Bach (2017),
-"Minimizing finite sums with the stochastic average gradient".
+Source: FTML lecture 9, "SAG" (TP 5); Schmidt, Le Roux and Bach (2017), "Minimizing
+finite sums with the stochastic average gradient".
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ mean of the bracket over i is the gradient of g; SAG divides the first term by n
 less variance and some bias. gamma = 1 / (3 L_max), and the expected distance to the
 optimum falls by 1 - min(1/(4n), mu / (3 L_max)) a step.
 
-Source: 001_21b9d05290248f61.txt, "SAG" (TP 5), its companion; Defazio, Bach and
-Lacoste-Julien (2014), "SAGA: a fast incremental gradient method".
+Source: FTML lecture 9, "SAG" (TP 5), its companion; Defazio, Bach and Lacoste-Julien
+(2014), "SAGA: a fast incremental gradient method".
 """
 
 from __future__ import annotations

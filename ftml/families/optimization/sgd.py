@@ -9,8 +9,8 @@ The schedules, L_max being the largest L_i:
     decreasing  gamma_t = 1 / (mu t + L_max / step): expected gap O(1/t)
     averaged    gamma_t = step / L_max, and the mean of all theta so far (Polyak)
 
-Source: 001_21b9d05290248f61.txt, "SGD", (16); averaging: Polyak and
-Juditsky (1992), "Acceleration of stochastic approximation by averaging".
+Source: FTML lecture 9, "SGD", (16); averaging: Polyak and Juditsky (1992),
+"Acceleration of stochastic approximation by averaging".
 """
 
 from __future__ import annotations
