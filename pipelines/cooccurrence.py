@@ -79,7 +79,7 @@ def count(block: CooccurrenceBlock, folder: Path, *, about: dict[str, Any]) -> N
                     how=how,
                     memory=block.memory_mb * MEGABYTE,
                     workers=workers,
-                    carry=carry,
+                    parallel_map=carry,
                 )
                 path = folder / f"{split}.parquet"
                 if not write_pairs(path, tables, {**about, "total_weight": total}):

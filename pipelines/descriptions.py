@@ -122,7 +122,7 @@ def claims(identity: str) -> str:
         f"View: [the claims, by chapter]({page}).\n\n"
         "What the notes state, measured on the code that users call: a run for each "
         "claim, with what it expects, what was measured and how far apart the two may "
-        "be. Where the notes are mistaken, `as_printed` is what their own version "
+        "be. Where the notes are mistaken, `value_in_source` is what their own version "
         "gives; it must be off.\n\n"
         "Reproduce: `dvc repro claims`"
     )
@@ -133,8 +133,8 @@ def claim(measurement: Measurement) -> str:
     this = measurement
     verdict = "holds" if this.passed else "does NOT hold"
     printed = ""
-    if this.as_printed is not None:
-        printed = f"; as the notes print it {wording.number(this.as_printed)}"
+    if this.value_in_source is not None:
+        printed = f"; as the notes print it {wording.number(this.value_in_source)}"
     parts = [
         f"**The claim {verdict}**: expected {wording.number(this.expected)}, measured "
         f"{wording.number(this.measured)}, tolerance {wording.setting(this.tolerance)}"

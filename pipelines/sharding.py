@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ftml.data.sharding import Map, threads
+from ftml.data.sharding import ParallelMap, threads
 from ftml.evidence import Budget
 from pipelines.blocks import FACTORS, ClaimsBlock
 
 
 @contextmanager
-def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
+def carrying(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
     """Give a map, and how many workers share one memory: at most so many, where they
     are threads.
     """
@@ -45,7 +45,7 @@ def drawing(block: ClaimsBlock) -> Iterator[Budget]:
     from pipelines.cluster import connected  # Ray takes seconds to import
 
     with connected():
-        yield Budget(factor=factor, spread=over_tasks)
+        yield Budget(factor=factor, map_function=over_tasks)
 
 
 def in_pieces(

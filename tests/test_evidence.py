@@ -17,7 +17,7 @@ from ftml.evidence import (
 
 
 @pytest.mark.parametrize(
-    ("measured", "as_printed", "passed"),
+    ("measured", "value_in_source", "passed"),
     [
         (1.05, None, True),
         (1.2, None, False),
@@ -28,14 +28,14 @@ from ftml.evidence import (
     ],
 )
 def test_evidence_passes_where_the_claim_holds_and_the_printed_version_does_not(
-    measured: float, as_printed: float | None, passed: bool
+    measured: float, value_in_source: float | None, passed: bool
 ) -> None:
-    evidence = Evidence(1.0, measured, tolerance=0.1, as_printed=as_printed)
+    evidence = Evidence(1.0, measured, tolerance=0.1, value_in_source=value_in_source)
     assert evidence.passed == passed
 
 
 def test_a_printed_version_that_is_no_number_is_no_agreement() -> None:
-    evidence = Evidence(1.0, 1.0, tolerance=0.1, as_printed=float("nan"))
+    evidence = Evidence(1.0, 1.0, tolerance=0.1, value_in_source=float("nan"))
     assert evidence.passed
 
 

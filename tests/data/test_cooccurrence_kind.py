@@ -101,7 +101,7 @@ def test_corpora_of_different_vocabularies_do_not_join() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"counts": np.ones(3, np.int64)}, r"counts of shape \(4,\), came \(3,\)"),
+        ({"counts": np.ones(3, np.int64)}, r"counts of shape \(4,\), got \(3,\)"),
         ({"weight": np.ones(3)}, "of one length"),
         ({"row": np.array([0, 4]), "col": np.array([1, 4])}, "0 <= row <= col < 4"),
         ({"row": np.array([-1, 0])}, "0 <= row <= col < 4"),

@@ -44,10 +44,10 @@ def test_features_without_names_are_numbered() -> None:
             np.zeros(3),
             np.zeros(3),
             {},
-            r"expected X \(n, d\) and y \(n,\), came \(3,\)",
+            r"expected X \(n, d\) and y \(n,\), got \(3,\)",
         ),
-        (np.zeros((3, 2)), np.zeros(2), {}, r"came \(3, 2\) and \(2,\)"),
-        (np.zeros((3, 2)), np.zeros((3, 1)), {}, r"came \(3, 2\) and \(3, 1\)"),
+        (np.zeros((3, 2)), np.zeros(2), {}, r"got \(3, 2\) and \(2,\)"),
+        (np.zeros((3, 2)), np.zeros((3, 1)), {}, r"got \(3, 2\) and \(3, 1\)"),
         (np.full((3, 2), np.nan), np.zeros(3), {}, "must be finite"),
         (np.zeros((3, 2)), np.array([0, 1, np.inf]), {}, "must be finite"),
         (
@@ -68,8 +68,8 @@ def test_shapes_and_values_that_do_not_fit_are_refused(X, y, more, message) -> N
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([[1.0], [2.0]], np.zeros(2), "X must be a NumPy array, came list"),
-        (np.zeros((2, 1)), None, "y must be a NumPy array, came NoneType"),
+        ([[1.0], [2.0]], np.zeros(2), "X must be a NumPy array, got list"),
+        (np.zeros((2, 1)), None, "y must be a NumPy array, got NoneType"),
     ],
 )
 def test_what_is_not_an_array_is_refused(X, y, message) -> None:
@@ -219,7 +219,7 @@ def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
     [
         (
             np.ones((2, 3)),
-            r"expected X \(n, 2\), as the model was fitted, came \(2, 3\)",
+            r"expected X \(n, 2\), as the model was fitted, got \(2, 3\)",
         ),
         (np.ones(2), r"expected X \(n, 2\)"),
         (np.array([[1.0, np.inf]]), "X must be finite"),

@@ -74,7 +74,7 @@ def test_fair_coins_have_log_two_a_column() -> None:
 
 
 def test_values_other_than_zero_and_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected rows of 0 and 1, came 2"):
+    with pytest.raises(ValueError, match="expected rows of 0 and 1, got 2"):
         binary_density.evaluate(COIN, Table(2.0 * FLIPS))
 
 

@@ -175,5 +175,5 @@ def test_serving_refuses_an_unknown_word_and_a_frame_without_words(split):
     model = Scores(np.ones((V, V)))
     with pytest.raises(ValueError, match="unknown word 'kinge'; nearest: king"):
         embedding.serve(model, pd.DataFrame({"word": ["love", "kinge"]}))
-    with pytest.raises(ValueError, match="expected a column word, came text"):
+    with pytest.raises(ValueError, match="expected a column word, got text"):
         embedding.serve(model, pd.DataFrame({"text": ["love"]}))

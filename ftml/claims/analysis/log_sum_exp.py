@@ -2,7 +2,7 @@
 
     log sum_k e^{z_k} = m + log sum_k e^{z_k - m},   m = max z
 
-What is measured is the largest relative error of the project's losses of logistic and
+The measured value is the largest relative error of the project's losses of logistic and
 softmax regression, for scores up to +-1000, from decimals of fifty digits; 1e-14 is
 some fifty roundings. (Below 0.01 the loss of softmax is right to 2e-16 and no more:
 there it is a difference of numbers near 1, and left out.) e^{z} overflows from z = 710

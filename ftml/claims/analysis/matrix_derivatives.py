@@ -4,8 +4,8 @@
     (Ax + b)'C(Dx + e) -> D'C'(Ax + b) + A'C(Dx + e)           a'Xb -> ab'
     sum of softmax(x) * v -> (diag(s) - ss') v,   s = softmax(x)
 
-What is measured is the largest relative distance from autograd's gradient; only
-rounding is tolerated. Matrices are drawn from the seed; they are 4 x 4, so that a
+The measured value is the largest relative distance from autograd's gradient; only
+rounding is tolerated. Matrices are random, by the seed; they are 4 x 4, so that a
 missing transpose would not fail by its shape.
 
 Source: Deep learning cheat sheet, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and

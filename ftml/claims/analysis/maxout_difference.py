@@ -3,8 +3,8 @@
     f = max_i (u_i x + p_i) - max_i (v_i x + q_i)
 
 What bends upwards and what bends downwards are two convex lines, and a convex line is
-the maximum of its pieces: maxout with two units and a linear output is universal.
-Measured is the largest gap, as a share of the range, over ten drawn lines of eight
+the maximum of its pieces: maxout with two units and a linear output is universal. The
+measured value is the largest gap, relative to the range, over ten random lines of eight
 pieces.
 
 Source: Deep learning cheat sheet, section 10.5.5; Goodfellow et al. 2013, "Maxout

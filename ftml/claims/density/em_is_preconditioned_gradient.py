@@ -4,8 +4,8 @@
     pi' - pi = (1 / n) (diag(pi) - pi pi') dl/dpi
 
 l is the log-likelihood of all rows. Its gradient is taken by torch from a formula
-written out here; the step is the family's. Measured is the largest gap of weights and
-means over the first ten steps, as a share of the largest move.
+written out here; the step is the family's. The measured value is the largest gap of
+weights and means over the first ten steps, relative to the largest move.
 
 Source: Homework 4 answers, "Problem 4"; CS280 homework 1, 1; Xu and Jordan 1996, "On
 convergence properties of the EM algorithm for Gaussian mixtures".

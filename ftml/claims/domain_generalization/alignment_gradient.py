@@ -3,9 +3,10 @@
     grad P = 2 / (S (S - 1)) sum_i H_i (sum_j G_j - G_i),
     for two domains grad <G_1, G_2> = H_2 G_1 + H_1 G_2
 
-What is measured is the largest relative distance of the family's gradient of L_ERM -
+The measured value is the largest relative distance of the family's gradient of L_ERM -
 gamma P, one domain after the other and all at once, from that with the S full Hessians,
-each built row by row. Only rounding may part them. The domains are drawn from the seed.
+each built row by row. They may differ only by rounding. The domains are random, by the
+seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3, (3.1) and (3.2).
 """

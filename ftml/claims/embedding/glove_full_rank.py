@@ -1,10 +1,10 @@
-"""With as many dimensions as words GloVe says every count exactly.
+"""With as many dimensions as words GloVe fits every count exactly.
 
     x_i'z_j + b_i + c_j = log C_ij  is the least of  sum_ij f(C_ij) (... - log C_ij)^2
 
-Six words with six dimensions, 1,500 passes of AdaGrad. Measured is the root of the
-weighted mean square of the errors at the end, in nats; it starts near 2.7. Steps of
-AdaGrad get shorter for ever, so that something is left: the bar is 0.001, fifty times
+Six words with six dimensions, 1,500 passes of AdaGrad. The measured value is the root
+of the weighted mean square of the errors at the end, in nats; it starts near 2.7. Steps
+of AdaGrad get shorter forever, so that something is left: the bar is 0.001, fifty times
 the most that was left for a hundred seeds.
 
 Source: Deep learning cheat sheet, section 15.1.1 and 14.9.5; Pennington et al. 2014,
@@ -37,7 +37,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def descent(errors: np.ndarray) -> Figure:
-    """Draw the error over the passes."""
+    """Plot the error over the passes."""
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(errors) + 1), errors)
     axes.set(yscale="log", xlabel="pass over the counts")

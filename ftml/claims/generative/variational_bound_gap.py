@@ -5,9 +5,9 @@
 q is the encoder's throughout. The notes write p_phi for it once (mistake 46): were it
 the model's own posterior, the last term would be 0 and the bound log p(x) itself. A
 linear model, of which all terms are known; the encoder's means are 0.3 off and its
-variances half as large again. Measured is the largest gap of the equation over 50 drawn
-rows, in nats; as printed it is that without the last term. The figure has the bound
-over the encoder's variance: it touches log p(x) at the posterior.
+variances 1.5 times too large. The measured value is the largest gap of the equation
+over 50 random rows, in nats; the value in the source is that without the last term. The
+figure has the bound over the encoder's variance: it touches log p(x) at the posterior.
 
 Source: Deep learning cheat sheet, section 19.2, variational autoencoders.
 """
@@ -37,7 +37,7 @@ MISTAKES = (46,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of the equation, and as printed."""
+    """Return the largest gap of the equation, and the value in the source."""
     x = drawn_rows(np.random.default_rng(seed), 50)
     exact = log_p(x)
     net = network(shift=0.3, wider=1.5)
@@ -46,7 +46,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float((gap - to_posterior(net, x)).abs().max()),
         tolerance=1e-12,
-        as_printed=float(gap.abs().max()),
+        value_in_source=float(gap.abs().max()),
         figure=lambda: touching(x),
     )
 
@@ -70,7 +70,7 @@ def to_posterior(net: LatentGaussian, x: Tensor) -> Tensor:
 
 
 def touching(x: Tensor) -> Figure:
-    """Draw the mean bound over the variance of the encoder."""
+    """Plot the mean bound over the variance of the encoder."""
     factors = np.geomspace(0.1, 10, 81)
     figure, axes = new_figure()
     for shift, colour in ((0.0, COLOURS[0]), (0.3, COLOURS[2])):

@@ -4,8 +4,8 @@
 
 by the representer theorem: n dual numbers give the same predictions as d weights. The
 family's polynomial kernel of degree 1 is x'x / d + 1; on centred columns and targets
-its constant changes nothing. What is measured is the largest difference of predictions
-on half of diabetes, in standard deviations: rounding.
+its constant changes nothing. The measured value is the largest difference of
+predictions on half of diabetes, in standard deviations: rounding.
 
 Source: FTML lecture 9, "Learning representations / features" (kernel methods).
 """

@@ -1,4 +1,4 @@
-"""A drawn text in which a word depends on the one before it."""
+"""A random text in which a word depends on the one before it."""
 
 from __future__ import annotations
 

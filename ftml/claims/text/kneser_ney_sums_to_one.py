@@ -1,9 +1,9 @@
-"""What Kneser-Ney takes from counts it gives to the shorter history: all sums to one.
+"""Kneser-Ney gives the discounted mass to the shorter history, so it sums to one.
 
     P(w | h) = max(c(h w) - D, 0) / c(h) + D N(h .) / c(h) P(w | h')
 
-Measured is the largest gap from 1 of the sum over the eight words and the end, after
-every history of two words or boundaries, seen or not; add-k stands in the table.
+The measured value is the largest gap from 1 of the sum over the eight words and the
+end, after every history of two words or boundaries, seen or not; add-k is in the table.
 
 Source: Deep learning cheat sheet, section 15.2, Markov assumption; Kneser and Ney 1995.
 """

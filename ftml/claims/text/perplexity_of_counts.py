@@ -1,11 +1,11 @@
-"""Perplexity is exp of the cross-entropy: no model of single words beats the counts.
+"""Perplexity is exp of the cross-entropy: no unigram model beats the counts.
 
     exp(-(1/N) sum log q(w)) >= exp(H(p)),  equal for q = p the shares of the text;
     a uniform q has V + 1
 
-The family counts single words and ends with next to no smoothing. Measured is its
-perplexity on its own text, expected exp of the entropy of the shares; an add-k of 1e9
-makes it uniform, of perplexity 9 (in the table).
+The family counts single words and ends with next to no smoothing. The measured value is
+its perplexity on its own text, the expected value exp of the entropy of the
+frequencies; an add-k of 1e9 makes it uniform, of perplexity 9 (in the table).
 
 Source: Deep learning cheat sheet, sections 6 and 15.2.
 """
@@ -46,7 +46,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def smoothed(found: list[float], least: float) -> Figure:
-    """Draw the perplexity over what is added to each count, and both its limits."""
+    """Plot the perplexity over the number added to each count, and both its limits."""
     figure, axes = new_figure()
     axes.plot(SMOOTHING[1:-1], found[1:-1], marker="o", label="add-k on its own text")
     axes.axhline(least, color=COLOURS[1], linestyle="--", label="exp of the entropy")

@@ -2,8 +2,8 @@
 
     h = F(h_left, h_right)  at each node, from the leaves to the root
 
-Thirty drawn trees of 1 to 12 leaves, by both compositions. Measured is the largest gap
-of a root's logit to that of a function that calls itself on the children.
+Thirty random trees of 1 to 12 leaves, by both compositions. The measured value is the
+largest gap of a root's logit to that of a function that calls itself on the children.
 
 Source: Deep learning cheat sheet, section 16.4, recursive networks.
 """
@@ -46,7 +46,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def drawn_tree(rng: np.random.Generator, leaves: int) -> str:
-    """Return a drawn tree of so many leaves, in brackets."""
+    """Return a random tree with this number of leaves, in brackets."""
     if leaves == 1:
         return str(rng.choice(SYMBOLS))
     left = 1 + int(rng.integers(leaves - 1))

@@ -78,7 +78,7 @@ class Model:
         return self.mean + self.transform(X) @ self.loadings.T
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d) drawn from the model."""
+        """Return n samples (n, d) of the model."""
         rng = np.random.default_rng(seed)
         d, q = self.loadings.shape
         z, e = rng.normal(size=(n, q)), rng.normal(size=(n, d))

@@ -1,4 +1,4 @@
-"""Probabilistic PCA: a Gaussian that principal components and equal noise make up.
+"""Probabilistic PCA: a Gaussian of principal components and isotropic noise.
 
     A = W W' + s I,   W = V_q diag(v_q - s)^1/2,   s = mean of the d - q dropped v
 
@@ -42,7 +42,7 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the solutions of all numbers of factors, from one decomposition.
 
-    Raises ValueError for as many factors as columns, and where no noise is left.
+    Raises ValueError for as many factors as columns, and if no noise is left.
     """
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]

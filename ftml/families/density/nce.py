@@ -1,13 +1,13 @@
-"""Noise-contrastive estimation: tell rows from noise, and the density comes with it.
+"""Noise-contrastive estimation: a density learnt by classifying data against noise.
 
     P(row | x) = sigmoid(log p(x) - log p_n(x) - log nu),   log p(x) = e(x) + c
 
-Axes: n rows, d columns, P coefficients; nu noise rows for each row, drawn from a
-Gaussian p_n. c is learnt with the rest, and tends to -log Z: the fit itself makes the
-density integrate to 1. It is consistent, not efficient. e is a Gaussian tilted by bumps
-on some training rows (`_energy.py`), linear in its coefficients: all is one logistic
-regression with the offset -log p_n - log nu, solved by Newton's steps with a line
-search, plus a penalty that pulls to the Gaussian of the rows' own covariance:
+Axes: n rows, d columns, P coefficients; nu noise samples from a Gaussian p_n for each
+row. c is learnt with the rest, and tends to -log Z: the fit itself makes the density
+integrate to 1. It is consistent, not efficient. e is a Gaussian with bumps on some
+training rows (`_energy.py`), linear in its coefficients: all is one logistic regression
+with the offset -log p_n - log nu, solved by Newton's steps with a line search, plus a
+penalty that pulls to the Gaussian of the rows' own covariance:
 
     penalty (tr L - log |L| - d + |h|^2 + |w|^2) / 2
 
@@ -17,8 +17,8 @@ have: L stays positive definite, without which there would be no density.
 The likelihood is that of the learnt constant, but of no more mass than 1: `log_mass`,
 the log of the integral of exp(e + c), is estimated by importance sampling from the
 Gaussian under the bumps, with a standard error of `log_z_error`, in nats, and taken off
-where it is above 0. Otherwise bumps that rise where no noise was drawn would be praised
-for a density that they do not have.
+where it is above 0. Otherwise bumps in regions without noise samples would raise the
+score by a density that does not integrate to 1.
 
 Source: Deep learning cheat sheet, 19.1; Gutmann and Hyvarinen (2010),
 "Noise-contrastive estimation".
@@ -175,7 +175,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each Newton step, until the gradient is small.
 
-    Raises ValueError for rows that do not fix a Gaussian.
+    Raises ValueError for rows that do not determine a Gaussian.
     """
     y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)

@@ -4,7 +4,7 @@
 
 Axes: n rows, d columns, h hidden units, C chains. The gradient of log p is a mean over
 rows minus one over the model, taken from `n_gibbs` Gibbs steps: from the rows of the
-batch (contrastive divergence), or from chains that go on from batch to batch
+batch (contrastive divergence), or from chains that resume from batch to batch
 (persistent).
 
 Z is summed exactly where the smaller side has at most 16 units. Otherwise it is
@@ -12,7 +12,7 @@ estimated by annealed importance sampling from independent columns, with the sta
 error over chains beside it (`log_z_error`, in nats); chains that mix badly make Z too
 small, and the likelihood too good, by more than that error says.
 
-It stands in the task `binary_density`: its probabilities cannot be compared with the
+It is in the task `binary_density`: its probabilities cannot be compared with the
 densities of real rows.
 
 Source: Deep learning cheat sheet, 17.4.3; Tieleman (2008), "Training restricted
@@ -53,7 +53,7 @@ class Config(FamilyConfig):
     "h"
 
     persistent: bool = False
-    "chains go on from batch to batch, in place of starting from its rows"
+    "chains resume from batch to batch, in place of starting from its rows"
 
     n_gibbs: Annotated[int, Field(ge=1)] = 1
     "Gibbs steps for each gradient"

@@ -165,8 +165,8 @@ def train(
 ) -> Iterator[Step]:
     """Yield the solution, in one step.
 
-    Raises ValueError for rows that do not fix a Gaussian, and for directions too few
-    to fix the solution.
+    Raises ValueError for rows that do not determine a Gaussian, and for too few
+    directions to determine the solution.
     """
     if state is not None:
         return

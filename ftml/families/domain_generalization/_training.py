@@ -66,7 +66,7 @@ def domain_weights(offsets: np.ndarray) -> Tensor:
     """
     sizes = np.diff(offsets)
     if not sizes.all():
-        raise ValueError(f"every domain needs training samples, came {sizes.tolist()}")
+        raise ValueError(f"every domain needs training samples, got {sizes.tolist()}")
     return torch.from_numpy(np.repeat(1.0 / (len(sizes) * sizes), sizes)).float()
 
 
@@ -182,7 +182,7 @@ def run(
     block = data.train
     S = len(block.domain_names)
     if min_domains > S:
-        raise ValueError(f"training needs {min_domains} domains or more, came {S}")
+        raise ValueError(f"training needs {min_domains} domains or more, got {S}")
     domain_weights(block.offsets)  # checks that no domain is empty
     scaling = None if block.is_images else learn_scaling(block.x)
     sizes = sizes_of(config, block)

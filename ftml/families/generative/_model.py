@@ -46,7 +46,7 @@ def check_images(block: Images | Table) -> None:
     """Raise ValueError for data that are no images."""
     if not isinstance(block, Images):
         raise ValueError(
-            f"the network needs data of the kind Images, came {type(block).__name__}"
+            f"the network needs data of the kind Images, got {type(block).__name__}"
         )
 
 

@@ -108,7 +108,7 @@ def as_bits(X: np.ndarray) -> np.ndarray:
     other = X[np.not_equal(X, 0) & np.not_equal(X, top)]
     if other.size:
         raise ValueError(
-            f"expected values of 0 and {top}, came {other[0]:g}; `binarize` of the "
+            f"expected values of 0 and {top}, got {other[0]:g}; `binarize` of the "
             "dataset makes them"
         )
     return (X.reshape(len(X), -1) == top).astype(np.float32)

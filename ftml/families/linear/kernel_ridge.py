@@ -60,10 +60,10 @@ class Model:
     "b"
 
     center: np.ndarray
-    "(d,): what is subtracted from raw columns"
+    "(d,): subtracted from raw columns"
 
     scale: np.ndarray
-    "(d,): what they are divided by"
+    "(d,): divides the centred columns"
 
     kernel: str
     width: float

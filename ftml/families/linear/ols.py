@@ -33,7 +33,7 @@ TASK = "regression"
 
 
 class Config(FamilyConfig):
-    """Nothing to choose: the solution is unique, or the shortest is taken."""
+    """No fields of its own: the solution is unique, or the shortest one is returned."""
 
 
 @dataclass(frozen=True)

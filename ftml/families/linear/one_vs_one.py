@@ -38,7 +38,7 @@ class Model:
     "the fields of each one's model, for the pairs (0, 1), (0, 2), ..., (k - 2, k - 1)"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the share of votes of the classes, (n, k), for X (n, d)."""
+        """Return the fraction of votes of the classes, (n, k), for X (n, d)."""
         k = number_of_classes(len(self.members))
         scores = _reduction.scores(self.binary, self.members, X)
         votes = np.zeros((len(X), k))

@@ -87,7 +87,7 @@ def ridge_path(X: np.ndarray, y: np.ndarray, *, alphas: np.ndarray) -> np.ndarra
 
 
 def figures(config: Config, model: Model, data: Splits[Table]) -> dict[str, Figure]:
-    """Return the path of the coefficients over penalties about the chosen one."""
+    """Return the path of the coefficients over penalties around the chosen one."""
     X, _ = centred_and_scaled(data.train.X, standardize=config.standardize)
     y = data.train.y
     middle = np.log10(config.alpha) if config.alpha > 0 else 0.0

@@ -30,7 +30,7 @@ TASK = "classification"
 
 
 class Config(_penalised.PenalisedConfig):
-    """The penalty, and where training ends."""
+    """The penalty, and the stopping rule."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def train_many(
     data: Splits[Table],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield after each step of all configurations; scores of all are one product."""
+    """Yield after each step of all configurations, whose scores are one matrix
+    product.
+    """
     y, k = data.train.y, len(data.train.classes)
     problems = {
         standardize: _penalised.make_problem(

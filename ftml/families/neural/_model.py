@@ -158,6 +158,6 @@ def image_shape(data: Any, inputs: Inputs) -> tuple[int, ...]:
     """Return (C, H, W); ValueError for data that are no images."""
     if not isinstance(data, Images):
         raise ValueError(
-            f"the network needs data of the kind Images, came {type(data).__name__}"
+            f"the network needs data of the kind Images, got {type(data).__name__}"
         )
     return inputs.shape

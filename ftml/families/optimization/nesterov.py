@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient on a strongly convex sum: one step a pass.
+"""Nesterov's accelerated gradient on a strongly convex sum: one step per pass.
 
     theta_{t+1} = v_t - (1/L) grad g(v_t)
     v_{t+1} = theta_{t+1} + beta (theta_{t+1} - theta_t),
@@ -31,7 +31,7 @@ N_CLASSES = 2
 
 
 class Config(_finite_sum.SolverConfig):
-    """Nothing to choose: step and momentum follow from L and mu."""
+    """No fields of its own: step and momentum follow from L and mu."""
 
 
 def begin(g: FiniteSum, config: Config) -> State:

@@ -1,12 +1,12 @@
-"""SAGA on a finite sum: the unbiased variant of SAG, a step a sample, n a pass.
+"""SAGA on a finite sum: the unbiased variant of SAG, one step per sample, n per pass.
 
     theta <- theta - gamma [ (a_i' - a_i) x_i + (1/n) sum_j a_j x_j + mu theta ]
     a_i <- a_i'
 
 Axes: n samples, d coefficients; a_i' is the derivative of the loss of sample i, drawn
-uniformly, at x_i'theta, and a_i the one remembered from its last visit, 0 before. The
-mean of the bracket over i is the gradient of g; SAG divides the first term by n, for
-less variance and some bias. gamma = 1 / (3 L_max), and the expected distance to the
+uniformly, at x_i'theta, and a_i the one stored at its last visit, 0 before the first.
+The mean of the bracket over i is the gradient of g; SAG divides the first term by n,
+for less variance and some bias. gamma = 1 / (3 L_max), and the expected distance to the
 optimum falls by 1 - min(1/(4n), mu / (3 L_max)) a step.
 
 Source: FTML lecture 9, "SAG" (TP 5), its companion; Defazio, Bach and Lacoste-Julien

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a finite sum: n steps a pass, each of one sample.
+"""Stochastic gradient descent on a finite sum: n steps per pass, each with one sample.
 
     theta <- theta - gamma_t grad g_i(theta),   i uniform
 

@@ -80,7 +80,7 @@ def test_draws_have_the_moments_of_the_kernels() -> None:
 def test_odd_rows() -> None:
     flat = np.column_stack([np.repeat([0.0, 1.0], 5), np.full(10, 5.0)])
     assert np.isfinite(fit(kde.Config(), Table(flat)).model.log_density(flat)).all()
-    with pytest.raises(ValueError, match="2 training rows or more, came 1"):
+    with pytest.raises(ValueError, match="2 training rows or more, got 1"):
         fit(kde.Config(), Table(np.ones((1, 2))))
     with pytest.raises(ValueError, match="X must be finite"):
         fit(kde.Config(), Table(flat)).model.log_density(np.full((1, 2), np.nan))

@@ -107,7 +107,7 @@ def test_training_beats_independent_columns_by_far(persistent: bool) -> None:
 
 
 def test_rows_that_are_not_binary_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected rows of 0 and 1, came 0\.5"):
+    with pytest.raises(ValueError, match=r"expected rows of 0 and 1, got 0\.5"):
         fit(rbm.Config(), Table(np.array([[0.0, 1.0], [0.5, 1.0]])))
 
 
