@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ftml.data import pairs as kind
-from ftml.data.numerals import drawn, numerals
+from ftml.data.numerals import numerals, random_pairs
 from ftml.data.pairs import Pairs, of_ragged
 from ftml.data.ragged import encoded
 from pipelines.blocks import PairsBlock
@@ -34,7 +34,7 @@ def prepare(block: PairsBlock, folder: Path) -> None:
     else:
         data = _read(block)
     if block.n_samples is not None:
-        data = drawn(data, block.n_samples, seed=block.seed)
+        data = random_pairs(data, block.n_samples, seed=block.seed)
     shares = {"valid": block.valid_fraction, "test": block.test_fraction}
     strata = np.zeros(len(data), np.int64)
     split = draw_split(strata, ["the file"], shares=shares, seed=block.seed)

@@ -47,7 +47,7 @@ def test_every_page_that_the_readme_names_is_there() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_every_page_of_the_documentation_stands_in_its_table_of_contents() -> None:
+def test_every_page_of_the_documentation_is_in_its_table_of_contents() -> None:
     (*parts, _) = (DOCS / "index.md").read_text().split("```\n\n| you want")
     named = set(re.findall(r"(?m)^([\w/]+)$", parts[0]))
     pages = {

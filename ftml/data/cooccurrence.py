@@ -55,7 +55,7 @@ class Cooccurrence:
         ):
             raise ValueError(f"expected 0 <= row <= col < {V}")
         if (np.diff(key) <= 0).any():
-            raise ValueError("pairs must be sorted by (row, col) and stand once each")
+            raise ValueError("pairs must be sorted by (row, col) and be unique")
         if len(set(self.words)) != V:
             raise ValueError("words must differ from each other")
         if not (self.weight > 0).all():

@@ -105,9 +105,11 @@ def _spool(
             for sentences in tokenizer.read(pieces):
                 # One random number per sentence, so that the size of the pieces changes
                 # nothing.
-                drawn = np.searchsorted(ends, rng.random(len(sentences)), side="right")
+                part_of = np.searchsorted(
+                    ends, rng.random(len(sentences)), side="right"
+                )
                 for number, split in enumerate(("valid", "test", "train")):
-                    part = select(sentences, drawn == number)
+                    part = select(sentences, part_of == number)
                     _append(files[split], part)
                     counts[split] = _plus(counts[split], np.bincount(part.ids))
                 S += len(sentences)

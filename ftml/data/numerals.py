@@ -61,7 +61,7 @@ def numerals(*, below: int) -> Pairs:
     return of_ragged(encoded(digits, tuple("0123456789")), encoded(words, tuple(known)))
 
 
-def drawn(pairs: Pairs, n: int, *, seed: int) -> Pairs:
+def random_pairs(pairs: Pairs, n: int, *, seed: int) -> Pairs:
     """Return a random sample of n of the pairs, or all if there are no more."""
     if len(pairs) <= n:
         return pairs

@@ -160,10 +160,10 @@ def shifted(X: Ragged, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     """
     V = len(X.vocabulary)
     x, mask = X.padded(index)
-    read = np.column_stack([np.full(len(x), V), x])
-    told = np.column_stack([x, np.zeros(len(x), x.dtype)])
-    told[np.arange(len(x)), mask.sum(axis=1)] = V
-    return read, told, np.column_stack([np.ones(len(x), bool), mask])
+    inputs = np.column_stack([np.full(len(x), V), x])
+    target = np.column_stack([x, np.zeros(len(x), x.dtype)])
+    target[np.arange(len(x)), mask.sum(axis=1)] = V
+    return inputs, target, np.column_stack([np.ones(len(x), bool), mask])
 
 
 def by_length(

@@ -76,11 +76,11 @@ class Table:
         groups = [np.arange(len(self.y))]
         if self.classes:
             groups = [np.flatnonzero(self.y == c) for c in np.unique(self.y)]
-        drawn = [
+        chosen = [
             rng.choice(rows, max(1, round(share * len(rows))), replace=False)
             for rows in groups
         ]
-        return self.rows(np.sort(np.concatenate(drawn)))
+        return self.rows(np.sort(np.concatenate(chosen)))
 
     def join(self, other: Table) -> Table:
         """Return the samples of both, those of this object first."""

@@ -348,7 +348,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     # Seeds drawn without regard to distance.
     (
         "kmeans_plus_plus",
-        "ftml.families.clustering._assignment:_drawn",
+        "ftml.families.clustering._assignment:_weighted_choice",
         lambda _: lambda weight, rng, n: rng.integers(len(weight), size=n),
     ),
     # The directions of least variance.
@@ -430,7 +430,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             )
         ),
     ),
-    # Counts in place of the words that stand before.
+    # Counts in place of the words before them.
     (
         "kneser_ney_continuations",
         "ftml.families.text.ngram_lm:_continuations",

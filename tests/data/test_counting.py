@@ -60,7 +60,7 @@ def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting
 
 @untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING, st.integers(1, 40), st.integers(0, 6))
-def test_shards_merged_give_the_counts_of_the_whole_to_the_last_entry(
+def test_merged_shards_give_exactly_the_counts_of_the_whole(
     corpus, window, weighting, max_pairs, cut
 ):
     units = units_of(window=window, weighting=weighting)

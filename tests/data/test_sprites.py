@@ -142,6 +142,6 @@ def test_classes_of_a_domain_differ_by_one_sample_at_most() -> None:
 @pytest.mark.parametrize(
     "change", [{"image_size": (16, 7)}, {"n_domains": 0}, {"n_per_domain": 1}]
 )
-def test_sprites_that_cannot_be_drawn_are_refused(change: dict[str, Any]) -> None:
+def test_sprites_that_cannot_be_rendered_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected images of 8 x 8 at least"):
         sprites(**{"n_domains": 2, "n_per_domain": 20, **change})

@@ -51,7 +51,8 @@ def check(seed, budget):
         return made
 
     table = pd.DataFrame({"n": ["one"], "twice": [2.0]})
-    return Evidence(2.0, 2.0 + seed, 0.5, value_in_source=3.5, table=table, figure=figure)
+    parts = {"table": table, "figure": figure}
+    return Evidence(2.0, 2.0 + seed, 0.5, value_in_source=3.5, **parts)
 '''
 FAILS = '''"""Three is twice one.
 

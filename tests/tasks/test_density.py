@@ -34,7 +34,7 @@ def test_metric_is_the_mean_log_density_in_nats() -> None:
     assert found == pytest.approx({"log_likelihood": expected})
 
 
-def test_what_a_model_says_of_its_normaliser_stands_beside() -> None:
+def test_the_scores_of_a_normaliser_are_reported_too() -> None:
     found = density.evaluate(Unnormalised(), Table(ROWS))
     assert found["log_z_error"] == 0.1
     assert found["log_mass"] == -0.2
@@ -78,7 +78,7 @@ def test_values_other_than_zero_and_one_are_refused() -> None:
         binary_density.evaluate(COIN, Table(2.0 * FLIPS))
 
 
-def test_binary_rows_are_drawn_as_pictures_and_served() -> None:
+def test_binary_rows_are_plotted_as_pictures_and_served() -> None:
     split = Table(FLIPS)
     assert set(binary_density.figures(COIN, split)) == {"log_densities", "samples"}
     served = binary_density.serve(COIN, binary_density.example(split))

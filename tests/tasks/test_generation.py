@@ -111,7 +111,7 @@ def test_a_served_model_generates_a_sample_for_each_seed() -> None:
     np.testing.assert_array_equal(served, expected.reshape(3, -1))
 
 
-def test_features_are_drawn_among_the_rows_and_images_as_pictures() -> None:
+def test_features_are_plotted_with_the_data_and_images_as_pictures() -> None:
     rows = ring(n_samples=30)
     (axes,) = generation.figures(Resampler(rows.X), rows)["samples"].axes
     assert len(axes.collections) == 2

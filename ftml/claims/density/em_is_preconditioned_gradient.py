@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.data import Splits, Table
 from ftml.evidence import Budget, Evidence
 from ftml.families.density import gmm
@@ -28,7 +28,7 @@ from ftml.families.density import gmm
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap between EM's moves and the gradient's."""
-    X = drawn_rows(seed)
+    X = random_rows(seed)
     config = gmm.Config(
         seed=seed, n_components=K, n_init=1, reg_covar=0.0, n_iterations=10
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.data import Splits, Table
 from ftml.evidence import Budget, Evidence
 from ftml.families.density import gmm
@@ -27,7 +27,7 @@ from ftml.plots import new_figure
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest fall, or the largest gradient at the end."""
-    X = drawn_rows(seed)
+    X = random_rows(seed)
     config = gmm.Config(
         seed=seed,
         n_components=K,

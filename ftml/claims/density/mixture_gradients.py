@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.evidence import Budget, Evidence
 from ftml.families.density.gmm_gradient import loss_and_gradient
 
@@ -23,7 +23,7 @@ STEP = 1e-6
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of a gradient, at random parameters."""
-    X = drawn_rows(seed)
+    X = random_rows(seed)
     n_free = K + 2 * K + 3 * K
     theta = 0.3 * np.random.default_rng([seed, 1]).normal(size=n_free)
     _, (gradients,) = loss_and_gradient(theta[None], X, k=K, penalty=1e-2)

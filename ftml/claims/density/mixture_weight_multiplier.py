@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.core import fit
 from ftml.data import Table
 from ftml.evidence import Budget, Evidence
@@ -29,7 +29,7 @@ STEP = 1e-6
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the multiplier over N, and the value in the source."""
-    X = drawn_rows(seed)
+    X = random_rows(seed)
     config = gmm.Config(
         seed=seed, n_components=K, n_init=1, n_iterations=2000, tolerance=1e-13
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftml.claims.embedding._toy import drawn_counts
+from ftml.claims.embedding._toy import random_counts
 from ftml.data import Splits
 from ftml.evidence import Budget, Evidence
 from ftml.families.embedding import glove
@@ -26,7 +26,7 @@ from ftml.plots import new_figure
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the root mean square error of the logarithms."""
     config = glove.Config(seed=seed, dimension=6, learning_rate=0.2, n_passes=1500)
-    steps = glove.train(config, Splits(drawn_counts(seed)))
+    steps = glove.train(config, Splits(random_counts(seed)))
     errors = np.sqrt([step.metrics["train_loss"] for step in steps])
     return Evidence(
         expected=0.0,

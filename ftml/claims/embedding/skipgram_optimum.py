@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftml.claims.embedding._toy import dense, drawn_counts
+from ftml.claims.embedding._toy import dense, random_counts
 from ftml.data import Splits
 from ftml.evidence import CHANCE, Budget, Evidence
 from ftml.families.embedding import skipgram
@@ -31,7 +31,7 @@ FIRST = 40
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the mean gap between products and information, in nats."""
-    data = drawn_counts(seed, scale=50.0)
+    data = random_counts(seed, scale=50.0)
     config = skipgram.Config(
         seed=seed,
         dimension=8,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ftml.claims.embedding._toy import dense, drawn_counts
+from ftml.claims.embedding._toy import dense, random_counts
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.embedding import ppmi_svd
@@ -26,7 +26,7 @@ MISTAKES = (39,)
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of a product, and the value in the source."""
-    data = drawn_counts(seed)
+    data = random_counts(seed)
     C = dense(data)
     sums = C.sum(axis=0)
     M = np.maximum(np.log(C * C.sum() / np.outer(sums, sums)), 0.0)

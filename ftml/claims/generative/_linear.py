@@ -43,7 +43,7 @@ def network(*, shift: float = 0.0, wider: float = 1.0) -> LatentGaussian:
     return net
 
 
-def drawn_rows(rng: np.random.Generator, n: int) -> Tensor:
+def random_rows(rng: np.random.Generator, n: int) -> Tensor:
     """Return n rows of the model's distribution, (n, 4)."""
     return torch.from_numpy(rng.multivariate_normal(MEAN.numpy(), COVARIANCE, n))
 

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ftml.claims.generative._linear import drawn_rows, log_p, network
+from ftml.claims.generative._linear import log_p, network, random_rows
 from ftml.evidence import CHANCE, STANDARD_ERRORS, Budget, Evidence
 from ftml.families.generative._latent import importance_bound
 from ftml.nn.layers import Draw
@@ -58,7 +58,7 @@ def gaps(rng: np.random.Generator, n: int) -> np.ndarray:
     )
     found = []
     for K in KS:
-        x = drawn_rows(rng, n)
+        x = random_rows(rng, n)
         log_w = importance_bound(net, x, draw, n_draws=int(K)) - log_p(x)
         # w - 1 has mean 0; as a control variate it removes most of the variance.
         found.append(torch.expm1(log_w) - log_w)

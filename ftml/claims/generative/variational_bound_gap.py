@@ -23,10 +23,10 @@ from ftml.claims.generative._linear import (
     MEAN,
     NOISE,
     W,
-    drawn_rows,
     log_p,
     network,
     posterior,
+    random_rows,
 )
 from ftml.evidence import Budget, Evidence
 from ftml.families.generative._latent import gaussian_kl, log_likelihood
@@ -38,7 +38,7 @@ MISTAKES = (46,)
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of the equation, and the value in the source."""
-    x = drawn_rows(np.random.default_rng(seed), 50)
+    x = random_rows(np.random.default_rng(seed), 50)
     exact = log_p(x)
     net = network(shift=0.3, wider=1.5)
     gap = exact - elbo(net, x)

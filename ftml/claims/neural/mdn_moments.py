@@ -29,7 +29,7 @@ X = np.linspace(-2.0, 2.0, 5)[:, None]
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the mean squared distance from the mean, in units of the variance."""
-    model = drawn_model(seed)
+    model = random_model(seed)
     mean, variance = model.predict(X), model.variance(X)
     share, _, log_variance = (each.numpy() for each in model.mixture(X))
     within = np.sum(np.exp(share + log_variance), axis=1)
@@ -48,7 +48,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def drawn_model(seed: int) -> Model:
+def random_model(seed: int) -> Model:
     """Return a network with large weights: distributions with several modes."""
     generator = torch.Generator().manual_seed(seed)
     options = {"sizes": (1, 8, 9), "activation": "tanh"}

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from ftml.claims.text._corpus import V, drawn_text
+from ftml.claims.text._corpus import V, random_text
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.text import ngram_lm
@@ -23,7 +23,7 @@ from ftml.families.text import ngram_lm
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of a sum from 1."""
-    data = drawn_text(seed)
+    data = random_text(seed)
     histories = list(product(range(V + 1), repeat=2))
     grams = np.array([(*h, w) for h in histories for w in range(V + 1)])
     gaps = {}

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ftml.claims.text._corpus import V, drawn_text
+from ftml.claims.text._corpus import V, random_text
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.text import ngram_lm
@@ -28,7 +28,7 @@ SMOOTHING = (1e-9, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e9)
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the perplexity of the counts on their own text."""
-    data = drawn_text(seed)
+    data = random_text(seed)
     counts = np.append(np.bincount(data.values, minlength=V), len(data))
     share = counts[counts > 0] / counts.sum()
     found = []

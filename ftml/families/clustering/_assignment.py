@@ -192,7 +192,7 @@ def plus_plus(
         alive = np.flatnonzero(ks > step)
         draws = [2 + int(np.log(ks[r])) for r in alive]
         rows = [
-            _drawn(closest[r], generators[r], n=n)
+            _weighted_choice(closest[r], generators[r], n=n)
             for r, n in zip(alive, draws, strict=True)
         ]
         distance = _squared(X, norms, np.concatenate(rows))
@@ -215,7 +215,9 @@ def _squared(X: np.ndarray, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.maximum(squared, 0.0, out=squared)
 
 
-def _drawn(weight: np.ndarray, rng: np.random.Generator, *, n: int) -> np.ndarray:
+def _weighted_choice(
+    weight: np.ndarray, rng: np.random.Generator, *, n: int
+) -> np.ndarray:
     """Return n random indices with probabilities in proportion to the weights, uniform
     if all are 0.
     """

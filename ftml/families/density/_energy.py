@@ -69,7 +69,7 @@ class Model:
         quadratic = -0.5 * np.einsum("ni,ij,nj->n", y, self.precision, y)
         return quadratic + y @ self.slope + bump_values(y, self) @ self.heights
 
-    def slope_of_whitened(self, y: np.ndarray) -> np.ndarray:
+    def gradient_of_whitened(self, y: np.ndarray) -> np.ndarray:
         """Return the gradient of e at y, (n, d)."""
         pull = bump_values(y, self) * self.heights / self.width**2  # (n, m)
         towards = pull @ self.bumps - pull.sum(axis=1, keepdims=True) * y
@@ -91,7 +91,7 @@ class Model:
         Chains make 500 steps of Langevin's dynamics with Metropolis's correction.
         """
         rng = np.random.default_rng(seed)
-        y = gaussian_draws(self, n, rng)
+        y = gaussian_samples(self, n, rng)
         # With steps preconditioned by L^-1, d^(-1/3) / 4 has a high acceptance rate.
         eps = 0.25 * len(self.center) ** (-1 / 3)
         root = cholesky(self.precision, lower=True)
@@ -111,7 +111,7 @@ def _langevin_step(
     """Return y (n, d) after a step y + eps L^-1 grad e + sqrt(2 eps) N(0, L^-1)."""
 
     def drift(at: np.ndarray) -> np.ndarray:
-        return at + eps * cho_solve((root, True), model.slope_of_whitened(at).T).T
+        return at + eps * cho_solve((root, True), model.gradient_of_whitened(at).T).T
 
     def log_proposal(to: np.ndarray, origin: np.ndarray) -> np.ndarray:
         return -np.sum(((to - drift(origin)) @ root) ** 2, axis=1) / (4 * eps)
@@ -162,7 +162,7 @@ def whitened_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return whiten(X, scaling.center, root), scaling.center, root
 
 
-def drawn_bumps(
+def random_bumps(
     y: np.ndarray, *, n_bumps: int, width: float, rng: np.random.Generator
 ) -> Bumps:
     """Return bumps centred on random rows without replacement, at most on all
@@ -198,7 +198,7 @@ def features(y: np.ndarray, bumps: Bumps) -> np.ndarray:
     return np.hstack([products, y, bump_values(y, bumps)])
 
 
-def gaussian_draws(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
+def gaussian_samples(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n whitened samples (n, d) of the Gaussian under the bumps."""
     root = cholesky(model.precision, lower=True)
     mean = cho_solve((root, True), model.slope)
@@ -230,7 +230,7 @@ def estimated_log_z(
     known = gaussian_log_z(model.precision, model.slope)
     if not len(model.heights):
         return known, 0.0
-    y = gaussian_draws(model, n_draws, rng)
+    y = gaussian_samples(model, n_draws, rng)
     log_weight = bump_values(y, model) @ model.heights
     top = log_weight.max()
     weight = np.exp(log_weight - top)

@@ -169,7 +169,7 @@ def expect(
 
 
 def _groups(sizes: np.ndarray, *, widest: int) -> list[np.ndarray]:
-    """Return the members in groups of at most so many components, or of one member.
+    """Return the members in groups of at most `widest` components, or of one member.
 
     Larger groups would leave space in the cache for few rows only.
     """

@@ -68,7 +68,7 @@ class Model:
         return np.concatenate([np.zeros(0), *found]) + constant
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d) drawn from the density."""
+        """Return n samples (n, d) of the density."""
         rng = np.random.default_rng(seed)
         rows = self.X[rng.integers(len(self.X), size=n)]
         return rows + self.bandwidths * rng.normal(size=rows.shape)

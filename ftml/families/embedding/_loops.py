@@ -185,17 +185,17 @@ def positive_part(X, Z, start, col, weight, first, end, out):
 
 
 @compiled_fast
-def noise_part(X, Z, noise, draws, seed, first, end, out):
-    """Write the mean of log s(-x_i'z_v) over draws[i] noise words v to out, of the rows
-    first:end; a row's samples depend on the seed and the row only.
+def noise_part(X, Z, noise, n_noise, seed, first, end, out):
+    """Write the mean of log s(-x_i'z_v) over n_noise[i] noise words v to out, for the
+    rows first:end; a row's noise words depend on the seed and the row only.
     """
     random, V = np.empty(1, np.uint64), len(X)
     for i in range(first, end):
         random[0] = np.uint64(seed) + np.uint64(i) * np.uint64(0xD1342543DE82EF95)
         total = 0.0
-        for _ in range(draws[i]):
+        for _ in range(n_noise[i]):
             total += log_logistic(-inner(X[i], Z[draw(noise, 0, V, random)]))
-        out[i] = total / draws[i]
+        out[i] = total / n_noise[i]
 
 
 @compiled_fast

@@ -106,8 +106,14 @@ def train(
     """Yield after each round."""
     n, k = len(data.train), class_count(data.train)
     if state is None:
-        law = np.full(n, 1.0 / n)
-        state = {"n": 0, "D": law, "alpha": np.zeros(0), "trees": None, "loss": 1.0}
+        distribution = np.full(n, 1.0 / n)
+        state = {
+            "n": 0,
+            "D": distribution,
+            "alpha": np.zeros(0),
+            "trees": None,
+            "loss": 1.0,
+        }
         state = {**state, "error": 1.0, "done": False}
     while state["n"] < config.n_rounds and not state["done"]:
         state = _next_state(state, data.train, config, k=k)

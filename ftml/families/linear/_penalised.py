@@ -144,14 +144,14 @@ def run(
     groups = []
     for standardize, problem in problems.items():
         where = [i for i, c in enumerate(configs) if c.standardize == standardize]
-        pack = _run_group(
+        batch = _run_group(
             [configs[i] for i in where], [states[i] for i in where], problem, k=k
         )
-        groups.append((where, problem, pack))
+        groups.append((where, problem, batch))
     while True:
         steps: list[Step | None] = [None] * len(configs)
-        for where, problem, pack in groups:
-            for j, state in next(pack, {}).items():
+        for where, problem, batch in groups:
+            for j, state in next(batch, {}).items():
                 steps[where[j]] = _step(state, problem, model)
         if not any(steps):
             return

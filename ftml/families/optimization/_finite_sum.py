@@ -165,10 +165,10 @@ def steepness(margin: float) -> float:
     return (e if margin > 0.0 else 1.0) / (1.0 + e)
 
 
-def drawn(
+def random_indices(
     seed_or_state: int | State, n: int, p: np.ndarray | None = None
 ) -> tuple[np.ndarray, Any]:
-    """Return n indices below n, drawn with replacement, and the generator's state.
+    """Return n random indices below n, with replacement, and the generator's state.
 
     p: (n,) the probabilities, uniform by default.
     """

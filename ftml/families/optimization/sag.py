@@ -1,6 +1,6 @@
 """Stochastic average gradient (SAG) on a finite sum: one step per sample, n per pass.
 
-    a_i <- derivative of the loss of sample i at x_i'theta,   i drawn
+    a_i <- derivative of the loss of sample i at x_i'theta,   i random
     theta <- theta - gamma [ (1/m) sum_j a_j x_j + mu theta ]
 
 Axes: n samples, d coefficients. A linear model stores one number a_j per sample and
@@ -36,7 +36,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear._binary import Model
 from ftml.families.optimization import _finite_sum
-from ftml.families.optimization._finite_sum import FiniteSum, drawn, steepness
+from ftml.families.optimization._finite_sum import FiniteSum, random_indices, steepness
 
 __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
@@ -121,7 +121,7 @@ def step_size(constants: np.ndarray, config: Config) -> float:
     return float(1.0 / L if config.step == "1/L" else 1.0 / (16.0 * L))
 
 
-def law(constants: np.ndarray, config: Config) -> np.ndarray | None:
+def sampling_probabilities(constants: np.ndarray, config: Config) -> np.ndarray | None:
     """Return the sampling probabilities (n,); None for uniform."""
     if config.sampling == "uniform":
         return None
@@ -141,7 +141,9 @@ def begin(g: FiniteSum, config: Config) -> State:
 def advance(g: FiniteSum, config: Config, state: State) -> State:
     """Return the state after n steps."""
     constants = g.smoothness_of_each
-    rows, generator = drawn(state["generator"], len(g.y), law(constants, config))
+    rows, generator = random_indices(
+        state["generator"], len(g.y), sampling_probabilities(constants, config)
+    )
     theta, slopes, guess = descend(
         g.X,
         g.y,

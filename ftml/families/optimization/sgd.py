@@ -27,7 +27,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear._binary import Model
 from ftml.families.optimization import _finite_sum
-from ftml.families.optimization._finite_sum import FiniteSum, drawn, steepness
+from ftml.families.optimization._finite_sum import FiniteSum, random_indices, steepness
 
 __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
@@ -79,7 +79,7 @@ def begin(g: FiniteSum, config: Config) -> State:
 def advance(g: FiniteSum, config: Config, state: State) -> State:
     """Return the state after n steps."""
     n = len(g.y)
-    rows, generator = drawn(state["generator"], n)
+    rows, generator = random_indices(state["generator"], n)
     t = state["n"] * n + np.arange(n)
     first = float(g.smoothness_of_each.max()) / config.step
     decreasing = config.schedule == "decreasing"

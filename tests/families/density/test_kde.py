@@ -66,7 +66,7 @@ def test_integrated_squared_error_falls_as_n_to_the_minus_four_fifths() -> None:
     assert slope == pytest.approx(-0.8, abs=0.2)
 
 
-def test_draws_have_the_moments_of_the_kernels() -> None:
+def test_samples_have_the_moments_of_the_kernels() -> None:
     model = fit(kde.Config(bandwidth=0.5), Table(X)).model
     drawn = model.sample(20_000, seed=0)
     scale = X.std(axis=0)
