@@ -122,8 +122,8 @@ def claims(identity: str) -> str:
         f"View: [the claims, by chapter]({page}).\n\n"
         "What the notes state, measured on the code that users call: a run for each "
         "claim, with what it expects, what was measured and how far apart the two may "
-        "be. Where the notes are mistaken, `value_in_source` is what their own version "
-        "gives; it must be off.\n\n"
+        "be. Where the notes are wrong, `value_in_source` is the result of the printed "
+        "version; it must lie outside the tolerance.\n\n"
         "Reproduce: `dvc repro claims`"
     )
 
@@ -134,7 +134,7 @@ def claim(measurement: Measurement) -> str:
     verdict = "holds" if this.passed else "does NOT hold"
     printed = ""
     if this.value_in_source is not None:
-        printed = f"; as the notes print it {wording.number(this.value_in_source)}"
+        printed = f"; value in source {wording.number(this.value_in_source)}"
     parts = [
         f"**The claim {verdict}**: expected {wording.number(this.expected)}, measured "
         f"{wording.number(this.measured)}, tolerance {wording.setting(this.tolerance)}"

@@ -28,7 +28,7 @@ def table() -> ftml.Table:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty registry: a folder that stands for ftml/families in this test."""
+    """An empty registry: a folder that replaces ftml/families in this test."""
     package = importlib.import_module("ftml.families")
     monkeypatch.setattr(package, "__path__", [str(tmp_path)])
     chapter_by_name.cache_clear()

@@ -405,7 +405,7 @@ def test_model_of_a_family_that_is_gone_is_refused_by_name(tmp_path: Path) -> No
 
 def test_family_of_a_saved_model_is_that_of_its_config(tmp_path: Path) -> None:
     @dataclasses.dataclass(frozen=True)
-    class Shared:  # stands in this module, as a model that families share would
+    class Shared:  # defined in this module, like a model that families share
         theta: np.ndarray
 
     ftml.save(tmp_path / "model", Shared(np.ones(3)), ridge.Config())

@@ -111,15 +111,15 @@ class Tokenizer:
         """Allocate space for the largest number of words and letters of one piece."""
         V = int(self._size[0])
         used = int(self._ends[V - 1]) if V else 0
-        self._ends = _with_room(self._ends, V + words)
-        self._letters = _with_room(self._letters, used + letters)
+        self._ends = _with_capacity(self._ends, V + words)
+        self._letters = _with_capacity(self._letters, used + letters)
         if 2 * (V + words) > len(self._slots):
             wanted = 1 << (4 * (V + words)).bit_length()
             self._slots = np.full(wanted, -1, np.int32)
             _fill(self._slots, self._letters, self._ends, V)
 
 
-def _with_room(array: np.ndarray, wanted: int) -> np.ndarray:
+def _with_capacity(array: np.ndarray, wanted: int) -> np.ndarray:
     if wanted <= len(array):
         return array
     larger = np.zeros(2 * wanted, array.dtype)

@@ -1,4 +1,4 @@
-"""The inverse sinusoid: its formula, and a seed for each draw."""
+"""The inverse sinusoid: its formula, and a seed for each sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the task classification scores, draws and serves."""
+"""What the task classification scores, plots and serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the task clustering scores, draws and serves."""
+"""What the task clustering scores, plots and serves."""
 
 from __future__ import annotations
 

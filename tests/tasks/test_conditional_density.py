@@ -1,4 +1,4 @@
-"""What the task conditional_density scores, draws and serves."""
+"""What the task conditional_density scores, plots and serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the task decomposition scores, draws and serves."""
+"""What the task decomposition scores, plots and serves."""
 
 from __future__ import annotations
 

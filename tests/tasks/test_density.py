@@ -1,4 +1,4 @@
-"""What the tasks density and binary density score, draw and serve."""
+"""What the tasks density and binary density score, plot and serve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = np.random.default_rng(0).normal(size=(40, 2))
 
 @dataclass(frozen=True)
 class Unnormalised:
-    """A density whose normaliser is estimated, and that nothing can be drawn from."""
+    """A density whose normaliser is estimated, and that cannot generate samples."""
 
     log_z_error: float = 0.1
     log_mass: float = -0.2

@@ -1,4 +1,4 @@
-"""What the task representation scores, draws and serves."""
+"""What the task representation scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Columns:
 
 
 def split() -> Table:
-    """Return rows whose class only the first two columns tell, among loud others."""
+    """Return rows whose class depends on the first two columns only."""
     rng = np.random.default_rng(0)
     y = np.arange(120) % 3
     X = 20 * rng.normal(size=(120, 10))

@@ -6,7 +6,7 @@ The mean is what least squares on an endless sample would predict: with the n ro
 and targets made so that their covariance is S to the last digit, the project's least
 squares must have these coefficients, and its residuals this variance. The measured
 value is the largest relative distance from both; only rounding is tolerated. The
-covariance is random, by the seed.
+covariance is generated from the seed.
 
 Source: Deep learning cheat sheet, "1 Probability" (conditional of a multivariate
 normal); FTML lecture 9, "Ordinary least squares".

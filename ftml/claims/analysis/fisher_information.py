@@ -6,7 +6,7 @@
 by grad p = p grad log p. The measured value is the relative distance of the project's
 Hessian of the logistic loss from the mean square of its gradients, over both labels
 with the model's own probabilities; NaN where the mean of the gradients is not 0. Only
-rounding is tolerated. Rows and weights are random, by the seed.
+rounding is tolerated. Rows and weights are generated from the seed.
 
 Source: Deep learning cheat sheet, "2 Analysis" (log-derivative trick), "6 Information
 Theory"; FTML lecture 9, "Convex surrogates for classification" (maximum likelihood).

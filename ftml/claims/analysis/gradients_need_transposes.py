@@ -6,7 +6,7 @@
 for f and g from R^4 to R^4: one layer of the project's MLP each, so that all shapes fit
 either way. The measured value is the largest distance of the three from autograd's
 gradient; only rounding is tolerated. The notes print J_f g + J_g f and 2 J_f f (mistake
-20), and ask in their heading what is correct. Weights and point are random, by the
+20), and ask in their heading what is correct. Weights and point are generated from the
 seed.
 
 Source: Deep learning cheat sheet, "4 Derivatives What is correct???".
@@ -26,7 +26,7 @@ MISTAKES = (20,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest distance from autograd, and the smallest in the printed
+    """Return the largest distance from autograd, and the smallest of the printed
     version.
     """
     draw = torch.Generator().manual_seed(seed)

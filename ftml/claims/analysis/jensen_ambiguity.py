@@ -5,7 +5,7 @@
 which is Jensen's inequality for the square, with what it leaves out. The measured value
 is the ratio of the two sides for 20 ridge regressions on bootstrap samples of diabetes,
 by the errors that the project reports. Only rounding is tolerated. The samples are
-random, by the seed.
+generated from the seed.
 
 Source: Deep learning cheat sheet, "2 Analysis" (Jensen); Krogh and Vedelsby 1995,
 "Neural network ensembles, cross validation, and active learning".

@@ -5,7 +5,7 @@
     sum of softmax(x) * v -> (diag(s) - ss') v,   s = softmax(x)
 
 The measured value is the largest relative distance from autograd's gradient; only
-rounding is tolerated. Matrices are random, by the seed; they are 4 x 4, so that a
+rounding is tolerated. Matrices are generated from the seed; they are 4 x 4, so that a
 missing transpose would not fail by its shape.
 
 Source: Deep learning cheat sheet, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and

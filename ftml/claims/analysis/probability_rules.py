@@ -9,8 +9,8 @@ Each is compared with what scipy and numpy find: quadrature, the normal distribu
 own density, numpy's covariance, a table's row sums. The measured value is the largest
 relative error of the four, 1e-9 being the quadrature's. The notes print alpha / (alpha
 - beta t), no minus in the exponent, (x - m)' alone for the product, and y_i for y_j in
-the sum (mistake 18): in the printed version is the error of that which errs least.
-Points and tables are random, by the seed; no code of the project is in it.
+the sum (mistake 18): the value in the source is the smallest error of these. Points and
+tables are generated from the seed; no code of the project is in it.
 
 Source: Deep learning cheat sheet, "1 Probability".
 """

@@ -9,8 +9,8 @@ loss, derivatives by autograd: 3. Without the one half, as the notes print it (m
 23), it is 2; begun at k = 1, as they print the first line, it is 0 (the table). Their
 remainder has f^(m+1) (x - t) without powers; and the errors of forward and central
 differences are of orders 1 and 2, not 2 and 3 (the claim finite_differences). Network,
-point and ten directions, over which errors are squared and averaged, are random, by the
-seed; the next order bends the slope by the step.
+point and ten directions, over which errors are squared and averaged, are generated from
+the seed; the next order bends the slope by the step.
 
 Source: Deep learning cheat sheet, "8 Taylor Approximations".
 """

@@ -49,5 +49,5 @@ def descent(values: np.ndarray) -> Figure:
     """Plot the inertia over the steps."""
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4)
-    axes.set(xlabel="step of Lloyd's algorithm", ylabel="inertia a row")
+    axes.set(xlabel="step of Lloyd's algorithm", ylabel="inertia per sample")
     return figure

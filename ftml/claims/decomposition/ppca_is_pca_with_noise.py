@@ -41,7 +41,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     gradients = torch.autograd.grad(value, (W, log_s))
     steepest = max(float(each.abs().max()) for each in gradients)
     rows = [(f, mean_log_density(model, X, factor=f)) for f in (0.9, 1.0, 1.1)]
-    table = pd.DataFrame(rows, columns=["noise / best noise", "nats a row"])
+    table = pd.DataFrame(rows, columns=["noise / best noise", "nats per sample"])
     return Evidence(
         expected=0.0,
         measured=steepest,
@@ -64,6 +64,6 @@ def top(model: ppca.Model, X: np.ndarray) -> Figure:
     axes.plot(factors, [mean_log_density(model, X, factor=f) for f in factors])
     axes.axvline(1.0, color=COLOURS[1], linestyle="--", label="mean dropped eigenvalue")
     axes.set(xlabel="noise / mean of the dropped eigenvalues")
-    axes.set(ylabel="mean log-likelihood, nats a row")
+    axes.set(ylabel="mean log-likelihood, nats per sample")
     axes.legend()
     return figure

@@ -61,5 +61,5 @@ def climb(values: np.ndarray) -> Figure:
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(values)), values[-1] - values[:-1])
     axes.set(yscale="log", xlabel="step of EM")
-    axes.set(ylabel="nats a row below the end")
+    axes.set(ylabel="nats per sample below the end")
     return figure

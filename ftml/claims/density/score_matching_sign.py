@@ -5,8 +5,8 @@
 For a Gaussian whose precision is c times that of the rows J is c^2 / 2 - c per column:
 least at c = 1, without the normaliser being known. With the minus that the notes print
 (mistake 43) it falls forever. The measured value is the c that minimises the family's
-objective among 0, 0.01, ..., 10, along its own solution; in the printed version that is
-the last one.
+objective among 0, 0.01, ..., 10, along its own solution; for the printed version that
+is the last one.
 
 Source: Deep learning cheat sheet, section 17.1, score matching.
 """

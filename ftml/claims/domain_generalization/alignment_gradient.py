@@ -5,8 +5,8 @@
 
 The measured value is the largest relative distance of the family's gradient of L_ERM -
 gamma P, one domain after the other and all at once, from that with the S full Hessians,
-each built row by row. They may differ only by rounding. The domains are random, by the
-seed.
+each built row by row. They may differ only by rounding. The domains are generated from
+the seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3, (3.1) and (3.2).
 """

@@ -5,8 +5,8 @@
 
 The measured value is the order of the distance between a fixed order's step and IDGM's:
 it stays 2. Over all orders, and already over one order and its reverse, it is 3,
-otherwise the measured value is NaN. The domains are random, by the seed; the statement
-holds for all of them.
+otherwise the measured value is NaN. The domains are generated from the seed; the
+statement holds for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) to (1.3.6).
 """

@@ -4,7 +4,7 @@
 
 The measured value is the order of the remainder, for the i that is farthest from 2. The
 notes print +lambda sum_{j<i} g_j in (1.3.1) (mistake 2), which leaves 2 lambda sum G_j:
-order 1. The domains are random, by the seed; the statement holds for all of them.
+order 1. The domains are generated from the seed; the statement holds for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.1).
 """

@@ -6,7 +6,7 @@ The measured value is the order of the distance between Fish's mean direction an
 gradient that the family IDGM computes, of the S = 2 to 4 that is farthest from 2. The
 notes ask for lambda = 2 sqrt(kappa), where the alignment has the factor 2 kappa: gamma
 = lambda^2 / 2 for two domains (mistake 4), which leaves a distance of order 1. The
-domains are random, by the seed; the statement holds for all of them.
+domains are generated from the seed; the statement holds for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.7).
 """
@@ -36,8 +36,8 @@ MISTAKES = (4,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the order of the distance, and that of two domains in the printed
-    version.
+    """Return the order of the distance, and that of the printed version for two
+    domains.
     """
     curves = {
         f"{S} domains": distances(seed, S=S, gamma=partial(gamma_of, S=S))

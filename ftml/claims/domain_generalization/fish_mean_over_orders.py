@@ -5,7 +5,7 @@
 
 For S = 2 to 5 domains all S! orders are run. The measured value is the order of the
 remainder in lambda, for the S that is farthest from 3; one constant wrong and it is 2.
-The domains are random, by the seed; the statement holds for all of them.
+The domains are generated from the seed; the statement holds for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.6); Shi et al.
 2022, "Gradient matching for domain generalization".

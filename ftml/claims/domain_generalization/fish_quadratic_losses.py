@@ -5,7 +5,7 @@
 holds for every lambda, however large: the Hessians are constant, and two steps make no
 power above lambda^2. The measured value is the largest distance of the two sides over
 lambda = 0.1 to 10, relative to the step, for the mean squared loss of a linear network;
-only rounding remains. The domains are random, by the seed.
+only rounding remains. The domains are generated from the seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.2) and
 (1.3.6).

@@ -6,8 +6,8 @@
 both up to O(lambda^3). The measured value is the order of the remainder, of the one
 that lies farther from 3. The notes print -lambda h g for the second term of the first
 line, and "lambda lambda Gbar" for the first term of the second (mistake 3): what then
-remains is of order 1. The domains are random, by the seed; the statement holds for all
-of them.
+remains is of order 1. The domains are generated from the seed; the statement holds for
+all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) and
 (1.3.6).

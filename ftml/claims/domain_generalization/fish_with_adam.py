@@ -6,8 +6,8 @@
 The measured value is the order in lambda of the distance of Fish's mean step from
 lambda sum_i G_i, with Adam started anew for each of the 3! orders: 1, however short the
 steps. With SGD it must be 2, otherwise the measured value is NaN. The authors' code and
-DomainBed take Adam: the constants of the theory are not theirs. The domains are random,
-by the seed.
+DomainBed take Adam: the constants of the theory are not theirs. The domains are
+generated from the seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3.3 (inner loop of algo
 1); Shi et al. 2022, "Gradient matching for domain generalization".

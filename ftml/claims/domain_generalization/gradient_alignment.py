@@ -6,7 +6,7 @@
 The family computes the last form, which needs no double sum. The measured value is its
 ratio to the mean over all ordered pairs, of the S = 2 to 6 that is farthest from 1;
 they may differ only by rounding. The notes have 2 / (S (S - 1)) before the sum over
-ordered pairs (mistake 1): twice as much. The domains are random, by the seed.
+ordered pairs (mistake 1): twice as much. The domains are generated from the seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 3, "New loss" and (3.1).
 """
@@ -27,9 +27,7 @@ MISTAKES = (1,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return P over the mean inner product, and the sum in the printed version
-    over it.
-    """
+    """Return P over the mean inner product, and the printed sum over it."""
     rows = []
     for S in range(2, 7):
         network, batch = smooth_problem(seed, S=S)

@@ -6,7 +6,7 @@
 The measured value is the relative distance of the family's gradient from that with the
 full Hessian, built row by row, at lambda = 0.5 and beta = 0.8: only rounding. The
 first-order version leaves out just the term beta lambda H_A grad L_B(theta') (the
-table). The domains are random, by the seed.
+table). The domains are generated from the seed.
 
 Source: Exam solutions, "Domain generalization (2023)", section 2; Li et al. 2018,
 "Learning to generalize: meta-learning for domain generalization".

@@ -6,8 +6,8 @@
 both in the mean over (A, B) and (B, A). The measured value is the weight of the
 alignment in the first-order gradient, in units of lambda, found by projection on grad
 <G_A, G_B> and extrapolated to lambda = 0 from two values of lambda: its error is then
-of the order of lambda^2. The domains are random, by the seed; the statement holds for
-all of them.
+of the order of lambda^2. The domains are generated from the seed; the statement holds
+for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 2; Nichol et al. 2018,
 "On first-order meta-learning algorithms", for the first-order version.

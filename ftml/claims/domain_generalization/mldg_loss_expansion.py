@@ -4,8 +4,8 @@
         = L_A + L_B - lambda <grad L_A, grad L_B> + O(lambda^2)
 
 The measured value is the order of the remainder in lambda, its root mean square over
-five problems. Without the inner product it would be 1. The problems are random, by the
-seed; the statement holds for all of them.
+five problems. Without the inner product it would be 1. The problems are generated from
+the seed; the statement holds for all of them.
 
 Source: Exam solutions, "Domain generalization (2023)", section 2, (2.1) and (2.2).
 """

@@ -5,10 +5,10 @@
 Six words with eight dimensions, so that nothing is in the way; 80 passes over random
 counts, k = 2, and the mean over the passes from the 41st, which averages out that the
 last one goes around the optimum. The measured value is the mean gap over the 21 pairs,
-in nats. The rarest pair is random some thousand times, so that a logit has a standard
-error near 0.03 and the mean gap is near 0.025, with a standard deviation of some 0.004:
-the bar of 0.06 is 7 of these above it, which chance reaches with a probability below
-1e-7.
+in nats. The rarest pair is sampled about a thousand times, so that a logit has a
+standard error near 0.03 and the mean gap is near 0.025, with a standard deviation of
+some 0.004: the bar of 0.06 is 7 of these above it, which chance reaches with a
+probability below 1e-7.
 
 Source: Deep learning cheat sheet, section 15.1.1; Levy and Goldberg 2014, "Neural word
 embedding as implicit matrix factorization".

@@ -1,5 +1,4 @@
-"""Under the new weights the last weak learner errs as often as chance: 1/2 of 2
-classes.
+"""Under the new weights the last weak learner is as good as chance: 1/2 for 2 classes.
 
     P_{D_{t+1}}(f_t(x) != y) = (k - 1) / k
 

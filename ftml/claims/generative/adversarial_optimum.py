@@ -6,7 +6,7 @@ Two distributions over five symbols, of which 40 samples each have exactly these
 frequencies; the log-odds of every symbol are found by BFGS on the family's loss, -V /
 2. The expected value is the formula, the measured value the V that is reached. The
 notes sample x in the discriminator's risk from the distribution of the noise (mistake
-47): in the printed version p is that of a third distribution.
+47): in the printed version p is a third distribution.
 
 Source: Deep learning cheat sheet, section 19.4, generative adversarial networks.
 """

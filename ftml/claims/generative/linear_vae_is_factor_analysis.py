@@ -55,6 +55,6 @@ def climb(means: list[float], least: float) -> Figure:
     figure, axes = new_figure()
     axes.plot(1 + 20 * np.arange(len(means)), means, marker="o", label="mean ELBO")
     axes.axhline(least, color=COLOURS[1], linestyle="--", label="factor analysis by EM")
-    axes.set(xlabel="epoch", ylabel="nats a row")
+    axes.set(xlabel="epoch", ylabel="nats per sample")
     axes.legend()
     return figure

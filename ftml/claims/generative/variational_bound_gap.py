@@ -81,6 +81,6 @@ def touching(x: Tensor) -> Figure:
         float(log_p(x).mean()), color=COLOURS[1], linestyle="--", label="log p(x)"
     )
     axes.set(xscale="log", xlabel="variance of the encoder / of the posterior")
-    axes.set(ylabel="nats a row")
+    axes.set(ylabel="nats per sample")
     axes.legend()
     return figure

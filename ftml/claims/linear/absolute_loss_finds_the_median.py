@@ -7,7 +7,7 @@ The distribution of Y has 31 values with random weights. A risk is convex in z a
 linear between two values, so that one of them is a minimiser: the risk, scikit-learn's,
 is evaluated at each. The measured value is the largest distance of the minimisers from
 the quantiles of the weighted values, for tau = 0.1 to 0.9; they are the same values,
-bit for bit. The distribution is random, by the seed; two risks are equal with
+bit for bit. The distribution is generated from the seed; two risks are equal with
 probability 0.
 
 Source: FTML lecture 9, "Bayes estimator" ("Regression with absolute loss").

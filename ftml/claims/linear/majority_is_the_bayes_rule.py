@@ -5,8 +5,8 @@
 All 81 rules from 4 points to 3 classes are tried on a finite distribution, each scored
 by the project's accuracy on a table whose rows are the distribution. The measured value
 is the distance of the best accuracy from sum_x max_z P(x, z); NaN where the best rule
-is not the most probable class. Only rounding is tolerated. The distribution is random,
-by the seed.
+is not the most probable class. Only rounding is tolerated. The distribution is
+generated from the seed.
 
 Source: FTML lecture 9, "Bayes estimator", (2).
 """

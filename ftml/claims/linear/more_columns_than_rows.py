@@ -6,7 +6,7 @@ There are many solutions, not none, as the notes have it (mistake 10). The measu
 value is the relative distance of the families' theta (least squares, and ridge at
 lambda = 0) from the shortest solution, found with Lagrange multipliers: rounding, at a
 condition number below 1e3. The value in the source is the distance of (X'X)^-1 X'y,
-whose inverse does not exist. The data are random, by the seed.
+whose inverse does not exist. The data are generated from the seed.
 
 Source: FTML lecture 9, "Ridge regression" ("no closed form solution if d > n").
 """

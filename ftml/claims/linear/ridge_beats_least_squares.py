@@ -11,7 +11,7 @@ ratio of the least excess risk over 550 penalties to that of least squares. The 
 3 % apart and the risk flat at its minimum: the tolerance is (3 %)^2. NaN where on one
 of ten designs of correlated columns no penalty beats least squares: at lambda = 0 the
 risk has the slope -(2 sigma^2 / n) tr(S^-1), S = X'X / n, on each. Designs and truths
-are random, by the seed.
+are generated from the seed.
 
 Source: FTML lecture 9, "Ridge regression" ("With a good choice of lambda").
 """

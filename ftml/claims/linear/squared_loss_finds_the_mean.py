@@ -6,7 +6,7 @@ On a finite distribution all functions of X are linear in the indicators of its 
 so that least squares on them searches them all. The measured value is the largest
 distance of its predictions from the conditional means, over a distribution of 6 values
 of X and 8 of Y with weights as integers, whose rows are repeated as often. They differ
-only by rounding. The distribution is random, by the seed.
+only by rounding. The distribution is generated from the seed.
 
 Source: FTML lecture 9, "Bayes estimator", (1).
 """

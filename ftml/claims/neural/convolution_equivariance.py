@@ -32,7 +32,7 @@ BY = (2, 3)
 
 @torch.no_grad()
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the gap of equivariance, and that of invariance in the printed version."""
+    """Return the gap of equivariance, and that of the printed invariance."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
     x[0, 0, 4:9, 4:9] = torch.randn(5, 5, generator=generator, dtype=torch.float64)

@@ -1,5 +1,4 @@
-"""A softmax layer scaled by its keep probabilities is the geometric mean of its
-subnets.
+"""A softmax layer scaled by its keep probability is the geometric mean of its subnets.
 
     P(y | x) = prod_m P(y | x, m)^P(m) / sum_y' prod_m P(y' | x, m)^P(m)
 

@@ -1,5 +1,4 @@
-"""Sharing weights makes a layer small: 56, 1,400 and 7,400 parameters for the same
-maps.
+"""Sharing weights makes a layer small: 56, 1,400 or 7,400 parameters for equal maps.
 
     convolution        K (p q c + 1)
     locally connected  (p q c + 1) O K

@@ -29,7 +29,7 @@ COUNT = 20
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the step farthest from the learning rate, and the first in the printed
+    """Return the step farthest from the learning rate, and the first of the printed
     version.
     """
     rule = adam(learning_rate=1.0)

@@ -4,8 +4,8 @@
 
 so that it helps while eta g'Hg / 2 < |g|^2. The measured value is the order of the
 remainder in eta, on the logistic objective, its root mean square over ten points;
-without the curvature it is 2 (the table). The next order bends the slope by about
-eta. Rows and points are random, by the seed.
+without the curvature it is 2 (the table). The next order bends the slope by about eta.
+Rows and points are generated from the seed.
 
 Source: Deep learning cheat sheet, 14.5 ("2nd-order Taylor expansion").
 """

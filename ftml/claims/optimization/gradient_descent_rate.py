@@ -8,7 +8,7 @@ optimum, the distance falls by 1 - h/L a step. The measured value is that factor
 ten steps from a distance of 1e-4 in that direction, where the next order is of 1e-4;
 NaN where the bound is broken by a run from zero. The notes write grad g(theta) without
 its iteration (mistake 11): with theta_0 for it the steps never turn, and the distance
-grows in the end. The classes are random, by the seed.
+grows in the end. The classes are generated from the seed.
 
 Source: FTML lecture 9, "Empirical risk minimization", (12) and (18); Deep learning
 cheat sheet, 14.4.
@@ -37,9 +37,7 @@ MU, STEPS, NEAR = 0.1, 200, 1e-4
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the factor of the distance a step, and that of steps in the printed
-    version.
-    """
+    """Return the factor of the distance a step, and that of the printed steps."""
     table = overlapping(seed)
     g = make_sum(table, mu=MU)
     best = optimum(g)

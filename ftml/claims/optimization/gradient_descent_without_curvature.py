@@ -6,7 +6,7 @@ Classes that a line parts have no optimum: the loss falls to 0 forever, with a m
 that grows as log t, hence as 1/t. The measured value is the slope of the loss over t =
 400 to 4000, both axes logarithmic. The logarithm in the margin bends it by less than 1
 / log t = 0.17. NaN where the bound is broken, with the last point for theta*. (The
-notes' bound has 2 L for L / 2: it holds too.) The classes are random, by the seed.
+notes' bound has 2 L for L / 2: it holds too.) The classes are generated from the seed.
 
 Source: FTML lecture 9, "Empirical risk minimization" (convex g); Deep learning cheat
 sheet, 14.4; Soudry et al. 2018, "The implicit bias of gradient descent on separable

@@ -7,7 +7,7 @@ The measured value is by how much ftml's soft threshold misses the condition of 
 optimum: 0 = H (v - w) + lambda s, with s the sign of v where v is not 0, found by
 autograd through ftml's penalty, and in [-1, 1] where it is. Only rounding is tolerated.
 The table counts zeros, beside those of an L2 penalty. Weights and curvatures are
-random, by the seed.
+generated from the seed.
 
 Source: Deep learning cheat sheet, 14.11 ("L1-Regularization (sparsity inducing)").
 """

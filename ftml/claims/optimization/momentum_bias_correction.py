@@ -25,7 +25,7 @@ ALPHA, COUNT = 0.95, 5
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the steps along a constant gradient, and the fifth in the printed
+    """Return the steps along a constant gradient, and the fifth of the printed
     version.
     """
     found = constant_steps(momentum(learning_rate=1.0, alpha=ALPHA), count=COUNT)

@@ -1,5 +1,4 @@
-"""Nesterov's momentum descends at the look-ahead point; as the notes print it, it
-climbs.
+"""Nesterov's momentum descends from the look-ahead point; the printed version ascends.
 
     v <- alpha v - eps grad R(theta + alpha v),   theta <- theta + v
 
@@ -28,7 +27,7 @@ EPS, ALPHA, COUNT = 0.02, 0.5, 120
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the factor a step, and that of the steps in the printed version."""
+    """Return the factor a step, and that of the printed steps."""
     found = np.array(
         iterates(
             nesterov(learning_rate=EPS, alpha=ALPHA),

@@ -7,7 +7,7 @@ Hessian is mu: both roots of Nesterov's recursion are 1 - q there. Gradient desc
 theta_t = (1 - q^2)^t theta_0. The measured value is the factor of theta_t / (1 + q t) a
 step, over 100 steps: only rounding parts it from 1 - q. It is NaN where the gap breaks
 the bound (1 - q)^t (g(theta_0) - g* + (mu/2) |theta_0 - theta*|^2), or where gradient
-descent has another factor. The columns are random, by the seed.
+descent has another factor. The columns are generated from the seed.
 
 Source: Deep learning cheat sheet, 14.4 ("If we use Nesterov acceleration"); Nesterov
 2004, "Introductory lectures on convex optimization", section 2.2.

@@ -26,7 +26,7 @@ RADIUS = 2.0
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest excess of a projection's distance, and that in the printed
+    """Return the largest excess of a projection's distance, and that of the printed
     version.
     """
     v = np.random.default_rng(seed).normal(size=(500, 5))

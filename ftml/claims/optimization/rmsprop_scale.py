@@ -27,7 +27,7 @@ RHO, COUNT = 0.9, 400
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the last step in learning rates, and that in the printed version."""
+    """Return the last step in learning rates, and that of the printed version."""
     sizes = np.array([1e-3, 1.0, 1e3])
     rule = rmsprop(learning_rate=1.0, rho=RHO)
     found = [constant_steps(rule, count=COUNT, g=float(g))[-1] for g in sizes]

@@ -6,7 +6,7 @@ The measured value is the slope of the gap over the step, both axes logarithmic:
 mean over the passes 20 to 60 of 24 runs, for gamma = 1/8, 1/16 and 1/32 of 1/L_max. To
 first order in gamma it is 1, the next order bends it by about gamma h / 2 < 0.1; over
 other orders of the rows the slope strays by 0.03 (standard deviation), of which the
-tolerance is more than six. Rows and orders are random, by the seed.
+tolerance is more than six. Rows and orders are generated from the seed.
 
 Source: Deep learning cheat sheet, 14.9.2 ("a fixed step size is known to converge to a
 ball around the optimum").

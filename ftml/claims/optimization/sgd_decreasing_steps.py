@@ -5,7 +5,7 @@
 The measured value is the slope of the mean gap of 64 runs over the passes 10 to 80,
 both axes logarithmic. Over other orders of the rows it strays by 0.05 (standard
 deviation): the tolerance is eight of these, which distinguishes 1/t from 1/sqrt(t),
-whose slope is -1/2. Rows and orders are random, by the seed.
+whose slope is -1/2. Rows and orders are generated from the seed.
 
 Source: FTML lecture 9, "SGD"; Deep learning cheat sheet, 14.9.1 ("can achieve a O(1/t)
 suboptimality rate").

@@ -6,7 +6,7 @@ The curvature of log(1 + e^-z) is at most 1/4, at z = 0. The measured value is t
 largest ratio of the two sides over random pairs of points and over a step of 1e-4 from
 zero in the steepest direction, in L: 1 from below, reached to the square of the step.
 Each L_i = |x_i|^2 / 4 + mu is met likewise, otherwise the measured value is NaN. Rows
-and pairs are random, by the seed; the statement holds for all of them.
+and pairs are generated from the seed; the statement holds for all of them.
 
 Source: FTML lecture 9, "Lipshitz continuity", "Smoothness" (lemma 5).
 """

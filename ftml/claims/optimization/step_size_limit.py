@@ -8,7 +8,7 @@ what is left of the distance to theta* after 300 steps of 1/L, from 1e-3 along t
 direction, up to 1e-6, the square of it, which the next order may move into others. With
 the steps of 2/L that the notes offer (mistake 29) it is still whole. (They also call
 the rate O(1/t) linear, which it is not: linear is a constant factor.) The table has
-other steps. The rows are random, by the seed.
+other steps. The rows are generated from the seed.
 
 Source: Deep learning cheat sheet, 14.4 ("Usually one value for eta").
 """

@@ -6,8 +6,8 @@
 so that the gradient of a mode depends only on that mode's rows. The measured value is
 the largest relative distance of the family's gradients from those in rotated weights, 2
 U (Q~ W~ - Sigma) W~' and 2 Q~' (Q~ W~ - Sigma) V'. The notes re-express A as U' Q~ W~
-V' (mistake 31): with it the gradients are others. Gamma and the weights are random, by
-the seed; only rounding is tolerated.
+V' (mistake 31): with it the gradients are others. Gamma and the weights are generated
+from the seed; only rounding is tolerated.
 
 Source: Deep learning cheat sheet, 14.8.
 """

@@ -6,7 +6,7 @@ The measured value is the larger of two distances of ftml.optim's step with deca
 the step along the gradient of ftml's penalty, and from the right side. The notes lack
 eta before the data's gradient in one place. Adam divides the penalty's gradient by its
 root too, and shrinks otherwise (the table has its distance from the right side). Only
-rounding is tolerated. The weights are random, by the seed.
+rounding is tolerated. The weights are generated from the seed.
 
 Source: Deep learning cheat sheet, 14.11 ("weight decay").
 """

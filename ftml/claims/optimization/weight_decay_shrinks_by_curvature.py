@@ -7,8 +7,8 @@ on a quadratic risk with H = Q diag(e) Q'. Ridge with one penalty meets the firs
 columns divided by sqrt(lambda_i) it has a penalty for each weight, and meets the
 second. The measured value is the larger relative distance of the two. The notes write Q
 diag(e_i / (e_i + lambda_i)) Q' for several lambdas (mistake 36), which mixes the axes
-of the eigenvectors with those of the weights. The columns are random, by the seed; only
-rounding is tolerated.
+of the eigenvectors with those of the weights. The columns are generated from the seed;
+only rounding is tolerated.
 
 Source: Deep learning cheat sheet, 14.11.
 """

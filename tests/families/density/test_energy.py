@@ -1,4 +1,4 @@
-"""The tilted Gaussian that score matching and NCE share: slopes, mass and draws."""
+"""The Gaussian with bumps of score matching and NCE: gradients, mass and samples."""
 
 from __future__ import annotations
 
