@@ -58,7 +58,7 @@ WHY = [
 "What the table shows, and where it falls short."
 
 Task = Callable[[], object]
-Optimizer = Callable[[DomainConfig], Descent]
+MakeOptimizer = Callable[[DomainConfig], Optimizer]
 
 
 def best_of(rounds: int, **tasks: Task) -> dict[str, float]:
@@ -187,7 +187,7 @@ def stepper(
     batch: Batch,
     direction: Direction,
     config: DomainConfig,
-    optimizer: Optimizer,
+    optimizer: MakeOptimizer,
 ) -> Task:
     """Return one update as `_training.run` makes it."""
     descend, memory, moments, draw = optimizer(config), {}, {}, generator()

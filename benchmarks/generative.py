@@ -89,17 +89,17 @@ def fashion() -> Splits[Images]:
 
 @cache
 def digits() -> Splits[Images]:
-    """Return the digits, a third of them for the test, with a judge."""
+    """Return the digits, a third of them for the test, with a feature extractor."""
     X, y = load_digits(return_X_y=True)
     pixels = np.rint(X.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     train, test = train_test_split(
         np.arange(len(y)), test_size=1 / 3, random_state=0, stratify=y
     )
     whole = Images(pixels, y.astype(np.int64), NAMES)
-    judge = fit(
+    extractor = fit(
         lenet.Config(n_epochs=20, schedule="cosine"), Splits(whole.rows(train))
     ).model
-    whole = Images(whole.X, whole.y, NAMES, judge)
+    whole = Images(whole.X, whole.y, NAMES, extractor)
     return Splits(whole.rows(train), None, whole.rows(test))
 
 
@@ -530,6 +530,11 @@ def document(parts: dict[str, list[str]]) -> str:
             "| family | log-likelihood |",
             "|---|---|",
             *parts["likelihood_rows"],
+            "",
+            "## Implementation choices measured",
+            "",
+            "- A grid of pictures is one image of one axes object: an axes object for "
+            "each picture took ten times as long to render.",
             "",
         ]
     )

@@ -46,6 +46,13 @@ WHY = [
     "many as one by one; it gains by their shape and by fewer steps.",
     "Both loops of SAG are compiled, one sample at a time: ours by numba, the other by",
     "Cython.",
+    "",
+    "## Implementation choices measured",
+    "",
+    "- The preconditioner of the penalised classifiers is damped by the mean",
+    "  eigenvalue: without the damping, training on digits took twice the steps.",
+    "- The objective is computed for blocks of members whose scores fit into a core's",
+    "  cache: all scores of 32 penalties on digits at once took 1.5 times as long.",
 ]
 "What the table shows, and where it falls short."
 

@@ -1,12 +1,12 @@
 """ftml: the model families of a machine-learning curriculum, each as its formula in
 code.
 
-A library first: it never imports Ray, MLflow or DVC, so it works in a notebook. The
-pipeline that searches, tracks and compares stands beside it, in `pipelines`.
+The library never imports Ray, MLflow or DVC, so it works in a notebook. The pipeline
+that searches, tracks and compares is located beside it, in `pipelines`.
 """
 
-# The package `families` first, so that its name in here is then that of the function:
-# when a family is imported later on, the package is not bound again.
+# The package `families` is imported first, so that its name in this module is then
+# rebound to the function: a later import of a family does not bind the package again.
 import ftml.families  # noqa: F401
 from ftml.config import FamilyConfig
 from ftml.core import Family, Step, device, families, family, fit

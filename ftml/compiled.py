@@ -1,4 +1,4 @@
-"""Loops compiled by numba: the one place that says how."""
+"""Loops compiled by numba: the only module that sets numba's options."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numba
 
 
 def compiled(function: Callable) -> Any:
-    """Return the function compiled at its first call, and kept beside its source.
+    """Return the function compiled at its first call, with the result cached beside its
+    source.
 
-    It runs without the interpreter's lock, so that threads of Python run it side by
-    side; it raises nothing.
+    The compiled function releases the interpreter's lock, so Python threads run it in
+    parallel. It raises no exceptions.
     """
     return numba.njit(cache=True, nogil=True)(function)
 
 
 def compiled_fast(function: Callable) -> Any:
-    """Return the function compiled as `compiled` does, with sums in any order.
+    """Return the function compiled as by `compiled`, with sums in any order.
 
-    Sums then fill the lanes of the processor. The order is fixed on one machine, so
-    that the same call gives the same bits there.
+    The compiler may then vectorise sums. The order is fixed on one machine, so the same
+    call returns bit-identical results there.
     """
     flags = {"reassoc", "contract", "nsz", "arcp"}
     return numba.njit(cache=True, nogil=True, fastmath=flags)(function)

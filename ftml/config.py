@@ -1,8 +1,8 @@
 """Configurations of families, the distributions that search them, and their errors.
 
-A `Config` is a frozen pydantic model; the distribution that a search draws a field from
-stands on the field's line: `alpha: Annotated[float, Field(ge=0), LogUniform(1e-6, 1e3)]
-= 1.0`.
+A `Config` is a frozen pydantic model. The distribution from which a search samples a
+field is written on the field's line: `alpha: Annotated[float, Field(ge=0),
+LogUniform(1e-6, 1e3)] = 1.0`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 
 class FamilyConfig(BaseModel):
-    """What every family's configuration has. Frozen; unknown keys are refused."""
+    """The fields that every configuration has. Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -33,7 +33,7 @@ class FamilyConfig(BaseModel):
     )
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    "seed of every generator that training makes; 0 is a seed like any other"
+    "seed of every generator that training uses; 0 is a seed like any other"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Uniform:
         _check_bounds(self.low, self.high)
 
     def ends(self) -> tuple[Any, ...]:
-        # As floats, as the samples are: a whole number's field refuses both.
+        # Ends are floats because samples are: a field of whole numbers then refuses
+        # both.
         return float(self.low), float(self.high)
 
     def sample(self, rng: np.random.Generator) -> float:
@@ -66,7 +67,7 @@ class LogUniform:
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high)
         if self.low <= 0:
-            raise ValueError(f"log_uniform needs low > 0, came {self.low}")
+            raise ValueError(f"log_uniform needs low > 0, got {self.low}")
 
     def ends(self) -> tuple[Any, ...]:
         return float(self.low), float(self.high)
@@ -87,7 +88,7 @@ class Integers:
         _check_bounds(self.low, self.high)
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise ValueError(
-                f"integers needs whole numbers, came {self.low}, {self.high}"
+                f"integers needs whole numbers, got {self.low}, {self.high}"
             )
 
     def ends(self) -> tuple[Any, ...]:
@@ -130,9 +131,9 @@ def log_grid(low: float, high: float, count: int) -> Grid:
     """Return `count` numbers from `low` to `high` at equal ratios."""
     _check_bounds(low, high)
     if low <= 0:
-        raise ValueError(f"log_grid needs low > 0, came {low}")
+        raise ValueError(f"log_grid needs low > 0, got {low}")
     if not isinstance(count, int) or count < 2:
-        raise ValueError(f"log_grid needs a count of 2 or more, came {count}")
+        raise ValueError(f"log_grid needs a count of 2 or more, got {count}")
     return Grid(*np.geomspace(low, high, count).tolist())
 
 
@@ -145,17 +146,17 @@ DISTRIBUTIONS: dict[str, Any] = {
     "grid": Grid,
     "log_grid": log_grid,
 }
-"The distributions by the name that params.yaml gives them."
+"The distributions by their names in params.yaml."
 
 FORMS = {"choice": [], "grid": [], "log_grid": ["low", "high", "count"]}
-"The numbers that a distribution is written with, if not low and high; none: options."
+"The arguments of a distribution other than low and high; an empty form takes options."
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """Marks a field that names a file to be read: `Annotated[str | None, InputFile()]`.
+    """Marks a field that names an input file: `Annotated[str | None, InputFile()]`.
 
-    A study runs again when its content changes.
+    A study runs again when the content of the file changes.
     """
 
 
@@ -182,29 +183,27 @@ def search_space(config: type[FamilyConfig]) -> dict[str, Distribution]:
 def read_distribution(value: Any) -> Distribution:
     """Return the distribution that params.yaml writes as `{log_uniform: [low, high]}`.
 
-    Raises ValueError with what was expected and what came.
+    Raises ValueError with the expected form and the given value.
     """
     expected = "one of " + ", ".join(f"{{{name}: [...]}}" for name in DISTRIBUTIONS)
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise ValueError(f"expected {expected}, came {_shown(value)}")
+        raise ValueError(f"expected {expected}, got {_shown(value)}")
     ((name, arguments),) = value.items()
     if name not in DISTRIBUTIONS:
         raise ValueError(f"unknown distribution {name!r}{nearest(name, DISTRIBUTIONS)}")
     if not isinstance(arguments, list):
-        raise ValueError(f"{name} expects a list, came {_shown(arguments)}")
+        raise ValueError(f"{name} expects a list, got {_shown(arguments)}")
     form = FORMS.get(name, ["low", "high"])
     if form and (
         len(arguments) != len(form)
         or any(isinstance(a, bool) or not isinstance(a, int | float) for a in arguments)
     ):
-        raise ValueError(
-            f"{name} expects [{', '.join(form)}], came {_shown(arguments)}"
-        )
+        raise ValueError(f"{name} expects [{', '.join(form)}], got {_shown(arguments)}")
     return DISTRIBUTIONS[name](*arguments)
 
 
 def read_config(config: type[FamilyConfig], values: Mapping[str, Any]) -> FamilyConfig:
-    """Return the configuration with these values, read as JSON is (a list fills a
+    """Return the configuration with these values, read as JSON (a list becomes a
     tuple).
 
     Raises pydantic.ValidationError, which `problems` turns into sentences.
@@ -219,7 +218,8 @@ def study_problems(
     *,
     where: str,
 ) -> list[str]:
-    """Return every problem of a study's `config` and `search` blocks, as sentences.
+    """Return every problem of the sections `config` and `search` of a study, as
+    sentences.
 
     The ends of each distribution must be valid values of their field, so that no trial
     can start with a configuration that its family refuses. `where` is the study's
@@ -259,17 +259,18 @@ def study_problems(
 def problems(
     error: ValidationError, *, where: str, known: Mapping[str, FieldInfo]
 ) -> list[str]:
-    """Return each fault of a validation error: dotted key, what was expected, what
-    came.
+    """Return each fault of a validation error: dotted key, what was expected, what was
+    given.
 
-    `known` are the fields of the model that refused; a block inside it has its own.
+    `known` are the fields of the model that raised the error; a nested section has its
+    own.
     """
     lines: list[str] = []
     unions: dict[str, list[str]] = {}
     for fault in error.errors(include_url=False):
         *above, last = fault["loc"] or ("",)
         parent = ".".join([where, *map(str, above)]).strip(".")
-        key, came = f"{parent}.{last}".strip("."), _shown(fault["input"])
+        key, got = f"{parent}.{last}".strip("."), _shown(fault["input"])
         if fault["type"] == "extra_forbidden":
             lines.append(
                 f"{key}: unknown key{nearest(str(last), _fields(known, above))}"
@@ -277,13 +278,13 @@ def problems(
         elif fault["type"] == "missing":
             lines.append(f"{key}: missing")
         elif last == "[key]":
-            lines.append(f"{parent}: expected a name, came {came}; put it in quotes")
+            lines.append(f"{parent}: expected a name, got {got}; put it in quotes")
         elif last in ("str", "int", "float", "bool"):  # a branch of a union, not a key
-            unions.setdefault(f"{parent}: @, came {came}", []).append(
+            unions.setdefault(f"{parent}: @, got {got}", []).append(
                 _expected(fault["msg"])
             )
         else:
-            lines.append(f"{key}: {_expected(fault['msg'])}, came {came}")
+            lines.append(f"{key}: {_expected(fault['msg'])}, got {got}")
     merged = [
         line.replace("@", " or ".join(each).replace("or expected", "or"), 1)
         for line, each in unions.items()
@@ -294,7 +295,7 @@ def problems(
 def _fields(
     known: Mapping[str, FieldInfo], above: Sequence[str | int]
 ) -> Iterable[str]:
-    """Return the names of the fields of the block at this place in a model."""
+    """Return the names of the fields of the section at this position in a model."""
     for part in above:
         annotation = known[str(part)].annotation if part in known else None
         blocks = [
@@ -305,7 +306,9 @@ def _fields(
 
 
 def _expected(message: str) -> str:
-    """Return what pydantic expected, in the words of a file and not of Python."""
+    """Return what pydantic expected, in the words of a params file instead of
+    Python's.
+    """
     message = re.sub(
         r"a valid dictionary( or instance of \w+)?", "keys with values", message
     )
@@ -318,7 +321,7 @@ def _expected(message: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; nearest: <name>` or, where nothing is near, `; known: <all names>`."""
+    """Return `; nearest: <name>`, or `; known: <all names>` if no name is close."""
     names = [str(each) for each in known]
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"; nearest: {close[0]}" if close else f"; known: {', '.join(names)}"
@@ -326,7 +329,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _check_bounds(low: Any, high: Any) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"expected low < high, both finite, came {low}, {high}")
+        raise ValueError(f"expected low < high, both finite, got {low}, {high}")
 
 
 def _shown(value: Any) -> str:

@@ -1,20 +1,20 @@
-"""The contract of a family, the registry that is a folder, and the loop for people.
+"""The contract of a family, the registry of families (a folder), and a training loop.
 
 A family is one module in `ftml/families/<chapter>/`: a docstring with its source,
 `TASK`, `Config`, `Model` and the generator `train(config, data, state=None)` that
-yields `Step`s. The family owns the mathematics; whoever iterates over `train` owns the
-loop.
+yields `Step`s. The family owns the mathematics; the code that iterates over `train`
+owns the loop.
 
-A module may add four parts. `N_CLASSES = 2` says that it tells only so many classes
-apart. `DATA = (Table, Images)` names the data kinds that it is trained on, where that
-is not the one of its task. `figures(config, model, data)` draws what only this family
-has, such as a path of penalties or filters, beside the figures of its task: matplotlib
-figures by name, from a trained model and the splits that it was trained on.
-`train_many(configs, data, states=None)` solves many configurations at once: it yields
-lists of as many entries as there are configurations, the next step of each, None for
-one that has ended; every step equals that of `train` but for rounding, and its state
-goes on in either. Whoever wants no more of some members closes the generator and calls
-again with the others and their states.
+A module may add four parts. `N_CLASSES = 2` says that the family classifies only that
+number of classes. `DATA = (Table, Images)` names the data kinds that the family is
+trained on, if that is not the kind of its task. `figures(config, model, data)` returns
+matplotlib figures by name, from a trained model and the splits that it was trained on:
+those that only this family has, such as a regularisation path or filters.
+`train_many(configs, data, states=None)` trains many configurations at once. It yields
+lists with one entry for each configuration: its next step, or None if it has ended.
+Every step equals that of `train` up to rounding, and either function resumes from its
+state. To stop some configurations, close the generator and call `train_many` again with
+the remaining ones and their states.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 State = dict[str, Any]
-"""All that training needs to go on: a tree of dicts, lists, JSON values, arrays and
-tensors.
+"""The state from which training resumes: a tree of dicts, lists, JSON values, arrays
+and tensors.
 """
 
 
@@ -45,9 +45,9 @@ tensors.
 class Step:
     """One step of training: a value that later steps do not change.
 
-    `n` counts steps from 1; `metrics` are the family's own, keyed `train_<quantity>`;
-    `model` predicts as its task asks; `state` is what `train` needs to go on exactly
-    from here.
+    `n` counts steps from 1; `metrics` are the family's own, with keys
+    `train_<quantity>`; `model` predicts as its task requires; `state` is the state from
+    which `train` resumes exactly after this step.
     """
 
     n: int
@@ -67,7 +67,7 @@ Figures = Callable[[Any, Any, Splits], "Mapping[str, Figure]"]
 
 @dataclass(frozen=True)
 class Family:
-    """A family module, read: what the pipeline and the tests need to know of it."""
+    """The contents of a family module that the pipeline and the tests need."""
 
     name: str
     chapter: str
@@ -101,7 +101,7 @@ def family(name: str) -> Family:
 
 
 def read_family(module: Any) -> Family:
-    """Return the contract's view of a family module; TypeError for what it lacks."""
+    """Return the contract's view of a family module; TypeError if a part is missing."""
     for part in ("TASK", "Config", "Model", "train"):
         if not hasattr(module, part):
             raise TypeError(f"{module.__name__} lacks {part}, which every family has")
@@ -133,7 +133,7 @@ def fit(config: FamilyConfig, data: Any) -> Step:
     """Train the family of `config` to its end and return the last step.
 
     `data` is `Splits`, or one block of a data kind, which is then all training data.
-    The model is `fit(...).model`.
+    The trained model is `fit(...).model`.
     """
     splits = data if isinstance(data, Splits) else Splits(train=data)
     last = deque(
@@ -145,9 +145,7 @@ def fit(config: FamilyConfig, data: Any) -> Step:
 
 
 def device() -> torch.device:
-    """Return the device that torch families use: the GPU that Ray granted, else the
-    CPU.
-    """
+    """Return the device of torch families: the GPU that Ray assigned, or the CPU."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

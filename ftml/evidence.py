@@ -1,11 +1,11 @@
-"""The contract of a claim, and the registry of claims, which is a folder.
+"""The contract of a claim, and the registry of claims (a folder).
 
 A claim is a statement of the notes that numbers can check: one module in
-`ftml/claims/<chapter>/`. Its docstring holds the statement, the formula, where chance
-enters how small the probability of a failure by chance is and how that follows, and
-the source. `check(seed, budget)` measures it on the code that users call and returns
-`Evidence`. A module with `MISTAKES = (5,)` shows that the notes, as printed, are wrong
-there: the numbers are those that the docstrings of the families give.
+`ftml/claims/<chapter>/`. Its docstring has the statement, the formula, the source and,
+if the claim samples at random, a bound on the probability that a true claim fails and
+its derivation. `check(seed, budget)` measures the claim on the code that users call and
+returns `Evidence`. A module with `MISTAKES = (5,)` shows that the printed version of
+the notes is wrong; `docs/sources.md` lists the mistakes by number.
 """
 
 from __future__ import annotations
@@ -25,32 +25,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Sample = Callable[[np.random.Generator, int], np.ndarray]
-"""sample(rng, n) returns n independent draws, (n,) or (n, k)."""
+"""sample(rng, n) returns n independent samples, (n,) or (n, k)."""
 
 STANDARD_ERRORS = 5.5
-"""How far the mean of draws may lie from what a claim expects, in standard errors."""
+"""Largest accepted distance of a sample mean from the expected value, in standard
+errors.
+"""
 
 CHANCE = 1e-7
-"""Bound on the probability that a normal variable is farther off: 3.8e-8, rounded up
-for means that are normal only nearly.
+"""Bound on the probability that a normal variable is farther away: 3.8e-8, rounded up
+for means that are only approximately normal.
 """
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much the claims that draw at random may draw, and who draws it.
+    """How many random samples a claim may use, and the map function that computes them.
 
-    `factor` is how many times the draws of the default budget; `spread` applies a
-    function to each item, as `map` does, perhaps in other processes.
+    `factor` multiplies the number of samples of the default budget. `map_function`
+    applies a function to each item, as the built-in `map` does; another one may run in
+    other processes.
     """
 
     factor: int = 1
-    spread: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map
+    map_function: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map
 
     def draw(self, sample: Sample, *, seed: int, n: int) -> np.ndarray:
-        """Return `factor` times n independent draws, by `factor` generators."""
+        """Return `factor` times n independent samples, by `factor` generators."""
         seeds = np.random.SeedSequence(seed).spawn(self.factor)
-        parts = self.spread(functools.partial(_draw, sample, n), seeds)
+        parts = self.map_function(functools.partial(_draw, sample, n), seeds)
         return np.concatenate(list(parts))
 
 
@@ -60,19 +63,19 @@ def _draw(sample: Sample, n: int, seed: np.random.SeedSequence) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a claim expects, and what was measured.
+    """The expected and the measured value of a claim.
 
-    `tolerance` is the largest distance between the two that passes. `as_printed` is,
-    for a mistake in the notes, what is measured when one computes as they print it: it
-    must lie outside of the tolerance. `standard_error` is that of `measured` where it
-    is a mean of random draws, and `chance` bounds the probability that a true claim
-    fails. `table` has the numbers behind; `figure` draws them.
+    `tolerance` is the largest accepted distance between the two. `value_in_source`, for
+    a mistake in the notes, is the value of the printed version: it must lie outside the
+    tolerance. `standard_error` is that of `measured` if it is a mean of random samples,
+    and `chance` bounds the probability that a true claim fails. `table` has the numbers
+    behind the measured value; `figure` plots them.
     """
 
     expected: float
     measured: float
     tolerance: float
-    as_printed: float | None = None
+    value_in_source: float | None = None
     standard_error: float = 0.0
     chance: float = 0.0
     table: pd.DataFrame | None = None
@@ -80,9 +83,11 @@ class Evidence:
 
     @property
     def passed(self) -> bool:
-        """Whether the claim holds, and what the notes misprint does not."""
+        """Whether the measured value is within the tolerance and the value in source is
+        not.
+        """
         return self._agrees(self.measured) and not (
-            self.as_printed is not None and self._agrees(self.as_printed)
+            self.value_in_source is not None and self._agrees(self.value_in_source)
         )
 
     def _agrees(self, value: float) -> bool:
@@ -93,15 +98,16 @@ def evidence_of_mean(
     draws: np.ndarray,
     *,
     expected: float,
-    as_printed: float | None = None,
+    value_in_source: float | None = None,
     table: pd.DataFrame | None = None,
     figure: Callable[[], Figure] | None = None,
 ) -> Evidence:
-    """Return the evidence that draws (n,) have the mean `expected`.
+    """Return the evidence that samples `draws` (n,) have the mean `expected`.
 
-    Their mean is compared within STANDARD_ERRORS of it: by the central limit theorem a
-    true claim then fails with probability below CHANCE. The more draws, the sharper.
-    Raises ValueError for fewer than 100 draws, of which that cannot be said.
+    The tolerance of their mean is STANDARD_ERRORS standard errors: by the central limit
+    theorem a true claim then fails with probability below CHANCE. More samples make the
+    check sharper. Raises ValueError for fewer than 100 samples, for which the theorem
+    is too inexact.
     """
     if draws.ndim != 1 or len(draws) < 100:
         raise ValueError(f"a mean needs 100 draws or more, (n,); got {draws.shape}")
@@ -110,7 +116,7 @@ def evidence_of_mean(
         expected=expected,
         measured=float(draws.mean()),
         tolerance=STANDARD_ERRORS * error,
-        as_printed=as_printed,
+        value_in_source=value_in_source,
         standard_error=error,
         chance=CHANCE,
         table=table,
@@ -120,12 +126,12 @@ def evidence_of_mean(
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim's module, read."""
+    """The contents of a claim's module."""
 
     name: str
     chapter: str
     statement: str
-    "the docstring without its source: the first line says it in words"
+    "the docstring without its source; its first line states the claim in words"
 
     source: str
     mistakes: Sequence[int]
@@ -153,7 +159,9 @@ def claim(name: str) -> Claim:
 
 
 def read_claim(module: Any) -> Claim:
-    """Return the contract's view of a claim's module; TypeError for what it lacks."""
+    """Return the contract's view of a claim's module; TypeError if a part is
+    missing.
+    """
     if not hasattr(module, "check"):
         raise TypeError(f"{module.__name__} lacks check, which every claim has")
     statement, source = statement_and_source(module)

@@ -40,8 +40,8 @@ def chapter_by_name(package: str) -> dict[str, str]:
 def module_named(package: str, name: str, *, what: str) -> ModuleType:
     """Return the module of that name, imported.
 
-    Raises ValueError, which says what is unknown, for a name that no chapter holds; the
-    nearest is given.
+    Raises ValueError for a name that no chapter holds; the message gives the nearest
+    name.
     """
     known = chapter_by_name(package)
     if name not in known:
@@ -50,8 +50,8 @@ def module_named(package: str, name: str, *, what: str) -> ModuleType:
 
 
 def statement_and_source(module: ModuleType) -> tuple[str, str]:
-    """Return the docstring of a module up to `Source:`, and what follows in a line;
-    empty where there is none.
+    """Return the docstring of a module up to `Source:`, and the source in one line;
+    both are empty if there is none.
     """
     statement, _, source = (inspect.getdoc(module) or "").partition("Source:")
     return statement.strip(), " ".join(source.split())

@@ -1,4 +1,6 @@
-"""The look of every figure: one size, colours that the colour-blind can tell apart."""
+"""The common style of all figures: sizes, and colours that are safe for
+colour-blindness.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ STYLE: Any = {
 }
 
 
-# Where a text may stand beside its point, and how it is then aligned.
+# Candidate positions of a text beside its point, and the alignment of each.
 ANCHORS: Any = {
     (1, 0): ("left", "center"),
     (-1, 0): ("right", "center"),
@@ -56,17 +58,17 @@ def label_points(
     fontsize: float = 8,
     prefer: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
-    """Write texts beside points (n, 2) where they cover no other text and no point, and
-    return those that found room; the first come first. Axes must have their limits.
+    """Write texts beside points (n, 2) where they overlap no other text and no point;
+    return those that fit. Texts are placed in their order. Axes must have their limits.
 
     prefer: the side of each point that is tried first, right and up: (-1, 1) is the
     upper left.
     """
     figure = axes.get_figure(root=True)
     if figure is None:
-        raise ValueError("expected axes of a figure, came axes of none")
+        raise ValueError("expected axes of a figure, got axes of none")
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # nothing moves after texts are measured
+    figure.set_layout_engine("none")  # positions do not change after texts are measured
     places = axes.transData.transform(np.asarray(points, float))
     inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
     dot = fontsize * figure.dpi / 72 / 4
@@ -116,16 +118,17 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
 
 
 def share_interval(right: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of which `right` of n rows are seen."""
+    """Return Wilson's 95 % interval of a proportion: `right` of n samples."""
     low, high = binomtest(right, n).proportion_ci(0.95, method="wilson")
     return float(low), float(high)
 
 
 def calibration_figure(confidence: np.ndarray, correct: np.ndarray) -> Figure:
-    """Return accuracy against confidence (n,) in ten bins, and the rows of each bin.
+    """Return accuracy against confidence (n,) in ten bins, and the number of samples in
+    each bin.
 
-    correct: (n,) whether the class that a model is so confident of is the true one.
-    Bars are 95 % intervals: a bin of few rows says little.
+    correct: (n,) whether the predicted class of each sample is the true one. Bars are
+    95 % intervals: a bin with few samples has a wide one.
     """
     bins = np.minimum((confidence * 10).astype(int), 9)
     filled = [b for b in range(10) if (bins == b).any()]
@@ -134,7 +137,7 @@ def calibration_figure(confidence: np.ndarray, correct: np.ndarray) -> Figure:
     x = np.array([confidence[bins == b].mean() for b in filled])
     ends = np.array([share_interval(k, n) for k, n in zip(right, rows, strict=True)])
     y = right / rows
-    # An end may come out beyond the share by rounding.
+    # Rounding may put an end of the interval on the wrong side of the proportion.
     error = np.maximum(np.abs(ends.T - y), 0.0)
     figure, axes = new_figure()
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="calibrated")

@@ -26,11 +26,10 @@ TREE, ARRAYS = "tree.json", "arrays.safetensors"
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder beside `target`, and put it in its place when the block ends
-    well.
+    """Provide an empty temporary folder that replaces `target` when the block succeeds.
 
-    When the block raises (a full disk, say) `target` stays as it was and nothing is
-    left.
+    If the block raises an error (a full disk, for example), `target` is unchanged and
+    the temporary folder is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -54,8 +53,9 @@ def save_tree(folder: Path, tree: Any, **about: Any) -> None:
     """Write a tree of dicts, lists, tuples, JSON values, arrays and tensors into a
     folder.
 
-    `about` is JSON that stands beside it. A named tuple comes back as a plain one.
-    Raises TypeError for any other value in the tree, and OSError for a full disk.
+    `about` is JSON that is saved with the tree. A named tuple is loaded as a plain
+    tuple. Raises TypeError for any other value in the tree, and OSError for a full
+    disk.
     """
     arrays: dict[str, np.ndarray] = {}
     encoded = _encode(tree, arrays)
@@ -68,7 +68,8 @@ def save_tree(folder: Path, tree: Any, **about: Any) -> None:
 
 
 def load_tree(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the tree and what was written beside it; tensors come back on the CPU.
+    """Return the tree and the JSON that was saved with it; tensors are loaded on the
+    CPU.
 
     Raises ValueError that names the folder when a file is missing or damaged.
     """
@@ -83,8 +84,8 @@ def load_tree(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def save(folder: Path, model: Any, config: FamilyConfig) -> None:
-    """Write a model, whole or not at all: its family, its config and its fields."""
-    # The config's module is the family; a Model may be shared and stand elsewhere.
+    """Write a model completely or not at all: its family, its config and its fields."""
+    # The module of the config is the family; the class Model may be in a shared module.
     module = type(config).__module__
     fields = {
         field.name: getattr(model, field.name) for field in dataclasses.fields(model)
@@ -101,7 +102,7 @@ def save(folder: Path, model: Any, config: FamilyConfig) -> None:
 def load(folder: Path) -> tuple[Any, FamilyConfig]:
     """Return the model that `save` wrote, and the config that it was trained with.
 
-    Raises ValueError that names the folder when it does not hold a whole model.
+    Raises ValueError that names the folder when it does not hold a complete model.
     """
     fields, about = load_tree(folder)
     if "family" not in about:
@@ -125,7 +126,8 @@ def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {kind: [_encode(each, arrays) for each in value]}
     name = f"{len(arrays):04d}"
     if isinstance(value, np.ndarray) and _is_numeric(value.dtype):
-        arrays[name] = np.asarray(value, order="C")  # ascontiguousarray drops 0-d
+        # ascontiguousarray turns 0-d arrays into 1-d ones
+        arrays[name] = np.asarray(value, order="C")
         return {"array": name}
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
         arrays[name] = np.asarray(value.detach().cpu().numpy(), order="C")

@@ -1,17 +1,17 @@
-"""Model selection: which configuration, at which step, does a table of runs speak for?
+"""Model selection: the configuration and the step that a table of runs is in favour of.
 
 A table has a row for each report of each run:
 
-- `trial`, the number of the configuration, the same whatever was left out of training;
-- `left_out`, the names of the domains that were, none for data without domains;
-- `n`, the step; `error`, why the run failed, or None (the column may be missing);
-- `valid_<metric>`, the score on held-out rows of the domains that were trained on;
-- `out_<metric>/<domain>`, the score on all rows of each domain left out.
+- `trial`, the number of the configuration, the same for every set of left-out domains;
+- `left_out`, the names of the domains left out of training, none for data without
+domains; - `n`, the step; `error`, why the run failed, or None (the column may be
+missing); - `valid_<metric>`, the score on held-out samples of the training domains; -
+`out_<metric>/<domain>`, the score on all samples of each domain left out.
 
-Every function takes such a table, the domains that are to be tested on (`left_out`),
-the names of all `domains`, the metric and its mode, "min" or "max". All of them choose
-from the same runs; a run that is missing is an error that names it. A score that is not
-a number is no score. Of equal scores the first in the order of trial and step wins.
+Every function takes such a table, the test domains (`left_out`), the names of all
+`domains`, the metric and its mode, "min" or "max". All of them choose from the same
+runs; a missing run is an error that names it. A score that is not a number is ignored.
+Of equal scores the first in the order of trial and step is chosen.
 
 Source: Gulrajani and Lopez-Paz, In Search of Lost Domain Generalization (2021), section
 3; the step is chosen together with the configuration.
@@ -44,8 +44,8 @@ def validation(
     metric: str,
     mode: str,
 ) -> Choice:
-    """Choose by the held-out rows of the domains that are trained on: what can be known
-    without looking at any other.
+    """Choose by the held-out samples of the training domains, without any use of the
+    other domains.
     """
     rows = _runs_without(runs, left_out)
     return _best(rows, f"valid_{metric}", mode)
@@ -59,10 +59,11 @@ def leave_one_domain_out(
     metric: str,
     mode: str,
 ) -> Choice:
-    """Choose by the mean score on each further domain when that is left out as well.
+    """Choose by the mean score on each further domain when that domain is left out as
+    well.
 
-    Raises ValueError for a configuration without a run for each further domain, and
-    when there is none.
+    Raises ValueError for a configuration without a run for each further domain, and if
+    there is no further domain.
     """
     wanted = set(runs["trial"])
     columns = []
@@ -80,7 +81,7 @@ def leave_one_domain_out(
         columns.append(scores.rename(other))
     if not columns:
         raise ValueError("leave-one-domain-out selection needs a further domain")
-    # At the steps that every one of the runs has reached.
+    # At the steps that all of these runs have reached.
     mean = pd.concat(columns, axis=1).dropna().mean(axis=1)
     return _best(mean.rename(f"out_{metric}").reset_index(), f"out_{metric}", mode)
 
@@ -93,8 +94,8 @@ def oracle(
     metric: str,
     mode: str,
 ) -> Choice:
-    """Choose by the test domains themselves, at the last step of each run: what the
-    best choice could reach, and no method.
+    """Choose by the test domains themselves, at the last step of each run: an upper
+    bound on what a selection can reach, not a method.
     """
     rows = _runs_without(runs, left_out)
     last = rows.sort_values("n").drop_duplicates("trial", keep="last")
@@ -108,7 +109,7 @@ SELECTIONS: Mapping[str, Callable[..., Choice]] = {
     "leave_one_domain_out": leave_one_domain_out,
     "oracle": oracle,
 }
-"By the name that params.yaml uses."
+"The selections by their names in params.yaml."
 
 
 def _runs_without(runs: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
     from ftml.sklearn import Estimator
     GridSearchCV(Estimator("ridge"), {"alpha": [0.01, 0.1, 1.0]}).fit(X, y)
 
-The parameters are the fields of the family's configuration. Labels of any kind are
+The parameters are the fields of the family's configuration. Labels of any type are
 mapped to indices of sorted classes and back.
 """
 
@@ -28,11 +28,11 @@ from ftml.core import families, family, fit
 from ftml.data import Table
 
 KINDS = {"regression": "regressor", "classification": "classifier"}
-"What scikit-learn calls the tasks that it knows too."
+"scikit-learn's names of the tasks that it has, too."
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the values as Python's own numbers: a search gives those of numpy."""
+    """Return the values as built-in Python numbers: a search passes NumPy's."""
     return {
         key: value.item() if isinstance(value, np.generic) else value
         for key, value in config.items()
@@ -46,9 +46,9 @@ def _has_classes(estimator: Estimator) -> bool:
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """A family of a table's task, with fit, predict, predict_proba and score.
 
-    name: the family's. config: values of its configuration; the others stay at their
-    defaults. They are checked by `fit`, not before, as scikit-learn asks. Fitted, it
-    has `model_`, `n_steps_`, and `classes_` where there are any.
+    name: the name of the family. config: values of its configuration; all other fields
+    have their defaults. `fit` checks them, as scikit-learn requires. A fitted estimator
+    has `model_`, `n_steps_`, and `classes_` if the task has classes.
     """
 
     def __init__(self, name: str, **config: Any) -> None:
@@ -67,7 +67,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return {"name": self.name, **defaults, **self._config}
 
     def set_params(self, **params: Any) -> Estimator:
-        """Change the name or fields of the configuration; `fit` refuses wrong ones."""
+        """Change the name or fields of the configuration; `fit` raises for invalid
+        ones.
+        """
         self.name = params.get("name", self.name)
         changed = {key: value for key, value in params.items() if key != "name"}
         self._config = {**self._config, **changed}
@@ -98,7 +100,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _table(self, X: Any, y: Any) -> Table:
-        """Return the training data, checked as scikit-learn checks it."""
+        """Return the training data after the checks that scikit-learn requires."""
         numeric = not _has_classes(self)
         if y is None:
             raise ValueError(
@@ -123,7 +125,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return validate_data(self, X, dtype=np.float64, reset=False)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return a number or a label for each row of X (n, d), (n,)."""
+        """Return the predicted number or label of each sample of X (n, d), (n,)."""
         X = self._checked(X)
         predicted = self.model_.predict(X)
         return self.classes_[predicted] if _has_classes(self) else predicted

@@ -174,7 +174,7 @@ def _small_sentences() -> Splits[Sequences]:
 
 
 def _small_texts() -> Splits[Sequences]:
-    """Return sentences whose class is whether d stands in them."""
+    """Return sentences whose class is whether d is in them."""
 
     def labelled(block: Sequences) -> Sequences:
         y = np.array([int(4 in block.X[i]) for i in range(len(block))])
@@ -686,7 +686,7 @@ def start(config: SmallConfig, d: int) -> dict[str, Any]:
 def moved(
     state: dict[str, Any], config: SmallConfig, data: Splits[Table]
 ) -> dict[str, Any]:
-    """Return the state after a step on one drawn row, with momentum."""
+    """Return the state after a step on one random row, with momentum."""
     rng = np.random.default_rng()
     rng.bit_generator.state = state["generator"]
     i = rng.integers(len(data.train))

@@ -28,7 +28,7 @@ def table() -> ftml.Table:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty registry: a folder that stands for ftml/families in this test."""
+    """An empty registry: a folder that replaces ftml/families in this test."""
     package = importlib.import_module("ftml.families")
     monkeypatch.setattr(package, "__path__", [str(tmp_path)])
     chapter_by_name.cache_clear()
@@ -82,7 +82,7 @@ def test_unknown_family_is_refused_with_the_nearest_name() -> None:
 def test_family_is_what_its_module_says() -> None:
     read = ftml.family("ridge")
     assert (read.name, read.chapter, read.task) == ("ridge", "linear", "regression")
-    assert read.source == '001_21b9d05290248f61.txt, "Ridge regression".'
+    assert read.source == 'FTML lecture 9, "Ridge regression".'
     assert (read.Config, read.Model, read.train) == (
         ridge.Config,
         ridge.Model,

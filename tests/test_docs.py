@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ftml.core import families
+from ftml.core import families, family
+from ftml.evidence import claim, claims
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -46,7 +47,7 @@ def test_every_page_that_the_readme_names_is_there() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_every_page_of_the_documentation_stands_in_its_table_of_contents() -> None:
+def test_every_page_of_the_documentation_is_in_its_table_of_contents() -> None:
     (*parts, _) = (DOCS / "index.md").read_text().split("```\n\n| you want")
     named = set(re.findall(r"(?m)^([\w/]+)$", parts[0]))
     pages = {
@@ -83,19 +84,68 @@ def test_every_message_that_is_explained_is_one_of_the_code() -> None:
             assert part.strip(" :,;().'") in code, f"{message}: nothing says {part!r}"
 
 
-NOTES = {
-    "000_dd65aead3f2d61f3.txt",
-    "001_21b9d05290248f61.txt",
-    "002_eb21055876072d76.txt",
-    "003_880d062d5684f3ab.txt",
-    "004_df1c07f69d89a0c0.txt",
-}
+def sources_page() -> tuple[list[str], list[str], list[int]]:
+    """Return the titles, the file names and the mistakes' numbers of sources.md."""
+    text = (DOCS / "sources.md").read_text()
+    notes = re.findall(r"(?m)^\| ([^|`]+) \| `(\w+\.txt)` \|", text)
+    numbers = [int(n) for n in re.findall(r"(?m)^\| (\d+) \|", text)]
+    return [title for title, _ in notes], [name for _, name in notes], numbers
 
 
-def test_the_notes_are_cited_by_their_names() -> None:
-    cited = {
-        name
-        for path in ROOT.glob("ftml/**/*.py")
-        for name in re.findall(r"\b\d{3}_\w+\.txt", path.read_text())
-    }
-    assert cited == NOTES
+def all_sources() -> dict[str, str]:
+    """Return the `Source:` of every family and every claim."""
+    found = {name: family(name).source for name in families()}
+    return found | {name: claim(name).source for name in claims()}
+
+
+def uncited(source: str, titles: list[str]) -> list[str]:
+    """Return the clauses of a source that name neither a note nor a paper's year."""
+    found, after_note = [], False
+    for clause in re.sub(r'"[^"]*"', "", source).split(";"):
+        paper = re.search(r"\b(18|19|20)\d\d\b", clause)
+        after_note = any(t in clause for t in titles) or (after_note and not paper)
+        if not (after_note or paper):
+            found.append(clause)
+    return found
+
+
+def test_the_notes_are_cited_by_their_titles() -> None:
+    titles, _, _ = sources_page()
+    assert len(titles) == 5
+    cited = " ".join(all_sources().values())
+    assert [title for title in titles if title not in cited] == []
+    wrong = {name: uncited(text, titles) for name, text in all_sources().items()}
+    assert {name: clauses for name, clauses in wrong.items() if clauses} == {}
+
+
+def test_a_source_without_a_title_is_found() -> None:
+    titles = ["FTML lecture 9"]
+    assert uncited('Lecture 9, "Ridge (2021)".', titles) == ["Lecture 9, ."]
+    assert uncited('FTML lecture 9, "SAG"; (18); Bach 2014, "SAGA".', titles) == []
+
+
+def test_only_the_page_of_sources_has_the_file_names_of_the_notes() -> None:
+    _, names, _ = sources_page()
+    stems = [Path(name).stem for name in names]
+    folders = ("ftml", "pipelines", "tests", "benchmarks", "docs", "infra")
+    files = [path for path in ROOT.glob("*") if path.is_file()]
+    files += [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".j2", ".json"}
+        and any(stem in path.read_text() for stem in stems)
+    ]
+    assert found == ["docs/sources.md"]
+
+
+def test_every_mistake_of_the_notes_is_on_the_page_of_sources() -> None:
+    _, _, numbers = sources_page()
+    assert numbers == list(range(1, 48))
+    cited: set[int] = {number for name in claims() for number in claim(name).mistakes}
+    for path in ROOT.glob("ftml/**/*.py"):
+        text = " ".join(path.read_text().split())
+        for group in re.findall(r"mistakes? (\d+(?:(?:, | and | to )\d+)*)", text):
+            cited.update(map(int, re.findall(r"\d+", group)))
+        assert not re.search(r"\(E\d+\)|mistake E\d", text), path
+    assert cited <= set(numbers)

@@ -17,7 +17,7 @@ from ftml.evidence import (
 
 
 @pytest.mark.parametrize(
-    ("measured", "as_printed", "passed"),
+    ("measured", "value_in_source", "passed"),
     [
         (1.05, None, True),
         (1.2, None, False),
@@ -28,18 +28,18 @@ from ftml.evidence import (
     ],
 )
 def test_evidence_passes_where_the_claim_holds_and_the_printed_version_does_not(
-    measured: float, as_printed: float | None, passed: bool
+    measured: float, value_in_source: float | None, passed: bool
 ) -> None:
-    evidence = Evidence(1.0, measured, tolerance=0.1, as_printed=as_printed)
+    evidence = Evidence(1.0, measured, tolerance=0.1, value_in_source=value_in_source)
     assert evidence.passed == passed
 
 
 def test_a_printed_version_that_is_no_number_is_no_agreement() -> None:
-    evidence = Evidence(1.0, 1.0, tolerance=0.1, as_printed=float("nan"))
+    evidence = Evidence(1.0, 1.0, tolerance=0.1, value_in_source=float("nan"))
     assert evidence.passed
 
 
-def test_a_larger_budget_draws_more_and_sharpens_the_tolerance() -> None:
+def test_a_larger_budget_samples_more_and_sharpens_the_tolerance() -> None:
     def normal(rng: np.random.Generator, n: int) -> np.ndarray:
         return rng.normal(3.0, size=n)
 
@@ -56,7 +56,7 @@ def test_a_larger_budget_draws_more_and_sharpens_the_tolerance() -> None:
 
 
 @pytest.mark.parametrize("draws", [np.ones(99), np.ones((200, 2))])
-def test_a_mean_of_few_draws_is_refused(draws: np.ndarray) -> None:
+def test_a_mean_of_few_samples_is_refused(draws: np.ndarray) -> None:
     with pytest.raises(ValueError, match="100 draws or more"):
         evidence_of_mean(draws, expected=1.0)
 
@@ -66,7 +66,7 @@ def test_a_claim_is_read_with_its_statement_and_source() -> None:
     assert read.chapter == "linear"
     assert read.title.startswith("TSS = ESS + RSS")
     assert "Source" not in read.statement
-    assert read.source.startswith("001_")
+    assert read.source.startswith("FTML lecture 9")
     assert read.mistakes == (12,)
 
 

@@ -144,7 +144,7 @@ def test_numpy_scalars_come_back_as_plain_numbers() -> None:
     assert_same(round_trip(tree), [0.5, 3, True, 0.1])
 
 
-def test_generator_goes_on_where_it_was_saved() -> None:
+def test_generator_resumes_from_its_saved_state() -> None:
     rng = np.random.default_rng(5)
     rng.normal(size=7)
     state = round_trip(rng.bit_generator.state)
@@ -154,7 +154,7 @@ def test_generator_goes_on_where_it_was_saved() -> None:
     np.testing.assert_array_equal(other.normal(size=5), rng.normal(size=5))
 
 
-def test_adam_goes_on_from_its_saved_state_to_the_bit() -> None:
+def test_adam_resumes_bit_identically_from_its_saved_state() -> None:
     def after(steps: int, weight: torch.Tensor, state: Any = None) -> tuple[Any, Any]:
         weight = weight.clone().requires_grad_()
         adam = torch.optim.Adam([weight], lr=0.1)
@@ -201,7 +201,7 @@ def test_tree_with_any_other_value_is_refused_and_never_pickled(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_stands_beside_the_tree_comes_back(tmp_path: Path) -> None:
+def test_the_json_saved_with_the_tree_is_loaded(tmp_path: Path) -> None:
     save_tree(tmp_path, [1], family="ridge", n=3)
     assert load_tree(tmp_path) == ([1], {"family": "ridge", "n": 3})
 
@@ -341,7 +341,7 @@ def test_saved_model_comes_back_with_its_config(tmp_path: Path) -> None:
     assert loaded == config
 
 
-def test_model_stands_on_disk_as_json_and_safetensors(tmp_path: Path) -> None:
+def test_model_is_saved_as_json_and_safetensors(tmp_path: Path) -> None:
     ftml.save(tmp_path / "model", small_model(), ridge.Config())
     names = sorted(path.name for path in (tmp_path / "model").iterdir())
     assert names == ["arrays.safetensors", "tree.json"]
@@ -405,7 +405,7 @@ def test_model_of_a_family_that_is_gone_is_refused_by_name(tmp_path: Path) -> No
 
 def test_family_of_a_saved_model_is_that_of_its_config(tmp_path: Path) -> None:
     @dataclasses.dataclass(frozen=True)
-    class Shared:  # stands in this module, as a model that families share would
+    class Shared:  # defined in this module, like a model that families share
         theta: np.ndarray
 
     ftml.save(tmp_path / "model", Shared(np.ones(3)), ridge.Config())

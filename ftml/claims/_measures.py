@@ -14,7 +14,7 @@ from ftml.plots import new_figure
 
 
 def farthest(values: Iterable[float], expected: float) -> float:
-    """Return the value that lies farthest from what is expected, NaN where one is."""
+    """Return the value that is farthest from what is expected, NaN where one is."""
     found = np.asarray(list(values), dtype=float)
     return float(found[np.argmax(np.abs(found - expected))])
 
@@ -47,7 +47,7 @@ def slope_table(x: np.ndarray, curves: Mapping[str, np.ndarray]) -> pd.DataFrame
 def slope_figure(
     x: np.ndarray, curves: Mapping[str, np.ndarray], *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Draw the curves over x, each with its slope in the legend."""
+    """Plot the curves over x, each with its slope in the legend."""
     figure, axes = new_figure(6.4, 4.2)
     for (name, y), slope in zip(
         curves.items(), log_slopes(x, curves).values(), strict=True

@@ -1,4 +1,4 @@
-"""The data kind Cooccurrence: how often words stand near each other.
+"""The data kind Cooccurrence: counts of how often words occur near each other.
 
 Axes: V words, m pairs of words.
 """
@@ -23,14 +23,15 @@ VOCABULARY = "vocabulary.parquet"
 class Cooccurrence:
     """Counts of a corpus, or of one split of it, over one vocabulary.
 
-    words: V different words. counts: (V,) int64, how often each occurs. row, col: (m,)
-    int32 word ids, row <= col, sorted by (row, col), no pair twice. weight: (m,)
-    float64 > 0, the sum over all pairs of positions s < t in one sentence with t - s <=
-    window, whose words are row and col in either order, of the weight of that distance.
-    So the symmetric matrix of the notes has C_ij = C_ji = weight, and C_ii = 2 weight.
+    words: V different words. counts: (V,) int64, the number of occurrences of each.
+    row, col: (m,) int32 word ids, row <= col, sorted by (row, col), no pair twice.
+    weight: (m,) float64 > 0: the sum, over all pairs of positions s < t in one sentence
+    with t - s <= window whose words are row and col in either order, of the weight of
+    that distance. So the symmetric matrix of the notes has C_ij = C_ji = weight, and
+    C_ii = 2 weight.
 
-    word_sets: word lists that people have rated, which only a test split carries, so
-    that no search can look at them.
+    word_sets: word lists rated by people. Only a test split has them, so that no search
+    can use them.
     """
 
     words: tuple[str, ...]
@@ -44,7 +45,7 @@ class Cooccurrence:
         V = len(self.words)
         if self.counts.shape != (V,):
             raise ValueError(
-                f"expected counts of shape ({V},), came {self.counts.shape}"
+                f"expected counts of shape ({V},), got {self.counts.shape}"
             )
         if not self.row.shape == self.col.shape == self.weight.shape:
             raise ValueError("row, col and weight must be of one length")
@@ -54,7 +55,7 @@ class Cooccurrence:
         ):
             raise ValueError(f"expected 0 <= row <= col < {V}")
         if (np.diff(key) <= 0).any():
-            raise ValueError("pairs must be sorted by (row, col) and stand once each")
+            raise ValueError("pairs must be sorted by (row, col) and be unique")
         if len(set(self.words)) != V:
             raise ValueError("words must differ from each other")
         if not (self.weight > 0).all():
@@ -115,8 +116,8 @@ def load_vocabulary(folder: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
 
 
 def load(folder: Path) -> Splits[Cooccurrence]:
-    """Return the counts of the three splits, the last with the word lists of the
-    folder, if it has any; ValueError names a bad file.
+    """Return the counts of the three splits; the test split has the word lists of the
+    folder, if there are any. ValueError names an invalid file.
     """
     words, counts = load_vocabulary(folder)
     blocks = []

@@ -1,18 +1,18 @@
-"""How often words stand near each other, counted in bounded memory.
+"""Counts of word pairs that occur near each other, in bounded memory.
 
 Axes: V words, n ids, m pairs of a table, K runs.
 
-A word outside the vocabulary is removed before windows are taken, as word2vec does: its
-neighbours move together. (GloVe does the same; the other choice, to keep its place,
-would make the distance of two words depend on words that the model never sees.)
+A word outside the vocabulary is removed before windows are taken, as word2vec and GloVe
+do: the words on its two sides become neighbours. If the removed word kept its position,
+the distance of two words would depend on words that the model never sees.
 
-Weights are counted in whole units (`units_of`), so that sums do not depend on their
-order: shards counted anywhere and merged give the same table to the last bit.
+Weights are counted in integer units (`units_of`), so sums do not depend on their order:
+shards counted on any machines and merged give bit-identical tables.
 
-A shard is counted row by row. The places of word i are known (a counting sort), and the
-neighbours at each are added into an array of V units, which a bitmap then reads out in
-order: no list of single pairs is ever made or sorted. The rows of all shards are merged
-the same way, in ranges that fit into memory.
+A shard is counted row by row. A counting sort gives the positions of word i. The
+neighbours at each position are added into an array of V units, which a bitmap then
+reads out in order, so no list of single pairs is ever made or sorted. The rows of all
+shards are merged in the same way, in ranges that fit into memory.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ PLACE_OF[[(int(DE_BRUIJN) << b) % 2**64 >> 58 for b in range(64)]] = np.arange(6
 class Run:
     """Counted rows `first`, `first` + 1, ...: row r is `start[r] : start[r + 1]`.
 
-    start: (rows + 1,) int64. col: (m,) int32, rising in a row, at least the row's own
-    number. units: (m,) int64.
+    start: (rows + 1,) int64. col: (m,) int32, increasing within a row, at least the
+    row's own number. units: (m,) int64.
     """
 
     first: int
@@ -54,13 +54,13 @@ class Run:
 
 
 def count_rows(
-    sentences: Sentences, *, V: int, units: Units, room: int
+    sentences: Sentences, *, V: int, units: Units, max_pairs: int
 ) -> Iterator[Run]:
     """Yield the counted pairs of words of some sentences, in rows 0, ..., V - 1.
 
     The units of i and j (i <= j) are the sum of `of_distance[t - s]` over positions s <
     t of one sentence that hold i and j in either order, each pair of positions once.
-    room: pairs that a yielded run may hold; a single row may need more. Raises
+    max_pairs: pairs that a yielded run may hold; a single row may need more. Raises
     ValueError for ids outside of 0, ..., V - 1.
     """
     ids = sentences.ids
@@ -73,7 +73,7 @@ def count_rows(
     row = 0
     while row < V:
         held = np.minimum(np.diff(start[row:]) * 2 * len(units.of_distance), V)
-        rows = _fitting(held, room)
+        rows = _fitting(held, max_pairs)
         size = int(held[:rows].sum())
         col, counted = np.empty(size, np.int32), np.empty(size, np.int64)
         ends = np.zeros(rows + 1, np.int64)
@@ -84,14 +84,14 @@ def count_rows(
 
 
 class _Row(NamedTuple):
-    """The row that is being counted: its units, and which of them are not zero."""
+    """The row being counted: its units, and which of them are not zero."""
 
     total: np.ndarray
     "(V,) int64"
     bits: np.ndarray
-    "uint64, a bit a word"
+    "uint64, one bit per word"
     groups: np.ndarray
-    "uint64, a bit for each of `bits` that is not zero"
+    "uint64, one bit for each of `bits` that is not zero"
 
     @classmethod
     def of(cls, V: int) -> _Row:
@@ -99,9 +99,9 @@ class _Row(NamedTuple):
         return cls(np.zeros(V, np.int64), bits, np.zeros(V // 4096 + 1, np.uint64))
 
 
-def _fitting(sizes: np.ndarray, room: int) -> int:
-    """Return how many of the first sizes sum to at most `room`; one at least."""
-    return max(1, int(np.searchsorted(np.cumsum(sizes), room, side="right")))
+def _fitting(sizes: np.ndarray, max_pairs: int) -> int:
+    """Return how many of the first sizes sum to at most `max_pairs`; at least one."""
+    return max(1, int(np.searchsorted(np.cumsum(sizes), max_pairs, side="right")))
 
 
 def merge_rows(runs: Sequence[Run], *, V: int) -> Run:
@@ -125,7 +125,7 @@ def merge_rows(runs: Sequence[Run], *, V: int) -> Run:
 
 
 def join_rows(runs: Sequence[Run]) -> Run:
-    """Return runs of rows that follow one another as one."""
+    """Return consecutive runs of rows as one run."""
     ends = np.cumsum([0, *(len(run.col) for run in runs)])
     starts = [run.start[1:] + end for run, end in zip(runs, ends[:-1], strict=True)]
     return Run(
@@ -139,13 +139,15 @@ def join_rows(runs: Sequence[Run]) -> Run:
 def count_pairs(
     sentences: Sentences, words: Sequence[str], *, window: int, weighting: str
 ) -> Cooccurrence:
-    """Return how often each word occurs and each pair stands within a window: the
-    counts of sentences that fit into memory.
+    """Return the counts of words and of word pairs within a window, for sentences that
+    fit into memory.
     """
     V, units = len(words), units_of(window=window, weighting=weighting)
-    room = 2 * window * max(1, len(sentences.ids))
+    max_pairs = 2 * window * max(1, len(sentences.ids))
     none = Run(0, np.zeros(V + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
-    run = join_rows([*count_rows(sentences, V=V, units=units, room=room)] or [none])
+    run = join_rows(
+        [*count_rows(sentences, V=V, units=units, max_pairs=max_pairs)] or [none]
+    )
     return Cooccurrence(
         words=tuple(words),
         counts=np.bincount(sentences.ids, minlength=V).astype(np.int64),
@@ -171,7 +173,8 @@ def _lay_out(ids, offsets, text):
 
 @compiled
 def _sort_places(text, place, start):
-    """Write the places of word i in the text, rising, to place[start[i]:start[i + 1]].
+    """Write the positions of word i in the text, increasing, to place[start[i]:start[i
+    + 1]].
 
     start must be zero.
     """
@@ -206,8 +209,8 @@ def _lowest(bits):
 
 @compiled
 def _read_out(total, bits, groups, col, units, m):
-    """Write the marked words, rising, and their totals from place m on; return where
-    they end. Totals and marks are zero then.
+    """Write the marked words, increasing, and their totals from position m on; return
+    the end position. Totals and marks are then zero.
     """
     for group in range(len(groups)):
         words = groups[group]
@@ -230,9 +233,9 @@ def _read_out(total, bits, groups, col, units, m):
 def _count(
     text, place, start, first, of_distance, total, bits, groups, col, units, ends
 ):
-    """Count the rows first, first + 1, ... as many as `ends` has, into col and units.
+    """Count as many rows first, first + 1, ... as `ends` has, into col and units.
 
-    Unsigned places spare numba the question whether they count from the end.
+    Positions are unsigned so that numba does not generate code for negative indices.
     """
     window, m = len(of_distance), 0
     for row in range(len(ends) - 1):
@@ -242,7 +245,7 @@ def _count(
                 j = text[np.uint64(at + d)]
                 if j < 0:
                     break
-                if j >= i:  # a pair of one word: once, from its left
+                if j >= i:  # a pair of one word is counted once, from its left position
                     _add(np.uint64(j), of_distance[d - 1], total, bits, groups)
             for d in range(1, window + 1):
                 j = text[np.uint64(at - d)]
@@ -256,7 +259,7 @@ def _count(
 
 @compiled
 def _merge(cols, counted, starts, total, bits, groups, col, units, ends):
-    """Sum each row over the runs, which stand one after the other in cols, counted."""
+    """Sum each row over the runs, which are consecutive in cols, counted."""
     m = 0
     for row in range(len(ends) - 1):
         before = 0

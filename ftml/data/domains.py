@@ -1,7 +1,7 @@
 """The data kind Domains: labelled samples from several domains.
 
-Axes: n samples, d features, H x W pixels, S domains. Images are grey, (n, H, W), or
-have colour, (n, H, W, 3): red, green and blue come last, in memory and on disk.
+Axes: n samples, d features, H x W pixels, S domains. Images are grey, (n, H, W), or in
+colour, (n, H, W, 3), with the channels red, green and blue last in memory and on disk.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FILE = "domains.parquet"
 
 @dataclass(frozen=True)
 class Domains:
-    """Samples sorted by domain (domain-major), so that a domain is one slice.
+    """Samples sorted by domain, so that each domain is one slice.
 
     x: (n, d) float64 features, NaN where a value is missing, or uint8 images, (n, H, W)
     or (n, H, W, 3). y: (n,) int64 indices into `class_names`. domain: (n,) int64
-    indices into `domain_names`, never falling. Raises ValueError for shapes or values
-    that do not fit.
+    indices into `domain_names`, never decreasing. Raises ValueError for invalid shapes
+    or values.
     """
 
     x: np.ndarray
@@ -42,13 +42,13 @@ class Domains:
         n = len(self.x)
         if self.y.shape != (n,) or self.domain.shape != (n,):
             raise ValueError(
-                f"expected y and domain of shape ({n},), came {self.y.shape} "
+                f"expected y and domain of shape ({n},), got {self.y.shape} "
                 f"and {self.domain.shape}"
             )
         if self.is_images:
             check_images(self.x)
         if not self.is_images and self.x.ndim != 2:
-            raise ValueError(f"expected features (n, d), came shape {self.x.shape}")
+            raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
         if (np.diff(self.domain) < 0).any():
             raise ValueError("domain must never fall: sort the rows by domain")
         _check_indices(self.y, self.class_names, "y", "class_names")
@@ -67,13 +67,13 @@ class Domains:
         return np.searchsorted(self.domain, np.arange(len(self.domain_names) + 1))
 
     def rows(self, index: np.ndarray) -> Domains:
-        """Return the rows of a boolean mask or of an index that never falls."""
+        """Return the samples of a boolean mask or of an index that never decreases."""
         return replace(
             self, x=self.x[index], y=self.y[index], domain=self.domain[index]
         )
 
     def only(self, names: Sequence[str]) -> Domains:
-        """Return the rows of these domains, numbered anew in their order."""
+        """Return the samples of these domains, renumbered in their order."""
         keep = [s for s, name in enumerate(self.domain_names) if name in set(names)]
         part = self.rows(np.isin(self.domain, keep))
         return replace(
@@ -83,7 +83,9 @@ class Domains:
         )
 
     def join(self, other: Domains) -> Domains:
-        """Return the rows of both; within a domain these come first."""
+        """Return the samples of both; within a domain those of this object are
+        first.
+        """
         if self.domain_names != other.domain_names:
             raise ValueError(
                 f"domains differ: {', '.join(self.domain_names)} and "
@@ -100,7 +102,7 @@ class Domains:
 
 
 def write(folder: Path, data: Domains, split: np.ndarray) -> None:
-    """Write `domains.parquet`; `split` (n,) says train or valid for each row."""
+    """Write `domains.parquet`; `split` (n,) is train or valid for each sample."""
     parquet.check_names(("domain", "split", "label", *data.feature_names))
     names = np.asarray(data.domain_names)
     columns: dict[str, object] = {
@@ -122,7 +124,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
 
 
 def read(folder: Path) -> tuple[Domains, np.ndarray]:
-    """Return all rows of a prepared dataset and the split (n,) of each."""
+    """Return all samples of a prepared dataset and the split (n,) of each."""
     table, about = parquet.read(
         folder / FILE, kind="Domains", columns=["domain", "split", "label"]
     )
@@ -155,13 +157,13 @@ def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
 def leave_out(
     data: Domains, split: np.ndarray, test_domains: Sequence[str], *, where: str
 ) -> Splits[Domains]:
-    """Return the splits of all rows, (n,) train or valid, that leave domains out.
+    """Return the splits of all samples, (n,) train or valid, that leave domains out.
 
-    Training and validation data are those rows of the other domains; the test data are
-    all rows of the test domains, whatever their split. `where` names the data in
-    errors. Raises ValueError for a test domain that the data do not have, when no
-    domain would be left to train on, and for a class that only test domains hold:
-    nobody could learn it.
+    Training and validation data are those samples of the other domains; the test data
+    are all samples of the test domains, whatever their split. `where` names the data in
+    errors. Raises ValueError for a test domain that the data do not have, if no domain
+    would be left to train on, and for a class that only test domains have, which no
+    model could learn.
     """
     for name in test_domains:
         if name not in data.domain_names:
@@ -179,7 +181,7 @@ def leave_out(
     learnt = np.union1d(train.y, valid.y)
     if unseen := [data.class_names[c] for c in np.setdiff1d(test.y, learnt)]:
         raise ValueError(
-            f"{where}: class {', '.join(unseen)} stands in the test domains "
+            f"{where}: class {', '.join(unseen)} is in the test domains "
             f"{', '.join(test_domains)} alone"
         )
     return Splits(train, valid, test)

@@ -1,8 +1,9 @@
 """A corpus as two files: its vocabulary, and the sentences of each split as ids.
 
-Text is read once, piece by piece: words are numbered as they come, and sentences wait
-on disk, a file a split, until the training sentences have said which words are kept. So
-memory holds the different words and a piece, however long the text is.
+The text is read once, piece by piece. Words are numbered in the order in which they
+occur, and sentences are spooled to disk, one file per split, until the counts of the
+training sentences decide which words are kept. So memory holds the different words and
+one piece, however long the text is.
 
 Axes: V words, S sentences of a piece.
 """
@@ -25,7 +26,7 @@ from ftml.data.tokens import Sentences, Tokenizer, Vocabulary, choose_words, ren
 
 IDS, VOCABULARY = "ids.parquet", "vocabulary.parquet"
 GROUP = 1 << 18
-"Words of a row group of `ids.parquet`: what is read at once."
+"Words of a row group of `ids.parquet`, the unit that is read at once."
 
 SCHEMA = pa.schema(
     [("split", pa.dictionary(pa.int8(), pa.string())), ("ids", pa.list_(pa.int32()))]
@@ -56,9 +57,9 @@ def encode_corpus(
     """Write `ids.parquet` and `vocabulary.parquet` of some texts into a folder.
 
     Each sentence is held out for validation or for the test with the probability of
-    their fraction; the vocabulary is that of the training sentences. texts: of each
-    file, its pieces. about: stands in the metadata of both files. Raises ValueError for
-    a file without a sentence of two words, and when no word is left.
+    their fraction; the vocabulary is that of the training sentences. texts: the pieces
+    of each file. about: JSON for the metadata of both files. Raises ValueError for a
+    file without a sentence of two words, and if no word is left.
     """
     if how.valid_fraction + how.test_fraction >= 1:
         raise ValueError(
@@ -85,8 +86,8 @@ def encode_corpus(
 def _spool(
     texts: Iterable[tuple[Path, Iterable[bytes]]], place: Path, *, how: Encoding
 ) -> tuple[Tokenizer, dict[str, np.ndarray]]:
-    """Write the sentences of each split, by the numbers that words have so far; return
-    the words, and how often each occurs in each split.
+    """Write the sentences of each split, with provisional word numbers; return the
+    words, and the number of occurrences of each in each split.
     """
     tokenizer, rng = Tokenizer(rule=how.sentences), np.random.default_rng(how.seed)
     counts = {split: np.zeros(0, np.int64) for split in parquet.SPLITS}
@@ -102,10 +103,13 @@ def _spool(
         for file, pieces in texts:
             S = 0
             for sentences in tokenizer.read(pieces):
-                # One number a sentence, so that the size of the pieces changes nothing.
-                drawn = np.searchsorted(ends, rng.random(len(sentences)), side="right")
+                # One random number per sentence, so that the size of the pieces changes
+                # nothing.
+                part_of = np.searchsorted(
+                    ends, rng.random(len(sentences)), side="right"
+                )
                 for number, split in enumerate(("valid", "test", "train")):
-                    part = select(sentences, drawn == number)
+                    part = select(sentences, part_of == number)
                     _append(files[split], part)
                     counts[split] = _plus(counts[split], np.bincount(part.ids))
                 S += len(sentences)
@@ -130,7 +134,7 @@ def _append(files: tuple[BinaryIO, ...], part: Sentences) -> None:
 
 
 def _plus(longer: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the sum of two counts, of which either may know more words."""
+    """Return the sum of two count arrays, of which either may have more words."""
     size = max(len(longer), len(counts))
     total = np.zeros(size, np.int64)
     total[: len(longer)] += longer
@@ -146,7 +150,9 @@ def _write_ids(
     about: Mapping[str, Any],
     group: int,
 ) -> None:
-    """Write the sentences, a row each: train, valid, test, each in the text's order."""
+    """Write the sentences, one per row: train, valid, test, each in the order of the
+    text.
+    """
     with parquet.writer(path, SCHEMA, {"kind": "Sentences", **about}) as write:
         for split in parquet.SPLITS:
             for sentences in _spooled(place, split, group=group):
@@ -155,9 +161,10 @@ def _write_ids(
 
 
 def _spooled(place: Path, split: str, *, group: int) -> Iterator[Sentences]:
-    """Yield the sentences of a split, at least `group` words at once but for the last.
+    """Yield the sentences of a split, at least `group` words at once except for the
+    last.
 
-    A sentence has 10,000 words at most, so that the groups are hardly larger.
+    A sentence has at most 10,000 words, so the groups are hardly larger.
     """
     with (
         open(place / f"{split}.ids", "rb") as ids,
@@ -165,7 +172,7 @@ def _spooled(place: Path, split: str, *, group: int) -> Iterator[Sentences]:
     ):
         rest = np.zeros(0, np.int64)
         while True:
-            # A sentence has two words at least: so many lengths fill a group.
+            # A sentence has at least two words, so this many lengths fill a group.
             more = np.frombuffer(lengths.read(8 * (group // 2 + 1)), np.int64)
             rest = np.concatenate([rest, more])
             if not len(rest):

@@ -1,9 +1,9 @@
-"""Formulas as trees, drawn, each with its value: what a network on trees must learn.
+"""Random formulas as trees, each with its value: data that a tree network must learn.
 
-A formula is a value, or two parts side by side. Boolean:
-`( not a )`, `( a ( and b ) )`, likewise `or` and `xor`; arithmetic modulo 5: `( a (
-plus b ) )`, `minus`, `times`. An operator and its right side are a tree of their own,
-for every node has two children.
+A formula is a value, or two parts beside each other. Boolean: `( not a )`, `( a ( and b
+) )`, likewise `or` and `xor`; arithmetic modulo 5: `( a ( plus b ) )`, `minus`,
+`times`. An operator and its right operand are a subtree of their own, because every
+node has two children.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ OPERATORS: dict[str, dict[str, Callable[[int, int], int]]] = {
     },
 }
 NEGATED = 0.2
-"Chance that a part of a boolean formula is negated."
+"Probability that a part of a boolean formula is negated."
 
 
 def formulas(kind: str, *, n: int, most: int, seed: int) -> Trees:
     """Return n different formulas with one to `most` operators, and their values.
 
-    kind: "boolean" or "arithmetic". Of two values of one kind, and of every number of
-    operators, there are about as many. Raises ValueError where there are not so many
-    formulas.
+    kind: "boolean" or "arithmetic". Both values, and all numbers of operators, occur
+    about equally often. Raises ValueError if there are fewer than n formulas.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, int] = {}

@@ -14,30 +14,30 @@ from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.splits import Splits
 
 FILE = "images.parquet"
-JUDGE = "judge"
-"The folder of the judge, beside the file, where there is one."
+FEATURE_EXTRACTOR = "feature_extractor"
+"Folder of the feature extractor, beside the file, if the dataset has one."
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images and their classes, by the names that a Table has for them.
+    """Images and their classes, with the attribute names of a Table.
 
     X: uint8, grey, (n, H, W), or red, green and blue, (n, H, W, 3). y: (n,) int64
-    indices into `classes`. judge: a trained `lenet.Model` by whose features the task
-    `generation` compares images; None for data that no model is to draw. Raises
-    ValueError for shapes or values that do not fit.
+    indices into `classes`. feature_extractor: a trained `lenet.Model` by whose features
+    the task `generation` compares images; None for data of other tasks. Raises
+    ValueError for invalid shapes or values.
     """
 
     X: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
-    judge: Any = None
+    feature_extractor: Any = None
 
     def __post_init__(self) -> None:
         check_images(self.X)
         if self.y.shape != self.X.shape[:1]:
             raise ValueError(
-                f"expected y of shape ({len(self.X)},), came {self.y.shape}"
+                f"expected y of shape ({len(self.X)},), got {self.y.shape}"
             )
         if len(self) and (self.y.min() < 0 or self.y.max() >= len(self.classes)):
             raise ValueError(f"y must index the {len(self.classes)} classes")
@@ -50,7 +50,7 @@ class Images:
         return replace(self, X=self.X[index], y=self.y[index])
 
     def join(self, other: Images) -> Images:
-        """Return the images of both, these first."""
+        """Return the images of both, those of this object first."""
         return replace(
             self,
             X=np.concatenate([self.X, other.X]),
@@ -74,21 +74,20 @@ def write(folder: Path, images: Images, split: np.ndarray) -> None:
 
 
 def load(folder: Path) -> Splits[Images]:
-    """Return the three splits of prepared images; ValueError names a file that is not
-    such.
-    """
+    """Return the three splits of prepared images; ValueError names an invalid file."""
     names = ["split", "label", "image"]
-    judge = None
-    if (folder / JUDGE).is_dir():
-        from ftml import saving  # which imports families, and these torch
+    extractor = None
+    if (folder / FEATURE_EXTRACTOR).is_dir():
+        # imported here because it imports the families, which import torch
+        from ftml import saving
 
-        judge, _ = saving.load(folder / JUDGE)
+        extractor, _ = saving.load(folder / FEATURE_EXTRACTOR)
     data, about = parquet.read(folder / FILE, kind="Images", columns=names)
     whole = Images(
         X=as_pixels(data["image"]).reshape(-1, *about["image_shape"]),
         y=data["label"].to_numpy(),
         classes=tuple(about["classes"]),
-        judge=judge,
+        feature_extractor=extractor,
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

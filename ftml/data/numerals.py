@@ -34,12 +34,12 @@ LARGEST = 999_999
 
 
 def words_of(number: int) -> list[str]:
-    """Return the words of a number from 0 to 999,999, as the British say it.
+    """Return the British English words of a number from 0 to 999,999.
 
-    Raises ValueError for any other.
+    Raises ValueError for any other number.
     """
     if not 0 <= number <= LARGEST:
-        raise ValueError(f"expected a number from 0 to {LARGEST:,}, came {number:,}")
+        raise ValueError(f"expected a number from 0 to {LARGEST:,}, got {number:,}")
     if number < 20:
         return [SMALL[number]]
     if number < 100:
@@ -61,8 +61,8 @@ def numerals(*, below: int) -> Pairs:
     return of_ragged(encoded(digits, tuple("0123456789")), encoded(words, tuple(known)))
 
 
-def drawn(pairs: Pairs, n: int, *, seed: int) -> Pairs:
-    """Return n of the pairs, drawn, or all where there are no more."""
+def random_pairs(pairs: Pairs, n: int, *, seed: int) -> Pairs:
+    """Return a random sample of n of the pairs, or all if there are no more."""
     if len(pairs) <= n:
         return pairs
     order = np.random.default_rng(seed).permutation(len(pairs))

@@ -1,4 +1,4 @@
-"""The data kind Pairs: a sequence of symbols and the one it is to become.
+"""The data kind Pairs: source sequences of symbols and their target sequences.
 
 Axes: n pairs; N, M symbols of all sources, of all targets.
 """
@@ -20,10 +20,11 @@ FILE = "pairs.parquet"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sources and targets, each as `Ragged` has sequences of symbols.
+    """Sources and targets, each in the form in which `Ragged` has sequences of symbols.
 
     source, source_offsets: (N,) int64 indices into `source_symbols`, (n + 1,). target,
-    target_offsets, target_symbols: likewise. Raises ValueError for what does not fit.
+    target_offsets, target_symbols: likewise. Raises ValueError for invalid shapes or
+    values.
     """
 
     source: np.ndarray
@@ -59,7 +60,7 @@ class Pairs:
         return _with(self, self.X.rows(index), self.Y.rows(index))
 
     def join(self, other: Pairs) -> Pairs:
-        """Return the pairs of both, these first."""
+        """Return the pairs of both, those of this object first."""
         return replace(
             self,
             source=np.concatenate([self.source, other.source]),
@@ -100,9 +101,7 @@ def write(folder: Path, data: Pairs, split: np.ndarray) -> None:
 
 
 def load(folder: Path) -> Splits[Pairs]:
-    """Return the three splits of prepared pairs; ValueError names a file that is not
-    such.
-    """
+    """Return the three splits of prepared pairs; ValueError names an invalid file."""
     names = ["split", "source", "target"]
     data, about = parquet.read(folder / FILE, kind="Pairs", columns=names)
     whole = Pairs(

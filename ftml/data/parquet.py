@@ -1,8 +1,7 @@
-"""Parquet files that say which data kind they hold, and errors for those that do not.
+"""Parquet files that state their data kind, and errors for files that do not.
 
-Every file ftml writes carries a JSON object under the key `ftml` of its schema
-metadata: `kind`, and what that kind needs to be read back (class names, image shape,
-...).
+Every file that ftml writes has a JSON object under the key `ftml` of its schema
+metadata: `kind`, and what that kind needs for reading (class names, image shape, ...).
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ def write(path: Path, table: pa.Table, about: dict[str, Any]) -> None:
 def writer(
     path: Path, schema: pa.Schema, about: Mapping[str, Any], **options: Any
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that writes a table as one row group of a file, as `write` does
-    with a whole one. options: of pyarrow's ParquetWriter.
+    """Yield a function that writes a table as one row group of a file, in the format of
+    `write`. options: of pyarrow's ParquetWriter.
     """
     schema = schema.with_metadata(_metadata(about))
     with pq.ParquetWriter(path, schema, compression="zstd", **options) as file:
@@ -61,7 +60,9 @@ def read(
 
 
 def check(path: Path, *, kind: str) -> dict[str, Any]:
-    """Return the description of a file without reading its table; raises as `read`."""
+    """Return the description of a file without reading its table; raises the errors of
+    `read`.
+    """
     return _about(path, _opened(path, pq.read_schema), kind=kind)
 
 

@@ -1,4 +1,4 @@
-"""Where ERM goes wrong: three domains, a feature that always helps, others that lie.
+"""Three domains that mislead ERM: one stable feature, and others that are spurious.
 
 Axes: n samples. Four binary features; in domain s the feature 1 + s belongs to x2:
 
@@ -7,11 +7,11 @@ Axes: n samples. Four binary features; in domain s the feature 1 + s belongs to 
     x3 = (1, 0, 0, 0)                     with probability .1, P(Y = 1) = .3
 
 The rule "feature 1" is right for .93 of the samples of every domain. The rule "feature
-2 or 3", which training on the first two domains finds, is right for .97 of theirs and
-for .57 of the third's. The best rule, "x is x2", needs all three domains to be known.
+2 or 3", which training on the first two domains finds, is right for .97 of their
+samples and for .57 of those of the third domain. The best rule, "x is x2", requires all
+three domains.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 5, "Pitfalls
-of ERM".
+Source: Exam solutions, "Domain generalization (2023)", section 5, "Pitfalls of ERM".
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import numpy as np
 from ftml.data.domains import Domains
 
 SHARES = (50, 40, 3, 7)
-"Of 100 samples: x1, x2, and x3 with Y = 1 and with Y = 0."
+"Of 100 samples: x1, x2, x3 with Y = 1 and x3 with Y = 0."
 
 
 def pitfalls(*, n_per_domain: int) -> Domains:
-    """Return the three domains, every probability met exactly.
+    """Return the three domains, with exactly the probabilities of the module's table.
 
-    Nothing is drawn: each domain has the rows of one table, in its order. Raises
+    Nothing is random: each domain has the rows of one table, in its order. Raises
     ValueError unless n_per_domain is a positive multiple of 100.
     """
     if n_per_domain < 1 or n_per_domain % 100:
         raise ValueError(
-            f"n_per_domain must be a multiple of 100 for pitfalls, came {n_per_domain}"
+            f"n_per_domain must be a multiple of 100 for pitfalls, got {n_per_domain}"
         )
     kinds = np.repeat(np.arange(4), np.array(SHARES) * (n_per_domain // 100))
     x = np.zeros((3, n_per_domain, 4))

@@ -16,12 +16,14 @@ def check_images(x: np.ndarray) -> None:
     if x.dtype != np.uint8 or (x.ndim != 3 and x.shape[3:] != (3,)):
         raise ValueError(
             "expected uint8 images (n, H, W) or (n, H, W, 3), "
-            f"came {x.dtype} of shape {x.shape}"
+            f"got {x.dtype} of shape {x.shape}"
         )
 
 
 def as_bytes(x: np.ndarray) -> pa.Array:
-    """Return each image as the bytes of its pixels, without a copy of them all."""
+    """Return each image as the bytes of its pixels, without copying all images
+    at once.
+    """
     width = math.prod(x.shape[1:])
     pixels = pa.py_buffer(np.ascontiguousarray(x))
     return pa.FixedSizeBinaryArray.from_buffers(
@@ -30,7 +32,7 @@ def as_bytes(x: np.ndarray) -> pa.Array:
 
 
 def as_pixels(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the pixels of all images in one row, (n H W,) or (n H W 3,) uint8."""
+    """Return the pixels of all images in one array, (n H W,) or (n H W 3,) uint8."""
     width = column.type.byte_width
     parts = [
         np.frombuffer(

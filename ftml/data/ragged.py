@@ -1,4 +1,4 @@
-"""Sequences of different lengths, one after the other, and batches of them.
+"""Sequences of different lengths in one array, and batches of them.
 
 Axes: n sequences, N values of all of them, d channels, B batch, T time.
 """
@@ -14,16 +14,16 @@ import pyarrow as pa
 from ftml.config import nearest
 
 UNKNOWN = "<unk>"
-"Stands for every symbol that a vocabulary lacks, where the vocabulary holds it."
+"The symbol that replaces symbols outside the vocabulary, if the vocabulary has it."
 
 
 @dataclass(frozen=True)
 class Ragged:
     """Sequence i is `values[offsets[i] : offsets[i + 1]]`.
 
-    values: (N,) int64 indices into `vocabulary`, or (N, d) float64, finite, without
-    one. offsets: (n + 1,) int64, rising from 0 to N; no sequence is empty. Raises
-    ValueError for anything else.
+    values: (N,) int64 indices into `vocabulary`, or (N, d) float64, finite, without a
+    vocabulary. offsets: (n + 1,) int64, increasing from 0 to N; no sequence is empty.
+    Raises ValueError for anything else.
     """
 
     values: np.ndarray
@@ -36,7 +36,7 @@ class Ragged:
             check_symbols(self.values, len(self.vocabulary))
         elif self.values.ndim != 2 or not np.isfinite(self.values).all():
             raise ValueError(
-                "expected values (N, d), finite, or a vocabulary, came values of shape "
+                "expected values (N, d), finite, or a vocabulary, got values of shape "
                 f"{self.values.shape}"
             )
 
@@ -58,10 +58,10 @@ class Ragged:
         return replace(self, values=self.values[places], offsets=offsets)
 
     def padded(self, index: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return sequences as one array, (B, T) or (B, T, d), and where they are.
+        """Return sequences as one padded array, (B, T) or (B, T, d), and its mask.
 
-        index: (B,) sequences, all by default. What follows the end of a sequence is 0;
-        the mask, (B, T) bool, is true before it.
+        index: (B,) sequences, all by default. Values after the end of a sequence are 0;
+        the mask, (B, T) bool, is true before the end.
         """
         chosen = self if index is None else self.rows(index)
         mask = np.arange(chosen.lengths.max(initial=0)) < chosen.lengths[:, None]
@@ -70,13 +70,13 @@ class Ragged:
         return padded, mask
 
     def texts(self) -> list[str]:
-        """Return each sequence of symbols as text, a space between two."""
+        """Return each sequence of symbols as text, with spaces between symbols."""
         words = np.array(self.vocabulary, object)[self.values]
         return [" ".join(each) for each in np.split(words, self.offsets[1:-1])]
 
 
 def check_offsets(offsets: np.ndarray, n_values: int) -> None:
-    """Raise ValueError unless offsets rise from 0 to the number of values."""
+    """Raise ValueError unless offsets increase from 0 to the number of values."""
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0:
         raise ValueError("offsets must be (n + 1,) and begin with 0")
     lengths = np.diff(offsets)
@@ -92,18 +92,18 @@ def check_symbols(values: np.ndarray, n_symbols: int) -> None:
     """Raise ValueError unless values (N,) are indices of the symbols."""
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise ValueError(
-            f"expected indices of symbols (N,), came {values.dtype} of shape "
+            f"expected indices of symbols (N,), got {values.dtype} of shape "
             f"{values.shape}"
         )
     if len(values) and (values.min() < 0 or values.max() >= n_symbols):
         raise ValueError(
-            f"symbols must be 0 to {n_symbols - 1}, came {values.min()} to "
+            f"symbols must be 0 to {n_symbols - 1}, got {values.min()} to "
             f"{values.max()}"
         )
 
 
 def taken(offsets: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of the values of some sequences, and their offsets."""
+    """Return the positions of the values of some sequences, and their offsets."""
     lengths = np.diff(offsets)[index]
     ends = offsets_of(lengths)
     starts = offsets[:-1][index]
@@ -116,7 +116,7 @@ def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the offsets of two blocks, one after the other."""
+    """Return the offsets of two blocks, concatenated."""
     return np.concatenate([one, one[-1] + other[1:]])
 
 
@@ -134,8 +134,8 @@ def of_sequences(
 def encoded(sequences: Sequence[Sequence[str]], vocabulary: tuple[str, ...]) -> Ragged:
     """Return sequences of symbols as indices.
 
-    A symbol that the vocabulary lacks becomes `UNKNOWN` where it holds that. Raises
-    ValueError for an unknown symbol where it does not, and for an empty sequence.
+    A symbol outside the vocabulary becomes `UNKNOWN` if the vocabulary has it. Raises
+    ValueError for an unknown symbol otherwise, and for an empty sequence.
     """
     number = {symbol: i for i, symbol in enumerate(vocabulary)}
     other = number.get(UNKNOWN)
@@ -154,26 +154,26 @@ def encoded(sequences: Sequence[Sequence[str]], vocabulary: tuple[str, ...]) -> 
 
 
 def shifted(X: Ragged, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what is read and what is told of sequences, (B, T + 1) each, and the mask.
+    """Return the inputs and the targets of sequences, (B, T + 1) each, and the mask.
 
-    Read is the boundary V and then the symbols, told are the symbols and then V.
+    Inputs are the boundary V and then the symbols, targets are the symbols and then V.
     """
     V = len(X.vocabulary)
     x, mask = X.padded(index)
-    read = np.column_stack([np.full(len(x), V), x])
-    told = np.column_stack([x, np.zeros(len(x), x.dtype)])
-    told[np.arange(len(x)), mask.sum(axis=1)] = V
-    return read, told, np.column_stack([np.ones(len(x), bool), mask])
+    inputs = np.column_stack([np.full(len(x), V), x])
+    target = np.column_stack([x, np.zeros(len(x), x.dtype)])
+    target[np.arange(len(x)), mask.sum(axis=1)] = V
+    return inputs, target, np.column_stack([np.ones(len(x), bool), mask])
 
 
 def by_length(
     lengths: np.ndarray, *, batch_size: int, rng: np.random.Generator, pool: int = 50
 ) -> list[np.ndarray]:
-    """Return batches of sequences of nearly the same length, in a drawn order.
+    """Return batches of sequences of nearly the same length, in random order.
 
-    The sequences are drawn in pools of `pool` batches; each pool is sorted by length
-    and cut. So what is batched together changes from epoch to epoch, and little is
-    padded.
+    The sequences are shuffled into pools of `pool` batches; each pool is sorted by
+    length and cut. So the composition of batches changes from epoch to epoch, and there
+    is little padding.
     """
     order = rng.permutation(len(lengths))
     batches = []
@@ -185,7 +185,9 @@ def by_length(
 
 
 def as_lists(values: np.ndarray, offsets: np.ndarray) -> pa.ListArray:
-    """Return sequences as a column of lists; of (N, d) all numbers of a sequence."""
+    """Return sequences as a column of lists; for (N, d) the values of a sequence are
+    flattened.
+    """
     d = values[0].size if len(values) else 1
     return pa.ListArray.from_arrays(
         pa.array(offsets * d, pa.int32()), pa.array(values.ravel())
@@ -193,7 +195,7 @@ def as_lists(values: np.ndarray, offsets: np.ndarray) -> pa.ListArray:
 
 
 def from_lists(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of a column of lists, and their offsets."""
+    """Return the values of a column of lists, and their offsets."""
     lists = column.combine_chunks()
     offsets = lists.offsets.to_numpy().astype(np.int64)
     return np.array(lists.values.to_numpy()), offsets

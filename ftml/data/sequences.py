@@ -1,4 +1,4 @@
-"""The data kind Sequences: of numbers or symbols, with or without a class.
+"""The data kind Sequences: of real vectors or symbols, with or without a class.
 
 Axes: n sequences, N values of all of them, d channels.
 """
@@ -17,16 +17,16 @@ from ftml.data.splits import Splits
 
 FILE = "sequences.parquet"
 NO_CLASS = np.zeros(0, np.int64)
-"Stands for the y of sequences that have none, as text for a language model."
+"The y of sequences without classes, such as text for a language model."
 
 
 @dataclass(frozen=True)
 class Sequences:
     """Sequences and their classes.
 
-    values, offsets, vocabulary: as `Ragged` has them: (N, d) float64, or (N,) indices
-    into the vocabulary. y: (n,) int64 indices into `classes`; without classes zeros.
-    Raises ValueError for shapes or values that do not fit.
+    values, offsets, vocabulary: as in `Ragged`: (N, d) float64, or (N,) indices into
+    the vocabulary. y: (n,) int64 indices into `classes`; zeros if there are no classes.
+    Raises ValueError for invalid shapes or values.
     """
 
     values: np.ndarray
@@ -55,7 +55,7 @@ class Sequences:
         return replace(self, values=X.values, offsets=X.offsets, y=self.y[index])
 
     def join(self, other: Sequences) -> Sequences:
-        """Return the sequences of both, these first."""
+        """Return the sequences of both, those of this object first."""
         return replace(
             self,
             values=np.concatenate([self.values, other.values]),
@@ -65,9 +65,9 @@ class Sequences:
 
 
 def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> None:
-    """Raise ValueError unless y (n,) indexes the classes, where there are any."""
+    """Raise ValueError unless y (n,) indexes the classes, if there are any."""
     if y.shape != (n,):
-        raise ValueError(f"expected y of shape ({n},), came {y.shape}")
+        raise ValueError(f"expected y of shape ({n},), got {y.shape}")
     if classes and n and (y.min() < 0 or y.max() >= len(classes)):
         raise ValueError(f"y must index the {len(classes)} classes")
 
@@ -89,8 +89,8 @@ def write(folder: Path, data: Sequences, split: np.ndarray) -> None:
 
 
 def load(folder: Path) -> Splits[Sequences]:
-    """Return the three splits of prepared sequences; ValueError names a file that is
-    not such.
+    """Return the three splits of prepared sequences; ValueError names an
+    invalid file.
     """
     names = ["split", "label", "sequence"]
     data, about = parquet.read(folder / FILE, kind="Sequences", columns=names)

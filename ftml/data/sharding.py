@@ -1,10 +1,10 @@
 """Counting a corpus larger than memory: shards, sorted runs on disk, and their merge.
 
-Two functions do the work, and neither knows where it runs: `count_shard` counts some
-row groups of `ids.parquet` into runs on disk, `merge_range` sums a range of rows of all
-runs. Whoever calls `count_split` gives the `map` that carries them: the built-in one,
-one over threads (`threads`), or one over Ray tasks. Weights are whole units, so the
-table is the same to the last entry.
+Two functions do the work, and neither depends on where it runs: `count_shard` counts
+some row groups of `ids.parquet` into runs on disk, and `merge_range` sums a range of
+rows over all runs. The caller of `count_split` passes the parallel map that executes
+them: the built-in `map`, one over threads (`threads`), or one over Ray tasks. Weights
+are integer units, so the tables are bit-identical.
 
 Axes: V words, m pairs.
 """
@@ -28,18 +28,22 @@ from ftml.data import encoding, parquet
 from ftml.data.counting import Run, count_rows, merge_rows
 from ftml.data.weights import Units, keep_probability, thin, units_of
 
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"As the built-in map: the results come in the order of what they are made of."
+ParallelMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""A parallel map with the signature of the built-in map: results are in the order of
+the items.
+"""
 
 PAIRS = pa.schema([("row", pa.int32()), ("col", pa.int32()), ("weight", pa.float64())])
 GROUP = 1 << 20
-"Pairs of a row group of a table, whatever the memory: the bytes depend on the counts."
+"""Pairs of a row group of a table, whatever the memory, so that the bytes depend on the
+counts only.
+"""
 
 FAN_IN = 16
-"Runs that are merged at once: more are merged into fewer first."
+"Number of runs that are merged at once; more runs are first merged into fewer."
 
 BYTES_A_WORD, BYTES_A_PAIR = 32, 128
-"What is held for each word of a shard, and for each pair of runs that are merged."
+"Memory for each word of a shard, and for each pair of runs that are merged."
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Counting:
     """How pairs are counted.
 
     subsample: threshold t of `keep_probability`, 0 for none. passes: 0 multiplies
-    weights by keep_i keep_j, the expectation over thinned texts of which each word
-    keeps its distance; p > 0 thins the text p times and takes the mean, as word2vec
-    does in p epochs: there the rest moves together.
+    weights by keep_i keep_j, which is the expectation over thinned texts in which each
+    word keeps its distance; p > 0 thins the text p times and takes the mean, as
+    word2vec does in p epochs: the words that are left become neighbours.
     """
 
     window: int
@@ -79,7 +83,7 @@ class DiskRun:
     total: int
 
     def starts(self) -> np.ndarray:
-        """Return where each row starts, (V + 1,) int64, without reading it whole."""
+        """Return the start of each row, (V + 1,) int64, memory-mapped."""
         return np.load(self.folder / "start.npy", mmap_mode="r")
 
     def rows(self, first: int, end: int) -> Run:
@@ -106,30 +110,34 @@ def count_split(
     how: Counting,
     memory: int,
     workers: int = 1,
-    carry: Map = map,
+    parallel_map: ParallelMap = map,
 ) -> tuple[float, Iterator[pa.Table]]:
     """Return the total weight of a split before words are subsampled in expectation,
     and its counted pairs, sorted by (row, col), GROUP at once.
 
-    folder: for the runs, empty. counts: (V,), of the training split, which say what is
-    subsampled. memory: bytes, for all `workers` that `carry` keeps busy together; a
-    GROUP of the table comes on top. What is smaller than a row group of ids, or than a
-    row, cannot be divided.
+    folder: an empty folder for the runs. counts: (V,), of the training split; they
+    determine the subsampling. memory: bytes, for all `workers` of `parallel_map`
+    together, plus one GROUP of the table. The smallest units of work are a row group of
+    ids and a row.
     """
     share = memory // workers
     keep = keep_probability(counts, threshold=how.subsample)
     shards = plan_shards(ids, split, words=max(1, share // 2 // BYTES_A_WORD))
     count = partial(
-        count_shard, folder=folder, keep=keep, how=how, room=share // 2 // BYTES_A_PAIR
+        count_shard,
+        folder=folder,
+        keep=keep,
+        how=how,
+        max_pairs=share // 2 // BYTES_A_PAIR,
     )
-    runs = list(itertools.chain(*carry(count, shards)))
+    runs = list(itertools.chain(*parallel_map(count, shards)))
     total = sum(run.total for run in runs)
     pairs = max(1, share // BYTES_A_PAIR)
     while len(runs) > FAN_IN:
         some = [runs[n : n + FAN_IN] for n in range(0, len(runs), FAN_IN)]
-        runs = list(carry(partial(merge_runs, V=len(counts), pairs=pairs), some))
+        runs = list(parallel_map(partial(merge_runs, V=len(counts), pairs=pairs), some))
     ranges = plan_ranges(runs, V=len(counts), pairs=pairs)
-    merged = carry(partial(merge_range, runs=runs, V=len(counts)), ranges)
+    merged = parallel_map(partial(merge_range, runs=runs, V=len(counts)), ranges)
     scale = float(how.units.scale * max(1, how.passes))
     factor = keep if how.passes == 0 else np.ones(len(keep))
     tables = (_weighted(run, scale=scale, factor=factor) for run in merged)
@@ -137,8 +145,8 @@ def count_split(
 
 
 def plan_shards(ids: Path, split: str, *, words: int) -> list[Shard]:
-    """Return the row groups of a split in shards of at most so many words, if one row
-    group has no more.
+    """Return the row groups of a split in shards of at most `words` words, unless a
+    single row group has more.
     """
     shards: list[Shard] = []
     size = 0
@@ -155,13 +163,13 @@ def plan_shards(ids: Path, split: str, *, words: int) -> list[Shard]:
 
 
 def count_shard(
-    shard: Shard, *, folder: Path, keep: np.ndarray, how: Counting, room: int
+    shard: Shard, *, folder: Path, keep: np.ndarray, how: Counting, max_pairs: int
 ) -> list[DiskRun]:
-    """Count a shard and return its runs, one a pass, written into `folder`.
+    """Count a shard and return its runs, one per pass, written into `folder`.
 
-    keep: (V,), the chance that a word stays. room: pairs gathered before they are
-    written. The same shard is written to the same place: a task that ran twice does no
-    harm.
+    keep: (V,), the probability that a word is kept. max_pairs: pairs collected before
+    they are written. A shard is always written to the same path, so a task may safely
+    run twice.
     """
     read = {number: encoding.read_group(shard.ids, number) for number in shard.groups}
     runs = []
@@ -174,7 +182,9 @@ def count_shard(
             }
         target = folder / f"{shard.groups[0]:06d}-{number:03d}"
         sentences = encoding.chain(list(parts.values()))
-        counted = count_rows(sentences, V=len(keep), units=how.units, room=room)
+        counted = count_rows(
+            sentences, V=len(keep), units=how.units, max_pairs=max_pairs
+        )
         runs.append(_write_run(target, counted, V=len(keep)))
     return runs
 
@@ -196,8 +206,8 @@ def _write_run(target: Path, parts: Iterable[Run], *, V: int) -> DiskRun:
 def plan_ranges(
     runs: Sequence[DiskRun], *, V: int, pairs: int
 ) -> list[tuple[int, int]]:
-    """Return ranges of rows (first, end), each with at most so many pairs in all runs
-    together, if one row has no more.
+    """Return ranges of rows (first, end), each with at most `pairs` pairs in all runs
+    together, unless a single row has more.
     """
     size = np.zeros(V, np.int64)
     for run in runs:
@@ -233,7 +243,7 @@ def _weighted(run: Run, *, scale: float, factor: np.ndarray) -> pa.Table:
 
 
 def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the rows of the tables, GROUP at once but for the last."""
+    """Yield the rows of the tables, GROUP at once except for the last."""
     rest = PAIRS.empty_table()
     for table in tables:
         rest = pa.concat_tables([rest, table])
@@ -247,7 +257,7 @@ def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def write_pairs(
     path: Path, tables: Iterable[pa.Table], about: Mapping[str, Any]
 ) -> int:
-    """Write the pairs of a split and return how many there are."""
+    """Write the pairs of a split and return their number."""
     m = 0
     options = {"use_dictionary": ["row"], "compression_level": 1}
     with parquet.writer(
@@ -260,11 +270,13 @@ def write_pairs(
 
 
 @contextmanager
-def threads(n: int) -> Iterator[Map]:
-    """Give a map over n threads; it holds at most n results that nobody has taken."""
+def threads(n: int) -> Iterator[ParallelMap]:
+    """Provide a parallel map over n threads; at most n results wait for the
+    consumer.
+    """
     with ThreadPoolExecutor(n) as pool:
 
-        def carry(
+        def parallel_map(
             function: Callable[[Any], Any], items: Iterable[Any]
         ) -> Iterator[Any]:
             waiting: deque = deque()
@@ -275,4 +287,4 @@ def threads(n: int) -> Iterator[Map]:
             while waiting:
                 yield waiting.popleft().result()
 
-        yield carry
+        yield parallel_map

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 
 class Block(Protocol):
-    """What every data kind can do: stand together with another of its kind."""
+    """What every data kind can do: be joined with another block of its kind."""
 
     def join(self, other: Self) -> Self: ...
 
@@ -17,10 +17,10 @@ B = TypeVar("B", bound=Block)
 
 @dataclass(frozen=True)
 class Splits(Generic[B]):
-    """Training data and, where there are any, validation and test data of the same
-    kind.
+    """Training data and, if there are any, validation and test data of the same kind.
 
-    A family's `train` is given the first two. Only the final fit's test sees the third.
+    A family's `train` receives the first two. Only the test of the final fit uses the
+    third.
     """
 
     train: B

@@ -1,19 +1,21 @@
-"""Sprites whose colour tells the class in every training domain, and lies in the test.
+"""Sprites whose colour predicts the class in each training domain, and misleads in the
+test.
 
-Axes: n samples, N training domains, H x W pixels, B images drawn at once.
+Axes: n samples, N training domains, H x W pixels, B images rendered at once.
 
-A square or an ellipse stands on black: the shape is the class, 0 or 1. Each training
-domain has two colours of its own, one for each class. The domain `test` has the colours
-of all of them, without regard to the class. So the colour is the easy rule within each
-domain, a rule of 2N colours over all of them, and of no use in the test; the shape is
-the one rule that holds everywhere.
+Each image is a square or an ellipse on black: the shape is the class, 0 or 1. Each
+training domain has two colours of its own, one for each class. The domain `test` has
+the colours of all of them, independent of the class. So the colour is the easy rule
+within each domain, a rule of 2N colours over all of them, and of no use in the test;
+the shape is the only rule that holds everywhere.
 
 The paper's CdSprites-N does this to the squares and ellipses of dSprites, 64 x 64
-pixels, 491520 / (N + 2) of them a domain; its two further domains, validation and test,
-have random colours. Ours differ so: shapes are drawn here, at any size, place and
-angle, the two of one size equal in area; the colours are 2N hues at equal distances;
-and there is no validation domain of random colours, for whoever selects by it has seen
-the test. (The paper's code never gives the test the colours of domain N.)
+pixels, 491520 / (N + 2) of them per domain; its two further domains, validation and
+test, have random colours. This module differs: the shapes have any size, position and
+angle, and a square and an ellipse of one size have equal area; the colours are 2N hues
+at equal distances; there is no validation domain of random colours, because selecting
+by it means using the test distribution. (The paper's code never gives the test the
+colours of domain N.)
 
 Source: Shi et al. 2022, "Gradient matching for domain generalization", CdSprites-N.
 """
@@ -26,11 +28,13 @@ from matplotlib.colors import hsv_to_rgb
 from ftml.data.domains import Domains
 
 RADIUS = (0.15, 0.25)
-"Of the disc of a sprite's area, as a share of the image's shorter side."
+"""Radius of a disc with the area of the sprite, as a fraction of the image's shorter
+side.
+"""
 FINE = 4
-"A pixel is covered in sixteenths: FINE x FINE points of it are looked at."
+"The coverage of a pixel is measured at FINE x FINE points of it."
 CHUNK = 1024
-"Images that are drawn at once."
+"Number of images rendered at once."
 
 
 def sprites(
@@ -44,16 +48,16 @@ def sprites(
 ) -> Domains:
     """Return the training domains "1" to "N" and the domain "test", all of one size.
 
-    n_domains: N >= 1. n_per_domain: samples of each, as many of one class as of the
-    other. image_size: (H, W), each >= 8. colour_agreement: probability, in [0, 1], that
-    a sprite has its class's colour and not the other of its domain.
-    test_colour_agreement: that of the test domain, where each sprite takes the colours
-    of a training domain drawn anew; 1/2 is the paper's, 0 flips every colour.
-    Raises ValueError for an argument out of its range.
+    n_domains: N >= 1. n_per_domain: samples of each, half of each class. image_size:
+    (H, W), each >= 8. colour_agreement: probability, in [0, 1], that a sprite has the
+    colour of its class and not the other colour of its domain. test_colour_agreement:
+    that of the test domain, where each sprite takes the colours of a random training
+    domain; 1/2 is the paper's, 0 flips every colour. Raises ValueError for an argument
+    out of its range.
     """
     if min(image_size) < 8 or n_domains < 1 or n_per_domain < 2:
         raise ValueError(
-            "expected images of 8 x 8 at least, one domain and two samples in it, came "
+            "expected images of 8 x 8 at least, one domain and two samples in it, got "
             f"{image_size[0]} x {image_size[1]}, {n_domains} and {n_per_domain}"
         )
     rng = np.random.default_rng(seed)
@@ -90,8 +94,8 @@ def draw(
 ) -> np.ndarray:
     """Return images (n, H, W, 3) uint8 of squares (0) and ellipses (1).
 
-    shape: (n,). colour: (n, 3), 0 to 255. Size, place and angle are drawn; every sprite
-    stands whole in its image.
+    shape: (n,). colour: (n, 3), 0 to 255. Size, position and angle are random; every
+    sprite is completely inside its image.
     """
     height, width = image_size
     radius = rng.uniform(*RADIUS, size=len(shape)) * min(image_size)
@@ -115,7 +119,7 @@ def cover(
     centre: np.ndarray,
     image_size: tuple[int, int],
 ) -> np.ndarray:
-    """Return the share (B, H, W) of each pixel that lies in the sprite."""
+    """Return the fraction (B, H, W) of each pixel that lies in the sprite."""
     height, width = image_size
     each = np.stack([shape, radius, np.cos(angle), np.sin(angle), *centre])
     kind, r, cos, sin, i, j = each.astype(np.float32)[:, :, None, None]
@@ -129,5 +133,5 @@ def cover(
 
 
 def _points(n: int) -> np.ndarray:
-    """Return the places of the points that are looked at along n pixels."""
+    """Return the positions of the measured points along n pixels."""
     return ((np.arange(n * FINE) + 0.5) / FINE).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The data kind Table: features and perhaps a target. Axes: n samples, d features."""
+"""The data kind Table: features and an optional target. Axes: n samples, d features."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ftml.data.splits import Splits
 
 FILE = "table.parquet"
 NO_TARGET = np.zeros(0)
-"Stands for the y of rows that have none."
+"The y of samples without a target."
 
 
 @dataclass(frozen=True)
 class Table:
-    """Samples in rows.
+    """Samples as rows of an array.
 
     X: (n, d) float64, finite. y: (n,) float64 for regression; int64 for classification,
-    where y[i] is an index into `classes`. Without a target y is zeros and
-    `target_name` empty. Raises ValueError for shapes or values that do not fit,
-    TypeError for what is not an array.
+    where y[i] is an index into `classes`. Without a target y is zeros and `target_name`
+    is empty. Raises ValueError for invalid shapes or values, TypeError for values that
+    are not arrays.
     """
 
     X: np.ndarray
@@ -35,14 +35,14 @@ class Table:
     def __post_init__(self) -> None:
         for name in ("X", "y"):
             if not isinstance(value := getattr(self, name), np.ndarray):
-                came = type(value).__name__
-                raise TypeError(f"{name} must be a NumPy array, came {came}")
+                got = type(value).__name__
+                raise TypeError(f"{name} must be a NumPy array, got {got}")
         if self.y is NO_TARGET:
             object.__setattr__(self, "y", np.zeros(self.X.shape[:1]))
             object.__setattr__(self, "target_name", "")
         if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
             raise ValueError(
-                f"expected X (n, d) and y (n,), came {self.X.shape} and {self.y.shape}"
+                f"expected X (n, d) and y (n,), got {self.X.shape} and {self.y.shape}"
             )
         if not np.isfinite(self.X).all() or not np.isfinite(self.y).all():
             raise ValueError("X and y must be finite; a value is missing or infinite")
@@ -69,38 +69,38 @@ class Table:
         return replace(self, X=self.X[index], y=self.y[index])
 
     def sample(self, share: float, *, seed: int) -> Table:
-        """Return a share of the rows, of each class alike and at least one of each,
-        drawn from a seed.
+        """Return a random fraction of the samples, stratified by class, with at least
+        one of each class.
         """
         rng = np.random.default_rng(seed)
         groups = [np.arange(len(self.y))]
         if self.classes:
             groups = [np.flatnonzero(self.y == c) for c in np.unique(self.y)]
-        drawn = [
+        chosen = [
             rng.choice(rows, max(1, round(share * len(rows))), replace=False)
             for rows in groups
         ]
-        return self.rows(np.sort(np.concatenate(drawn)))
+        return self.rows(np.sort(np.concatenate(chosen)))
 
     def join(self, other: Table) -> Table:
-        """Return the rows of both, these first."""
+        """Return the samples of both, those of this object first."""
         return replace(
             self, X=np.vstack([self.X, other.X]), y=np.concatenate([self.y, other.y])
         )
 
 
 def check_rows(X: np.ndarray, d: int) -> None:
-    """Raise ValueError unless X is (n, d), the d that a model was fitted on, finite."""
+    """Raise ValueError unless X is (n, d), with the d of the fitted model, and
+    finite.
+    """
     if X.ndim != 2 or X.shape[1] != d:
-        raise ValueError(
-            f"expected X (n, {d}), as the model was fitted, came {X.shape}"
-        )
+        raise ValueError(f"expected X (n, {d}), as the model was fitted, got {X.shape}")
     if not np.isfinite(X).all():
         raise ValueError("X must be finite; a value is missing or infinite")
 
 
 def sample_rows(table: Table, n: int, *, seed: int) -> Table:
-    """Return n of the rows, drawn from the seed, or all where there are no more."""
+    """Return a random sample of n rows by the seed, or all if there are no more."""
     if len(table) <= n:
         return table
     order = np.random.default_rng(seed).permutation(len(table))
@@ -125,9 +125,7 @@ def write(folder: Path, table: Table, split: np.ndarray) -> None:
 
 
 def load(folder: Path) -> Splits[Table]:
-    """Return the three splits of a prepared table; ValueError names a file that is not
-    one.
-    """
+    """Return the three splits of a prepared table; ValueError names an invalid file."""
     data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
     targets = [about["target"]] if about["target"] else []
     parquet.require(folder / FILE, data, [*about["features"], *targets])

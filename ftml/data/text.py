@@ -1,7 +1,7 @@
-"""Text as it comes: files and columns of tables, in pieces that are checked UTF-8.
+"""Raw text: files and columns of tables, in pieces that are checked to be UTF-8.
 
-A piece ends where no word is cut. Plain and gzipped files are text line by line; of
-`.csv`, `.parquet` and `.jsonl` files one column is read, and a row is a paragraph.
+A piece never ends inside a word. Plain and gzipped files are read line by line; of
+`.csv`, `.parquet` and `.jsonl` files one column is read, and each row is a paragraph.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PARAGRAPH = b"\n\n"
 
 
 def pieces(file: Path, *, column: str | None = None) -> Iterator[bytes]:
-    """Yield the text of a file in pieces; a word or a line end is never cut in two.
+    """Yield the text of a file in pieces; no word or line end is cut in two.
 
     column: of a table (`TABLES`); None for a file of text. Raises ValueError that names
-    the file, and the line where there is one, when the text is not UTF-8, holds a zero
-    byte (a binary file), cannot be unzipped, or when the column does not fit the file.
+    the file, and the line if there is one, if the text is not UTF-8, has a zero byte (a
+    binary file) or cannot be unzipped, or if the file has no such column.
     """
     if is_table(file) != (column is not None):
         need = (
@@ -63,7 +63,9 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _checked(file: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the blocks cut anew at ends of words, each whole UTF-8 without zeros."""
+    """Yield the blocks cut anew at ends of words, each valid UTF-8 without zero
+    bytes.
+    """
     rest, line = b"", 1
     for block in blocks:
         cut = _last_separator(block)
@@ -80,10 +82,10 @@ def _checked(file: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _last_separator(block: bytes) -> int:
-    """Return the place after the last byte that is ASCII, but no letter and no
-    apostrophe; 0 where there is none.
+    """Return the position after the last ASCII byte that is neither a letter nor an
+    apostrophe; 0 if there is none.
 
-    A carriage return is none either: a line feed may follow it.
+    A carriage return is no separator either, because a line feed may follow it.
     """
     code = np.frombuffer(block, np.uint8)
     letter = (code | 0x20) - np.uint8(97) < 26
@@ -106,7 +108,9 @@ def _check(file: Path, piece: bytes, *, line: int) -> None:
 
 
 def _rows(file: Path, column: str) -> Iterator[bytes]:
-    """Yield the texts of a column, about a piece at a time, a blank line after each."""
+    """Yield the texts of a column, about one piece at a time, with a blank line after
+    each.
+    """
     name = file.name.lower()
     if name.endswith((".jsonl", ".jsonl.gz")):
         texts = _json_rows(file, column)
@@ -155,7 +159,7 @@ def _table_rows(file: Path, column: str) -> Iterator[str]:
                 yield _text(file, column, value)
     except pa.ArrowInvalid as error:
         if not file.name.lower().endswith((".parquet", ".pq")):
-            with _opened(file) as source:  # says in which line it is not UTF-8
+            with _opened(file) as source:  # the error names the line that is not UTF-8
                 for _ in _checked(file, _blocks(source)):
                     pass
         reason = str(error).splitlines()[0]

@@ -3,8 +3,7 @@
 A word is `[a-z]+('[a-z]+)?` of the text in lower case: love, love's, o'er. Every other
 byte separates words. Sentences of one word are dropped.
 
-Axes: V words of the vocabulary, S sentences, n ids of all sentences one after the
-other.
+Axes: V words of the vocabulary, S sentences, n ids of all sentences.
 """
 
 from __future__ import annotations
@@ -19,18 +18,20 @@ import numpy as np
 from ftml.compiled import compiled
 
 RULES = ("line", "paragraph", "stop")
-"""Where a sentence ends: with its line; at a blank line; or at `.`, `!` or `?` before
-white space or a closing quote or bracket, and at a blank line."""
+"""Where a sentence ends: at the end of a line; at a blank line; or at `.`, `!` or `?`
+before white space or a closing quote or bracket, and at a blank line.
+"""
 
 LONGEST = 10_000
-"Words after which a sentence ends in any case, as gensim has it."
+"Words after which a sentence always ends, as in gensim."
 
 
 @dataclass(frozen=True)
 class Sentences:
     """Encoded sentences: sentence s is `ids[offsets[s] : offsets[s + 1]]`.
 
-    ids: (n,) int32 word ids. offsets: (S + 1,) int64, the first 0, the last n, rising.
+    ids: (n,) int32 word ids. offsets: (S + 1,) int64, the first 0, the last n,
+    increasing.
     """
 
     ids: np.ndarray
@@ -52,21 +53,23 @@ class Sentences:
 
 
 class Tokenizer:
-    """Numbers words in the order in which they first occur, over any number of texts.
+    """Numbers words in the order of their first occurrence, over any number of texts.
 
-    A hash table with open addressing: slot -> word, its letters in one buffer.
+    A hash table with open addressing: slot -> word, with all letters in one buffer.
     """
 
     def __init__(self, *, rule: str) -> None:
         if rule not in RULES:
-            raise ValueError(f"sentences must be one of {RULES}, came {rule!r}")
+            raise ValueError(f"sentences must be one of {RULES}, got {rule!r}")
         self._rule = RULES.index(rule)
         self._slots = np.full(1 << 16, -1, np.int32)
         self._letters = np.zeros(1 << 16, np.uint8)
         self._ends = np.zeros(1 << 12, np.int64)  # of word w in the letters
         self._size = np.zeros(1, np.int64)
-        self._open = np.zeros(0, np.int32)  # words of the sentence not yet ended
-        self._line = np.ones(1, np.int64)  # bytes since the line's start that count
+        # words of the sentence that is not completed
+        self._open = np.zeros(0, np.int32)
+        # bytes since the start of the line that are not white space
+        self._line = np.ones(1, np.int64)
 
     def words(self) -> list[str]:
         """Return all words so far, in the order of their numbers."""
@@ -75,8 +78,8 @@ class Tokenizer:
         return [text[a:b].decode() for a, b in itertools.pairwise([0, *ends])]
 
     def read(self, pieces: Iterable[bytes]) -> Iterable[Sentences]:
-        """Yield the sentences of one text, of two words or more; its pieces are read
-        one by one, and a sentence may go on from one to the next.
+        """Yield the sentences of one text that have at least two words. Its pieces are
+        read one by one, and a sentence may continue from one to the next.
         """
         for piece in pieces:
             yield self._scan(np.frombuffer(piece, np.uint8))
@@ -105,18 +108,18 @@ class Tokenizer:
         return Sentences(ids[:done], _offsets(lengths[:S]))
 
     def _grow(self, *, words: int, letters: int) -> None:
-        """Make room for as many more words and letters as a piece could bring."""
+        """Allocate space for the largest number of words and letters of one piece."""
         V = int(self._size[0])
         used = int(self._ends[V - 1]) if V else 0
-        self._ends = _with_room(self._ends, V + words)
-        self._letters = _with_room(self._letters, used + letters)
+        self._ends = _with_capacity(self._ends, V + words)
+        self._letters = _with_capacity(self._letters, used + letters)
         if 2 * (V + words) > len(self._slots):
             wanted = 1 << (4 * (V + words)).bit_length()
             self._slots = np.full(wanted, -1, np.int32)
             _fill(self._slots, self._letters, self._ends, V)
 
 
-def _with_room(array: np.ndarray, wanted: int) -> np.ndarray:
+def _with_capacity(array: np.ndarray, wanted: int) -> np.ndarray:
     if wanted <= len(array):
         return array
     larger = np.zeros(2 * wanted, array.dtype)
@@ -132,7 +135,9 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
 
 @compiled
 def _hash(letters, start, end):
-    """Return the hash of letters (FNV-1a, and its high bits mixed into the low)."""
+    """Return the hash of letters (FNV-1a, with its high bits mixed into the low
+    ones).
+    """
     h = np.uint64(14695981039346656037)
     for at in range(start, end):
         h = (h ^ np.uint64(letters[at])) * np.uint64(1099511628211)
@@ -153,8 +158,8 @@ def _fill(slots, letters, ends, V):
 
 @compiled
 def _number(slots, letters, ends, size, start, end):
-    """Return the number of the word that stands after the letters known, a new one if
-    need be.
+    """Return the number of the word that follows the known letters, a new number if it
+    is new.
     """
     mask = np.uint64(len(slots) - 1)
     slot = _hash(letters, start, end) & mask
@@ -179,8 +184,8 @@ def _number(slots, letters, ends, size, start, end):
 
 @compiled
 def _copy_word(text, at, letters, start):
-    """Copy the word that begins at a place of the text, in lower case, to the letters;
-    return where it ends there.
+    """Copy the word that begins at a position of the text, in lower case, to the
+    letters; return its end there.
     """
     end, apostrophes, N = start, 0, len(text)
     while at < N:
@@ -204,10 +209,10 @@ def _copy_word(text, at, letters, start):
 
 @compiled
 def _scan(text, rule, slots, letters, ends, size, line, ids, held, lengths):
-    """Read a piece of text into ids; return the number of ids, how many of them stand
-    in ended sentences, and the number of those.
+    """Read a piece of text into ids; return the number of ids, the number of those in
+    completed sentences, and the number of completed sentences.
 
-    `line` holds whether anything but white space stood in the line so far.
+    `line` holds whether the line so far has anything but white space.
     """
     n, done, S, at, N = held, 0, 0, 0, len(text)
     while at < N:
@@ -236,7 +241,7 @@ def _scan(text, rule, slots, letters, ends, size, line, ids, held, lengths):
 
 @compiled
 def _ends_sentence(text, at, rule, line):
-    """Return whether a sentence ends at a byte that is no letter."""
+    """Return whether a sentence ends at a byte that is not a letter."""
     c = text[at]
     if c == 10 or (c == 13 and not (at + 1 < len(text) and text[at + 1] == 10)):
         blank = line[0] == 0
@@ -253,7 +258,7 @@ def _ends_sentence(text, at, rule, line):
 
 
 class Vocabulary(NamedTuple):
-    """The words kept, by falling count, and what becomes of each first number."""
+    """The kept words, by decreasing count, and the id of each provisional number."""
 
     words: tuple[str, ...]
     new_id: np.ndarray
@@ -265,8 +270,8 @@ def choose_words(
 ) -> Vocabulary:
     """Return the words that occur `min_count` times or more, at most `max_size`.
 
-    counts: (words read,), how often each occurs in training. Words of one count are in
-    the order of the alphabet.
+    counts: (words read,), the occurrences of each in training. Words of equal count are
+    in alphabetical order.
     """
     kept = [
         number for number, count in enumerate(counts.tolist()) if count >= min_count

@@ -28,7 +28,7 @@ from ftml.data.splits import Splits
 
 FILE = "trees.parquet"
 NONE = -1
-"The parent of a root, and the symbol of a node that is no leaf."
+"The parent of a root, and the symbol of an inner node."
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Forest:
     """Binary trees: tree i has the nodes `offsets[i]` to `offsets[i + 1] - 1`.
 
     parents: (N,) int64, the number of each node's parent in its own tree, from 0, and
-    -1 for the root. The child that comes first is the left one. symbols: (N,) int64
-    indices into `vocabulary` at leaves, -1 elsewhere. offsets: (n + 1,) int64. Raises
-    ValueError that names the tree for one with a cycle, with more than one root or
-    none, and with a node that has not two children or none.
+    -1 for the root. The first child is the left one. symbols: (N,) int64 indices into
+    `vocabulary` at leaves, -1 elsewhere. offsets: (n + 1,) int64. Raises ValueError
+    that names the tree if it has a cycle, not exactly one root, or a node with one
+    child or more than two.
     """
 
     symbols: np.ndarray
@@ -51,7 +51,7 @@ class Forest:
         check_offsets(self.offsets, len(self.parents))
         if self.symbols.shape != self.parents.shape:
             raise ValueError(
-                f"expected symbols of shape {self.parents.shape}, came "
+                f"expected symbols of shape {self.parents.shape}, got "
                 f"{self.symbols.shape}"
             )
         self._check_trees()
@@ -64,7 +64,8 @@ class Forest:
         n_roots = np.bincount(tree[self.parents == NONE], minlength=len(self))
         self._refuse((n_roots == 0)[tree], "has no root: its nodes form a cycle")
         self._refuse((n_roots > 1)[tree], "has more than one root")
-        # Ancestors twice as far in each round: in a cycle no one reaches the top.
+        # The distance to the ancestor doubles in each round: in a cycle no node reaches
+        # a root.
         top = len(self.parents)
         above = np.append(self.above(), top)
         for _ in range(int(np.diff(self.offsets).max(initial=1)).bit_length()):
@@ -91,7 +92,7 @@ class Forest:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def above(self) -> np.ndarray:
-        """Return the parent of each node among all N; N itself above a root."""
+        """Return the parent of each node among all N; N itself for a root."""
         first = self.offsets[:-1][self.tree_of_node()]
         return np.where(self.parents == NONE, len(self.parents), first + self.parents)
 
@@ -105,7 +106,7 @@ class Forest:
         return found
 
     def heights(self) -> np.ndarray:
-        """Return how far each node is above its deepest leaf, (N,)."""
+        """Return the height of each node above its deepest leaf, (N,)."""
         above, children = self.above(), self.children()
         height = np.zeros(len(above), np.int64)
         current = np.flatnonzero(self.symbols != NONE)
@@ -145,8 +146,8 @@ class Forest:
 class Trees:
     """Binary trees and their classes.
 
-    symbols, parents, offsets, vocabulary: as `Forest` has them. y: (n,) int64 indices
-    into `classes`. Raises ValueError for what does not fit.
+    symbols, parents, offsets, vocabulary: as in `Forest`. y: (n,) int64 indices into
+    `classes`. Raises ValueError for invalid shapes or values.
     """
 
     symbols: np.ndarray
@@ -179,7 +180,7 @@ class Trees:
         )
 
     def join(self, other: Trees) -> Trees:
-        """Return the trees of both, these first."""
+        """Return the trees of both, those of this object first."""
         return replace(
             self,
             symbols=np.concatenate([self.symbols, other.symbols]),
@@ -190,10 +191,10 @@ class Trees:
 
 
 def read_brackets(texts: Sequence[str], vocabulary: tuple[str, ...]) -> Forest:
-    """Return the trees written as `( a ( b c ) )`, spaces between all signs.
+    """Return the trees written as `( a ( b c ) )`, with spaces between all signs.
 
-    Raises ValueError that names the tree for a bracket that is not closed or never
-    opened, for a symbol that the vocabulary lacks, and for what `Forest` refuses.
+    Raises ValueError that names the tree for an unbalanced bracket, for a symbol
+    outside the vocabulary, and for trees that `Forest` refuses.
     """
     number = {symbol: i for i, symbol in enumerate(vocabulary)}
     symbols: list[int] = []
@@ -242,9 +243,7 @@ def write(folder: Path, data: Trees, split: np.ndarray) -> None:
 
 
 def load(folder: Path) -> Splits[Trees]:
-    """Return the three splits of prepared trees; ValueError names a file that is not
-    such.
-    """
+    """Return the three splits of prepared trees; ValueError names an invalid file."""
     names = ["split", "label", "symbols", "parents"]
     data, about = parquet.read(folder / FILE, kind="Trees", columns=names)
     symbols, offsets = from_lists(data["symbols"])

@@ -1,4 +1,4 @@
-"""How much a pair of words counts: by its distance, and by how frequent they are.
+"""The weight of a word pair by its distance, and the thinning of frequent words.
 
 Axes: V words of the vocabulary.
 """
@@ -15,7 +15,7 @@ from ftml.data.tokens import Sentences
 
 WEIGHTINGS = ("harmonic", "dynamic", "flat")
 FINEST = 1 << 31
-"Most units in a weight of one."
+"Largest number of units in a weight of one."
 
 
 class Units(NamedTuple):
@@ -29,12 +29,12 @@ class Units(NamedTuple):
 def units_of(*, window: int, weighting: str) -> Units:
     """Return the weight of each distance d = 1, ..., window.
 
-    harmonic: 1/d (GloVe). dynamic: (window - d + 1)/window, the chance that word2vec's
-    window, drawn uniformly from 1, ..., window, reaches d. flat: 1. The weights are
-    exact but for harmonic windows above 22, whose 1/d is rounded to 2^-31.
+    harmonic: 1/d (GloVe). dynamic: (window - d + 1)/window, the probability that
+    word2vec's window, uniform in 1, ..., window, reaches d. flat: 1. The weights are
+    exact except for harmonic windows above 22, whose 1/d is rounded to 2^-31.
     """
     if window < 1:
-        raise ValueError(f"window must be 1 or more, came {window}")
+        raise ValueError(f"window must be 1 or more, got {window}")
     d = np.arange(1, window + 1)
     if weighting == "harmonic":
         exact = math.lcm(*range(1, window + 1))
@@ -44,15 +44,16 @@ def units_of(*, window: int, weighting: str) -> Units:
         return Units(window - d + 1, window)
     if weighting == "flat":
         return Units(np.ones(window, np.int64), 1)
-    raise ValueError(f"weighting must be one of {WEIGHTINGS}, came {weighting!r}")
+    raise ValueError(f"weighting must be one of {WEIGHTINGS}, got {weighting!r}")
 
 
 def keep_probability(counts: np.ndarray, *, threshold: float) -> np.ndarray:
-    """Return the chance (V,) that an occurrence stays when frequent words are thinned.
+    """Return the probability (V,) that an occurrence is kept when frequent words are
+    thinned.
 
-        min(1, sqrt(t/f) + t/f),  f the word's share of all, t the threshold
+        min(1, sqrt(t/f) + t/f),  f the word's fraction of all words, t the threshold
 
-    as word2vec has it. All ones for threshold 0. counts: (V,), their sum above 0.
+    as in word2vec. All ones for threshold 0. counts: (V,), their sum above 0.
     """
     if not threshold:
         return np.ones(len(counts))
@@ -64,9 +65,10 @@ def keep_probability(counts: np.ndarray, *, threshold: float) -> np.ndarray:
 def thin(sentences: Sentences, keep: np.ndarray, *, stream: Sequence[int]) -> Sentences:
     """Return the sentences with each id w kept with probability `keep[w]`.
 
-    stream: what the draws are seeded by. The rest of a sentence moves together.
+    stream: the seed of the random numbers. The kept words of a sentence become
+    neighbours.
     """
-    drawn = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
-    stays = drawn < keep[sentences.ids]
-    kept = np.concatenate([[0], np.cumsum(stays)])
-    return Sentences(sentences.ids[stays], kept[sentences.offsets])
+    sampled = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
+    kept = sampled < keep[sentences.ids]
+    kept = np.concatenate([[0], np.cumsum(kept)])
+    return Sentences(sentences.ids[kept], kept[sentences.offsets])

@@ -1,7 +1,7 @@
-"""Word lists that people made: how similar two words are, and analogies.
+"""Word lists rated by people: how similar two words are, and analogies.
 
-Read from the files that gensim carries (WordSim-353, SimLex-999, Google's analogies),
-kept as two Parquet files beside the counts of a corpus.
+Read from files in the formats of gensim (WordSim-353, SimLex-999, Google's analogies),
+saved as two Parquet files beside the counts of a corpus.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class WordSets:
 
 
 def read_files(files: Iterable[Path]) -> WordSets:
-    """Return the sets in some files. The form of each line says what it is: `word word
-    score`, apart by tabs, or `a b c d` below a line `: section`; `#` begins a comment.
+    """Return the sets in some files. The form of each line decides its type: `word word
+    score`, separated by tabs, or `a b c d` below a line `: section`; `#` begins a
+    comment.
 
     A set of similarities has the name of its file. Raises ValueError that names file
     and line for any other line, and for files without any.
@@ -54,7 +55,7 @@ def read_files(files: Iterable[Path]) -> WordSets:
             else:
                 raise ValueError(
                     f"{file}: line {number}: expected `word word score` or `a b c d`, "
-                    f"came {line!r}"
+                    f"got {line!r}"
                 )
     if not similarities and not analogies:
         raise ValueError("word_sets: the files hold no pair and no analogy")
@@ -83,7 +84,7 @@ def write(folder: Path, sets: WordSets) -> None:
 
 
 def load(folder: Path) -> WordSets | None:
-    """Return the sets of a folder, or None where it has none."""
+    """Return the sets of a folder, or None if it has none."""
     if not (folder / SIMILARITIES).exists():
         return None
     rows = [

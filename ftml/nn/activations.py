@@ -6,7 +6,7 @@
 Where a slope jumps, the derivative is that of torch: 0 at the corners. The notes print
 tanh for its derivative.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 7 and 10.2 to 10.5.
+Source: Deep learning cheat sheet, sections 7 and 10.2 to 10.5.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Axes: B batch, d values of a sample, m numbers of noise, C channels, H x W pixels.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4.
+Source: Deep learning cheat sheet, section 19.4.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ stand on the device "meta", as a shape that weights are loaded into.
 Axes: B batch, d values of a sample, m numbers of a code, C channels, H x W pixels, w
 width.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2; 000_dd65aead3f2d61f3.txt, "Convolutional
-NN (2021)", for the transposed convolution.
+Source: Deep learning cheat sheet, section 17.2; Exam solutions, "Convolutional NN
+(2021)", for the transposed convolution.
 """
 
 from __future__ import annotations

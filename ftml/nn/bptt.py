@@ -13,7 +13,7 @@ where nothing is squashed.
 
 Axes: B batch, T time, d inputs, u units.
 
-Source: 002_eb21055876072d76.txt, problem 2; 004_df1c07f69d89a0c0.txt, section 15.3.
+Source: Homework 4 answers, problem 2; Deep learning cheat sheet, section 15.3.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Axes: B batch, d inputs, m units, k classes, C channels, H x W pixels, p x q fil
 bar is the gradient of the loss in what stands below it. Each class is a function for
 `apply`; `backward` is written out, so that torch only carries it through the graph.
 
-Source: 001_21b9d05290248f61.txt, exercises 3 and 4; 003_880d062d5684f3ab.txt, (b) and
-(c); 004_df1c07f69d89a0c0.txt, sections 7, 10 and 13.7.
+Source: FTML lecture 9, exercises 3 and 4; CS280 homework 1, (b) and (c); Deep learning
+cheat sheet, sections 7, 10 and 13.6.
 """
 
 from __future__ import annotations

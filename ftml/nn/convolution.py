@@ -3,8 +3,8 @@
 Axes: H x W pixels, p x q filter, C channels, K filters. Everywhere the filter is not
 turned (cross-correlation), as in torch.
 
-Source: 000_dd65aead3f2d61f3.txt, "Convolutional NN (2021)"; 004_df1c07f69d89a0c0.txt,
-section 13.
+Source: Exam solutions, "Convolutional NN (2021)"; Deep learning cheat sheet, section
+13.
 """
 
 from __future__ import annotations

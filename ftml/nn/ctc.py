@@ -18,7 +18,7 @@ slope. The alignment is monotonic: a target with R repeats needs U + R times.
 Axes: B batch, T time, U symbols of a target, S places of the extended target, V symbols
 and the blank, which is number V.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3 (by name); Graves et al. 2006,
+Source: Deep learning cheat sheet, section 16.3 (by name); Graves et al. 2006,
 "Connectionist temporal classification"; for the beam Hannun et al. 2014, "First-pass
 large vocabulary continuous speech recognition using bi-directional recurrent DNNs".
 """

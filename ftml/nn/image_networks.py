@@ -5,7 +5,8 @@ Axes: B batch, C channels, H x W pixels, k classes. Weights are uniform with var
 drawn from `generator` alone, and without one stand on the device "meta". Dropout is in
 the dense layers.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 13.12 to 13.15, and 14.10 for the start.
+Source: Deep learning cheat sheet, sections 13.13.1 to 13.14, and 14.10.2 for the
+initialisation.
 """
 
 from __future__ import annotations

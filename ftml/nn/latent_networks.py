@@ -5,7 +5,7 @@ They take and return data in their shape, (B, d) or (B, C, H, W). Weights are dr
 
 Axes: B batch, d values of a sample, m numbers of a code, L layers of variables.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 17.4.2 and 19.2.
+Source: Deep learning cheat sheet, sections 17.4.2 and 19.2.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ so. What is random comes from a `Draw`, which is None when the network only pred
 
 Axes: M members of a stack, B batch, d inputs, C channels, H x W pixels.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 13.15 (locally connected, Inception), 14.10
-(batch normalisation) and 14.13 (dropout).
+Source: Deep learning cheat sheet, sections 13.13.4 and 13.13.5 (Inception), 13.14
+(locally connected), 14.10 (batch normalisation) and 14.13 (dropout).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Axes: B batch, d values of a sample.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19, the taxonomy of generative models.
+Source: Deep learning cheat sheet, section 19, the taxonomy of generative models.
 """
 
 from __future__ import annotations

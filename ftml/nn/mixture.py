@@ -5,7 +5,7 @@
 Axes: B batch, K components. The outputs are (B, 3 K): a_pi, then g, then a_v, which is
 kept in [-LIMIT, LIMIT].
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture".
+Source: Exam solutions, "NN & conditional density mixture".
 """
 
 from __future__ import annotations

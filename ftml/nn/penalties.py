@@ -2,8 +2,8 @@
 
 Axes: l layers, K components of a mixture, w all weights. Biases are not penalised.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)"; 004_df1c07f69d89a0c0.txt, sections
-14.11 to 14.12.
+Source: Exam solutions, "Exercise (2022)"; Deep learning cheat sheet, sections 14.11 to
+14.12.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ def gaussian_prior(
     """
     if len(weights) != len(sigmas):
         raise ValueError(
-            f"sigmas: expected one for each of {len(weights)} layers, came "
-            f"{len(sigmas)}"
+            f"sigmas: expected one for each of {len(weights)} layers, got {len(sigmas)}"
         )
     parts = [
         (rows.square() / s**2 + math.log(2 * math.pi * s**2)).sum(dim=-1) / 2

@@ -9,9 +9,9 @@
 Gates lie one under the other, in torch's order (i, f, g, o; r, z, n), and parameters
 have torch's names: weights copy across. Axes: B batch, T time, d inputs, u units.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, problems 1 and
-2; Hochreiter and Schmidhuber 1997, "Long short-term memory", with the forget gate of
-Gers et al. 2000; Cho et al. 2014, "Learning phrase representations".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, problems 1 and 2;
+Hochreiter and Schmidhuber 1997, "Long short-term memory", with the forget gate of Gers
+et al. 2000; Cho et al. 2014, "Learning phrase representations".
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 Axes: B batch, S times of the source, U symbols written, V symbols of the target and 1
 boundary, number V, which begins and ends it; d numbers of a vector, u units.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 16.3 and 16.4; Sutskever et al. 2014,
-"Sequence to sequence learning with neural networks"; Luong et al. 2015, "Effective
-approaches to attention-based neural machine translation"; Vaswani et al. 2017,
-"Attention is all you need".
+Source: Deep learning cheat sheet, section 16.3; Sutskever et al. 2014, "Sequence to
+sequence learning with neural networks"; Luong et al. 2015, "Effective approaches to
+attention-based neural machine translation"; Vaswani et al. 2017, "Attention is all you
+need".
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Axes: w all weights, K components.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", 3; Nowlan and Hinton 1992,
-"Simplifying neural networks by soft weight-sharing".
+Source: Exam solutions, "Exercise (2022)", 3; Nowlan and Hinton 1992, "Simplifying
+neural networks by soft weight-sharing".
 """
 
 from __future__ import annotations

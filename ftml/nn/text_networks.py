@@ -2,7 +2,7 @@
 
 Axes: B batch, T words, d numbers of a vector, C channels, k classes.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 15.2.1 and 15.2.2; Kim 2014, "Convolutional
+Source: Deep learning cheat sheet, sections 15.2.1 and 15.2.2; Kim 2014, "Convolutional
 neural networks for sentence classification"; Kalchbrenner et al. 2014, "A convolutional
 neural network for modelling sentences".
 """

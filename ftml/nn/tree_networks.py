@@ -6,7 +6,7 @@
 
 A leaf's state is learnt for its symbol. Axes: N nodes, n trees, d numbers of a state.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4 (h = F(h_left, h_right)); Socher et al.
+Source: Deep learning cheat sheet, section 16.4 (h = F(h_left, h_right)); Socher et al.
 2011, "Parsing natural scenes and natural language with recursive neural networks"; Tai
 et al. 2015, "Improved semantic representations from tree-structured LSTMs".
 """

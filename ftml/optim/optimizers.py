@@ -13,7 +13,7 @@ parameters are (M, ...). t counts steps from 1, g is the gradient, eta the learn
 rate. The rules are those of the notes with their mistakes 32 to 35 corrected: signs,
 1 - alpha^t for (1 - alpha)^t, 1 - rho before g^2, division by the bias.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 14.9.3 to 14.9.6.
+Source: Deep learning cheat sheet, sections 14.9.3 to 14.9.6.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Learning rates that change: the factor of the update t, counted from 0, of T.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 14.7 (decay) and 14.9 (Robbins-Monro).
+Source: Deep learning cheat sheet, sections 14.5 (decay) and 14.9 (Robbins-Monro).
 """
 
 from __future__ import annotations

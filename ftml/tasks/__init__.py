@@ -1,15 +1,14 @@
-"""One module a task: what is scored, and how a model of that task is shown and served.
+"""One module per task: its metrics, and how a model of the task is plotted and served.
 
 Every task module has
 
-- `DATA`: the data kind it is scored on, where a family names no other;
-- `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
-  the first is the one that a search looks at unless the dataset says otherwise. Where
-  not every family has all of them, `PARTIAL` names those that some lack;
-- `evaluate(model, split)`: the metrics of a model on one split, a float each;
-- `figures(model, split)`: matplotlib figures by name;
-- `example(split)`: a few inputs as a frame, as a served model takes them;
-- `serve(model, frame)`: a frame of predictions, a row for each row of `frame`.
+- `DATA`: the data kind on which it is scored, if a family names no other; - `METRICS`:
+the name of each metric and whether less ("min") or more ("max") is better; a search
+uses the first one unless the dataset names another. If some families lack a metric,
+`PARTIAL` names it; - `evaluate(model, split)`: the metrics of a model on one split, a
+float each; - `figures(model, split)`: matplotlib figures by name; - `example(split)`: a
+few inputs as a frame, in the form that a served model takes; - `serve(model, frame)`: a
+frame of predictions, one row for each row of `frame`.
 """
 
 from __future__ import annotations

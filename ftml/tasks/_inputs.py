@@ -1,7 +1,7 @@
-"""Inputs of a served model as a frame: a column a feature, or a column a pixel.
+"""Inputs of a served model as a frame: one column per feature or per pixel.
 
-Sequences and trees are one column of text: symbols apart by spaces, trees in brackets,
-and numbers as JSON, a list for each time.
+Sequences and trees are one column of text: symbols separated by spaces, trees in
+brackets, and vectors as JSON, a list for each time step.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ftml.data.trees import Forest, read_brackets
 def frame_of(
     x: np.ndarray | Ragged | Forest, names: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return features (n, d) of these names, images uint8, sequences or trees as a
+    """Return features (n, d) of these names, uint8 images, sequences or trees as a
     frame.
 
     A pixel is named `pixel_<i>_<j>` by its row and column, and `pixel_<i>_<j>_<c>` with
-    its channel where the images have colour.
+    its channel if the images have colour.
     """
     if isinstance(x, Forest):
         return pd.DataFrame({"tree": x.texts()})
@@ -40,11 +40,11 @@ def frame_of(
 def input_of(
     frame: pd.DataFrame, vocabulary: Sequence[str] = ()
 ) -> np.ndarray | Ragged | Forest:
-    """Return the features, or the images whose shape the names of the columns tell.
+    """Return the features, or the images whose shape follows from the column names.
 
-    Pixels are whole numbers: a table may call its features `pixel_0_0`, too. A column
-    of text, `sequence` or `tree`, is read by the vocabulary that the model has. Raises
-    ValueError for text that is neither.
+    Pixels are whole numbers, because a table may have features named `pixel_0_0`, too.
+    A column of text, `sequence` or `tree`, is read with the model's vocabulary. Raises
+    ValueError for invalid text.
     """
     if list(frame.columns) == ["tree"]:
         return read_brackets(list(frame["tree"]), tuple(vocabulary))
@@ -59,7 +59,7 @@ def input_of(
 
 
 def sequences_of(texts: Sequence[str], vocabulary: tuple[str, ...]) -> Ragged:
-    """Return the sequences of these texts; ValueError names the one that is none."""
+    """Return the sequences of these texts; ValueError names an invalid one."""
     if vocabulary:
         return encoded([text.split() for text in texts], vocabulary)
     found = []

@@ -1,6 +1,6 @@
-"""What figures of rows share: rows as pictures, and the plane they lie in.
+"""Figures of samples: samples as pictures, and samples in a plane.
 
-Axes: n rows, d columns, H x W pixels.
+Axes: n samples, d columns, H x W pixels.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from matplotlib.figure import Figure
 from ftml.plots import COLOURS, STYLE
 
 SMALLEST = 16
-"Fewer pixels make no picture."
+"Fewest pixels of a picture."
 
 
 def is_picture(d: int) -> bool:
-    """Return whether rows of d columns can be square pictures."""
+    """Return whether samples with d columns can be square pictures."""
     return d >= SMALLEST and math.isqrt(d) ** 2 == d
 
 
 def pictures_figure(
     rows: np.ndarray, *, columns: int, titles: tuple[str, ...] = ()
 ) -> Figure:
-    """Return pictures, so many beside each other.
+    """Return a grid of pictures with this number of columns.
 
     rows: (n, side^2), square ones, or images (n, H, W) or (n, H, W, 3) of 0 to 255.
-    titles: of the lines of pictures. All grey pictures share one range of greys, the
-    highest black; where values of both signs stand, red is positive and blue negative.
+    titles: of the lines of pictures. All grey pictures share one range of greys, with
+    the highest value black; if there are values of both signs, positive is red and
+    negative is blue.
     """
     if rows.ndim == 2:
         side = math.isqrt(rows.shape[1])
@@ -39,14 +40,14 @@ def pictures_figure(
         rows = np.clip(rows / 255, 0, 1)
     lines, (H, W) = -(-len(rows) // columns), rows.shape[1:3]
     low, high = float(rows.min()), float(rows.max())
-    # A few values a little below 0 are no reason to colour what is not signed.
+    # A few values slightly below 0 do not make the data signed.
     signed = -low > 0.3 * high
     limit = max(-low, high)
     with rc_context(STYLE):
         size = (0.72 * columns + (0.9 if titles else 0.0), 0.78 * lines * H / W)
         figure = Figure(figsize=size, dpi=120, layout="constrained")
         axes = figure.add_subplot()
-    # One image of all: axes for each took ten times as long to draw.
+    # All pictures are one image: an axes object for each is much slower to render.
     axes.imshow(
         _side_by_side(rows, lines, columns),
         cmap="RdBu_r" if signed else "Greys",
@@ -67,7 +68,9 @@ def _gap(H: int) -> int:
 
 
 def _side_by_side(rows: np.ndarray, lines: int, columns: int) -> np.ndarray:
-    """Return pictures (n, H, W, ...) as one, with gaps of NaN, or white in colour."""
+    """Return pictures (n, H, W, ...) as one array, with gaps of NaN, or of white in
+    colour.
+    """
     H, W = rows.shape[1:3]
     down, right = H + _gap(H), W + _gap(H)
     empty = 1.0 if rows.ndim == 4 else np.nan
@@ -80,9 +83,11 @@ def _side_by_side(rows: np.ndarray, lines: int, columns: int) -> np.ndarray:
 
 
 def panels_figure(points: Mapping[str, np.ndarray], rows: np.ndarray) -> Figure:
-    """Return panels of points (n, d) by their titles, each among the rows (n, d).
+    """Return panels of points (n, d) by their titles, each on top of the samples `rows`
+    (n, d).
 
-    Of more than two columns the plane of the rows' first two components is drawn.
+    With more than two columns the panels show the plane of the samples' first two
+    principal components.
     """
     # Two columns are a plane already.
     place = Plane(rows).place if rows.shape[1] != 2 else np.asarray
@@ -100,7 +105,7 @@ def panels_figure(points: Mapping[str, np.ndarray], rows: np.ndarray) -> Figure:
         for placed, colour in ((placed_rows, "#b0b0b0"), (place(each), COLOURS[1])):
             axes.scatter(*placed.T, s=3, alpha=0.5, color=colour)
         axes.set_title(title, fontsize=9)
-    # What is far outside would make all else small.
+    # The limits ignore outliers, which would make everything else small.
     x, y = placed_rows.T
     grid[0, 0].set(xlim=_around(x), ylim=_around(y))
     return figure
@@ -112,7 +117,7 @@ def _around(values: np.ndarray) -> tuple[float, float]:
 
 
 class Plane:
-    """The plane of the first two principal components of rows X (n, d)."""
+    """The plane of the first two principal components of samples X (n, d)."""
 
     def __init__(self, X: np.ndarray) -> None:
         self.mean = X.mean(axis=0)
@@ -126,5 +131,5 @@ class Plane:
         )
 
     def place(self, X: np.ndarray) -> np.ndarray:
-        """Return the coordinates (n, 2) of rows; with one column the second is 0."""
+        """Return the coordinates (n, 2) of samples; with one column the second is 0."""
         return (X - self.mean) @ self.axes.T

@@ -1,4 +1,4 @@
-"""Scores of word vectors on lists that people made, always with their coverage.
+"""Scores of word vectors on word lists rated by people, with their coverage.
 
 Axes: n pairs or questions that are covered, d dimensions, R resamples.
 """
@@ -15,19 +15,19 @@ from ftml.data.word_sets import WordSets
 
 N_RESAMPLES, INTERVAL = 1000, (2.5, 97.5)
 N_WORDS = 30_000
-"An analogy is asked of the most frequent words alone, as is usual."
+"Analogies use the most frequent words only, as is usual."
 BATCH = 1000
-"Questions answered by one product of matrices."
+"Questions answered by one matrix product."
 
 
 def word_list_scores(model: Any, sets: WordSets) -> dict[str, float]:
-    """Return the scores of a model on every set, keyed by its name.
+    """Return the scores of a model on every set, by its name.
 
     similarities `<set>`: Spearman's correlation of cosine and rating over the pairs of
     which both words are known; `<set>_low` and `<set>_high`, the ends of its 95 %
-    bootstrap interval over pairs. `analogy`: share of questions whose answer comes
-    first. `<name>_coverage`: share of the pairs or questions that could be asked. A set
-    with fewer than three known pairs has only its coverage.
+    bootstrap interval over pairs. `analogy`: fraction of questions whose answer is
+    first. `<name>_coverage`: fraction of the pairs or questions whose words are all
+    known. A set with fewer than three known pairs has only its coverage.
     """
     unit = _unit(model.embed(model.words))
     number = {word: i for i, word in enumerate(model.words)}
@@ -71,8 +71,8 @@ def _similarity(
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the correlation of the ranks of a and b along their last axis; 0 where one
-    of them is constant.
+    """Return the correlation of the ranks of a and b along their last axis; 0 if one of
+    them is constant.
     """
     ranks = [rankdata(each, axis=-1) for each in (a, b)]
     x, y = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
@@ -82,8 +82,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of Spearman's correlation over resampled pairs, the same
-    resamples in every call.
+    """Return the 95 % interval of Spearman's correlation over resampled pairs, with the
+    same resamples in every call.
     """
     n = len(a)
     rows = np.random.default_rng(0).integers(0, n, (N_RESAMPLES, n))
@@ -95,7 +95,8 @@ def analogy_sections(model: Any, sets: WordSets) -> dict[str, tuple[int, int, in
     """Return right answers, questions asked and questions known, of each section.
 
     d is to c as b is to a: the answer is the word of largest cosine to b - a + c,
-    without the three, all of length 1 first (Mikolov et al., 2013).
+    except these three, with all vectors scaled to length 1 first (Mikolov et al.,
+    2013).
     """
     words = model.words[:N_WORDS]
     unit = _unit(model.embed(words))

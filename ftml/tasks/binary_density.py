@@ -1,10 +1,10 @@
-"""Binary density: how probable rows of zeros and ones are.
+"""Binary density: the log-probability of rows of zeros and ones.
 
-A task of its own beside `density`, because a probability and a density cannot be
-compared: on rows of zeros and ones a narrow enough density reaches any log-likelihood.
+A task separate from `density`, because a probability and a density cannot be compared:
+on zeros and ones a narrow enough density reaches any log-likelihood.
 
-Models have `log_density(X) -> (n,)`, the log-probability in nats, and those that can
-draw rows `sample(n, seed=...) -> (n, d)`.
+Models have `log_density(X) -> (n,)`, the log-probability in nats; those that can
+generate samples have `sample(n, seed=...) -> (n, d)`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ DATA = Table
 METRICS = {"log_likelihood": "max"}
 
 SHOWN = 12
-"Pictures of rows, and of draws, in a line."
+"Pictures of data, and of generated samples, per line."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return the mean log-probability of the rows, in nats.
+    """Return the mean log-probability per sample, in nats.
 
-    Beside it `log_z_error`, the standard error of a normaliser that is estimated: it
-    shifts every row alike. Raises ValueError for values other than 0 and 1.
+    With it `log_z_error`, the standard error of an estimated normaliser, which shifts
+    all samples alike. Raises ValueError for values other than 0 and 1.
     """
     scores = {"log_likelihood": float(np.mean(_log_probability(model, split.X)))}
     return scores | normaliser_scores(model)
@@ -54,30 +54,35 @@ def check_binary(X: np.ndarray) -> None:
     other = X[(X != 0) & (X != 1)]
     if other.size:
         raise ValueError(
-            f"expected rows of 0 and 1, came {other[0]:g}; a table's `binarize` makes "
+            f"expected rows of 0 and 1, got {other[0]:g}; a table's `binarize` makes "
             "them"
         )
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return the sorted log-probabilities of rows and of draws, and some as pictures.
+    """Return the sorted log-probabilities of data and of generated samples, and
+    pictures.
 
-    Pictures stand where the columns are the pixels of square ones.
+    There are pictures if the columns are the pixels of square images.
     """
-    drawn = model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
+    generated = (
+        model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
+    )
     found = {
         "log_densities": log_densities_figure(
-            model, split.X, drawn, called="log-probability"
+            model, split.X, generated, called="log-probability"
         )
     }
-    if drawn is not None and is_picture(split.X.shape[1]):
+    if generated is not None and is_picture(split.X.shape[1]):
         n = min(SHOWN, len(split))
-        rows = np.concatenate([split.X[:n], drawn[:n]])
-        found["samples"] = pictures_figure(rows, columns=n, titles=("rows", "drawn"))
+        rows = np.concatenate([split.X[:n], generated[:n]])
+        found["samples"] = pictures_figure(
+            rows, columns=n, titles=("data", "generated")
+        )
     return found
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of the log-probability of each row, in nats."""
+    """Return a frame of the log-probability of each sample, in nats."""
     X = frame.to_numpy(np.float64)
     return pd.DataFrame({"log_probability": _log_probability(model, X)})

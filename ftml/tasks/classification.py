@@ -1,8 +1,8 @@
 """Classification: predict one of k classes.
 
-Models have `predict_proba(X) -> (n, k)`, for features (n, d) or, where the family says
-so, for images, uint8, (n, H, W) or (n, H, W, 3), for sequences, `Ragged`, or for trees,
-`Forest`. Those of symbols have the `vocabulary` too.
+Models have `predict_proba(X) -> (n, k)`, for features (n, d) or, if the family supports
+them, for images, uint8, (n, H, W) or (n, H, W, 3), for sequences, `Ragged`, or for
+trees, `Forest`. Models for symbols have the `vocabulary`, too.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _scores_by_class(
 
 
 def example(split: Labelled) -> pd.DataFrame:
-    """Return the first three rows: of features or pixels, or sequences or trees."""
+    """Return the first three samples: features, pixels, sequences or trees."""
     first = split.rows(np.arange(min(3, len(split))))
     return frame_of(first.X, getattr(split, "feature_names", ()))
 

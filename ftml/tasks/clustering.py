@@ -1,6 +1,7 @@
-"""Clustering: divide rows into groups, each with a centre. No label is trained on.
+"""Clustering: assign samples to groups, each with a centre. Training uses no label.
 
-Models have `predict(X) -> (n,)`, the index of each row's cluster, and `centers (k, d)`.
+Models have `predict(X) -> (n,)`, the index of each sample's cluster, and `centers (k,
+d)`.
 """
 
 from __future__ import annotations
@@ -20,24 +21,25 @@ DATA = Table
 METRICS = {"silhouette": "max", "inertia": "min"}
 
 MARKERS = "o^sDPX"
-"Clusters beyond the colours are told by these."
+"Markers distinguish clusters when there are more clusters than colours."
 
 N_ROWS, SEED = 1000, 0
-"Rows that the silhouette is computed from at most, and the seed they are drawn by."
+"Largest number of samples for the silhouette, and the seed that selects them."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return how well apart the clusters are, and how far rows are from their centres.
+    """Return the separation of the clusters, and the distance of samples from their
+    centres.
 
         silhouette = mean of (b - a) / max(a, b)
-        inertia    = mean of |x - c(x)|^2, per row
+        inertia    = mean of |x - c(x)|^2, per sample
 
-    a is a row's mean distance to the others of its cluster, b that to the nearest other
-    cluster; a row alone in its cluster counts 0, and so do all where only one cluster
-    is found. It is computed from at most 1,000 rows, the same in every call. Where the
-    table has classes, `adjusted_rand` says how far the clusters agree with them: 1 if
-    they are the same, 0 by chance. Inertia falls with every further centre, so only
-    models of one k can be compared by it.
+    a is a sample's mean distance to the others of its cluster, b that to the nearest
+    other cluster; a sample alone in its cluster counts 0, and so do all if only one
+    cluster is found. The silhouette is computed from at most 1,000 samples, the same in
+    every call. If the table has classes, `adjusted_rand` is the agreement of the
+    clusters with them: 1 if they are the same, 0 by chance. Inertia falls with every
+    further centre, so it can only compare models with the same k.
     """
     labels = model.predict(split.X)
     scores = {
@@ -50,7 +52,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
 
 def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean silhouette of at most 1,000 of the rows X (n, d)."""
+    """Return the mean silhouette of at most 1,000 of the samples X (n, d)."""
     if len(X) > N_ROWS:
         rows = np.random.default_rng(SEED).choice(len(X), N_ROWS, replace=False)
         X, labels = X[rows], labels[rows]
@@ -60,10 +62,10 @@ def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return the clusters in the rows' principal plane, and their sizes.
+    """Return the clusters in the plane of the first two components, and their sizes.
 
-    Sizes are by class where there are classes. Centres are shown as pictures, with rows
-    in front of them, where the columns are the pixels of square ones.
+    Sizes are divided by class if there are classes. If the columns are the pixels of
+    square images, each centre is shown as a picture with samples of its cluster.
     """
     labels = model.predict(split.X)
     found = {
@@ -99,7 +101,7 @@ def _clusters(model: Any, split: Table, labels: np.ndarray) -> Figure:
 
 
 def _sizes(k: int, split: Table, labels: np.ndarray) -> Figure:
-    """Return a bar a cluster, divided by class where there are classes."""
+    """Return one bar per cluster, divided by class if there are classes."""
     classes = split.classes or ("",)
     of_class = split.y if split.classes else np.zeros(len(split), np.int64)
     figure, axes = new_figure(6.4, 4.0)
@@ -123,7 +125,7 @@ def _shade(position: float) -> Any:
 
 
 def _quantised(centers: np.ndarray, split: Table, labels: np.ndarray) -> Figure:
-    """Return each centre, and below it the first rows that it stands for."""
+    """Return each centre, and below it the first samples of its cluster."""
     shown, n_rows = centers[:16], 4
     blank = np.full(split.X.shape[1], np.nan)
     lines = [shown]
@@ -136,12 +138,12 @@ def _quantised(centers: np.ndarray, split: Table, labels: np.ndarray) -> Figure:
 
 
 def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
+    """Return the first three samples as a frame of features."""
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of each row's cluster and its distance to that centre."""
+    """Return a frame of each sample's cluster and its distance to that centre."""
     X = frame.to_numpy(np.float64)
     labels = model.predict(X)
     distance = np.linalg.norm(X - model.centers[labels], axis=1)

@@ -1,4 +1,4 @@
-"""Conditional density: give the law of a number, not one guess of it.
+"""Conditional density: predict the distribution of the target, not only its mean.
 
 Models have `log_density(X, y) -> (n,)` in nats, `cdf(X, y) -> (n,)`, `predict(X) ->
 (n,)`, the mean, and `variance(X) -> (n,)`.
@@ -28,8 +28,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     """Return three scores of the densities.
 
     `nll`: mean of -ln p(y | x), in nats. `mse`: of the mean, in squared units of the
-    target. `coverage_90`: share of targets between the 5 % and 95 % quantiles of their
-    density, .9 where it is calibrated.
+    target. `coverage_90`: fraction of targets between the 5 % and 95 % quantiles of
+    their density, .9 if it is calibrated.
     """
     level = model.cdf(split.X, split.y)
     return {
@@ -40,7 +40,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return where the targets fall in their densities: evenly, if these are right.
+    """Return the histogram of the targets' quantiles in their densities: uniform if
+    these are right.
 
     A bar then lies between the dashed lines in 95 % of the cases.
     """
@@ -59,12 +60,14 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
 
 
 def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
+    """Return the first three samples as a frame of features."""
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame with the mean, `prediction`, and the `standard_deviation`."""
     X = frame.to_numpy(np.float64)
-    spread = np.sqrt(model.variance(X))
-    return pd.DataFrame({"prediction": model.predict(X), "standard_deviation": spread})
+    deviation = np.sqrt(model.variance(X))
+    return pd.DataFrame(
+        {"prediction": model.predict(X), "standard_deviation": deviation}
+    )

@@ -1,7 +1,7 @@
-"""Decomposition: describe each row by few numbers, from which it can be rebuilt.
+"""Decomposition: a low-dimensional code of each sample, from which it is reconstructed.
 
-Models have `transform(X) -> (n, q)` and `reconstruct(X) -> (n, d)`; those that are
-linear also `components (q, d)`, whose weighted sum a reconstruction is.
+Models have `transform(X) -> (n, q)` and `reconstruct(X) -> (n, d)`; linear models also
+have `components (q, d)`, whose weighted sum is the reconstruction.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ DATA = Table
 METRICS = {"reconstruction_error": "min", "explained_variance": "max"}
 
 SHOWN = 12
-"Rows and components that are drawn."
+"Samples and components that are plotted."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return what is lost of the rows, and the share of their variance that is kept.
+    """Return the reconstruction error, and the fraction of the variance that is
+    explained.
 
         reconstruction_error = mean of (x_ij - r_ij)^2, per value
         explained_variance   = 1 - sum (x_ij - r_ij)^2 / sum (x_ij - m_j)^2
 
-    r is the reconstruction of x, m_j the mean of column j in these rows. Rows that do
-    not vary at all count 1 if they are rebuilt exactly, else 0.
+    r is the reconstruction of x, m_j the mean of column j in these samples. Samples
+    without any variance count 1 if they are reconstructed exactly, else 0.
     """
     lost = float(np.sum((split.X - model.reconstruct(split.X)) ** 2))
     total = float(np.sum((split.X - split.X.mean(axis=0)) ** 2))
@@ -39,9 +40,10 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return reconstructions of rows and, of a linear model, components and scree.
+    """Return reconstructions of samples and, for a linear model, components and scree
+    plot.
 
-    Rows and components are pictures where the columns are the pixels of square ones.
+    Samples and components are pictures if the columns are the pixels of square images.
     """
     found = {"reconstructions": _reconstructions(model, split)}
     if hasattr(model, "components"):
@@ -51,16 +53,16 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
 
 
 def _reconstructions(model: Any, split: Table) -> Figure:
-    rebuilt = model.reconstruct(split.X)
+    reconstructed = model.reconstruct(split.X)
     if is_picture(split.X.shape[1]):
         n = min(SHOWN, len(split))
-        rows = np.concatenate([split.X[:n], rebuilt[:n]])
-        return pictures_figure(rows, columns=n, titles=("row", "rebuilt"))
+        rows = np.concatenate([split.X[:n], reconstructed[:n]])
+        return pictures_figure(rows, columns=n, titles=("data", "reconstructed"))
     figure, axes = new_figure()
-    axes.scatter(split.X.ravel(), rebuilt.ravel(), s=6, alpha=0.4)
+    axes.scatter(split.X.ravel(), reconstructed.ravel(), s=6, alpha=0.4)
     ends = [split.X.min(), split.X.max()]
     axes.plot(ends, ends, color="black", linewidth=0.8)
-    axes.set(xlabel="value", ylabel="value rebuilt")
+    axes.set(xlabel="value", ylabel="reconstructed value")
     return figure
 
 
@@ -80,7 +82,7 @@ def _components(components: np.ndarray) -> Figure:
 
 
 def _scree(model: Any, split: Table) -> Figure:
-    """Return the variance that each component carries, of that of all columns."""
+    """Return each component's fraction of the variance of all columns."""
     code = model.transform(split.X)
     carried = code.var(axis=0) * np.sum(model.components**2, axis=1)
     total = max(float(split.X.var(axis=0).sum()), np.finfo(float).tiny)
@@ -96,11 +98,11 @@ def _scree(model: Any, split: Table) -> Figure:
 
 
 def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
+    """Return the first three samples as a frame of features."""
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the numbers that describe each row: `component_0`, ..."""
+    """Return the code of each sample: `component_0`, ..."""
     code = model.transform(frame.to_numpy(np.float64))
     return pd.DataFrame(code, columns=[f"component_{j}" for j in range(code.shape[1])])

@@ -1,8 +1,8 @@
-"""Density: how probable rows of real numbers are.
+"""Density: the log-density of samples of real vectors.
 
-Models have `log_density(X) -> (n,)` in nats; those that can draw rows have
-`sample(n, seed=...) -> (n, d)`. A model whose normaliser is not known in closed form
-says in its docstring how it was found, and how exact it is.
+Models have `log_density(X) -> (n,)` in nats; those that can generate samples have
+`sample(n, seed=...) -> (n, d)`. If the normaliser of a model is not known in closed
+form, the docstring of the family says how it is estimated, and how exact it is.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ DATA = Table
 METRICS = {"log_likelihood": "max"}
 
 SEED = 0
-"Of the rows that are drawn for figures."
+"Seed of the generated samples in figures."
 GRID = 120
 "Points along each side of a contour's grid."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
-    """Return the mean log-density of the rows, in nats.
+    """Return the mean log-density per sample, in nats.
 
-    Beside it stands what a model says of a normaliser that it does not know:
-    `log_z_error`, the standard error of an estimate, which shifts all rows alike, and
-    `log_mass`, the log of what the density integrates to with a constant that is
-    learnt.
+    Models with an unknown normaliser have two more metrics: `log_z_error`, the standard
+    error of an estimated normaliser, which shifts all samples alike, and `log_mass`,
+    the log of the integral of the density if its constant is learnt.
     """
     scores = {"log_likelihood": float(np.mean(model.log_density(split.X)))}
     return scores | normaliser_scores(model)
@@ -45,26 +44,38 @@ def normaliser_scores(model: Any) -> dict[str, float]:
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
-    """Return the sorted log-densities of rows and of draws, and draws among the rows.
+    """Return the sorted log-densities of data and of generated samples, and both as
+    points.
 
-    If the model were the law of the rows, the two curves would be the same but for
-    chance. With two columns the density itself is drawn.
+    If the model were the distribution of the data, the two curves would be equal up to
+    chance. With two columns there is a contour plot of the density.
     """
-    drawn = model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
-    found = {"log_densities": log_densities_figure(model, split.X, drawn)}
+    generated = (
+        model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
+    )
+    found = {"log_densities": log_densities_figure(model, split.X, generated)}
     if split.X.shape[1] == 2:
         found["contour"] = _contour(model, split)
-    if drawn is not None:
-        found["samples"] = _samples(drawn, split)
+    if generated is not None:
+        found["samples"] = _samples(generated, split)
     return found
 
 
 def log_densities_figure(
-    model: Any, X: np.ndarray, drawn: np.ndarray | None, *, called: str = "log-density"
+    model: Any,
+    X: np.ndarray,
+    generated: np.ndarray | None,
+    *,
+    called: str = "log-density",
 ) -> Figure:
-    """Return the sorted log-densities of rows X (n, d), and of rows from the model."""
+    """Return the sorted log-densities of samples X (n, d), and of samples from the
+    model.
+    """
     figure, axes = new_figure()
-    for name, rows in (("rows of the split", X), ("rows drawn from the model", drawn)):
+    for name, rows in (
+        ("samples of the split", X),
+        ("samples from the model", generated),
+    ):
         if rows is not None:
             share = (np.arange(len(rows)) + 0.5) / len(rows)
             axes.plot(np.sort(model.log_density(rows)), share, label=name)
@@ -89,11 +100,11 @@ def _contour(model: Any, split: Table) -> Figure:
     return figure
 
 
-def _samples(drawn: np.ndarray, split: Table) -> Figure:
+def _samples(generated: np.ndarray, split: Table) -> Figure:
     plane = Plane(split.X)
     figure, axes = new_figure(6.4, 5.0)
     for name, rows, colour in (
-        ("drawn from the model", drawn, COLOURS[1]),
+        ("from the model", generated, COLOURS[1]),
         ("rows of the split", split.X, COLOURS[0]),
     ):
         x, y = plane.place(rows).T
@@ -104,10 +115,10 @@ def _samples(drawn: np.ndarray, split: Table) -> Figure:
 
 
 def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
+    """Return the first three samples as a frame of features."""
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of the log-density of each row, in nats."""
+    """Return a frame of the log-density of each sample, in nats."""
     return pd.DataFrame({"log_density": model.log_density(frame.to_numpy(np.float64))})

@@ -1,7 +1,7 @@
-"""Domain generalization: predict one of k classes in domains that training did not see.
+"""Domain generalization: predict one of k classes in domains that are not in training.
 
 Models have `predict_proba(x) -> (n, k)` for features (n, d), NaN where a value is
-missing, or uint8 images, grey (n, H, W) or coloured (n, H, W, 3).
+missing, or uint8 images, grey (n, H, W) or in colour (n, H, W, 3).
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ METRICS = {
 
 
 def evaluate(model: Any, split: Domains) -> dict[str, float]:
-    """Return the metrics of each domain, keyed `accuracy/<domain>`, and over them all.
+    """Return the metrics of each domain, with keys `accuracy/<domain>`, and over all
+    domains.
 
-    Every domain counts the same (see `over_domains`). `balanced_accuracy` is the mean
-    recall of the classes that a domain holds. `auc` is there for two classes only, and
+    All domains have equal weight (see `over_domains`). `balanced_accuracy` is the mean
+    recall of the classes that a domain holds. `auc` exists for two classes only, and
     for the domains that hold both.
     """
     proba = model.predict_proba(split.x)
@@ -55,7 +56,8 @@ def over_domains(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the metrics of all domains together, from those of each in some parts.
 
     Each part holds `<metric>/<domain>` of domains that no other part has. A metric is
-    the mean over the domains that have it; `worst_accuracy` is that of the worst.
+    the mean over the domains that have it; `worst_accuracy` is that of the worst
+    domain.
     """
     single = {k: v for part in parts for k, v in part.items() if "/" in k}
     values: dict[str, list[float]] = {}
@@ -81,8 +83,8 @@ def _scores(
 
 
 def figures(model: Any, split: Domains) -> dict[str, Figure]:
-    """Return the confusion matrix, accuracy against confidence, and of several domains
-    the accuracy of each.
+    """Return the confusion matrix, accuracy against confidence and, for several
+    domains, the accuracy of each.
     """
     proba = model.predict_proba(split.x)
     predicted = proba.argmax(axis=1)
@@ -90,18 +92,20 @@ def figures(model: Any, split: Domains) -> dict[str, Figure]:
     counts = confusion_matrix(
         split.y, predicted, labels=np.arange(len(split.class_names))
     )
-    drawn = {
+    found = {
         "confusion": confusion_figure(counts, split.class_names),
         "calibration": calibration_figure(proba.max(axis=1), correct),
     }
     parts = {name: correct[rows] for name, rows in _domains(split)}
     if len(parts) > 1:
-        drawn["accuracy_by_domain"] = _accuracy_by_domain(parts)
-    return drawn
+        found["accuracy_by_domain"] = _accuracy_by_domain(parts)
+    return found
 
 
 def _accuracy_by_domain(parts: Mapping[str, np.ndarray]) -> Figure:
-    """Return the accuracy of each domain with its 95 % interval, worst on top."""
+    """Return the accuracy of each domain with its 95 % interval, with the worst
+    on top.
+    """
     order = sorted(parts, key=lambda name: parts[name].mean())
     figure, axes = new_figure(6.0, 1.1 + 0.36 * len(order))
     for row, name in enumerate(order):
@@ -116,7 +120,7 @@ def _accuracy_by_domain(parts: Mapping[str, np.ndarray]) -> Figure:
 
 
 def example(split: Domains) -> pd.DataFrame:
-    """Return the first three rows: a frame of features or of pixels."""
+    """Return the first three samples: a frame of features or of pixels."""
     return frame_of(split.x[:3], split.feature_names)
 
 
@@ -128,7 +132,7 @@ def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _domains(split: Domains) -> Iterator[tuple[str, slice]]:
-    """Yield the name and the rows of each domain that has any."""
+    """Yield the name and the samples of each domain that has any."""
     ends = split.offsets
     for name, start, stop in zip(split.domain_names, ends[:-1], ends[1:], strict=True):
         if start < stop:

@@ -1,10 +1,10 @@
-"""Embedding: vectors of words, scored on pairs of words counted in held-out text.
+"""Embedding: word vectors, scored on word pairs that are counted in held-out text.
 
-A test split may carry word lists that people rated; their scores stand beside. No other
-split has them, so that nothing can be chosen by them.
+A test split may have word lists rated by people; their scores are reported, too. No
+other split has them, so that no choice can depend on them.
 
 Models have `words`, `embed(words) -> (n, dimension)`, `nearest(word, n) -> [(word,
-cosine)]` and `pair_score(rows, cols) -> (n,)`, high for words that stand near each
+cosine)]` and `pair_score(rows, cols) -> (n,)`, high for words that occur near each
 other.
 """
 
@@ -27,20 +27,22 @@ METRICS = {"auc": "max"}
 N_PAIRS, N_NOISE = 20_000, 5
 SEED = 0
 SKIPPED = 100
-"Words more frequent than all others are of, the, and: left out of the figures."
+"The most frequent words are of, the, and, ...: figures leave them out."
 
 
 def evaluate(model: Any, split: Cooccurrence) -> dict[str, float]:
-    """Return how probably a counted pair scores above a noise pair of the same word.
+    """Return the probability that a counted pair scores above a noise pair of the same
+    word.
 
         auc = P(s(i, j) > s(i, v)) + P(s(i, j) = s(i, v)) / 2
         (i, j) ~ C,   v ~ count^(3/4)
 
-    C is the symmetric matrix of the split, count its word counts. A rising
-    transformation of the scores changes nothing, so families of different scale can be
-    compared. It is estimated from 20,000 pairs with five noise words each, the same in
-    every call; the standard error is below 0.0036. Word lists of the split add their
-    scores (`word_list_scores`). Raises ValueError for other words than the model's.
+    C is the symmetric matrix of the split, count its word counts. An increasing
+    transformation of the scores changes nothing, so families with scores of different
+    scale can be compared. The AUC is estimated from 20,000 pairs with five noise words
+    each, the same in every call; the standard error is below 0.0036. Word lists of the
+    split add their scores (`word_list_scores`). Raises ValueError if the words are not
+    the model's.
     """
     if tuple(model.words) != split.words:
         raise ValueError(
@@ -56,11 +58,12 @@ def evaluate(model: Any, split: Cooccurrence) -> dict[str, float]:
 
 
 def sample_pairs(split: Cooccurrence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return words i and j (n,) of pairs drawn by weight, noise words v (n, N_NOISE).
+    """Return words i and j (n,) of pairs sampled by weight, and noise words v (n,
+    N_NOISE).
 
-    Row and column of a drawn pair are exchanged with probability 1/2, so that i runs
-    over both words; C_ii = 2 weight makes this the distribution C / sum C exactly.
-    Raises ValueError for a split without pairs.
+    Row and column of a sampled pair are exchanged with probability 1/2, so that i takes
+    both words; C_ii = 2 weight makes this the distribution C / sum C exactly. Raises
+    ValueError for a split without pairs.
     """
     if not len(split):
         raise ValueError("the split has no pair of words to score")
@@ -75,7 +78,7 @@ def sample_pairs(split: Cooccurrence) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def frequent_words(split: Cooccurrence, n: int, *, every: int = 1) -> list[str]:
-    """Return up to n words by falling count, one in `every`, past the first 100.
+    """Return up to n words by decreasing count, one in `every`, after the first 100.
 
     A vocabulary too small for that begins earlier.
     """
@@ -85,10 +88,10 @@ def frequent_words(split: Cooccurrence, n: int, *, every: int = 1) -> list[str]:
 
 
 def figures(model: Any, split: Cooccurrence) -> dict[str, Figure]:
-    """Return the nearest neighbours of frequent words, and a map of more of them.
+    """Return the nearest neighbours of frequent words, and a map of more words.
 
-    With them the scores of word lists, where the split has any, and the singular values
-    of a model that is a decomposition.
+    There are also the scores of word lists, if the split has any, and the singular
+    values of a model that is a decomposition.
     """
     found = {"neighbours": _neighbours(model, split), "map": _map(model, split)}
     if split.word_sets is not None:
@@ -109,7 +112,7 @@ def _neighbours(model: Any, split: Cooccurrence) -> Figure:
 def _table(
     titles: list[str], rows: list[list[str]], *, widths: list[float] | None = None
 ) -> Figure:
-    """Return a table; widths: of the columns, in shares of the figure."""
+    """Return a table; widths: of the columns, as fractions of the figure."""
     figure, axes = new_figure(8.4, 1.0 + 0.26 * len(rows))
     axes.set_axis_off()
     table = axes.table(
@@ -128,7 +131,7 @@ def _table(
 
 
 def _word_lists(model: Any, sets: WordSets) -> Figure:
-    """Return each list's score, its interval, and how much of it could be asked."""
+    """Return each list's score, its interval, and its coverage."""
     scores = word_list_scores(model, sets)
     rows = []
     for name in dict.fromkeys(row[0] for row in sets.similarities):
@@ -153,8 +156,8 @@ def _spectrum(values: np.ndarray) -> Figure:
 
 
 def _map(model: Any, split: Cooccurrence) -> Figure:
-    """Return words in their principal plane; those that no other one covers are named,
-    the more frequent first.
+    """Return words in the plane of their first two components; a word is labelled
+    unless a more frequent one overlaps it.
     """
     words = frequent_words(split, 120, every=2)
     position, share = principal_plane(model.embed(words))
@@ -167,11 +170,10 @@ def _map(model: Any, split: Cooccurrence) -> Figure:
 
 
 def principal_plane(E: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place (n, 2) of the rows of E (n, dimension) in their principal plane.
+    """Return the coordinates (n, 2) of the rows of E (n, dimension) in their principal
+    plane, and the fraction (2,) of the variance on each axis.
 
-    Beside it comes the share (2,) of the variance on each of its axes.
-
-    Rows have length 1 first, as cosine compares them. With one dimension, or no
+    Rows are scaled to length 1 first, as for the cosine. With one dimension, or no
     variance, the missing coordinates are 0.
     """
     length = np.linalg.norm(E, axis=1, keepdims=True)
@@ -191,12 +193,12 @@ def example(split: Cooccurrence) -> pd.DataFrame:
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the vector of each word of the column `word`: `dimension_0`, ...
 
-    Raises ValueError for a frame without that column, and for a word that the model
-    does not know, with the nearest one that it knows.
+    Raises ValueError for a frame without that column, and for an unknown word, with the
+    nearest known one.
     """
     if "word" not in frame:
-        came = ", ".join(str(name) for name in frame.columns)
-        raise ValueError(f"expected a column word, came {came or 'no column'}")
+        got = ", ".join(str(name) for name in frame.columns)
+        raise ValueError(f"expected a column word, got {got or 'no column'}")
     vectors = model.embed([str(word) for word in frame["word"]])
     columns = [f"dimension_{d}" for d in range(vectors.shape[1])]
     return pd.DataFrame(vectors, columns=columns)

@@ -1,10 +1,10 @@
-"""Generation: draw data like those that were seen.
+"""Generation: samples with the distribution of the training data.
 
-Models have `sample(n, seed=...)`, n draws of the kind of their data: images uint8 or
-features. Those that say how probable data are have `log_likelihood(X) -> (n,)` in nats,
-exact or bounded from below by weighted draws, those that bound it `elbo(X) -> (n,)`;
-those with codes have `decode(z)`, `n_code` and, of rows, `transform(X)` and
-`reconstruct(X)`.
+Models have `sample(n, seed=...)`, n samples of the kind of their data: uint8 images or
+features. Models with a likelihood have `log_likelihood(X) -> (n,)` in nats, exact or a
+lower bound by importance sampling; models with a variational bound have `elbo(X) ->
+(n,)`; models with codes have `decode(z)`, `n_code` and, if they have an encoder,
+`transform(X)` and `reconstruct(X)`.
 
 `PARTIAL` are the metrics that not every family has.
 """
@@ -41,36 +41,40 @@ METRICS = {
 PARTIAL = ("classes_covered", "log_likelihood", "elbo", "reconstruction_error")
 
 SEED = 0
-"Of what is drawn."
+"Seed of the generated samples."
 MOST = 2000
-"Rows, and draws, that are looked at: the first ones."
+"""Largest number of samples of the data, and of the model, that are compared: the first
+ones.
+"""
 SHOWN = 12
-"Pictures in a line."
+"Pictures per line."
 LINES = 5
-"Lines of pictures of draws, and of ways from one code to another."
+"Lines of pictures of generated samples, and of interpolations between codes."
 
 
 def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
-    """Return how near draws are to the rows, and what the model says of the rows.
+    """Return how close generated samples are to the data, and the likelihood of the
+    data.
 
-    As many draws as rows are compared, at most 2000, by `frechet_distance`, `precision`
-    and `recall` (see `ftml.tasks._samples`); `classes_covered` counts the classes that
-    are drawn. `log_likelihood` and `elbo` are means over rows, in nats;
-    `reconstruction_error` is the mean squared error of a value, of pixels from 0 to 1.
-    Raises FloatingPointError, which says `diverged`, for draws that are not finite.
+    As many generated samples as data are compared, at most 2000, by `frechet_distance`,
+    `precision` and `recall` (see `ftml.tasks._samples`); `classes_covered` counts the
+    classes that are generated. `log_likelihood` and `elbo` are means per sample, in
+    nats; `reconstruction_error` is the mean squared error per value, of pixels from 0
+    to 1. Raises FloatingPointError, which says `diverged`, for generated values that
+    are not finite.
     """
     rows = split.X[:MOST]
-    drawn = model.sample(len(rows), seed=SEED)
-    if not np.isfinite(drawn).all():
-        raise FloatingPointError("diverged: what the model draws is not finite")
-    features = features_of(split, rows), features_of(split, drawn)
+    generated = model.sample(len(rows), seed=SEED)
+    if not np.isfinite(generated).all():
+        raise FloatingPointError("diverged: the generated samples are not finite")
+    features = features_of(split, rows), features_of(split, generated)
     precision, recall = precision_recall(*features)
     found = {
         "frechet_distance": frechet_distance(*features),
         "precision": precision,
         "recall": recall,
     }
-    if (classes := covered(split, drawn)) is not None:
+    if (classes := covered(split, generated)) is not None:
         found["classes_covered"] = classes
     for name in ("log_likelihood", "elbo"):
         if hasattr(model, name):
@@ -81,21 +85,23 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
 
 
 def reconstruction_error(model: Any, X: np.ndarray) -> float:
-    """Return the mean squared error of a value of X, of pixels from 0 to 1."""
+    """Return the mean squared error per value of X, of pixels from 0 to 1."""
     unit = 255.0 if X.dtype == np.uint8 else 1.0
     return float(np.mean(((X - model.reconstruct(X)) / unit) ** 2))
 
 
 def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
-    """Return draws beside rows and, of models with codes, rows rebuilt and the ways
-    between codes.
+    """Return generated samples beside data and, of models with codes, reconstructions
+    and interpolations between codes.
     """
-    drawn = model.sample(min(MOST, len(split)), seed=SEED)
+    generated = model.sample(min(MOST, len(split)), seed=SEED)
     if not shows(split.X):
-        return {"samples": panels_figure({"drawn from the model": drawn}, split.X)}
+        return {
+            "samples": panels_figure({"samples from the model": generated}, split.X)
+        }
     n = SHOWN * LINES
-    titles = ("rows", *["drawn"] * LINES)
-    pictures = [split.X[:SHOWN], drawn[: n - n % min(SHOWN, len(drawn))]]
+    titles = ("data", *["generated"] * LINES)
+    pictures = [split.X[:SHOWN], generated[: n - n % min(SHOWN, len(generated))]]
     columns = min(SHOWN, len(split))
     found = {
         "samples": pictures_figure(
@@ -110,39 +116,43 @@ def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
 
 
 def shows(X: np.ndarray) -> bool:
-    """Return whether rows are pictures."""
+    """Return whether samples are pictures."""
     return X.dtype == np.uint8 or is_picture(X.shape[1])
 
 
 def reconstructions_figure(model: Any, X: np.ndarray) -> Figure:
-    """Return the first rows, and what is made of their codes below."""
+    """Return the first samples, and their reconstructions below."""
     n = min(SHOWN, len(X))
     pictures = np.concatenate([X[:n], model.reconstruct(X[:n])])
-    return pictures_figure(pictures, columns=n, titles=("row", "rebuilt"))
+    return pictures_figure(pictures, columns=n, titles=("data", "reconstructed"))
 
 
 def _interpolations(model: Any, X: np.ndarray) -> Figure:
-    """Return ways between codes of rows or, where rows have none, of draws."""
+    """Return interpolations between codes of the data or, without an encoder, random
+    codes.
+    """
     lines = min(LINES, len(X) // 2)
     if hasattr(model, "transform"):
         ends = model.transform(X[: 2 * lines])
     else:
         ends = np.random.default_rng(SEED).normal(size=(2 * lines, model.n_code))
     share = np.linspace(0.0, 1.0, SHOWN)[:, None]
-    ways = [
+    codes = [
         (1 - share) * a + share * b for a, b in zip(ends[::2], ends[1::2], strict=True)
     ]
-    return pictures_figure(model.decode(np.concatenate(ways)), columns=SHOWN)
+    return pictures_figure(model.decode(np.concatenate(codes)), columns=SHOWN)
 
 
 def example(split: Images | Table) -> pd.DataFrame:
-    """Return three seeds: a served model draws a row for each."""
+    """Return three seeds: a served model generates a sample for each."""
     return pd.DataFrame({"seed": np.arange(3)})
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a draw for each seed: a column a feature, `x0`, ..., or a pixel."""
-    drawn = np.concatenate(
+    """Return a generated sample for each seed: one column per feature, `x0`, ..., or
+    per pixel.
+    """
+    generated = np.concatenate(
         [model.sample(1, seed=int(seed)) for seed in frame["seed"].to_numpy()]
     )
-    return frame_of(drawn, [f"x{j}" for j in range(drawn.shape[1])])
+    return frame_of(generated, [f"x{j}" for j in range(generated.shape[1])])

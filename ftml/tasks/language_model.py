@@ -1,7 +1,8 @@
-"""Language model: how probable each next symbol of a sequence is, and its end.
+"""Language model: the probability of each next symbol of a sequence, and of its end.
 
 Models have `vocabulary` and `log_prob(X) -> (N + n,)` in nats, of each symbol of each
-sequence after those before it, and of the end of the sequence after its last symbol.
+sequence given the symbols before it, and of the end of the sequence after its last
+symbol.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ METRICS = {"perplexity": "min"}
 def evaluate(model: Any, split: Sequences) -> dict[str, float]:
     """Return the perplexity, exp(-mean log P(symbol | those before)), ends included.
 
-    Raises ValueError for a split of another vocabulary than the model's: the same text
-    in fewer words is less perplexing.
+    Raises ValueError for a split with another vocabulary than the model's, because
+    perplexities with different vocabularies cannot be compared.
     """
     if tuple(model.vocabulary) != split.vocabulary:
         raise ValueError(
@@ -34,12 +35,12 @@ def evaluate(model: Any, split: Sequences) -> dict[str, float]:
 
 
 def ends(X: Ragged) -> np.ndarray:
-    """Return the place of each sequence's end among the N + n log-probabilities."""
+    """Return the position of each sequence's end among the N + n log-probabilities."""
     return offsets_of(X.lengths + 1)[1:] - 1
 
 
 def figures(model: Any, split: Sequences) -> dict[str, Figure]:
-    """Return how perplexing frequent and rare symbols are."""
+    """Return the perplexity of frequent and of rare symbols."""
     log_prob = np.delete(model.log_prob(split.X), ends(split.X))
     counts = np.bincount(split.values, minlength=len(split.vocabulary))
     scale = np.log10(counts[split.values]).astype(int)

@@ -1,4 +1,4 @@
-"""Regression: predict a number. Models have `predict(X) -> (n,)`."""
+"""Regression: predict a real number. Models have `predict(X) -> (n,)`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
 
 
 def example(split: Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features."""
+    """Return the first three samples as a frame of features."""
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 

@@ -1,16 +1,17 @@
-"""Representation: describe each row by a code that few labels are enough for.
+"""Representation: a code of each sample from which a classifier learns with few labels.
 
-Models have `transform(X) -> (n, m)` and `reconstruct(X)`, of X's shape and unit. Those
-that were trained to remove noise have `noise`, its deviation, above 0, and
-`denoise(X, seed=...)`, the rows with noise and what is made of them.
+Models have `transform(X) -> (n, m)` and `reconstruct(X)`, of X's shape and unit. Models
+that are trained to remove noise have `noise`, its standard deviation, above 0, and
+`denoise(X, seed=...)`, the samples with noise and their reconstructions.
 
-Models train on rows without labels. Then a linear probe, logistic regression on the
-codes, is taught by ten rows of each class of the split that is scored, and tried on its
-other rows; the mean of five draws of the ten. Rows as they are and their principal
-components, as many as the code has numbers, are probed in the same way beside it. The
-components are those of the split's own rows, which the model never saw.
+Models train on samples without labels. Then a linear probe, logistic regression on the
+codes, is trained on ten samples of each class of the split that is scored, and tested
+on its other samples; the score is the mean over five random choices of the ten. The raw
+samples and their principal components, as many as the code has dimensions, are probed
+in the same way for comparison. The components are those of the split itself, which the
+model never saw.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.12.3, semi-supervised training.
+Source: Deep learning cheat sheet, section 14.12.3, semi-supervised training.
 """
 
 from __future__ import annotations
@@ -45,23 +46,23 @@ METRICS = {
 PARTIAL = ("noise_removed",)
 
 SEED = 0
-"Of the rows that are labelled, and of noise."
+"Seed of the choice of labelled samples, and of noise."
 LABELS = 10
-"Labelled rows of each class, at most half of them."
+"Labelled samples of each class, at most half of them."
 DRAWS = 5
-"Draws of the labelled rows."
+"Random choices of the labelled samples."
 CURVE = (1, 2, 5, 10, 20)
-"Labelled rows of each class in the figure."
+"Labelled samples of each class in the figure."
 
 
 def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
-    """Return the accuracy of a linear probe on codes, beside rows and components.
+    """Return the accuracy of a linear probe on codes, on raw samples and on components.
 
-    `reconstruction_error` is the mean squared error of a value, of pixels from 0 to 1;
-    `noise_removed`, of a model that removes noise, the share of the squared error that
-    is gone: 1 - |x - H(G(x + e))|^2 / |e|^2. Raises ValueError for rows without
-    classes, and FloatingPointError, which says `diverged`, for codes that are not
-    finite.
+    `reconstruction_error` is the mean squared error per value, of pixels from 0 to 1;
+    `noise_removed`, of a model that removes noise, is the fraction of the squared error
+    that is removed: 1 - |x - H(G(x + e))|^2 / |e|^2. Raises ValueError for samples
+    without classes, and FloatingPointError, which says `diverged`, for codes that are
+    not finite.
     """
     _check(split)
     found = {
@@ -70,8 +71,8 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
     }
     found["reconstruction_error"] = reconstruction_error(model, split.X)
     if getattr(model, "noise", 0.0):
-        noisy, rebuilt = model.denoise(split.X, seed=SEED)
-        left, added = ((split.X - each) ** 2 for each in (rebuilt, noisy))
+        noisy, reconstructed = model.denoise(split.X, seed=SEED)
+        left, added = ((split.X - each) ** 2 for each in (reconstructed, noisy))
         found["noise_removed"] = 1.0 - float(left.sum() / added.sum())
     return found
 
@@ -85,7 +86,7 @@ def _check(split: Images | Table) -> None:
 
 
 def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
-    """Return the codes, the rows and their principal components, (n, ...) each."""
+    """Return the codes, the samples and their principal components, (n, ...) each."""
     codes = model.transform(split.X)
     if not np.isfinite(codes).all():
         raise FloatingPointError("diverged: codes are not finite")
@@ -96,7 +97,9 @@ def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
 
 
 def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) -> float:
-    """Return how often a linear probe on codes (n, m) is right on rows not labelled."""
+    """Return the accuracy of a linear probe on codes (n, m) on the samples without
+    labels.
+    """
     scaled = (codes - codes.mean(axis=0)) / np.maximum(codes.std(), 1e-12)
     rng = np.random.default_rng(SEED)
     right = []
@@ -109,7 +112,9 @@ def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) ->
 
 
 def _labelled(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarray:
-    """Return which rows are labelled, (n,): so many of each class, at most half."""
+    """Return which samples are labelled, (n,): this number of each class, at
+    most half.
+    """
     taught = np.zeros(len(y), bool)
     for c in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == c))
@@ -118,26 +123,26 @@ def _labelled(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarra
 
 
 def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
-    """Return the probe by the number of labels, the plane of the codes, rows rebuilt
-    and, where noise is removed, before and after.
+    """Return the probe by the number of labels, the plane of the codes, reconstructions
+    and, if noise is removed, samples before and after.
     """
     _check(split)
     found = {"probe": _probe(model, split), "codes": _codes(model, split)}
     if not shows(split.X):
-        rebuilt = {"rebuilt": model.reconstruct(split.X)}
-        return {**found, "reconstructions": panels_figure(rebuilt, split.X)}
+        reconstructed = {"reconstructed": model.reconstruct(split.X)}
+        return {**found, "reconstructions": panels_figure(reconstructed, split.X)}
     found["reconstructions"] = reconstructions_figure(model, split.X)
     if getattr(model, "noise", 0.0):
         rows = split.X[:SHOWN]
-        noisy, rebuilt = model.denoise(rows, seed=SEED)
-        pictures = np.concatenate([rows, np.clip(noisy, 0, rows.max()), rebuilt])
-        titles = ("row", "with noise", "rebuilt")
+        noisy, reconstructed = model.denoise(rows, seed=SEED)
+        pictures = np.concatenate([rows, np.clip(noisy, 0, rows.max()), reconstructed])
+        titles = ("data", "with noise", "reconstructed")
         found["denoised"] = pictures_figure(pictures, columns=len(rows), titles=titles)
     return found
 
 
 def _probe(model: Any, split: Images | Table) -> Figure:
-    """Return the probe's accuracy by the number of labelled rows of a class."""
+    """Return the probe's accuracy by the number of labelled samples of a class."""
     most = int(np.bincount(split.y)[np.unique(split.y)].max()) // 2
     labels = [n for n in CURVE if n <= max(most, 1)]
     codes = described(model, split)
@@ -176,11 +181,11 @@ def _codes(model: Any, split: Images | Table) -> Figure:
 
 
 def example(split: Images | Table) -> pd.DataFrame:
-    """Return the first three rows as a frame of features or pixels."""
+    """Return the first three samples as a frame of features or pixels."""
     return frame_of(split.X[:3], getattr(split, "feature_names", ()))
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the code of each row: `code_0`, ..."""
+    """Return the code of each sample: `code_0`, ..."""
     codes = model.transform(input_of(frame))
     return pd.DataFrame(codes, columns=[f"code_{j}" for j in range(codes.shape[1])])

@@ -1,4 +1,4 @@
-"""Transduction: a sequence of symbols becomes another, such as a word its sounds.
+"""Transduction: map a sequence of symbols to another, such as a word to its phonemes.
 
 Models have `source_symbols`, `target_symbols` and `decode(X) -> list of (U,)`, indices
 of target symbols, one array for each source; it may be empty.
@@ -21,15 +21,15 @@ from ftml.plots import new_figure
 DATA = Pairs
 METRICS = {"error_rate": "min", "exact_match": "max"}
 SHOWN = 12
-"Sources that a figure shows with what became of them."
+"Sources that a figure shows with their decoded targets."
 
 
 def evaluate(model: Any, split: Pairs) -> dict[str, float]:
-    """Return how far what is decoded is from the targets.
+    """Return the errors of the decoded sequences.
 
-    `error_rate`: symbols to be inserted, deleted or replaced, over all symbols of the
-    targets; of phonemes the phoneme error rate. `exact_match`: share of the targets
-    that are hit whole.
+    `error_rate`: symbols to be inserted, deleted or replaced, divided by the number of
+    symbols of the targets; for phonemes the phoneme error rate. `exact_match`: fraction
+    of the targets that are decoded without an error.
     """
     distances = _distances(model.decode(split.X), split)
     return {
@@ -59,7 +59,7 @@ def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def figures(model: Any, split: Pairs) -> dict[str, Figure]:
-    """Return the error rate by the source's length, and some of what is decoded."""
+    """Return the error rate by the source's length, and some decoded sequences."""
     decoded = model.decode(split.X)
     distances = _distances(decoded, split)
     lengths, sizes = split.X.lengths, split.Y.lengths
@@ -97,7 +97,7 @@ def _decoded(decoded: Sequence[np.ndarray], split: Pairs) -> Figure:
 
 
 def texts(sequences: Sequence[np.ndarray], symbols: Sequence[str]) -> list[str]:
-    """Return sequences of indices as text, a space between two symbols."""
+    """Return sequences of indices as text, with spaces between symbols."""
     return [" ".join(symbols[v] for v in each) for each in sequences]
 
 
@@ -108,7 +108,7 @@ def example(split: Pairs) -> pd.DataFrame:
 
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return what becomes of each source, as text in the column `prediction`.
+    """Return the decoded target of each source, as text in the column `prediction`.
 
     Raises ValueError for a symbol that the model does not know.
     """

@@ -23,7 +23,7 @@ from pipelines.study.measurements import (
     read_measurement,
 )
 
-COLUMNS = ["claim", "chapter", "expected", "measured", "tolerance", "as printed"]
+COLUMNS = ["claim", "chapter", "expected", "measured", "tolerance", "value in source"]
 
 
 def listed(*, chapter: str | None = None) -> list[Table | str]:
@@ -51,7 +51,7 @@ def listed(*, chapter: str | None = None) -> list[Table | str]:
 def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
     if found is None:
         return [name, chapter, "", "", "", "", "", _title(name, chapter)]
-    printed = "" if found.as_printed is None else number(found.as_printed)
+    printed = "" if found.value_in_source is None else number(found.value_in_source)
     return [
         name,
         chapter,
@@ -115,14 +115,14 @@ def _numbers(frame: pd.DataFrame) -> Table:
 
 def _verdict(found: Measurement) -> str:
     lines = [
-        f"expected   {number(found.expected)} ± {setting(found.tolerance)}",
-        f"measured   {number(found.measured)}",
+        f"expected        {number(found.expected)} ± {setting(found.tolerance)}",
+        f"measured        {number(found.measured)}",
     ]
     if found.interval is not None:
         low, high = map(number, found.interval)
         lines[-1] += f", 95 % interval {low} to {high}"
-    if found.as_printed is not None:
-        lines.append(f"as printed {number(found.as_printed)}")
+    if found.value_in_source is not None:
+        lines.append(f"value in source {number(found.value_in_source)}")
     if found.chance:
         lines.append(f"A true claim fails with probability below {found.chance:g}.")
     lines.append("The claim holds." if found.passed else "The claim does NOT hold.")

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ftml.data.sharding import Map, threads
+from ftml.data.sharding import ParallelMap, threads
 from ftml.evidence import Budget
 from pipelines.params.claims import FACTORS, ClaimsSchema
 
 
 @contextmanager
-def carrying(*, most: int) -> Iterator[tuple[Map, int]]:
+def carrying(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
     """Give a map, and how many workers share one memory: at most so many, where they
     are threads.
     """
@@ -45,7 +45,7 @@ def drawing(section: ClaimsSchema) -> Iterator[Budget]:
     from pipelines.cluster.connect import ray_cluster
 
     with ray_cluster():
-        yield Budget(factor=factor, spread=map_over_ray_tasks)
+        yield Budget(factor=factor, map_function=map_over_ray_tasks)
 
 
 def map_chunks(

@@ -78,7 +78,7 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
                     how=how,
                     memory=section.memory_mb * MEGABYTE,
                     workers=workers,
-                    carry=carry,
+                    parallel_map=carry,
                 )
                 path = folder / f"{split}.parquet"
                 if not write_pairs(path, tables, {**about, "total_weight": total}):

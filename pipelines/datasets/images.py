@@ -19,10 +19,10 @@ from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import ImagesSchema
 
 TEST_FRACTION = 0.2
-JUDGED = 12_000
-"Training images that a judge learns from, at most."
+EXTRACTOR_IMAGES = 12_000
+"Largest number of images that the feature extractor is trained on."
 SEEN = 60_000
-"Images that a judge is shown in all its epochs, about."
+"Approximate number of images, over all epochs, that it is trained on."
 MOST_EPOCHS = 20
 
 
@@ -31,8 +31,8 @@ def prepare(section: ImagesSchema, folder: Path) -> None:
 
     Each class has its share of every split. Raises ValueError for a source without
     images, and for a class too small to stand in every split or that only the test
-    images hold. For the task generation their judge is written beside them: LeNet-5,
-    trained on the training images.
+    images hold. For the task generation a feature
+    extractor is written beside them: LeNet-5, trained on the training images.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
@@ -68,10 +68,10 @@ def prepare(section: ImagesSchema, folder: Path) -> None:
         data = replace(data, X=(255 * above).astype(np.uint8))
     kind.write(folder, data, split)
     if section.task == "generation":
-        _write_judge(folder, data.rows(split == "train"), seed=section.seed)
+        _write_feature_extractor(folder, data.rows(split == "train"), seed=section.seed)
 
 
-def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
+def _write_feature_extractor(folder: Path, images: Images, *, seed: int) -> None:
     """Train the network whose features are to compare images, and write it.
 
     Where only some of the images are taken, these are drawn by the seed.
@@ -80,7 +80,7 @@ def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
 
     from ftml.families.neural import lenet
 
-    order = np.random.default_rng(seed).permutation(len(images))[:JUDGED]
+    order = np.random.default_rng(seed).permutation(len(images))[:EXTRACTOR_IMAGES]
     n_epochs = max(1, min(MOST_EPOCHS, SEEN // len(order)))
     config = lenet.Config(seed=seed, n_epochs=n_epochs, schedule="cosine")
     threads = torch.get_num_threads()
@@ -89,7 +89,7 @@ def _write_judge(folder: Path, images: Images, *, seed: int) -> None:
         trained = fit(config, Splits(images.rows(np.sort(order)))).model
     finally:
         torch.set_num_threads(threads)
-    saving.save(folder / kind.JUDGE, trained, config)
+    saving.save(folder / kind.FEATURE_EXTRACTOR, trained, config)
 
 
 def _read(

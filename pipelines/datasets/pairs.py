@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ftml.data import pairs as kind
-from ftml.data.numerals import drawn, numerals
+from ftml.data.numerals import numerals, random_pairs
 from ftml.data.pairs import Pairs, of_ragged
 from ftml.data.ragged import encoded
 from pipelines.datasets.sources import fetch
@@ -33,7 +33,7 @@ def prepare(section: PairsSchema, folder: Path) -> None:
     else:
         data = _read(section)
     if section.n_samples is not None:
-        data = drawn(data, section.n_samples, seed=section.seed)
+        data = random_pairs(data, section.n_samples, seed=section.seed)
     shares = {"valid": section.valid_fraction, "test": section.test_fraction}
     strata = np.zeros(len(data), np.int64)
     split = draw_split(strata, ["the file"], shares=shares, seed=section.seed)

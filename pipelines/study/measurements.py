@@ -23,7 +23,7 @@ NUMBERS = (
     "expected",
     "measured",
     "tolerance",
-    "as_printed",
+    "value_in_source",
     "standard_error",
     "chance",
 )
@@ -45,7 +45,7 @@ class Measurement:
     expected: float
     measured: float
     tolerance: float
-    as_printed: float | None
+    value_in_source: float | None
     standard_error: float
     chance: float
     passed: bool

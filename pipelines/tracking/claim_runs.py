@@ -74,7 +74,7 @@ class ClaimRuns:
             "expected": measurement.expected,
             "measured": measurement.measured,
             "tolerance": measurement.tolerance,
-            "as_printed": measurement.as_printed,
+            "value_in_source": measurement.value_in_source,
             "standard_error": measurement.standard_error or None,
             "seconds": seconds,
         }

@@ -123,8 +123,8 @@ def claims(identity: str) -> str:
         f"View: [the claims, by chapter]({page}).\n\n"
         "What the notes state, measured on the code that users call: a run for each "
         "claim, with what it expects, what was measured and how far apart the two may "
-        "be. Where the notes are mistaken, `as_printed` is what their own version "
-        "gives; it must be off.\n\n"
+        "be. Where the notes are wrong, `value_in_source` is the result of the printed "
+        "version; it must lie outside the tolerance.\n\n"
         "Reproduce: `dvc repro claims`"
     )
 
@@ -134,8 +134,8 @@ def claim(measurement: Measurement) -> str:
     this = measurement
     verdict = "holds" if this.passed else "does NOT hold"
     printed = ""
-    if this.as_printed is not None:
-        printed = f"; as the notes print it {formatting.number(this.as_printed)}"
+    if this.value_in_source is not None:
+        printed = f"; value in the source: {formatting.number(this.value_in_source)}"
     parts = [
         f"**The claim {verdict}**: expected {formatting.number(this.expected)}, "
         f"measured {formatting.number(this.measured)}, "

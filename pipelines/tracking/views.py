@@ -136,7 +136,7 @@ def claims_tag() -> dict[str, str]:
         (_metric("expected"), 110),
         (_metric("measured"), 110),
         (_metric("tolerance"), 110),
-        (_metric("as_printed"), 110),
+        (_metric("value_in_source"), 110),
         ("duration", 90),
         ("runDateAndNestInfo", 120),
     ]

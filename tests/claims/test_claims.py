@@ -13,7 +13,7 @@ def test_claim_holds(name: str) -> None:
     evidence = read.check(0, Budget())
     assert evidence.passed, evidence
     assert 0 <= evidence.chance <= 1e-6
-    assert (evidence.as_printed is not None) == bool(read.mistakes)
+    assert (evidence.value_in_source is not None) == bool(read.mistakes)
     if evidence.table is not None:
         assert len(evidence.table)
     if evidence.figure is not None:

@@ -268,7 +268,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             )
         ),
     ),
-    # The spread of the components' means is lost.
+    # The variance of the components' means is lost.
     (
         "mdn_moments",
         "ftml.families.neural.mixture_density:variance_of",
@@ -345,10 +345,10 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             )
         ),
     ),
-    # Seeds drawn without regard to distance.
+    # Seeds are chosen without regard to distance.
     (
         "kmeans_plus_plus",
-        "ftml.families.clustering._assignment:_drawn",
+        "ftml.families.clustering._assignment:_weighted_choice",
         lambda _: lambda weight, rng, n: rng.integers(len(weight), size=n),
     ),
     # The directions of least variance.
@@ -397,7 +397,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             lambda z, c, squash: memory((z[0], z[0], z[2], z[3]), c, squash=squash)
         ),
     ),
-    # The slope of the last time is lost.
+    # The gradient of the last time is lost.
     (
         "bptt_two_steps",
         "ftml.nn.bptt:_summed",
@@ -430,7 +430,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
             )
         ),
     ),
-    # Counts in place of the words that stand before.
+    # Counts in place of the words before them.
     (
         "kneser_ney_continuations",
         "ftml.families.text.ngram_lm:_continuations",
@@ -442,13 +442,13 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
         "ftml.claims.generative.variational_bound_gap:gaussian_kl",
         lambda kl: lambda mu, log_v: 2 * kl(mu, log_v),
     ),
-    # One draw, whatever is asked for.
+    # One sample, whatever number is requested.
     (
         "importance_bound_rises",
         "ftml.claims.generative.importance_bound_rises:importance_bound",
         lambda bound: lambda net, x, draw, n_draws: bound(net, x, draw, n_draws=1),
     ),
-    # No masks: an output sees what it tells.
+    # No masks: an output depends on its own input.
     (
         "made_sums_to_one",
         "ftml.nn.made:made_masks",

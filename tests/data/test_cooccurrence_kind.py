@@ -67,7 +67,7 @@ def test_joining_leaves_both_as_they_were() -> None:
     assert_same(other, counted([[0, 1], [3, 3]]))
 
 
-def test_pairs_are_told_apart_in_a_large_vocabulary() -> None:
+def test_pairs_are_distinguished_in_a_large_vocabulary() -> None:
     # 70 000^2 is beyond 2^32: a pair's key must not wrap round.
     V = 70_000
     words = tuple(str(i) for i in range(V))
@@ -101,13 +101,13 @@ def test_corpora_of_different_vocabularies_do_not_join() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"counts": np.ones(3, np.int64)}, r"counts of shape \(4,\), came \(3,\)"),
+        ({"counts": np.ones(3, np.int64)}, r"counts of shape \(4,\), got \(3,\)"),
         ({"weight": np.ones(3)}, "of one length"),
         ({"row": np.array([0, 4]), "col": np.array([1, 4])}, "0 <= row <= col < 4"),
         ({"row": np.array([-1, 0])}, "0 <= row <= col < 4"),
         ({"row": np.array([0, 3])}, "0 <= row <= col < 4"),
         ({"row": np.array([1, 0])}, "sorted by"),
-        ({"row": np.array([0, 0]), "col": np.array([1, 1])}, "stand once each"),
+        ({"row": np.array([0, 0]), "col": np.array([1, 1])}, "be unique"),
         ({"weight": np.array([1.0, 0.0])}, "expected weight > 0"),
         ({"weight": np.array([1.0, np.nan])}, "expected weight > 0"),
         ({"words": ("a", "b", "c", "a")}, "words must differ"),

@@ -60,12 +60,14 @@ def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting
 
 @untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING, st.integers(1, 40), st.integers(0, 6))
-def test_shards_merged_give_the_counts_of_the_whole_to_the_last_entry(
-    corpus, window, weighting, room, cut
+def test_merged_shards_give_exactly_the_counts_of_the_whole(
+    corpus, window, weighting, max_pairs, cut
 ):
     units = units_of(window=window, weighting=weighting)
     whole, left, right = (
-        join_rows(list(count_rows(sentences_of(c), V=V, units=units, room=room)))
+        join_rows(
+            list(count_rows(sentences_of(c), V=V, units=units, max_pairs=max_pairs))
+        )
         for c in (corpus, corpus[:cut], corpus[cut:])
     )
     merged = merge_rows([left, right], V=V)
@@ -112,8 +114,8 @@ def test_weights_of_a_wide_window_are_rounded_to_the_finest_unit():
 @pytest.mark.parametrize(
     ("window", "weighting", "message"),
     [
-        (0, "flat", "window must be 1 or more, came 0"),
-        (5, "gaussian", "weighting must be one of .*, came 'gaussian'"),
+        (0, "flat", "window must be 1 or more, got 0"),
+        (5, "gaussian", "weighting must be one of .*, got 'gaussian'"),
     ],
 )
 def test_a_window_or_weighting_that_is_none_is_refused(window, weighting, message):

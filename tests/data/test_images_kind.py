@@ -49,9 +49,9 @@ def test_joined_rows_come_in_order() -> None:
             [0, 1],
             "expected uint8 images (n, H, W) or (n, H, W, 3)",
         ),
-        (np.zeros((2, 9), np.uint8), [0, 1], "came uint8 of shape (2, 9)"),
-        (np.zeros((2, 3, 3, 4), np.uint8), [0, 1], "came uint8 of shape (2, 3, 3, 4)"),
-        (np.zeros((2, 3, 3), np.uint8), [0], "expected y of shape (2,), came (1,)"),
+        (np.zeros((2, 9), np.uint8), [0, 1], "got uint8 of shape (2, 9)"),
+        (np.zeros((2, 3, 3, 4), np.uint8), [0, 1], "got uint8 of shape (2, 3, 3, 4)"),
+        (np.zeros((2, 3, 3), np.uint8), [0], "expected y of shape (2,), got (1,)"),
         (np.zeros((2, 3, 3), np.uint8), [0, 2], "y must index the 2 classes"),
     ],
 )

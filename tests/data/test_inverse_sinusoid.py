@@ -1,4 +1,4 @@
-"""The inverse sinusoid: its formula, and a seed for each draw."""
+"""The inverse sinusoid: its formula, and a seed for each sample."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_seed_decides_the_draw() -> None:
 
 
 def test_no_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="n_samples: expected >= 1, came 0"):
+    with pytest.raises(ValueError, match="n_samples: expected >= 1, got 0"):
         inverse_sinusoid(n_samples=0)

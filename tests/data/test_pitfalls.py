@@ -59,5 +59,5 @@ def test_domains_hold_the_inputs_in_their_proportions() -> None:
 
 @pytest.mark.parametrize("n", [0, -100, 50, 250])
 def test_number_that_cannot_hold_the_proportions_is_refused(n: int) -> None:
-    with pytest.raises(ValueError, match=f"a multiple of 100 for pitfalls, came {n}"):
+    with pytest.raises(ValueError, match=f"a multiple of 100 for pitfalls, got {n}"):
         pitfalls(n_per_domain=n)

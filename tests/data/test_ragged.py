@@ -19,7 +19,7 @@ def ids(*sequences: str) -> Ragged:
     return encoded([each.split() for each in sequences], WORDS)
 
 
-def test_padding_stands_behind_the_end_and_the_mask_says_where() -> None:
+def test_padding_is_after_the_end_and_the_mask_marks_it() -> None:
     padded, mask = ids("a b c", "b", "c a").padded(np.array([1, 0]))
     np.testing.assert_array_equal(padded, [[1, 0, 0], [0, 1, 2]])
     np.testing.assert_array_equal(mask, [[True, False, False], [True, True, True]])
@@ -47,7 +47,7 @@ def test_batches_hold_each_sequence_once_and_little_padding(
     batches = by_length(np.array(lengths), batch_size=batch_size, rng=rng)
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     assert max(map(len, batches)) <= batch_size
-    # All stand in one pool here: only neighbours by length share a batch.
+    # All are in one pool here: only neighbours by length share a batch.
     order = np.sort(lengths)
     least = sum(
         order[s : s + batch_size].max() * len(order[s : s + batch_size])
@@ -62,8 +62,8 @@ def test_batches_hold_each_sequence_once_and_little_padding(
         ([0, 1], [0, 1, 3], WORDS, "the lengths sum to 3, there are 2 values"),
         ([0, 1], [0, 2, 2], WORDS, "sequence 1 is empty"),
         ([0, 1], [1, 2], WORDS, "offsets must be (n + 1,) and begin with 0"),
-        ([0, 3], [0, 2], WORDS, "symbols must be 0 to 2, came 0 to 3"),
-        ([0.0, 1.0], [0, 2], WORDS, "expected indices of symbols (N,), came float64"),
+        ([0, 3], [0, 2], WORDS, "symbols must be 0 to 2, got 0 to 3"),
+        ([0.0, 1.0], [0, 2], WORDS, "expected indices of symbols (N,), got float64"),
         ([0, 1], [0, 2], (), "expected values (N, d), finite, or a vocabulary"),
         ([[np.nan]], [0, 1], (), "expected values (N, d), finite, or a vocabulary"),
     ],

@@ -22,5 +22,5 @@ def test_the_seed_decides_and_a_ring_has_samples() -> None:
     one, same, other = (ring(n_samples=9, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(one.X, same.X)
     assert not np.array_equal(one.X, other.X)
-    with pytest.raises(ValueError, match="n_samples: expected >= 1, came 0"):
+    with pytest.raises(ValueError, match="n_samples: expected >= 1, got 0"):
         ring(n_samples=0)

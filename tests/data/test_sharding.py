@@ -55,8 +55,10 @@ def test_any_memory_and_any_number_of_threads_give_the_same_table(tmp_path):
     assert np.array_equal(expected["weight"].to_numpy(), direct.weight)
     assert np.array_equal(expected["col"].to_numpy(), direct.col)
     assert total == pytest.approx(direct.weight.sum(), rel=1e-12)
-    with threads(3) as carry:
-        spilled = table_of(ids, tmp_path / "s", memory=1 << 16, workers=3, carry=carry)
+    with threads(3) as parallel_map:
+        spilled = table_of(
+            ids, tmp_path / "s", memory=1 << 16, workers=3, parallel_map=parallel_map
+        )
     assert len(list((tmp_path / "s").iterdir())) > 20  # runs on disk
     assert spilled[0] == total
     assert spilled[1].equals(expected)

@@ -50,7 +50,7 @@ def test_colour_tells_the_class_in_training_domains_and_nothing_in_the_test() ->
         rows = data.domain == s
         told = mutual_info_score(colour[rows], data.y[rows])
         assert told == pytest.approx(np.log(2))  # all there is to know
-    # 2 n times what is told is chi-square of 9 degrees: below 40 but for 1 in 10^5.
+    # 2 n times the information is chi-square of 9 degrees: below 40 but for 1 in 10^5.
     test = mutual_info_score(colour[~trained], data.y[~trained])
     assert 2 * 2000 * test < 40
 
@@ -142,6 +142,6 @@ def test_classes_of_a_domain_differ_by_one_sample_at_most() -> None:
 @pytest.mark.parametrize(
     "change", [{"image_size": (16, 7)}, {"n_domains": 0}, {"n_per_domain": 1}]
 )
-def test_sprites_that_cannot_be_drawn_are_refused(change: dict[str, Any]) -> None:
+def test_sprites_that_cannot_be_rendered_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected images of 8 x 8 at least"):
         sprites(**{"n_domains": 2, "n_per_domain": 20, **change})

@@ -44,10 +44,10 @@ def test_features_without_names_are_numbered() -> None:
             np.zeros(3),
             np.zeros(3),
             {},
-            r"expected X \(n, d\) and y \(n,\), came \(3,\)",
+            r"expected X \(n, d\) and y \(n,\), got \(3,\)",
         ),
-        (np.zeros((3, 2)), np.zeros(2), {}, r"came \(3, 2\) and \(2,\)"),
-        (np.zeros((3, 2)), np.zeros((3, 1)), {}, r"came \(3, 2\) and \(3, 1\)"),
+        (np.zeros((3, 2)), np.zeros(2), {}, r"got \(3, 2\) and \(2,\)"),
+        (np.zeros((3, 2)), np.zeros((3, 1)), {}, r"got \(3, 2\) and \(3, 1\)"),
         (np.full((3, 2), np.nan), np.zeros(3), {}, "must be finite"),
         (np.zeros((3, 2)), np.array([0, 1, np.inf]), {}, "must be finite"),
         (
@@ -68,8 +68,8 @@ def test_shapes_and_values_that_do_not_fit_are_refused(X, y, more, message) -> N
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([[1.0], [2.0]], np.zeros(2), "X must be a NumPy array, came list"),
-        (np.zeros((2, 1)), None, "y must be a NumPy array, came NoneType"),
+        ([[1.0], [2.0]], np.zeros(2), "X must be a NumPy array, got list"),
+        (np.zeros((2, 1)), None, "y must be a NumPy array, got NoneType"),
     ],
 )
 def test_what_is_not_an_array_is_refused(X, y, message) -> None:
@@ -153,7 +153,8 @@ def test_scaling_equals_that_of_scikit_learn() -> None:
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 50))
 def test_constant_column_keeps_its_unit(value: float, n: int) -> None:
-    # The rounded mean of n times 0.1 is not 0.1, so the deviation is not 0 but 1e-17.
+    # The rounded mean of n times 0.1 is not 0.1, so the standard deviation is not 0 but
+    # 1e-17.
     scaling = learn_scaling(np.full((n, 1), value))
     assert scaling.scale == 1.0
     # A new value one away is one away, and not 1e17.
@@ -185,7 +186,7 @@ def test_order_of_the_rows_does_not_matter_to_the_scaling(X, order) -> None:
     )
 
 
-def test_a_sample_has_the_share_of_each_class_and_at_least_one_row_of_it() -> None:
+def test_a_sample_is_stratified_and_has_at_least_one_row_of_each_class() -> None:
     y = np.repeat([0, 1, 2], [20, 10, 2])
     data = Table(np.arange(32.0)[:, None], y, classes=("a", "b", "c"))
     drawn = data.sample(0.25, seed=0)
@@ -196,7 +197,7 @@ def test_a_sample_has_the_share_of_each_class_and_at_least_one_row_of_it() -> No
     assert len(data.sample(0.999, seed=0)) == 32
 
 
-def test_a_sample_of_a_table_without_classes_has_the_share_of_its_rows() -> None:
+def test_a_sample_of_a_table_without_classes_has_the_fraction_of_its_rows() -> None:
     data = Table(np.arange(10.0)[:, None], np.arange(10.0))
     assert len(data.sample(0.3, seed=0)) == 3
     assert len(data.sample(1e-9, seed=0)) == 1
@@ -219,7 +220,7 @@ def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
     [
         (
             np.ones((2, 3)),
-            r"expected X \(n, 2\), as the model was fitted, came \(2, 3\)",
+            r"expected X \(n, 2\), as the model was fitted, got \(2, 3\)",
         ),
         (np.ones(2), r"expected X \(n, 2\)"),
         (np.array([[1.0, np.inf]]), "X must be finite"),
@@ -230,7 +231,7 @@ def test_rows_that_a_model_cannot_take_are_refused(X: np.ndarray, message: str) 
         table.check_rows(X, 2)
 
 
-def test_rows_are_drawn_from_the_seed_and_all_of_few() -> None:
+def test_rows_are_sampled_by_the_seed_and_all_of_few() -> None:
     whole = Table(np.arange(20.0)[:, None])
     drawn = table.sample_rows(whole, 5, seed=1)
     assert len(set(drawn.X.ravel())) == 5

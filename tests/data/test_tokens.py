@@ -69,7 +69,7 @@ def test_numbers_of_many_words_survive_the_growth_of_the_table():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match=r"sentences must be one of .*, came 'verse'"):
+    with pytest.raises(ValueError, match=r"sentences must be one of .*, got 'verse'"):
         Tokenizer(rule="verse")
 
 

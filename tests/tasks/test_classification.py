@@ -1,4 +1,4 @@
-"""What the task classification scores, draws and serves."""
+"""What the task classification scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_figures_show_every_class_even_an_absent_one(split: Table) -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
 
 
-def test_calibration_of_a_certain_model_stands_in_the_last_bin() -> None:
+def test_calibration_of_a_certain_model_is_in_the_last_bin() -> None:
     split = Table(np.ones((4, 1)), np.array([0, 0, 0, 1]), classes=("a", "b"))
     certain = Model(np.array([[1e3, 0.0], [0.0, 0.0]]))
     (axes,) = classification.figures(certain, split)["calibration"].axes
@@ -113,7 +113,7 @@ class Brightness:
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3)])
-def test_images_are_scored_drawn_and_served_as_tables_are(
+def test_images_are_scored_plotted_and_served_like_tables(
     shape: tuple[int, ...],
 ) -> None:
     X = np.repeat(np.array([10, 240, 30, 250], np.uint8), np.prod(shape))

@@ -1,4 +1,4 @@
-"""What the task clustering scores, draws and serves."""
+"""What the task clustering scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_silhouette_of_many_rows_is_of_the_same_thousand() -> None:
     X = rng.normal(size=(3000, 2)) + 3.0 * labels[:, None]
     found = clustering.silhouette(X, labels)
     assert found == clustering.silhouette(X, labels)
-    # Standard error over draws of 1,000 rows about .01.
+    # Standard error over samples of 1,000 rows about .01.
     assert found == pytest.approx(silhouette_score(X, labels), abs=0.03)
 
 

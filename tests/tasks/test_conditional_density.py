@@ -1,4 +1,4 @@
-"""What the task conditional_density scores, draws and serves."""
+"""What the task conditional_density scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_right_density_covers_ninety_percent() -> None:
     assert abs(covered - 0.9) < 5 * np.sqrt(0.9 * 0.1 / 20_000)
 
 
-def test_served_rows_are_the_mean_and_its_spread(split: Table) -> None:
+def test_served_rows_are_the_mean_and_its_standard_deviation(split: Table) -> None:
     frame = conditional_density.example(split)
     assert list(frame.columns) == ["age", "size"]
     served = conditional_density.serve(Normal(), frame)

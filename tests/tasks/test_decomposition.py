@@ -1,4 +1,4 @@
-"""What the task decomposition scores, draws and serves."""
+"""What the task decomposition scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_scree_of_principal_components_is_their_share_of_the_variance() -> None:
     np.testing.assert_allclose(line.get_ydata(), shares)
 
 
-def test_square_rows_are_drawn_as_pictures() -> None:
+def test_square_rows_are_plotted_as_pictures() -> None:
     rng = np.random.default_rng(0)
     square = Table(rng.random((5, 16)))
     model = Model(np.zeros(16), np.eye(2, 16), np.ones(2), 1.0)

@@ -1,4 +1,4 @@
-"""What the tasks density and binary density score, draw and serve."""
+"""What the tasks density and binary density score, plot and serve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = np.random.default_rng(0).normal(size=(40, 2))
 
 @dataclass(frozen=True)
 class Unnormalised:
-    """A density whose normaliser is estimated, and that nothing can be drawn from."""
+    """A density whose normaliser is estimated, and that cannot generate samples."""
 
     log_z_error: float = 0.1
     log_mass: float = -0.2
@@ -34,7 +34,7 @@ def test_metric_is_the_mean_log_density_in_nats() -> None:
     assert found == pytest.approx({"log_likelihood": expected})
 
 
-def test_what_a_model_says_of_its_normaliser_stands_beside() -> None:
+def test_the_scores_of_a_normaliser_are_reported_too() -> None:
     found = density.evaluate(Unnormalised(), Table(ROWS))
     assert found["log_z_error"] == 0.1
     assert found["log_mass"] == -0.2
@@ -74,11 +74,11 @@ def test_fair_coins_have_log_two_a_column() -> None:
 
 
 def test_values_other_than_zero_and_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected rows of 0 and 1, came 2"):
+    with pytest.raises(ValueError, match="expected rows of 0 and 1, got 2"):
         binary_density.evaluate(COIN, Table(2.0 * FLIPS))
 
 
-def test_binary_rows_are_drawn_as_pictures_and_served() -> None:
+def test_binary_rows_are_plotted_as_pictures_and_served() -> None:
     split = Table(FLIPS)
     assert set(binary_density.figures(COIN, split)) == {"log_densities", "samples"}
     served = binary_density.serve(COIN, binary_density.example(split))

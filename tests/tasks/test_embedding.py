@@ -102,7 +102,7 @@ def test_a_rising_transformation_of_the_scores_changes_nothing(split):
     assert embedding.evaluate(Scores(np.exp(table)), split) == expected
 
 
-def test_both_orders_of_a_pair_are_drawn_as_the_symmetric_matrix_says(split):
+def test_both_orders_of_a_pair_are_sampled_by_the_symmetric_matrix(split):
     i, j, v = embedding.sample_pairs(split)
     C = symmetric(split)
     drawn = np.zeros((V, V))
@@ -175,5 +175,5 @@ def test_serving_refuses_an_unknown_word_and_a_frame_without_words(split):
     model = Scores(np.ones((V, V)))
     with pytest.raises(ValueError, match="unknown word 'kinge'; nearest: king"):
         embedding.serve(model, pd.DataFrame({"word": ["love", "kinge"]}))
-    with pytest.raises(ValueError, match="expected a column word, came text"):
+    with pytest.raises(ValueError, match="expected a column word, got text"):
         embedding.serve(model, pd.DataFrame({"text": ["love"]}))

@@ -1,4 +1,4 @@
-"""What the task generation scores, draws and serves."""
+"""What the task generation scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.test_contract import small_data
 
 
 @dataclass(frozen=True)
-class Drawer:
-    """Draws rows that are given."""
+class Resampler:
+    """Generates samples by resampling given rows."""
 
     rows: np.ndarray
 
@@ -38,7 +38,7 @@ def test_the_frechet_distance_is_its_formula_by_scipys_root() -> None:
     assert frechet_distance(A, A + np.array([3.0, 0, 0, 4.0])) == pytest.approx(25.0)
 
 
-def test_precision_falls_for_draws_elsewhere_and_recall_for_modes_left_out() -> None:
+def test_precision_falls_for_samples_elsewhere_and_recall_for_missing_modes() -> None:
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 30
     both = np.concatenate([one[:100], other[:100]])
@@ -49,7 +49,7 @@ def test_precision_falls_for_draws_elsewhere_and_recall_for_modes_left_out() -> 
     assert precision == pytest.approx(0.5, abs=0.06)
 
 
-def test_modes_of_a_table_are_counted_and_draws_between_are_none() -> None:
+def test_modes_of_a_table_are_counted_and_samples_between_belong_to_none() -> None:
     rows = ring(n_samples=800)
     half = rows.X[rows.y < 4]
     assert covered(rows, half) == 4
@@ -57,51 +57,53 @@ def test_modes_of_a_table_are_counted_and_draws_between_are_none() -> None:
     assert covered(rows, 0.5 * rows.X) == 0
 
 
-def test_the_distance_of_tables_sees_modes_that_two_moments_do_not() -> None:
+def test_the_distance_of_tables_sees_modes_that_mean_and_covariance_do_not() -> None:
     rows, again = ring(n_samples=1000), ring(n_samples=1000, seed=1)
     normal = np.random.default_rng(0).normal(size=(1000, 2)) * rows.X.std(axis=0)
     moments = frechet_distance(rows.X, normal)
     assert moments < 0.05
     same, other = (
-        generation.evaluate(Drawer(drawn), rows)["frechet_distance"]
-        for drawn in (again.X, normal)
+        generation.evaluate(Resampler(generated), rows)["frechet_distance"]
+        for generated in (again.X, normal)
     )
     assert other > 20 * same
 
 
-def judged() -> Splits[Images]:
-    """Return three splits of images with a judge that learnt the first."""
+def with_feature_extractor() -> Splits[Images]:
+    """Return three splits of images with a feature extractor trained on the first."""
     data = small_data("generation")
     config = lenet.Config(n_epochs=20, learning_rate=0.01)
-    judge = fit(config, data.train).model
-    return Splits(*(Images(p.X, p.y, p.classes, judge) for p in vars(data).values()))
+    extractor = fit(config, data.train).model
+    return Splits(
+        *(Images(p.X, p.y, p.classes, extractor) for p in vars(data).values())
+    )
 
 
-def test_images_are_compared_by_features_of_their_judge() -> None:
-    data = judged()
+def test_images_are_compared_by_their_feature_extractor() -> None:
+    data = with_feature_extractor()
     rows = data.train
     noise = np.random.default_rng(0).integers(0, 256, rows.X.shape, dtype=np.uint8)
     of_rows, of_noise = (
-        generation.evaluate(Drawer(drawn), rows) for drawn in (rows.X, noise)
+        generation.evaluate(Resampler(generated), rows) for generated in (rows.X, noise)
     )
     assert of_rows["frechet_distance"] < of_noise["frechet_distance"]
     assert of_rows["classes_covered"] == 3
-    one = generation.evaluate(Drawer(rows.X[rows.y == 1]), rows)
+    one = generation.evaluate(Resampler(rows.X[rows.y == 1]), rows)
     assert one["classes_covered"] == 1
-    pixels = generation.evaluate(Drawer(noise), Images(rows.X, rows.y, rows.classes))
+    pixels = generation.evaluate(Resampler(noise), Images(rows.X, rows.y, rows.classes))
     assert pixels["frechet_distance"] != of_noise["frechet_distance"]
     assert "classes_covered" not in pixels
 
 
-def test_draws_that_are_not_finite_are_called_diverged() -> None:
+def test_samples_that_are_not_finite_are_called_diverged() -> None:
     rows = ring(n_samples=20)
-    with pytest.raises(FloatingPointError, match=r"^diverged: what the model draws"):
-        generation.evaluate(Drawer(np.full((5, 2), np.nan)), rows)
+    with pytest.raises(FloatingPointError, match=r"^diverged: the generated samples"):
+        generation.evaluate(Resampler(np.full((5, 2), np.nan)), rows)
 
 
-def test_a_served_model_draws_a_row_for_each_seed() -> None:
+def test_a_served_model_generates_a_sample_for_each_seed() -> None:
     data = small_data("generation")
-    model = Drawer(data.train.X)
+    model = Resampler(data.train.X)
     frame = generation.example(data.test)
     served = generation.serve(model, frame)
     assert list(served.columns[:2]) == ["pixel_0_0", "pixel_0_1"]
@@ -109,10 +111,13 @@ def test_a_served_model_draws_a_row_for_each_seed() -> None:
     np.testing.assert_array_equal(served, expected.reshape(3, -1))
 
 
-def test_features_are_drawn_among_the_rows_and_images_as_pictures() -> None:
+def test_features_are_plotted_with_the_data_and_images_as_pictures() -> None:
     rows = ring(n_samples=30)
-    (axes,) = generation.figures(Drawer(rows.X), rows)["samples"].axes
+    (axes,) = generation.figures(Resampler(rows.X), rows)["samples"].axes
     assert len(axes.collections) == 2
     data = small_data("generation")
-    (axes,) = generation.figures(Drawer(data.train.X), data.test)["samples"].axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["rows", "drawn"]
+    (axes,) = generation.figures(Resampler(data.train.X), data.test)["samples"].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "data",
+        "generated",
+    ]

@@ -1,4 +1,4 @@
-"""What the task regression scores, draws and serves."""
+"""What the task regression scores, plots and serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the task representation scores, draws and serves."""
+"""What the task representation scores, plots and serves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Columns:
 
 
 def split() -> Table:
-    """Return rows whose class only the first two columns tell, among loud others."""
+    """Return rows whose class depends on the first two columns only."""
     rng = np.random.default_rng(0)
     y = np.arange(120) % 3
     X = 20 * rng.normal(size=(120, 10))
@@ -41,7 +41,7 @@ def split() -> Table:
     return Table(X, y, classes=("a", "b", "c"))
 
 
-def test_a_code_of_what_matters_beats_rows_and_components() -> None:
+def test_a_code_of_the_informative_columns_beats_samples_and_components() -> None:
     found = representation.evaluate(Columns((0, 1)), split())
     assert found["probe_accuracy"] > 0.95
     assert found["pixel_probe_accuracy"] < 0.7
@@ -51,7 +51,7 @@ def test_a_code_of_what_matters_beats_rows_and_components() -> None:
     assert "noise_removed" not in found
 
 
-def test_the_probe_is_not_tried_on_the_rows_that_taught_it() -> None:
+def test_the_probe_is_not_tested_on_its_training_samples() -> None:
     """Codes that name each row: whatever is learnt by heart says nothing of others."""
     y = np.arange(60) % 2
     codes = np.eye(60)

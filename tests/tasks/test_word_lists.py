@@ -120,7 +120,7 @@ def test_lists_come_back_from_disk_as_they_were(tmp_path):
     [
         ("king\tqueen\n", r"a\.tsv: line 1: expected `word word score` or"),
         ("# none\n", "the files hold no pair and no analogy"),
-        ("one two three\n", r"a\.tsv: line 1: expected .* came 'one two three'"),
+        ("one two three\n", r"a\.tsv: line 1: expected .* got 'one two three'"),
     ],
 )
 def test_files_without_lists_are_refused(tmp_path, text, message):

@@ -2,13 +2,13 @@
 
     error(h) ~ |f'''| h^2 / 6 + eps |f| / h,   least at h = (3 eps |f| / |f'''|)^(1/3)
 
-What is measured is the decimal logarithm of the ratio of the best step, on a grid of 20
-a decade, to the formula, the median over 21 drawn lines through the project's loss of
-softmax regression. A rounding error may be anything below some eps |f|, and the valley
-is flat: half a decade is tolerated. Lines are drawn from the seed, and of 210 two were
-off. Were it one in twenty, eleven of 21 would be with probability 2e-9.
+The measured value is the decimal logarithm of the ratio of the best step, on a grid of
+20 a decade, to the formula, the median over 21 random lines through the project's loss
+of softmax regression. A rounding error may be anything below some eps |f|, and the
+valley is flat: half a decade is tolerated. Lines are generated from the seed, and of
+210 two were off. Were it one in twenty, eleven of 21 would be with probability 2e-9.
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations" (finite difference method).
+Source: Deep learning cheat sheet, "8 Taylor Approximations" (finite difference method).
 """
 
 from __future__ import annotations

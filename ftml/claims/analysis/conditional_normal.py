@@ -3,13 +3,13 @@
     a_2 | a_1 = z:   mean u_2 + S_21 S_11^-1 (z - u_1),   cov S_22 - S_21 S_11^-1 S_12
 
 The mean is what least squares on an endless sample would predict: with the n rows z_i
-and targets drawn so that their covariance is S to the last digit, the project's least
-squares must have these coefficients, and its residuals this variance. What is measured
-is the largest relative distance from both; only rounding is tolerated. The covariance
-is drawn from the seed.
+and targets made so that their covariance is S to the last digit, the project's least
+squares must have these coefficients, and its residuals this variance. The measured
+value is the largest relative distance from both; only rounding is tolerated. The
+covariance is generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "1 Probability" (conditional of a multivariate
-normal); 001_21b9d05290248f61.txt, "Ordinary least squares".
+Source: Deep learning cheat sheet, "1 Probability" (conditional of a multivariate
+normal); FTML lecture 9, "Ordinary least squares".
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
     hess g = (1/n) sum s(z_i) s(-z_i) x_i x_i' + mu I >= mu I
 
 where columns repeat, some direction changes no score, and the least eigenvalue is mu
-itself. What is measured is the least eigenvalue of the project's Hessian of the
-logistic objective over 20 drawn points with a repeated column, in mu; NaN where the
+itself. The measured value is the least eigenvalue of the project's Hessian of the
+logistic objective over 20 random points with a repeated column, in mu; NaN where the
 Hessian of the softmax loss, by central differences of the family's gradient, has one
 below -1e-8. Only rounding is tolerated, at a condition number below 1e4.
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification";
-004_df1c07f69d89a0c0.txt, 14.4 ("Convex Function").
+Source: FTML lecture 9, "Convex surrogates for classification"; Deep learning cheat
+sheet, 14.4 ("Convex Function").
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MU = 1e-2
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the least eigenvalue, in mu, that lies farthest from 1."""
+    """Return the least eigenvalue, in mu, that is farthest from 1."""
     rng = np.random.default_rng(seed)
     table = overlapping(seed)
     twice = Table(

@@ -7,10 +7,10 @@ net has at most of the order of so many pieces; it is what some net has at least
     s(x) = 8 - 10 (0.8 - x)_+ - 12 (x - 0.1)_+ + 7 (x - 0.6)_+
 
 that maps each of four pieces onto [0, 1], so that L layers have 4^L: (4/3)^L times m^L,
-which no constant bounds. Measured is the L-th root of the number of pieces at L = 6;
-one layer of as many units has 3 L + 1.
+which no constant bounds. The measured value is the L-th root of the number of pieces at
+L = 6; one layer of as many units has 3 L + 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.3, Montufar et al. 2014; that m + 1 is
+Source: Deep learning cheat sheet, section 10.5.3, Montufar et al. 2014; that m + 1 is
 the most for one input: Serra et al. 2018, "Bounding and counting linear regions".
 """
 
@@ -35,17 +35,17 @@ CORNERS = np.array([0.0, 0.1, 0.6, 0.8, 1.0])
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the factor by which a layer multiplies the pieces; nothing is drawn."""
+    """Return the factor by which a layer multiplies the pieces; nothing is random."""
     depths = range(1, DEEPEST + 1)
     rows = [(L, count_pieces(L), UNITS**L, region_bound(UNITS * L, 1)) for L in depths]
-    columns = ["layers", "pieces", "printed as the most", "one layer of as many units"]
+    columns = ["layers", "pieces", "most in the notes", "one layer of as many units"]
     table = pd.DataFrame(rows, columns=columns)
     last = table.iloc[-1]
     return Evidence(
         expected=float(UNITS + 1),
         measured=float(last["pieces"] ** (1 / DEEPEST)),
         tolerance=1e-9,
-        as_printed=float(last["printed as the most"] ** (1 / DEEPEST)),
+        value_in_source=float(last["most in the notes"] ** (1 / DEEPEST)),
         table=table,
         figure=zigzag,
     )
@@ -86,7 +86,7 @@ def count_pieces(L: int) -> int:
 
 @torch.no_grad()
 def zigzag() -> Figure:
-    """Draw the nets of one, two and three layers."""
+    """Plot the nets of one, two and three layers."""
     figure, axes = new_figure(7.0, 3.6)
     for L, width in ((3, 0.9), (2, 1.4), (1, 2.2)):
         x = np.unique(np.concatenate([corners(L), CORNERS]))

@@ -3,13 +3,13 @@
     (f(x + h) - f(x)) / h = f'(x) + O(h),   (f(x + h) - f(x - h)) / 2h = f'(x) + O(h^2)
 
 until rounding, eps |f| / h, takes over: the best central step is about (3 eps |f| /
-|f'''|)^(1/3). What is measured is the order of the central difference of the project's
-loss of softmax regression, over steps of 0.1 to 0.01 in ten drawn directions, whose
-squared errors are averaged; the forward one must have 1, or NaN is measured. The next
-orders bend the slopes by less than 0.1. (The notes have one order more for both:
-mistake 23, see taylor_polynomials.)
+|f'''|)^(1/3). The measured value is the order of the central difference of the
+project's loss of softmax regression, over steps of 0.1 to 0.01 in ten random
+directions, whose squared errors are averaged; the forward one must have 1, otherwise
+the measured value is NaN. The next orders bend the slopes by less than 0.1. (The notes
+have one order more for both: mistake 23, see taylor_polynomials.)
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations" (finite difference method).
+Source: Deep learning cheat sheet, "8 Taylor Approximations" (finite difference method).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def errors(
 
 
 def valley(f: Callable[[float], float], slope: float) -> Figure:
-    """Draw the errors from steps of 1e-12 to 1, and the theory's best steps."""
+    """Plot the errors from steps of 1e-12 to 1, and the theory's best steps."""
     steps = np.logspace(-12, 0, 73)
     figure, axes = new_figure()
     for (name, error), power, colour in zip(

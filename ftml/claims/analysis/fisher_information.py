@@ -3,14 +3,13 @@
     F = E[grad log p (grad log p)'] = -E[hess log p],   E[grad log p] = 0
     KL(p_theta | p_{theta + d}) = d'F d / 2 + O(|d|^3)
 
-by grad p = p grad log p. What is measured is the relative distance of the project's
+by grad p = p grad log p. The measured value is the relative distance of the project's
 Hessian of the logistic loss from the mean square of its gradients, over both labels
 with the model's own probabilities; NaN where the mean of the gradients is not 0. Only
-rounding is tolerated. Rows and weights are drawn from the seed.
+rounding is tolerated. Rows and weights are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "2 Analysis" (log-derivative trick), "6 Information
-Theory"; 001_21b9d05290248f61.txt, "Convex surrogates for classification" (maximum
-likelihood).
+Source: Deep learning cheat sheet, "2 Analysis" (log-derivative trick), "6 Information
+Theory"; FTML lecture 9, "Convex surrogates for classification" (maximum likelihood).
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@
     grad f'Ag = J_f' A g + J_g' A' f
 
 for f and g from R^4 to R^4: one layer of the project's MLP each, so that all shapes fit
-either way. What is measured is the largest distance of the three from autograd's
+either way. The measured value is the largest distance of the three from autograd's
 gradient; only rounding is tolerated. The notes print J_f g + J_g f and 2 J_f f (mistake
-20), and ask in their heading what is correct. Weights and point are drawn from the
+20), and ask in their heading what is correct. Weights and point are generated from the
 seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "4 Derivatives What is correct???".
+Source: Deep learning cheat sheet, "4 Derivatives What is correct???".
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ MISTAKES = (20,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest distance from autograd, and the smallest as printed."""
+    """Return the largest distance from autograd, and the smallest of the printed
+    version.
+    """
     draw = torch.Generator().manual_seed(seed)
     first, second = (
         MLP((4, 4, 4), activation="tanh", generator=draw).double() for _ in range(2)
@@ -56,12 +58,12 @@ def check(seed: int, budget: Budget) -> Evidence:
         (name, *(float((each - true).detach().norm()) for each in (right, printed)))
         for name, (true, right, printed) in cases.items()
     ]
-    columns = ["function", "distance", "distance as printed"]
+    columns = ["function", "distance", "distance in the notes"]
     table = pd.DataFrame(found, columns=columns)
     return Evidence(
         expected=0.0,
         measured=farthest(table["distance"], 0.0),
         tolerance=1e-12,
-        as_printed=float(table["distance as printed"].min()),
+        value_in_source=float(table["distance in the notes"].min()),
         table=table,
     )

@@ -5,11 +5,11 @@
 Wang and Sun: a continuous piecewise linear function of n inputs is a signed sum of
 hinges of at most n + 1 affine pieces. The notes print ceil(log2(n + 1)), which is the
 number of nested maxima of two that such a hinge takes (mistake 25): for n = 1 that is
-one piece, an affine map, and sums of these are affine. Measured is the largest gap, as
-a share of the range of f, over ten drawn lines of six pieces; as printed it is that of
-the best affine map.
+one piece, an affine map, and sums of these are affine. The measured value is the
+largest gap, relative to the range of f, over ten random lines of six pieces; the value
+in the source is that of the best affine map.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.4, Wang and Sun 2005.
+Source: Deep learning cheat sheet, section 10.5.4, Wang and Sun 2005.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(max(of_two)),
         tolerance=1e-12,
-        as_printed=float(max(of_one)),
+        value_in_source=float(max(of_one)),
     )

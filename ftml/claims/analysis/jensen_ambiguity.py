@@ -1,13 +1,13 @@
-"""The mean of several predictors has their mean squared error less their spread.
+"""The error of an averaged predictor is the mean error less the members' variance.
 
     (f(x) - y)^2 averaged over members = (fbar(x) - y)^2 + variance of the members at x
 
-which is Jensen's inequality for the square, with what it leaves out. What is measured
+which is Jensen's inequality for the square, with what it leaves out. The measured value
 is the ratio of the two sides for 20 ridge regressions on bootstrap samples of diabetes,
 by the errors that the project reports. Only rounding is tolerated. The samples are
-drawn from the seed.
+generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, "2 Analysis" (Jensen); Krogh and Vedelsby 1995,
+Source: Deep learning cheat sheet, "2 Analysis" (Jensen); Krogh and Vedelsby 1995,
 "Neural network ensembles, cross validation, and active learning".
 """
 
@@ -40,7 +40,9 @@ class Given:
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the ratio of the members' mean error to that of their mean plus spread."""
+    """Return the ratio of the members' mean error to the error of their mean plus their
+    variance.
+    """
     rng = np.random.default_rng(seed)
     table = Table(*load_diabetes(return_X_y=True))
     n = len(table)

@@ -2,13 +2,13 @@
 
     JSD(P, Q) = KL(P | M) / 2 + KL(Q | M) / 2,   M = (P + Q) / 2,   in [0, log 2]
 
-with log 2 where P and Q share no outcome, 0 where they are equal. What is measured is
-the largest JSD over 2000 drawn pairs of laws on n = 5 outcomes, pairs without a common
-outcome among them; scipy's relative entropy is summed. The notes ask for log n (mistake
-21), which is 1.61 and which nothing reaches. No code of the project is in it; its GAN
-attains the same bound.
+with log 2 where P and Q share no outcome, 0 where they are equal. The measured value is
+the largest JSD over 2000 random pairs of distributions on n = 5 outcomes, pairs without
+a common outcome among them; scipy's relative entropy is summed. The notes ask for log n
+(mistake 21), which is 1.61 and which nothing reaches. No code of the project is in it;
+its GAN attains the same bound.
 
-Source: 004_df1c07f69d89a0c0.txt, "6 Information Theory".
+Source: Deep learning cheat sheet, "6 Information Theory".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=float(np.log(2)),
         measured=float(found.max()) if sound else float("nan"),
         tolerance=1e-12,
-        as_printed=float(np.log(OUTCOMES)),
+        value_in_source=float(np.log(OUTCOMES)),
         figure=lambda: histogram(found),
     )
 
@@ -55,13 +55,13 @@ def divergence(P: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 
 def histogram(found: np.ndarray) -> Figure:
-    """Draw the divergences of the drawn pairs, and both bounds."""
+    """Plot the divergences of the random pairs, and both bounds."""
     figure, axes = new_figure()
     axes.hist(found, bins=40, color=COLOURS[5])
     axes.axvline(np.log(2), color=COLOURS[0], label="log 2")
     axes.axvline(
-        np.log(OUTCOMES), color=COLOURS[1], linestyle="--", label="log n, as printed"
+        np.log(OUTCOMES), color=COLOURS[1], linestyle="--", label="log n in the notes"
     )
-    axes.set(xlabel="Jensen-Shannon divergence, nats", ylabel="pairs of laws")
+    axes.set(xlabel="Jensen-Shannon divergence, nats", ylabel="pairs of distributions")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure

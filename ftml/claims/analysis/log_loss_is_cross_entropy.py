@@ -3,12 +3,13 @@
     -(1/n) sum log q(y_i) = H(p, q) = H(p) + KL(p | q),   p the shares of the labels
     KL(p | q) >= 0, and 0 iff q = p;   KL(p | q) != KL(q | p)
 
-so that the most likely law is that of the least cross-entropy, q = p. What is measured
-is the largest distance of the log loss that the project reports from the right side,
-over 20 drawn laws q on 6 classes and q = p; NaN where a divergence is not as stated.
-Only rounding is tolerated.
+so that the most likely distribution is that of the least cross-entropy, q = p. The
+measured value is the largest distance of the log loss that the project reports from the
+right side, over 20 random distributions q on 6 classes and q = p; NaN where a
+divergence is not as stated. Only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, "6 Information Theory" ("Relation to Log-Likelihood").
+Source: Deep learning cheat sheet, "6 Information Theory" ("Relation to
+Log-Likelihood").
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ftml.tasks.classification import evaluate
 
 @dataclass(frozen=True)
 class Constant:
-    """A model that predicts one law for every row."""
+    """A model that predicts one distribution for every row."""
 
     q: np.ndarray
 
@@ -43,10 +44,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     p = counts / counts.sum()
     y = np.arange(6).repeat(counts)
     table = Table(np.zeros((len(y), 1)), y, classes=tuple("abcdef"))
-    laws = [*rng.dirichlet(np.ones(6), size=20), p]
-    losses = [evaluate(Constant(q), table)["log_loss"] for q in laws]
-    there = np.array([rel_entr(p, q).sum() for q in laws])
-    back = np.array([rel_entr(q, p).sum() for q in laws])
+    distributions = [*rng.dirichlet(np.ones(6), size=20), p]
+    losses = [evaluate(Constant(q), table)["log_loss"] for q in distributions]
+    there = np.array([rel_entr(p, q).sum() for q in distributions])
+    back = np.array([rel_entr(q, p).sum() for q in distributions])
     sound = (there[:-1] > 0).all() and there[-1] == 0 and (there != back)[:-1].all()
     distance = farthest(losses - (entropy(p) + there), 0.0)
     return Evidence(

@@ -2,13 +2,13 @@
 
     log sum_k e^{z_k} = m + log sum_k e^{z_k - m},   m = max z
 
-What is measured is the largest relative error of the project's losses of logistic and
+The measured value is the largest relative error of the project's losses of logistic and
 softmax regression, for scores up to +-1000, from decimals of fifty digits; 1e-14 is
 some fifty roundings. (Below 0.01 the loss of softmax is right to 2e-16 and no more:
 there it is a difference of numbers near 1, and left out.) e^{z} overflows from z = 710
 on: computed without the maximum the loss is infinite there (the table).
 
-Source: 004_df1c07f69d89a0c0.txt, "7 NN Functions and their Derivatives" (Softmax); 6
+Source: Deep learning cheat sheet, "7 NN Functions and their Derivatives" (Softmax); 6
 ("Cross-Entropy").
 """
 

@@ -4,11 +4,11 @@
     (Ax + b)'C(Dx + e) -> D'C'(Ax + b) + A'C(Dx + e)           a'Xb -> ab'
     sum of softmax(x) * v -> (diag(s) - ss') v,   s = softmax(x)
 
-What is measured is the largest relative distance from autograd's gradient; only
-rounding is tolerated. Matrices are drawn from the seed; they are 4 x 4, so that a
+The measured value is the largest relative distance from autograd's gradient; only
+rounding is tolerated. Matrices are generated from the seed; they are 4 x 4, so that a
 missing transpose would not fail by its shape.
 
-Source: 004_df1c07f69d89a0c0.txt, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and
+Source: Deep learning cheat sheet, "4 Derivatives", 4.1 and 4.3; "7 NN Functions and
 their Derivatives".
 """
 

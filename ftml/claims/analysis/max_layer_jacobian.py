@@ -2,12 +2,12 @@
 
     max: R^n -> R,   max'(x) = e_i' (1 x n),   i = argmax x
 
-What is measured is the Frobenius distance of the Jacobian of the project's maxout, one
-unit of n = 6 pieces, from e_i', at the drawn point that lies farthest. The notes print
-diag(e_i), n x n (mistake 22): against it the row, repeated as a program would, differs
-in n - 1 rows.
+The measured value is the Frobenius distance of the Jacobian of the project's maxout,
+one unit of n = 6 pieces, from e_i', at the random point that is farthest. The notes
+print diag(e_i), n x n (mistake 22): against it the row, repeated as a program would,
+differs in n - 1 rows.
 
-Source: 004_df1c07f69d89a0c0.txt, "7 NN Functions and their Derivatives" (Max Layer).
+Source: Deep learning cheat sheet, "7 NN Functions and their Derivatives" (Max Layer).
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(found, 0.0),
         tolerance=0.0,
-        as_printed=min(printed),
+        value_in_source=min(printed),
     )

@@ -3,11 +3,11 @@
     f = max_i (u_i x + p_i) - max_i (v_i x + q_i)
 
 What bends upwards and what bends downwards are two convex lines, and a convex line is
-the maximum of its pieces: maxout with two units and a linear output is universal.
-Measured is the largest gap, as a share of the range, over ten drawn lines of eight
+the maximum of its pieces: maxout with two units and a linear output is universal. The
+measured value is the largest gap, relative to the range, over ten random lines of eight
 pieces.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.4; Goodfellow et al. 2013, "Maxout
+Source: Deep learning cheat sheet, section 10.5.5; Goodfellow et al. 2013, "Maxout
 networks".
 """
 

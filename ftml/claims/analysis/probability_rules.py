@@ -5,14 +5,14 @@
     covariance estimate        (1/n) sum (x_i - m)(x_i - m)', a matrix
     sum rule                   P(X = x_i) = sum_j P(X = x_i, Y = y_j)
 
-Each is compared with what scipy and numpy find: quadrature, the normal law's own
-density, numpy's covariance, a table's row sums. What is measured is the largest
+Each is compared with what scipy and numpy find: quadrature, the normal distribution's
+own density, numpy's covariance, a table's row sums. The measured value is the largest
 relative error of the four, 1e-9 being the quadrature's. The notes print alpha / (alpha
 - beta t), no minus in the exponent, (x - m)' alone for the product, and y_i for y_j in
-the sum (mistake 18): as printed is the error of that which errs least. Points and
-tables are drawn from the seed; no code of the project is in it.
+the sum (mistake 18): the value in the source is the smallest error of these. Points and
+tables are generated from the seed; no code of the project is in it.
 
-Source: 004_df1c07f69d89a0c0.txt, "1 Probability".
+Source: Deep learning cheat sheet, "1 Probability".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ALPHA, BETA, T = 2.5, 3.0, 0.7
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest relative error, and the smallest one as printed."""
+    """Return the largest relative error, and the value in the source."""
     rng = np.random.default_rng(seed)
     rules = {
         "gamma MGF": gamma_mgf(),
@@ -37,12 +37,12 @@ def check(seed: int, budget: Budget) -> Evidence:
         "covariance": covariance(rng),
         "sum rule": sum_rule(rng),
     }
-    table = pd.DataFrame(rules, index=["error", "error as printed"]).T
+    table = pd.DataFrame(rules, index=["error", "error in the notes"]).T
     return Evidence(
         expected=0.0,
         measured=float(table["error"].max(skipna=False)),
         tolerance=1e-9,
-        as_printed=float(table["error as printed"].min()),
+        value_in_source=float(table["error in the notes"].min()),
         table=table.rename_axis("rule").reset_index(),
     )
 
@@ -55,9 +55,13 @@ def errors(true: np.ndarray, right: np.ndarray, printed: np.ndarray) -> list[flo
 
 def gamma_mgf() -> list[float]:
     """Return the errors of both formulas for the MGF."""
-    law = gamma(ALPHA, scale=1 / BETA)
+    distribution = gamma(ALPHA, scale=1 / BETA)
     found, _ = quad(
-        lambda x: np.exp(T * x + law.logpdf(x)), 0, np.inf, epsabs=0, epsrel=1e-11
+        lambda x: np.exp(T * x + distribution.logpdf(x)),
+        0,
+        np.inf,
+        epsabs=0,
+        epsrel=1e-11,
     )
     right, printed = (1 - T / BETA) ** -ALPHA, ALPHA / (ALPHA - BETA * T)
     return errors(np.array([found]), np.array([right]), np.array([printed]))
@@ -67,8 +71,8 @@ def normal_ratio(rng: np.random.Generator) -> list[float]:
     """Return the errors of log p(x) - log p(mu) by the precision."""
     root, x, mu = rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=3)
     precision = root @ root.T + np.eye(3)
-    law = multivariate_normal(mu, np.linalg.inv(precision))
-    found = law.logpdf(x) - law.logpdf(mu)
+    distribution = multivariate_normal(mu, np.linalg.inv(precision))
+    found = distribution.logpdf(x) - distribution.logpdf(mu)
     form = (x - mu) @ precision @ (x - mu) / 2
     return errors(np.array([found]), np.array([-form]), np.array([form]))
 

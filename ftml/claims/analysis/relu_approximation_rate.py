@@ -3,11 +3,11 @@
     max |f - f_m| <= max |f''| / (8 m^2),   f_m the polygonal line through f(i / m)
 
 The line has m pieces and m + 1 numbers. f is sin(5 x) on [0, 1], whose f'' is largest
-inside; the error is the largest of 20,001 points. Measured is the slope of its
-logarithm over that of m, from 16 to 512 pieces: it is -2 but for terms in 1 / m^2,
+inside; the error is the largest of 20,001 points. The measured value is the slope of
+its logarithm over that of m, from 16 to 512 pieces: it is -2 but for terms in 1 / m^2,
 below 0.01 here.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5, Shektman and Lebesgue.
+Source: Deep learning cheat sheet, section 10.5, Shektman and Lebesgue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CURVATURE = 25.0
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the slope of the error; nothing is drawn."""
+    """Return the slope of the error; nothing is random."""
     x = np.linspace(0, 1, 20_001)
     pieces = 2 ** np.arange(4, 10)
     errors = [np.abs(f(x) - line(x, m)).max() for m in pieces.tolist()]
@@ -55,7 +55,7 @@ def line(x: np.ndarray, m: int) -> np.ndarray:
 
 
 def rate(table: pd.DataFrame) -> Figure:
-    """Draw the error and its bound over the number of pieces."""
+    """Plot the error and its bound over the number of pieces."""
     figure, axes = new_figure()
     axes.plot(table["pieces"], table["error"], marker="o", label="largest error")
     axes.plot(

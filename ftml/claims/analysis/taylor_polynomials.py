@@ -4,15 +4,15 @@
     f(x) ~ f(a) + grad f'(x - a) + (x - a)' H (x - a) / 2
     remainder = int_a^x f^(m+1)(t) (x - t)^m / m! dt
 
-What is measured is the order of the error of the second line on a smooth network's
+The measured value is the order of the error of the second line on a smooth network's
 loss, derivatives by autograd: 3. Without the one half, as the notes print it (mistake
 23), it is 2; begun at k = 1, as they print the first line, it is 0 (the table). Their
 remainder has f^(m+1) (x - t) without powers; and the errors of forward and central
 differences are of orders 1 and 2, not 2 and 3 (the claim finite_differences). Network,
-point and ten directions, over which errors are squared and averaged, are drawn from the
-seed; the next order bends the slope by the step.
+point and ten directions, over which errors are squared and averaged, are generated from
+the seed; the next order bends the slope by the step.
 
-Source: 004_df1c07f69d89a0c0.txt, "8 Taylor Approximations".
+Source: Deep learning cheat sheet, "8 Taylor Approximations".
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=3.0,
         measured=slopes["second order"],
         tolerance=0.1,
-        as_printed=slopes["without the one half"],
+        value_in_source=slopes["without the one half"],
         table=slope_table(STEPS, curves),
         figure=lambda: slope_figure(
             STEPS, curves, xlabel="step |x - a|", ylabel="error of the polynomial"

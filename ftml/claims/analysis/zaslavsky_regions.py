@@ -2,13 +2,13 @@
 
     R(m) = sum_{i=0}^{min(m, n)} C(m, i),   2^m for m <= n
 
-A layer of m ReLUs is linear on each cell. Drawn hyperplanes are in general position;
+A layer of m ReLUs is linear on each cell. Random hyperplanes are in general position;
 every cell of m >= n of them then has a corner, where n of them cross: there the signs
-of the others are fixed and those of the n take all 2^n values. What is measured is the
-largest number of cells too many or too few, for n up to 3 and m up to 8; in the plane
-`count_regions` counts a second time.
+of the others are fixed and those of the n take all 2^n values. The measured value is
+the largest number of cells too many or too few, for n up to 3 and m up to 8; in the
+plane `count_regions` counts a second time.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.2, Zaslavsky.
+Source: Deep learning cheat sheet, section 10.5.2, Zaslavsky.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ftml.plots import new_figure
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return how many cells were counted that the formula has not, or the reverse."""
+    """Return the largest difference between the counted cells and the formula."""
     rng = np.random.default_rng(seed)
     rows = []
     for n in (1, 2, 3):
@@ -65,7 +65,7 @@ def count_signs(W: np.ndarray, b: np.ndarray) -> int:
 
 
 def coloured(seed: int) -> Figure:
-    """Draw six lines and the cells that they cut the plane into."""
+    """Plot six lines and the cells that they cut the plane into."""
     m = 6
     rng = np.random.default_rng(seed)
     # Lines that touch circles around the origin: their crossings are near it.
@@ -75,7 +75,7 @@ def coloured(seed: int) -> Figure:
     side = np.linspace(-2.5, 2.5, 400)
     points = np.stack(np.meshgrid(side, side), axis=-1)
     signs = (points @ W.T + b > 0) @ 2 ** np.arange(m)
-    # Cells are coloured by how many units are on, and one by one told apart.
+    # Cells are coloured by the number of active units, and each is drawn separately.
     on = (points @ W.T + b > 0).sum(axis=-1)
     figure, axes = new_figure(5.2, 4.6)
     axes.grid(False)

@@ -2,13 +2,13 @@
 
     r_ik = pi_k N(x_i; mu_k, s^2 I) / sum_j ... -> 1 for the nearest centre, as s -> 0
 
-From one and the same centres, an EM step of spherical Gaussians of deviation s and
-equal weights moves the means to where a step of k-means moves the centres. Measured is
-the largest gap of the two at s = 0.01, in deviations of the rows; the table has wider
-ones.
+From one and the same centres, an EM step of spherical Gaussians of standard deviation s
+and equal weights moves the means to where a step of k-means moves the centres. The
+measured value is the largest gap of the two at s = 0.01, in standard deviations of the
+rows; the table has wider ones.
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering";
-002_eb21055876072d76.txt, "Problem 4".
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Homework 4 answers,
+"Problem 4".
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def em_means(X: np.ndarray, centres: np.ndarray, s: float) -> np.ndarray:
 
 
 def hardening(gaps: list[float]) -> Figure:
-    """Draw the gap between both steps over the width of the Gaussians."""
+    """Plot the gap between both steps over the width of the Gaussians."""
     figure, axes = new_figure()
     axes.plot(WIDTHS[:-1], gaps[:-1], marker="o")
     axes.set(xscale="log", xlabel="deviation s of the Gaussians, cm")

@@ -2,12 +2,13 @@
 
     (1/n) sum_i min_j |x_i - c_j|^2
 
-The digits, ten clusters, one start. Measured is the larger of the largest rise of the
-inertia in a step, as a share of it, and of the largest distance at the end between a
-centre and the mean of the rows nearest to it, in deviations of a pixel.
+The digits, ten clusters, one start. The measured value is the larger of the largest
+rise of the inertia in a step, relative to it, and of the largest distance at the end
+between a centre and the mean of the rows nearest to it, in standard deviations of a
+pixel.
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering";
-004_df1c07f69d89a0c0.txt, section 17.
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Deep learning cheat sheet,
+section 17.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def descent(values: np.ndarray) -> Figure:
-    """Draw the inertia over the steps."""
+    """Plot the inertia over the steps."""
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4)
-    axes.set(xlabel="step of Lloyd's algorithm", ylabel="inertia a row")
+    axes.set(xlabel="step of Lloyd's algorithm", ylabel="inertia per sample")
     return figure

@@ -2,15 +2,15 @@
 
     E[inertia of the drawn centres] <= 8 (ln k + 2) inertia of the best
 
-Ten drawn rows: eight together, two alone and far off; the best clusters are found among
-all 3^9. The proof is of one draw a centre; the family keeps the best of 2 + ln k, which
-it does not cover. Measured is the mean ratio of the start's inertia to the best. It
-passes between 1, which no start is below, and the bound, 24.8; the mean of 500 draws is
-near 2 with a deviation of 0.1, so that chance is no matter. Uniform draws have no
-bound: they miss a row that is alone (in the table).
+Ten random rows: eight together, two alone and far off; the best clusters are found
+among all 3^9. The proof is for one sample per centre; the family keeps the best of 2 +
+ln k, which it does not cover. The measured value is the mean ratio of the start's
+inertia to the best. It passes between 1, which no start is below, and the bound, 24.8;
+the mean of 500 samples is near 2 with a standard deviation of 0.1, so chance is
+irrelevant. Uniform sampling has no bound: it misses an isolated row (in the table).
 
-Source: 001_21b9d05290248f61.txt, "Unsupervised learning: clustering"; Arthur and
-Vassilvitskii 2007.
+Source: FTML lecture 9, "Unsupervised learning: clustering"; Arthur and Vassilvitskii
+2007.
 """
 
 from __future__ import annotations

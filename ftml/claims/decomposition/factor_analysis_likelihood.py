@@ -4,10 +4,10 @@
 
 The notes print - log |A| within the bracket (mistake 45), and S W = diag(lambda) W for
 the equation of probabilistic PCA, where it is W diag(lambda). One factor on the iris
-table. Expected is scipy's mean log-density under N(m, A), measured what the family
-says; the table has the largest gap of both orders of the equation.
+table. The expected value is scipy's mean log-density under N(m, A), measured what the
+family says; the table has the largest gap of both orders of the equation.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, factor analysis.
+Source: Deep learning cheat sheet, section 17.3, factor analysis.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ MISTAKES = (45,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the mean log-likelihood in nats, and as printed; nothing is drawn."""
+    """Return the mean log-likelihood in nats, and the value in the source; nothing is
+    random.
+    """
     X = load_iris().data
     step = fit(factor_analysis.Config(n_components=1), Table(X))
     A, d = step.model.covariance, X.shape[1]
     S = np.cov(X.T, bias=True)
     trace, log_det = np.trace(np.linalg.solve(A, S)), np.linalg.slogdet(A)[1]
     printed = -0.5 * (trace - log_det + d * math.log(2 * math.pi))
-    law = multivariate_normal(X.mean(axis=0), A)
+    distribution = multivariate_normal(X.mean(axis=0), A)
     W = fit(ppca.Config(n_components=2), Table(X)).model.loadings
     values = np.linalg.eigvalsh(S)[::-1]
     gaps = [
         np.abs(S @ W - right).max() for right in (W * values[:2], values[:, None] * W)
     ]
-    orders = ["W diag(lambda)", "diag(lambda) W, as printed"]
+    orders = ["W diag(lambda)", "diag(lambda) W in the notes"]
     return Evidence(
-        expected=float(law.logpdf(X).mean()),
+        expected=float(distribution.logpdf(X).mean()),
         measured=step.metrics["train_log_likelihood"],
         tolerance=1e-9,
-        as_printed=float(printed),
+        value_in_source=float(printed),
         table=pd.DataFrame({"S W = ...": orders, "largest gap": gaps}),
     )

@@ -3,10 +3,10 @@
     S A^-1 W = W,   diag(S) = diag(A),   A = W W' + diag(psi)
 
 S is the covariance of the rows. EM is run to the end on the wine table, columns scaled,
-three factors. Measured is the largest gap of both equations; EM's last steps are of
-1e-13 nats, of which the square root is about 3e-7.
+three factors. The measured value is the largest gap of both equations; EM's last steps
+are of 1e-13 nats, of which the square root is about 3e-7.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, factor analysis.
+Source: Deep learning cheat sheet, section 17.3, factor analysis.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ftml.families.decomposition import factor_analysis
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of the two equations; nothing is drawn."""
+    """Return the largest gap of the two equations; nothing is random."""
     X = load_wine().data
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     config = factor_analysis.Config(n_components=3, n_iterations=5000, tolerance=1e-13)

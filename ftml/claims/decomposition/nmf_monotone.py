@@ -2,12 +2,12 @@
 
     min (1/2) |X - C H|^2,  C, H >= 0:   min(C, dC) = 0,  min(H, dH) = 0  at the end
 
-dC = (C H - X) H' is the slope: where an entry is above 0 the slope is 0, elsewhere not
-below 0. Thirty drawn rows that are such a product with noise. Measured is the larger of
-the largest rise of the objective, as a share of it, and of the largest entry of the two
-minima at the end, as a share of the largest value of X.
+dC = (C H - X) H' is the gradient: if an entry is above 0, the gradient is 0, elsewhere
+not below 0. Thirty random rows that are such a product with noise. The measured value
+is the larger of the largest rise of the objective, relative to it, and of the largest
+entry of the two minima at the end, relative to the largest value of X.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.4.3, dimensionality reduction.
+Source: Deep learning cheat sheet, section 17.4.3, dimensionality reduction.
 """
 
 from __future__ import annotations

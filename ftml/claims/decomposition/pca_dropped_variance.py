@@ -4,12 +4,12 @@
     S = (1/n) sum_i (x_i - m)(x_i - m)'
 
 The notes print x_i sum x_i for the centred row, and S = X X' without 1/n (mistake 44).
-The wine table, two components. Measured is the mean squared distance of the rows from
-their reconstructions over the sum of the dropped eigenvalues of S; as printed S is that
-of the rows as they are, not divided.
+The wine table, two components. The measured value is the mean squared distance of the
+rows from their reconstructions over the sum of the dropped eigenvalues of S; in the
+printed version S is that of the rows as they are, not divided.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2, principal component analysis;
-001_21b9d05290248f61.txt, "Unsupervised learning: dimensionality reduction".
+Source: Deep learning cheat sheet, section 17.2, principal component analysis; FTML
+lecture 9, "Unsupervised learning: dimensionality reduction".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MISTAKES = (44,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the lost share of what theory drops; nothing is drawn."""
+    """Return the lost fraction of what theory drops; nothing is random."""
     X = load_wine().data
     rows = []
     for q in (1, 2, 5, 10):
@@ -38,14 +38,14 @@ def check(seed: int, budget: Budget) -> Evidence:
             dropped(S, q) for S in (centred.T @ centred / len(X), X.T @ X)
         )
         rows.append((q, lost, right, printed))
-    columns = ["components", "lost", "dropped eigenvalues of S", "of X X' as printed"]
+    columns = ["components", "lost", "dropped eigenvalues of S", "of X X' in the notes"]
     table = pd.DataFrame(rows, columns=columns)
     shares = table["lost"] / table[columns[2]]
     return Evidence(
         expected=1.0,
         measured=float(shares.iloc[int((shares - 1).abs().argmax())]),
         tolerance=1e-9,
-        as_printed=float(table["lost"][1] / table[columns[3]][1]),
+        value_in_source=float(table["lost"][1] / table[columns[3]][1]),
         table=table,
     )
 

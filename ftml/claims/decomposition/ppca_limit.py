@@ -2,11 +2,12 @@
 
     E[z | x] = (W'W + s I)^-1 W'(x - m) -> W^+ (x - m),   s -> 0
 
-The rows lie in a plane but for noise of variance s, which the family finds. Measured is
-the slope of the logarithm of the gap between E[z | x] and the pseudo-inverse over that
-of s, for s from 1e-4 to 1e-8: the gap is of the order of s, the slope 1.
+The rows lie in a plane but for noise of variance s, which the family finds. The
+measured value is the slope of the logarithm of the gap between E[z | x] and the
+pseudo-inverse over that of s, for s from 1e-4 to 1e-8: the gap is of the order of s,
+the slope 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.3, probabilistic PCA; Tipping and Bishop
+Source: Deep learning cheat sheet, section 17.3, probabilistic PCA; Tipping and Bishop
 1999.
 """
 
@@ -53,7 +54,7 @@ def fitted(X: np.ndarray) -> tuple[float, float]:
 
 
 def limit(table: pd.DataFrame) -> Figure:
-    """Draw the gap over the noise."""
+    """Plot the gap over the noise."""
     figure, axes = new_figure()
     axes.plot(table["noise found"], table["largest gap"], marker="o")
     axes.set(xscale="log", yscale="log", xlabel="noise variance s")

@@ -7,7 +7,7 @@ import numpy as np
 K = 3
 
 
-def drawn_rows(seed: int, n: int = 400) -> np.ndarray:
+def random_rows(seed: int, n: int = 400) -> np.ndarray:
     """Return rows (n, 2) from three Gaussians that overlap a little."""
     rng = np.random.default_rng(seed)
     centres = np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 5.0]])

@@ -4,11 +4,11 @@
     pi' - pi = (1 / n) (diag(pi) - pi pi') dl/dpi
 
 l is the log-likelihood of all rows. Its gradient is taken by torch from a formula
-written out here; the step is the family's. Measured is the largest gap of weights and
-means over the first ten steps, as a share of the largest move.
+written out here; the step is the family's. The measured value is the largest gap of
+weights and means over the first ten steps, relative to the largest move.
 
-Source: 002_eb21055876072d76.txt, "Problem 4"; 003_880d062d5684f3ab.txt, 1; Xu and
-Jordan 1996, "On convergence properties of the EM algorithm for Gaussian mixtures".
+Source: Homework 4 answers, "Problem 4"; CS280 homework 1, 1; Xu and Jordan 1996, "On
+convergence properties of the EM algorithm for Gaussian mixtures".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.data import Splits, Table
 from ftml.evidence import Budget, Evidence
 from ftml.families.density import gmm
@@ -28,7 +28,7 @@ from ftml.families.density import gmm
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap between EM's moves and the gradient's."""
-    X = drawn_rows(seed)
+    X = random_rows(seed)
     config = gmm.Config(
         seed=seed, n_components=K, n_init=1, reg_covar=0.0, n_iterations=10
     )

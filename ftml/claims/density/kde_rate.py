@@ -2,13 +2,13 @@
 
     E int (p_n - p)^2 dx ~ n^(-4/5)  at a bandwidth ~ n^(-1/5)
 
-The notes have a rate of log log n (mistake 42). p is the standard normal law, the
-bandwidth 1.06 n^(-1/5); the integrated squared error is averaged over samples of n =
-100 to 25,600. Measured is the slope of its logarithm over that of n. By the exact error
-(Marron and Wand 1992, for Gaussians) it is 0.055 above -0.8 at these n; chance adds 5.5
-standard errors to the tolerance, a probability of 4e-8.
+The notes have a rate of log log n (mistake 42). p is the standard normal distribution,
+the bandwidth 1.06 n^(-1/5); the integrated squared error is averaged over samples of n
+= 100 to 25,600. The measured value is the slope of its logarithm over that of n. By the
+exact error (Marron and Wand 1992, for Gaussians) it is 0.055 above -0.8 at these n;
+chance adds 5.5 standard errors to the tolerance, a probability of 4e-8.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.1, kernel density estimator.
+Source: Deep learning cheat sheet, section 17.1, kernel density estimator.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=-0.8,
         measured=float(slope),
         tolerance=FINITE + STANDARD_ERRORS * error,
-        as_printed=float(printed),
+        value_in_source=float(printed),
         standard_error=error,
         chance=CHANCE,
         table=table,
@@ -59,14 +59,14 @@ def errors(rng: np.random.Generator, draws: int) -> np.ndarray:
 
 
 def error(rng: np.random.Generator, n: int) -> float:
-    """Return the integrated squared error of a density from n drawn rows."""
+    """Return the integrated squared error of a density from n random rows."""
     model = kde.Model(rng.normal(size=(n, 1)), np.array([1.06 * n**-0.2]))
     away = np.exp(model.log_density(GRID)) - norm.pdf(GRID[:, 0])
     return float(np.sum(away**2) * (GRID[1, 0] - GRID[0, 0]))
 
 
 def rate(table: pd.DataFrame) -> Figure:
-    """Draw the mean error over n, and both rates through its first point."""
+    """Plot the mean error over n, and both rates through its first point."""
     n, found = table["n"].to_numpy(float), table["mean integrated error"].to_numpy()
     figure, axes = new_figure()
     axes.plot(n, found, marker="o", label="mean of the samples")
@@ -74,7 +74,9 @@ def rate(table: pd.DataFrame) -> Figure:
         n, found[0] * (n / n[0]) ** -0.8, "--", color=COLOURS[1], label="n^(-4/5)"
     )
     slow = np.log(np.log(n[0])) / np.log(np.log(n))
-    axes.plot(n, found[0] * slow, ":", color="black", label="1 / log log n, as printed")
+    axes.plot(
+        n, found[0] * slow, ":", color="black", label="1 / log log n in the notes"
+    )
     axes.set(xscale="log", yscale="log", xlabel="rows n")
     axes.set(ylabel="mean integrated squared error")
     axes.legend()

@@ -1,20 +1,20 @@
-"""The slopes of a mixture's likelihood are sums of whitened rows by responsibility.
+"""The gradients of a mixture's likelihood are sums of whitened rows by responsibility.
 
     dl/dmu_k = sum_n r_nk Sigma_k^-1 (x_n - mu_k),
     dl/dSigma_k = (1/2) sum_n r_nk (Sigma_k^-1 (x_n - mu_k)(x_n - mu_k)' - I) Sigma_k^-1
 
-The gradient route has them in its free numbers: logits of the weights, means, and the
-triangles of the precisions. Measured is the largest gap to central differences, as a
-share of the largest slope.
+The gradient route has them in its free parameters: logits of the weights, means, and
+the triangles of the precisions. The measured value is the largest gap to central
+differences, relative to the largest gradient.
 
-Source: 003_880d062d5684f3ab.txt, (1).
+Source: CS280 homework 1, (1).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ftml.claims.density._rows import K, drawn_rows
+from ftml.claims.density._rows import K, random_rows
 from ftml.evidence import Budget, Evidence
 from ftml.families.density.gmm_gradient import loss_and_gradient
 
@@ -22,16 +22,16 @@ STEP = 1e-6
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a slope, at drawn parameters."""
-    X = drawn_rows(seed)
+    """Return the largest gap of a gradient, at random parameters."""
+    X = random_rows(seed)
     n_free = K + 2 * K + 3 * K
     theta = 0.3 * np.random.default_rng([seed, 1]).normal(size=n_free)
-    _, (slopes,) = loss_and_gradient(theta[None], X, k=K, penalty=1e-2)
+    _, (gradients,) = loss_and_gradient(theta[None], X, k=K, penalty=1e-2)
     moves = STEP * np.eye(n_free)
     up, down = (
         loss_and_gradient(theta + s * moves, X, k=K, penalty=1e-2)[0] for s in (1, -1)
     )
-    away = np.abs(slopes - (up - down) / (2 * STEP)).max()
+    away = np.abs(gradients - (up - down) / (2 * STEP)).max()
     return Evidence(
-        expected=0.0, measured=float(away / np.abs(slopes).max()), tolerance=1e-7
+        expected=0.0, measured=float(away / np.abs(gradients).max()), tolerance=1e-7
     )

@@ -1,14 +1,14 @@
-"""Told from noise, an unnormalised density learns its own normaliser.
+"""By classifying data against noise, an unnormalised density learns its normaliser.
 
     P(row | x) = sigmoid(log p~(x) + c - log p_noise(x) - log nu),   c -> -log Z
 
-c is one more number of a logistic regression. A Gaussian is fitted to 4,000 drawn rows
-and ten times as many of noise, with next to no penalty. Measured is log Z + c, Z the
-integral of the fitted exp(e), which is known for a Gaussian. It is 0 but for chance:
-its variance is at most what the inverse Hessian of the loss says of it, and it is
+c is one more parameter of a logistic regression. A Gaussian is fitted to 4,000 random
+samples and ten times as many of noise, with next to no penalty. The measured value is
+log Z + c, Z the integral of the fitted exp(e), which is known for a Gaussian. It is 0
+up to chance: its variance is at most that of the inverse Hessian of the loss, and it is
 compared within 5.5 standard errors so bounded, a probability of 4e-8.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.1, noise contrastive estimation.
+Source: Deep learning cheat sheet, section 19.1, noise contrastive estimation.
 """
 
 from __future__ import annotations

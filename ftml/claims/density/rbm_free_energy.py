@@ -3,10 +3,10 @@
     p(x) = sum_h exp(a'x + b'h + x'W h) / Z = exp(-F(x)) / Z,
     F(x) = -a'x - sum_j log(1 + exp(b_j + W_j'x))
 
-Measured is the largest gap of log p(x) over all 2^6 rows of six columns, to the sum
-over the 2^4 states of four hidden units written out; Z is the sum over both.
+The measured value is the largest gap of log p(x) over all 2^6 rows of six columns, to
+the sum over the 2^4 states of four hidden units written out; Z is the sum over both.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.4.3, dimensionality reduction.
+Source: Deep learning cheat sheet, section 17.4.3, dimensionality reduction.
 """
 
 from __future__ import annotations

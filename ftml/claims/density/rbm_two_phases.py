@@ -1,12 +1,13 @@
-"""The slope of a Boltzmann machine's likelihood is rows against the model's own rows.
+"""A Boltzmann machine's gradient compares the data with samples of the model.
 
     d log p / dW = E_rows[x h(x)'] - E_p[x h(x)'],   h(x) = sigmoid(b + W'x)
 
 The second part is that of -log Z. The model's rows are all rows of five columns, each
-as often as its probability says, so that nothing is left to chance. Measured is the
-largest gap of the family's gradient to central differences of the mean log-probability.
+as often as its probability says, so that nothing is left to chance. The measured value
+is the largest gap of the family's gradient to central differences of the mean
+log-probability.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.1, positive and negative phase.
+Source: Deep learning cheat sheet, section 19.1, positive and negative phase.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ D, HIDDEN, STEP = 5, 3, 1e-6
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a slope in W."""
+    """Return the largest gap of a gradient in W."""
     rng = np.random.default_rng(seed)
     W, a, b = rng.normal(size=(D, HIDDEN)), rng.normal(size=D), rng.normal(size=HIDDEN)
     every = states(D)

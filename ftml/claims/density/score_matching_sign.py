@@ -4,10 +4,11 @@
 
 For a Gaussian whose precision is c times that of the rows J is c^2 / 2 - c per column:
 least at c = 1, without the normaliser being known. With the minus that the notes print
-(mistake 43) it falls for ever. Measured is the c that minimises the family's objective
-among 0, 0.01, ..., 10, along its own solution; as printed that is the last one.
+(mistake 43) it falls forever. The measured value is the c that minimises the family's
+objective among 0, 0.01, ..., 10, along its own solution; for the printed version that
+is the last one.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.1, score matching.
+Source: Deep learning cheat sheet, section 17.1, score matching.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SCALES = np.linspace(0.0, 10.0, 1001)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the best scale of the rows' precision, and as printed."""
+    """Return the best scale of the rows' precision, and the value in the source."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(ROWS, D)) @ rng.normal(size=(D, D)) + 3.0
     config = score_matching.Config(seed=seed, n_bumps=0)
@@ -49,13 +50,13 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=1.0,
         measured=max(own, best, key=lambda c: abs(c - 1)),
         tolerance=1e-9,
-        as_printed=float(SCALES[printed.argmin()]),
+        value_in_source=float(SCALES[printed.argmin()]),
         figure=lambda: objectives(right, printed),
     )
 
 
 def objectives(right: np.ndarray, printed: np.ndarray) -> Figure:
-    """Draw both objectives over the precision, as a share of the rows' own."""
+    """Plot both objectives over the precision, relative to the rows' own."""
     shown = SCALES <= 3
     figure, axes = new_figure()
     axes.plot(SCALES[shown], right[shown], label="with + (1/2) psi²")
@@ -63,7 +64,7 @@ def objectives(right: np.ndarray, printed: np.ndarray) -> Figure:
         SCALES[shown],
         printed[shown],
         color=COLOURS[1],
-        label="with - (1/2) psi², as printed",
+        label="with - (1/2) psi² in the notes",
     )
     axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":")
     axes.set(xlabel="precision of the model / precision of the rows", ylabel="J")

@@ -1,7 +1,7 @@
-"""A smooth network on drawn domains, in float64, for expansions in the inner step.
+"""A smooth network on random domains, in float64, for expansions in the inner step.
 
 Axes: S domains, m rows of a batch. Its activation is tanh, so that the losses have the
-third derivatives that the remainders speak of.
+third derivatives of the remainders.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ and large enough that its third power is far above the rounding of float64.
 """
 
 TOLERANCE = 0.1
-"Of a slope: the next power of lambda bends it by about that power's share."
+"Tolerance of a slope: the next power of lambda changes it by about its relative size."
 
 
 def smooth_problem(seed: int, *, S: int) -> tuple[MLP, Batch]:

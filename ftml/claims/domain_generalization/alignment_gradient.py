@@ -3,12 +3,12 @@
     grad P = 2 / (S (S - 1)) sum_i H_i (sum_j G_j - G_i),
     for two domains grad <G_1, G_2> = H_2 G_1 + H_1 G_2
 
-What is measured is the largest relative distance of the family's gradient of L_ERM -
+The measured value is the largest relative distance of the family's gradient of L_ERM -
 gamma P, one domain after the other and all at once, from that with the S full Hessians,
-each built row by row. Only rounding may part them. The domains are drawn from the seed.
+each built row by row. They may differ only by rounding. The domains are generated from
+the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3, (3.1) and
-(3.2).
+Source: Exam solutions, "Domain generalization (2023)", section 3, (3.1) and (3.2).
 """
 
 from __future__ import annotations

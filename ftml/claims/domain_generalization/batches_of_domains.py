@@ -2,14 +2,14 @@
 
     E[mean of the batch] = L_ERM,   Var = (1 / S^2) sum_s v_s / B
 
-with v_s the variance in domain s: rows are drawn with replacement. Domains have 5, 50
-and 500 rows, and losses drawn from the seed. What is measured is the mean square of a
-batch's distance from L_ERM, in that variance, over 4000 batches of B = 16, as the
-families draw them; it is compared within its standard errors. A bias would add its
+with v_s the variance in domain s: rows are random with replacement. Domains have 5, 50
+and 500 rows, and losses generated from the seed. The measured value is the mean square
+of a batch's distance from L_ERM, in that variance, over 4000 batches of B = 16, as the
+families sample them; it is compared within its standard errors. A bias would add its
 square.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", "Classical approach";
-004_df1c07f69d89a0c0.txt, 14.9 (mini-batches).
+Source: Exam solutions, "Domain generalization (2023)", "Classical approach"; Deep
+learning cheat sheet, 14.9 (mini-batches).
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     L_ERM = (1/S) sum_s (1/n_s) sum_{i in D_s} l_i,   not   (1/n) sum_i l_i
 
 They agree only where all n_s are equal. Three domains of 10, 100 and 1000 rows have the
-constant losses 1, 2 and 6: L_ERM is 3, the mean over the pooled rows 5.6. What is
-measured is L_ERM as the family weighs rows; weights are float32, hence the tolerance.
+constant losses 1, 2 and 6: L_ERM is 3, the mean over the pooled rows 5.6. The measured
+value is L_ERM as the family weighs rows; weights are float32, hence the tolerance.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", "Classical approach".
+Source: Exam solutions, "Domain generalization (2023)", "Classical approach".
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
     fixed:     theta - theta~ = lambda sum_i G_i - lambda^2 sum_{i before j} H_j G_i
     all S!:    the second term becomes (lambda^2 / 2) grad sum_{i<j} <G_i, G_j>
 
-What is measured is the order of the distance between a fixed order's step and IDGM's:
-it stays 2. Over all orders, and already over one order and its reverse, it is 3, or NaN
-is measured. The domains are drawn from the seed; the statement holds for all of them.
+The measured value is the order of the distance between a fixed order's step and IDGM's:
+it stays 2. Over all orders, and already over one order and its reverse, it is 3,
+otherwise the measured value is NaN. The domains are generated from the seed; the
+statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.4)
-to (1.3.6).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) to (1.3.6).
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     theta~_i - theta = -lambda sum_{j<i} G_j + O(lambda^2)
 
-What is measured is the order of the remainder, of the i that lies farthest from 2. The
+The measured value is the order of the remainder, for the i that is farthest from 2. The
 notes print +lambda sum_{j<i} g_j in (1.3.1) (mistake 2), which leaves 2 lambda sum G_j:
-order 1. The domains are drawn from the seed; the statement holds for all of them.
+order 1. The domains are generated from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.1).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.1).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check(seed: int, budget: Budget) -> Evidence:
             -way(network, batch, range(i - 1), a) - sign * a * sum(G[: i - 1])
             for a in INNER_STEPS
         )
-        for word, sign in (("with the minus", -1.0), ("as printed", 1.0))
+        for word, sign in (("with the minus", -1.0), ("value in source", 1.0))
         for i in places
     }
     slopes = list(log_slopes(INNER_STEPS, curves).values())
@@ -43,6 +43,6 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=2.0,
         measured=farthest(slopes[: len(places)], 2),
         tolerance=TOLERANCE,
-        as_printed=max(slopes[len(places) :]),
+        value_in_source=max(slopes[len(places) :]),
         table=slope_table(INNER_STEPS, curves),
     )

@@ -2,13 +2,13 @@
 
     E[theta - theta~] / (lambda S) = grad [L_ERM - gamma P] + O(lambda^2)
 
-What is measured is the order of the distance between Fish's mean direction and the
-gradient that the family IDGM computes, of the S = 2 to 4 that lies farthest from 2. The
+The measured value is the order of the distance between Fish's mean direction and the
+gradient that the family IDGM computes, of the S = 2 to 4 that is farthest from 2. The
 notes ask for lambda = 2 sqrt(kappa), where the alignment has the factor 2 kappa: gamma
 = lambda^2 / 2 for two domains (mistake 4), which leaves a distance of order 1. The
-domains are drawn from the seed; the statement holds for all of them.
+domains are generated from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.7).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.7).
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ MISTAKES = (4,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the order of the distance, and that of two domains as printed."""
+    """Return the order of the distance, and that of the printed version for two
+    domains.
+    """
     curves = {
         f"{S} domains": distances(seed, S=S, gamma=partial(gamma_of, S=S))
         for S in range(2, 5)
     }
     slopes = log_slopes(INNER_STEPS, curves).values()
     printed = distances(seed, S=2, gamma=lambda a: a**2 / 2)
-    curves["2 domains as printed"] = printed
+    curves["2 domains in the notes"] = printed
     return Evidence(
         expected=2.0,
         measured=farthest(slopes, 2),
         tolerance=TOLERANCE,
-        as_printed=log_slopes(INNER_STEPS, {"printed": printed})["printed"],
+        value_in_source=log_slopes(INNER_STEPS, {"printed": printed})["printed"],
         table=slope_table(INNER_STEPS, curves),
         figure=lambda: slope_figure(
             INNER_STEPS,

@@ -3,12 +3,12 @@
     E[theta - theta~] = lambda sum_i G_i - (lambda^2 / 2) grad sum_{i<j} <G_i, G_j>
                         + O(lambda^3)
 
-For S = 2 to 5 domains all S! orders are run. What is measured is the order of the
-remainder in lambda, of the S that lies farthest from 3; one constant wrong and it is 2.
-The domains are drawn from the seed; the statement holds for all of them.
+For S = 2 to 5 domains all S! orders are run. The measured value is the order of the
+remainder in lambda, for the S that is farthest from 3; one constant wrong and it is 2.
+The domains are generated from the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.6);
-Shi et al. 2022, "Gradient matching for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.6); Shi et al.
+2022, "Gradient matching for domain generalization".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ftml.evidence import Budget, Evidence
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the order of the remainder that lies farthest from 3."""
+    """Return the order for the remainder that is farthest from 3."""
     curves = {}
     for S in range(2, 6):
         network, batch = smooth_problem(seed, S=S)

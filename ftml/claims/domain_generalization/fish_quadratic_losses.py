@@ -3,12 +3,12 @@
     E[theta - theta~] = lambda (G_1 + G_2) - (lambda^2 / 2) grad <G_1, G_2>
 
 holds for every lambda, however large: the Hessians are constant, and two steps make no
-power above lambda^2. What is measured is the largest distance of the two sides over
+power above lambda^2. The measured value is the largest distance of the two sides over
 lambda = 0.1 to 10, relative to the step, for the mean squared loss of a linear network;
-only rounding remains. The domains are drawn from the seed.
+only rounding remains. The domains are generated from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.2)
-and (1.3.6).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.2) and
+(1.3.6).
 """
 
 from __future__ import annotations

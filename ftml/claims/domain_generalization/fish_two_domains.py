@@ -3,13 +3,14 @@
     order D1, D2:  theta - theta~ = lambda (G_1 + G_2) - lambda^2 H_2 G_1
     mean of both:  E[theta - theta~] = 2 lambda Gbar - (lambda^2 / 2) grad <G_1, G_2>
 
-both up to O(lambda^3). What is measured is the order of the remainder, of the one that
-lies farther from 3. The notes print -lambda h g for the second term of the first line,
-and "lambda lambda Gbar" for the first term of the second (mistake 3): what then remains
-is of order 1. The domains are drawn from the seed; the statement holds for all of them.
+both up to O(lambda^3). The measured value is the order of the remainder, of the one
+that lies farther from 3. The notes print -lambda h g for the second term of the first
+line, and "lambda lambda Gbar" for the first term of the second (mistake 3): what then
+remains is of order 1. The domains are generated from the seed; the statement holds for
+all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, (1.3.4)
-and (1.3.6).
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, (1.3.4) and
+(1.3.6).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MISTAKES = (3,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the order of the remainders, and the larger one of those as printed."""
+    """Return the order of the remainders, and the value in the source."""
     network, batch = smooth_problem(seed, S=2)
     one, two = domain_gradients(network, batch)
     curvature = gradient(one @ two, network)
@@ -45,10 +46,10 @@ def check(seed: int, budget: Budget) -> Evidence:
         "mean of both": norms(
             mean - a * (one + two) + a**2 / 2 * curvature for a, mean in means.items()
         ),
-        "order D1, D2 as printed": norms(
+        "order D1, D2 in the notes": norms(
             step - a * (one + two) + a * turned for a, step in steps.items()
         ),
-        "mean of both as printed": norms(
+        "mean of both in the notes": norms(
             mean - a**2 * (one + two) / 2 + a**2 / 2 * curvature
             for a, mean in means.items()
         ),
@@ -58,7 +59,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=3.0,
         measured=farthest(slopes[:2], 3),
         tolerance=TOLERANCE,
-        as_printed=max(slopes[2:]),
+        value_in_source=max(slopes[2:]),
         table=slope_table(INNER_STEPS, curves),
         figure=lambda: slope_figure(
             INNER_STEPS,

@@ -3,13 +3,14 @@
     SGD:   E[theta - theta~] = lambda sum_i G_i + O(lambda^2)
     Adam:  the first step is lambda sign(G_i), and so on: another direction at once
 
-What is measured is the order in lambda of the distance of Fish's mean step from lambda
-sum_i G_i, with Adam started anew for each of the 3! orders: 1, however short the steps.
-With SGD it must be 2, or NaN is measured. The authors' code and DomainBed take Adam:
-the constants of the theory are not theirs. The domains are drawn from the seed.
+The measured value is the order in lambda of the distance of Fish's mean step from
+lambda sum_i G_i, with Adam started anew for each of the 3! orders: 1, however short the
+steps. With SGD it must be 2, otherwise the measured value is NaN. The authors' code and
+DomainBed take Adam: the constants of the theory are not theirs. The domains are
+generated from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3 (inner
-loop of algo 1); Shi et al. 2022, "Gradient matching for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 3.3 (inner loop of algo
+1); Shi et al. 2022, "Gradient matching for domain generalization".
 """
 
 from __future__ import annotations

@@ -3,13 +3,12 @@
     P = 1 / (S (S - 1)) sum_{i != j} <G_i, G_j> = 2 / (S (S - 1)) sum_{i < j} <G_i, G_j>
       = 1 / (S (S - 1)) (|sum_i G_i|^2 - sum_i |G_i|^2)
 
-The family computes the last form, which needs no double sum. What is measured is its
-ratio to the mean over all ordered pairs, of the S = 2 to 6 that lies farthest from 1;
-only rounding may part them. The notes have 2 / (S (S - 1)) before the sum over ordered
-pairs (mistake 1): twice as much. The domains are drawn from the seed.
+The family computes the last form, which needs no double sum. The measured value is its
+ratio to the mean over all ordered pairs, of the S = 2 to 6 that is farthest from 1;
+they may differ only by rounding. The notes have 2 / (S (S - 1)) before the sum over
+ordered pairs (mistake 1): twice as much. The domains are generated from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3, "New loss"
-and (3.1).
+Source: Exam solutions, "Domain generalization (2023)", section 3, "New loss" and (3.1).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ MISTAKES = (1,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return P over the mean inner product, and the sum as printed over it."""
+    """Return P over the mean inner product, and the printed sum over it."""
     rows = []
     for S in range(2, 7):
         network, batch = smooth_problem(seed, S=S)
@@ -37,12 +36,16 @@ def check(seed: int, budget: Budget) -> Evidence:
         P = float(alignment(losses_one_by_one(network, batch)[1])[0])
         printed = 2 / (S * (S - 1)) * sum(products)
         rows.append((S, float(np.mean(products)), P, printed))
-    table = pd.DataFrame(rows, columns=["S", "mean of the products", "P", "as printed"])
+    table = pd.DataFrame(
+        rows, columns=["S", "mean of the products", "P", "value in source"]
+    )
     ratios = table["P"] / table["mean of the products"]
     return Evidence(
         expected=1.0,
         measured=farthest(ratios, 1.0),
         tolerance=1e-9,
-        as_printed=float((table["as printed"] / table["mean of the products"]).mean()),
+        value_in_source=float(
+            (table["value in source"] / table["mean of the products"]).mean()
+        ),
         table=table,
     )

@@ -3,13 +3,13 @@
     grad L_meta = grad L_A + beta (I - lambda H_A) grad L_B(theta'),
     theta' = theta - lambda grad L_A
 
-What is measured is the relative distance of the family's gradient from that with the
+The measured value is the relative distance of the family's gradient from that with the
 full Hessian, built row by row, at lambda = 0.5 and beta = 0.8: only rounding. The
 first-order version leaves out just the term beta lambda H_A grad L_B(theta') (the
-table). The domains are drawn from the seed.
+table). The domains are generated from the seed.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2; Li et al.
-2018, "Learning to generalize: meta-learning for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 2; Li et al. 2018,
+"Learning to generalize: meta-learning for domain generalization".
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         {
             "gradient": list(gaps),
             "relative distance from its formula": distances,
-            "share of the missing term": [0.0, float(missing.norm() / exact.norm())],
+            "fraction of the missing term": [0.0, float(missing.norm() / exact.norm())],
         }
     )
     return Evidence(

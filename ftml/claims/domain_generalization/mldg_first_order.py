@@ -3,13 +3,14 @@
     exact:        grad [L_A + L_B - lambda <G_A, G_B>] + O(lambda^2)
     first order:  grad [L_A + L_B - (lambda / 2) <G_A, G_B>] + O(lambda^2)
 
-both in the mean over (A, B) and (B, A). What is measured is the weight of the alignment
-in the first-order gradient, in units of lambda, found by projection on grad <G_A, G_B>
-and extrapolated to lambda = 0 from two values of lambda: its error is then of the order
-of lambda^2. The domains are drawn from the seed; the statement holds for all of them.
+both in the mean over (A, B) and (B, A). The measured value is the weight of the
+alignment in the first-order gradient, in units of lambda, found by projection on grad
+<G_A, G_B> and extrapolated to lambda = 0 from two values of lambda: its error is then
+of the order of lambda^2. The domains are generated from the seed; the statement holds
+for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2; Nichol et
-al. 2018, "On first-order meta-learning algorithms", for the first-order version.
+Source: Exam solutions, "Domain generalization (2023)", section 2; Nichol et al. 2018,
+"On first-order meta-learning algorithms", for the first-order version.
 """
 
 from __future__ import annotations

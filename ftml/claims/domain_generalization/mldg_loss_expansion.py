@@ -3,12 +3,11 @@
     L_A(theta) + L_B(theta - lambda grad L_A)
         = L_A + L_B - lambda <grad L_A, grad L_B> + O(lambda^2)
 
-What is measured is the order of the remainder in lambda, its root mean square over five
-problems. Without the inner product it would be 1. The problems are drawn from the seed;
-the statement holds for all of them.
+The measured value is the order of the remainder in lambda, its root mean square over
+five problems. Without the inner product it would be 1. The problems are generated from
+the seed; the statement holds for all of them.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2, (2.1) and
-(2.2).
+Source: Exam solutions, "Domain generalization (2023)", section 2, (2.1) and (2.2).
 """
 
 from __future__ import annotations

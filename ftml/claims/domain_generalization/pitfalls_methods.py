@@ -2,18 +2,18 @@
 
 Trained on D1 and D2, ERM is right for .57 of D3, and so are Fish, MLDG and mild IDGM; a
 strong IDGM unlearns everything. A large penalty of IRM leaves f1 alone: .93 everywhere,
-at the price of .04 on D1 and D2. What is measured is the mean gain over ERM on D3,
+at the price of .04 on D1 and D2. The measured value is the mean gain over ERM on D3,
 paired by initial weights, of whichever of Fish, IDGM and MLDG gains most; the table has
 every method's, with its 95 % interval. (IRM failing to gain .3 makes it NaN.)
 
 Linear models, full batches, 60 updates, the five initial weights of the seeds 0 to 4,
-whatever the seed of the claim: nothing is drawn. These are eight settings of many, and
+whatever the seed of the claim: nothing is random. These are eight settings of many, and
 the length of training is one: after 300 updates V-REx gains .22 +- .25 and no more,
 after 40 MLDG with a look-ahead of 10 gains .08 +- .22, the others are as after 60. f4
 is never seen in training, so that where scores are small its initial weight decides
 about D3.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", (5) "Pitfalls of ERM".
+Source: Exam solutions, "Domain generalization (2023)", (5) "Pitfalls of ERM".
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def trained(data: Domains, name: str, settings: dict[str, Any], *, seed: int) ->
 
 
 def bars(table: pd.DataFrame) -> Figure:
-    """Draw the accuracy of each method on the known domains and on the third."""
+    """Plot the accuracy of each method on the known domains and on the third."""
     figure, axes = new_figure(6.8, 4.2)
     place = np.arange(len(table))
     known, unknown = table["D1 and D2"], table["D3"]

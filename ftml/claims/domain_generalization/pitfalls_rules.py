@@ -5,10 +5,10 @@
     y = 1 iff x is x2: .97 in every domain, but D3 must be known for it
 
 The accuracies are enumerated over the three domains as the project prepares them, which
-meet every probability exactly. What is measured is the accuracy of "f2 or f3" on D3;
+meet every probability exactly. The measured value is the accuracy of "f2 or f3" on D3;
 any other accuracy that is not as stated makes it NaN.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", (5) "Pitfalls of ERM".
+Source: Exam solutions, "Domain generalization (2023)", (5) "Pitfalls of ERM".
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from ftml.data import Cooccurrence
 WORDS = tuple("abcdef")
 
 
-def drawn_counts(seed: int, *, scale: float = 1.0) -> Cooccurrence:
+def random_counts(seed: int, *, scale: float = 1.0) -> Cooccurrence:
     """Return counts of all pairs of the words, from 2 to 30 times `scale`."""
     V = len(WORDS)
     rng = np.random.default_rng(seed)

@@ -1,13 +1,13 @@
-"""With as many dimensions as words GloVe says every count exactly.
+"""With as many dimensions as words GloVe fits every count exactly.
 
     x_i'z_j + b_i + c_j = log C_ij  is the least of  sum_ij f(C_ij) (... - log C_ij)^2
 
-Six words with six dimensions, 1,500 passes of AdaGrad. Measured is the root of the
-weighted mean square of the errors at the end, in nats; it starts near 2.7. Steps of
-AdaGrad get shorter for ever, so that something is left: the bar is 0.001, fifty times
+Six words with six dimensions, 1,500 passes of AdaGrad. The measured value is the root
+of the weighted mean square of the errors at the end, in nats; it starts near 2.7. Steps
+of AdaGrad get shorter forever, so that something is left: the bar is 0.001, fifty times
 the most that was left for a hundred seeds.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1 and 14.9.5; Pennington et al. 2014,
+Source: Deep learning cheat sheet, section 15.1.1 and 14.9.5; Pennington et al. 2014,
 "GloVe", section 3.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftml.claims.embedding._toy import drawn_counts
+from ftml.claims.embedding._toy import random_counts
 from ftml.data import Splits
 from ftml.evidence import Budget, Evidence
 from ftml.families.embedding import glove
@@ -26,7 +26,7 @@ from ftml.plots import new_figure
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the root mean square error of the logarithms."""
     config = glove.Config(seed=seed, dimension=6, learning_rate=0.2, n_passes=1500)
-    steps = glove.train(config, Splits(drawn_counts(seed)))
+    steps = glove.train(config, Splits(random_counts(seed)))
     errors = np.sqrt([step.metrics["train_loss"] for step in steps])
     return Evidence(
         expected=0.0,
@@ -37,7 +37,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def descent(errors: np.ndarray) -> Figure:
-    """Draw the error over the passes."""
+    """Plot the error over the passes."""
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(errors) + 1), errors)
     axes.set(yscale="log", xlabel="pass over the counts")

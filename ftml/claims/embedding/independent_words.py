@@ -1,12 +1,13 @@
-"""Words that stand beside each other by chance alone have no mutual information.
+"""Words that are neighbours by chance alone have no mutual information.
 
     C_ij = C_i C_j / sum C:   PMI = 0;   C times c there:   PMI = log c at the pair
 
 Counts of forty words are an outer product, but those of one pair three times as many.
-Measured is the number of entries of the family's positive information above 0.01: the
-two of that pair, every other one being 0 but for what the pair adds to the row sums.
+The measured value is the number of entries of the family's positive information above
+0.01: the two of that pair, every other one being 0 but for what the pair adds to the
+row sums.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1, pointwise mutual information.
+Source: Deep learning cheat sheet, section 15.1.1, pointwise mutual information.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """Skip-gram with k negatives learns the pointwise mutual information less log k.
 
-    x_i'z_j = log(C_ij sum C / (C_i C_j)) - log k,   p_n the share of the text
+    x_i'z_j = log(C_ij sum C / (C_i C_j)) - log k,   p_n the fraction of the text
 
-Six words with eight dimensions, so that nothing is in the way; 80 passes over drawn
+Six words with eight dimensions, so that nothing is in the way; 80 passes over random
 counts, k = 2, and the mean over the passes from the 41st, which averages out that the
-last one goes around the optimum. Measured is the mean gap over the 21 pairs, in nats.
-The rarest pair is drawn some thousand times, so that a logit has a standard error near
-0.03 and the mean gap is near 0.025, with a deviation of some 0.004: the bar of 0.06 is
-7 of these above it, which chance reaches with a probability below 1e-7.
+last one goes around the optimum. The measured value is the mean gap over the 21 pairs,
+in nats. The rarest pair is sampled about a thousand times, so that a logit has a
+standard error near 0.03 and the mean gap is near 0.025, with a standard deviation of
+some 0.004: the bar of 0.06 is 7 of these above it, which chance reaches with a
+probability below 1e-7.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1; Levy and Goldberg 2014, "Neural word
+Source: Deep learning cheat sheet, section 15.1.1; Levy and Goldberg 2014, "Neural word
 embedding as implicit matrix factorization".
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftml.claims.embedding._toy import dense, drawn_counts
+from ftml.claims.embedding._toy import dense, random_counts
 from ftml.data import Splits
 from ftml.evidence import CHANCE, Budget, Evidence
 from ftml.families.embedding import skipgram
@@ -30,7 +31,7 @@ FIRST = 40
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the mean gap between products and information, in nats."""
-    data = drawn_counts(seed, scale=50.0)
+    data = random_counts(seed, scale=50.0)
     config = skipgram.Config(
         seed=seed,
         dimension=8,
@@ -54,7 +55,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def pairs(pmi: np.ndarray, found: np.ndarray) -> Figure:
-    """Draw the learnt products over the information of the pairs."""
+    """Plot the learnt products over the information of the pairs."""
     figure, axes = new_figure(5.2, 4.2)
     ends = np.array([pmi.min(), pmi.max()])
     axes.plot(ends, ends - np.log(K), color=COLOURS[1], label="PMI - log 2")

@@ -3,11 +3,12 @@
     M ~ U_d S_d V_d',   x_i'z_j = M_ij  for  X = U S^p,  Z = V S^(1 - p),  at full rank
 
 The notes end with V L^(-1/2) (mistake 39), whose products are those of the inverse; nor
-has a matrix of counts only eigenvalues above 0. Six words. Measured is the largest gap
-between the family's products and its positive information M, as a share of the largest
-of M; as printed it is that of the products of |L|^(-1/2) for the counts.
+has a matrix of counts only eigenvalues above 0. Six words. The measured value is the
+largest gap between the family's products and its positive information M, relative to
+the largest of M; the value in the source is that of the products of |L|^(-1/2) for the
+counts.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.1.1, embedding by principal components.
+Source: Deep learning cheat sheet, section 15.1.1, embedding by principal components.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ftml.claims.embedding._toy import dense, drawn_counts
+from ftml.claims.embedding._toy import dense, random_counts
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.embedding import ppmi_svd
@@ -24,8 +25,8 @@ MISTAKES = (39,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a product, and as printed."""
-    data = drawn_counts(seed)
+    """Return the largest gap of a product, and the value in the source."""
+    data = random_counts(seed)
     C = dense(data)
     sums = C.sum(axis=0)
     M = np.maximum(np.log(C * C.sum() / np.outer(sums, sums)), 0.0)
@@ -40,6 +41,6 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(max(gaps)),
         tolerance=1e-5,
-        as_printed=float(np.abs(printed @ printed.T - C).max() / C.max()),
+        value_in_source=float(np.abs(printed @ printed.T - C).max() / C.max()),
         table=pd.DataFrame({"eigenvalue of C": values}),
     )

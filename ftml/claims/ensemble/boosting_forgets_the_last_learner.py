@@ -1,13 +1,13 @@
-"""Under the new weights the last weak learner errs as chance does: half, of 2 classes.
+"""Under the new weights the last weak learner is as good as chance: 1/2 for 2 classes.
 
     P_{D_{t+1}}(f_t(x) != y) = (k - 1) / k
 
-because alpha_t minimises the loss along f_t, where the derivative is zero. What is
-measured is the weighted error of each round's learner under the next round's weights,
-on breast cancer, of the round that lies farthest from 1/2. The table has wine too, with
-three classes and 2/3. Only rounding parts them.
+because alpha_t minimises the loss along f_t, where the derivative is zero. The measured
+value is the weighted error of each round's learner under the next round's weights, on
+breast cancer, for the round that is farthest from 1/2. The table has wine too, with
+three classes and 2/3. They differ only by rounding.
 
-Source: 002_eb21055876072d76.txt, "Problem 3" (D_t and the line search).
+Source: Homework 4 answers, "Problem 3" (D_t and the line search).
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
     argmin_alpha eps e^{alpha/(k-1)} + (1 - eps) e^{-alpha}
         = ((k-1)/k) log((1 - eps) (k - 1) / eps),   positive iff eps < (k-1)/k
 
-scikit-learn's weights are k/(k-1) times as large, with the same learners. What is
-measured is the ratio of the family's weights to scikit-learn's on wine, three classes,
-15 stumps, of the round that lies farthest from 2/3; only rounding is tolerated. NaN
-where a weight is 1e-6 off the minimiser that is found numerically (the table).
+scikit-learn's weights are k/(k-1) times as large, with the same learners. The measured
+value is the ratio of the family's weights to scikit-learn's on wine, three classes, 15
+stumps, for the round that is farthest from 2/3; only rounding is tolerated. NaN where a
+weight is 1e-6 off the minimiser that is found numerically (the table).
 
-Source: 002_eb21055876072d76.txt, "Problem 3" (the line search); Zhu et al. 2009,
-"Multi-class AdaBoost".
+Source: Homework 4 answers, "Problem 3" (the line search); Zhu et al. 2009, "Multi-class
+AdaBoost".
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
     (1/n) sum 1{wrong} <= (1/n) sum exp(-y g) = prod_t 2 sqrt(eps_t (1 - eps_t))
 
 The mean exponential loss after t rounds equals the product of each round's factor; for
-two classes it bounds the training error, for more it does not: a mistake may cost less
-than 1. What is measured is the ratio of the loss of the model's scores to the product,
-on breast cancer, of the round that lies farthest from 1; NaN where the error is above
-the loss there, or where it never is on wine.
+two classes it bounds the training error, for more it does not: an error may cost less
+than 1. The measured value is the ratio of the loss of the model's scores to the
+product, on breast cancer, for the round that is farthest from 1; NaN where the error is
+above the loss there, or where it never is on wine.
 
-Source: 002_eb21055876072d76.txt, "Problem 3"; Freund and Schapire 1997, theorem 6, for
-two classes.
+Source: Homework 4 answers, "Problem 3"; Freund and Schapire 1997, theorem 6, for two
+classes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def curves(table: Table, seed: int, count: int) -> pd.DataFrame:
 
 
 def draw(of_two: pd.DataFrame, of_three: pd.DataFrame) -> Figure:
-    """Draw training error and loss of both tables over the rounds."""
+    """Plot training error and loss of both tables over the rounds."""
     figure, axes = new_figure(6.4, 4.4)
     for name, table, mark, colour in (
         ("two classes", of_two, "o", COLOURS[0]),

@@ -43,12 +43,12 @@ def network(*, shift: float = 0.0, wider: float = 1.0) -> LatentGaussian:
     return net
 
 
-def drawn_rows(rng: np.random.Generator, n: int) -> Tensor:
-    """Return n rows of the model's law, (n, 4)."""
+def random_rows(rng: np.random.Generator, n: int) -> Tensor:
+    """Return n rows of the model's distribution, (n, 4)."""
     return torch.from_numpy(rng.multivariate_normal(MEAN.numpy(), COVARIANCE, n))
 
 
 def log_p(x: Tensor) -> Tensor:
     """Return log p(x) of each row, (B,)."""
-    law = multivariate_normal(MEAN.numpy(), COVARIANCE)
-    return torch.from_numpy(law.logpdf(x.numpy()))
+    distribution = multivariate_normal(MEAN.numpy(), COVARIANCE)
+    return torch.from_numpy(distribution.logpdf(x.numpy()))

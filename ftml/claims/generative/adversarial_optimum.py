@@ -2,12 +2,13 @@
 
     V = E_p log D(x) + E_z log(1 - D(G(z))),   D* = p_data / (p_data + p_G)
 
-Two laws over five symbols, of which 40 rows each have just these shares; the log-odds
-of every symbol are found by BFGS on the family's loss, -V / 2. Expected is the formula,
-measured the V that is reached. The notes draw x in the discriminator's risk from the
-law of the noise (mistake 47): as printed p is that of a third law.
+Two distributions over five symbols, of which 40 samples each have exactly these
+frequencies; the log-odds of every symbol are found by BFGS on the family's loss, -V /
+2. The expected value is the formula, the measured value the V that is reached. The
+notes sample x in the discriminator's risk from the distribution of the noise (mistake
+47): in the printed version p is a third distribution.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4, generative adversarial networks.
+Source: Deep learning cheat sheet, section 19.4, generative adversarial networks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ NOISE = np.array([8, 8, 8, 8, 8])
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the value at the best discriminator, and as printed; nothing is drawn."""
+    """Return the value at the best discriminator, and the value in the source; nothing
+    is random.
+    """
     divergence = jensenshannon(DATA, MADE) ** 2
     value, D = best(DATA, MADE)
     theory = DATA / (DATA + MADE)
@@ -40,9 +43,9 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=float(-np.log(4) + 2 * divergence),
         measured=value,
         tolerance=1e-10,
-        as_printed=best(NOISE, MADE)[0],
+        value_in_source=best(NOISE, MADE)[0],
         table=pd.DataFrame({"D found": D, "p / (p + q)": theory}),
-        figure=lambda: laws(D),
+        figure=lambda: distributions(D),
     )
 
 
@@ -54,18 +57,20 @@ def best(real: np.ndarray, made: np.ndarray) -> tuple[float, np.ndarray]:
     ]
 
     def loss_and_slope(odds: np.ndarray) -> tuple[float, np.ndarray]:
-        told = torch.from_numpy(odds).requires_grad_()
-        loss = discriminator_loss(told[rows[0]], told[rows[1]])
-        (slope,) = torch.autograd.grad(loss, told)
-        return loss.item(), slope.numpy()
+        log_odds = torch.from_numpy(odds).requires_grad_()
+        loss = discriminator_loss(log_odds[rows[0]], log_odds[rows[1]])
+        (gradient,) = torch.autograd.grad(loss, log_odds)
+        return loss.item(), gradient.numpy()
 
     start = np.zeros(len(real))
     found = minimize(loss_and_slope, start, jac=True, options={"gtol": 1e-12})
     return -2 * float(found.fun), expit(found.x)
 
 
-def laws(D: np.ndarray) -> Figure:
-    """Draw both laws, and what the best discriminator says of each symbol."""
+def distributions(D: np.ndarray) -> Figure:
+    """Plot both distributions, and the output of the best discriminator for each
+    symbol.
+    """
     place = np.arange(len(D))
     figure, axes = new_figure()
     for side, counts, name in ((-0.2, DATA, "data p"), (0.2, MADE, "made q")):

@@ -2,10 +2,11 @@
 
     z = sigmoid(W x + b):   |dz/dx|_F^2 = sum_j (z_j (1 - z_j))^2 sum_i W_ji^2
 
-That is the penalty of a contractive autoencoder. Measured is the largest relative gap
-of the family's closed form to the Jacobian by torch, at twenty drawn rows.
+That is the penalty of a contractive autoencoder. The measured value is the largest
+relative gap of the family's closed form to the Jacobian by torch, at twenty random
+rows.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.3, contractive autoencoders.
+Source: Deep learning cheat sheet, section 17.2.3, contractive autoencoders.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest relative gap of a squared norm."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> torch.Tensor:
+    def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x, W, b = drawn(20, 7), drawn(4, 7), drawn(4)
+    x, W, b = normal(20, 7), normal(4, 7), normal(4)
 
     def code(row: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(W @ row + b)

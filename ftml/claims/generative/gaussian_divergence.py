@@ -2,11 +2,11 @@
 
     KL(N(mu, diag v) | N(0, I)) = (1/2) sum_j (mu_j^2 + v_j - 1 - log v_j)
 
-A draw is log q(z) - log p(z) at a code z that the family draws from q, of three
-numbers; the mean of 200,000 is compared with the closed form within its standard
+A sample is log q(z) - log p(z) at a code z that the family samples from q, of three
+dimensions; the mean of 200,000 is compared with the closed form within its standard
 errors.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2, closed-form solution of the KL term.
+Source: Deep learning cheat sheet, section 19.2, closed-form solution of the KL term.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG_V = torch.tensor([[0.3, -1.5, 0.0]], dtype=torch.float64)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the mean of the drawn log-ratios beside the closed form."""
+    """Return the mean of the sampled log-ratios beside the closed form."""
 
     def log_ratios(rng: np.random.Generator, n: int) -> np.ndarray:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -1,12 +1,13 @@
-"""Where a discriminator is sure, only the non-saturating generator still has a slope.
+"""Where a discriminator is certain, only the non-saturating generator has a gradient.
 
     d log(1 - D) / dl = -D,   d(-log D) / dl = -(1 - D),   D = sigmoid(l)
 
-l are the log-odds that D gives to what the generator made. Measured is the largest gap
-of the slopes of the family's two losses to these, for l from -10 to 10. At l = -10,
-made things being told for certain, the first is 4.5e-5 and the second 1.
+l are the log-odds that D gives to a generated sample. The measured value is the largest
+gap of the gradients of the family's two losses to these, for l from -10 to 10. At l =
+-10, where the discriminator is certain that a sample is generated, the first is 4.5e-5
+and the second 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4, improved objective of the generator.
+Source: Deep learning cheat sheet, section 19.4, improved objective of the generator.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ OBJECTIVES = ("minimax", "non_saturating")
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a slope; nothing is drawn."""
+    """Return the largest gap of a gradient; nothing is random."""
     D = torch.sigmoid(ODDS).numpy()
     gaps = [
-        np.abs(slopes(objective) - expected).max()
+        np.abs(gradients(objective) - expected).max()
         for objective, expected in zip(OBJECTIVES, (-D, D - 1), strict=True)
     ]
     return Evidence(
@@ -35,8 +36,8 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def slopes(objective: str) -> np.ndarray:
-    """Return the slope of the loss of each single l, (81,)."""
+def gradients(objective: str) -> np.ndarray:
+    """Return the gradient of the loss of each single l, (81,)."""
     odds = ODDS.clone().requires_grad_()
     losses = torch.stack([generator_loss(each[None], objective) for each in odds])
     found: np.ndarray = torch.autograd.grad(losses.sum(), odds)[0].numpy()
@@ -44,13 +45,13 @@ def slopes(objective: str) -> np.ndarray:
 
 
 def both() -> Figure:
-    """Draw how steep both losses are over what the discriminator says."""
+    """Plot the gradients of both losses over the output of the discriminator."""
     figure, axes = new_figure()
     D = torch.sigmoid(ODDS).numpy()
     names = ("minimax: log(1 - D)", "non-saturating: -log D")
     for objective, name in zip(OBJECTIVES, names, strict=True):
-        axes.plot(D, -slopes(objective), label=name)
-    axes.set(xlabel="D(G(z)): how real what was made is told to be")
-    axes.set(ylabel="size of the slope in the log-odds")
+        axes.plot(D, -gradients(objective), label=name)
+    axes.set(xlabel="D(G(z)): predicted probability of real data")
+    axes.set(ylabel="size of the gradient in the log-odds")
     figure.legend(loc="outside upper center", ncols=2)
     return figure

@@ -1,13 +1,13 @@
-"""A linear autoencoder learns the plane of principal components, and no more than it.
+"""A linear autoencoder learns the plane of principal components, and no better one.
 
     min_{C, D} (1 / 2n) sum_i |x_i - c - D C (x_i - c)|^2 = (1/2) sum_{j > m} lambda_j
 
-300 drawn rows of six columns with variances from 4 down; codes of two numbers. Measured
-is the autoencoder's squared error over that of PCA, which by Eckart and Young is at
-least 1; the bar, 1.001, is forty times farther from 1 than what 200 epochs left for any
-of six seeds. The table has the angle between the two planes, in degrees.
+300 random rows of six columns with variances from 4 down; codes of two dimensions. The
+measured value is the autoencoder's squared error over that of PCA, which by Eckart and
+Young is at least 1; the bar, 1.001, is forty times farther from 1 than what 200 epochs
+left for any of six seeds. The table has the angle between the two planes, in degrees.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.1, linear autoencoding.
+Source: Deep learning cheat sheet, section 17.2.1, linear autoencoding.
 """
 
 from __future__ import annotations

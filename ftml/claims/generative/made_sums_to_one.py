@@ -1,12 +1,12 @@
-"""Masked so that no output sees what it tells, a network is a law that sums to one.
+"""A network whose masks hide from each output its own input is a distribution.
 
     p(x) = prod_i p(x_i | x_1, ..., x_{i-1}),   sum over all 2^d rows = 1
 
-Measured is how far the sum over all 2^8 rows of a drawn network with two hidden layers
-is from 1. Without the masks an output sees its own input, and the sum is anything (in
-the table).
+The measured value is how far the sum over all 2^8 rows of a random network with two
+hidden layers is from 1. Without the masks an output depends on its own input, and the
+sum can have any value (in the table).
 
-Source: 004_df1c07f69d89a0c0.txt, section 19, taxonomy of generative models.
+Source: Deep learning cheat sheet, section 19, taxonomy of generative models.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     generator = torch.Generator().manual_seed(seed)
     network = MADE(D, hidden=(12, 12), activation="tanh", generator=generator).double()
     for each in network.parameters():
-        each.mul_(3.0)  # far from the uniform law
+        each.mul_(3.0)  # far from the uniform distribution
     every = (torch.arange(2**D)[:, None] >> torch.arange(D) & 1).double()
     masked = float(log_probability(network, every).exp().sum())
     network.masks = [torch.ones_like(mask) for mask in network.masks]

@@ -2,11 +2,12 @@
 
     D = C':   C = A U_m'  with A' = A^-1,   so that  C C' = I
 
-Untied, any invertible A is as good. 300 drawn rows of six columns, codes of two
-numbers, 200 epochs. Measured is the largest entry of C C' - I; of the untied encoder it
-is in the table. The bar is a hundred times the largest of fifteen seeds.
+Untied, any invertible A is as good. 300 random rows of six columns, codes of two
+dimensions, 200 epochs. The measured value is the largest entry of C C' - I; of the
+untied encoder it is in the table. The bar is a hundred times the largest of fifteen
+seeds.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.1, linear autoencoder with coupled
+Source: Deep learning cheat sheet, section 17.2.1, linear autoencoder with coupled
 weights.
 """
 

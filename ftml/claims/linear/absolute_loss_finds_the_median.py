@@ -3,13 +3,14 @@
     argmin_z E|Y - z|                       a median: the exercise that the notes leave
     argmin_z E[(tau - 1{Y < z}) (Y - z)]    a tau-quantile
 
-The law of Y has 31 values with drawn weights. A risk is convex in z and linear between
-two values, so that one of them is a minimiser: the risk, scikit-learn's, is evaluated
-at each. What is measured is the largest distance of the minimisers from the quantiles
-of the weighted values, for tau = 0.1 to 0.9; they are the same values, to the bit. The
-law is drawn from the seed; two risks are equal with probability 0.
+The distribution of Y has 31 values with random weights. A risk is convex in z and
+linear between two values, so that one of them is a minimiser: the risk, scikit-learn's,
+is evaluated at each. The measured value is the largest distance of the minimisers from
+the quantiles of the weighted values, for tau = 0.1 to 0.9; they are the same values,
+bit for bit. The distribution is generated from the seed; two risks are equal with
+probability 0.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator" ("Regression with absolute loss").
+Source: FTML lecture 9, "Bayes estimator" ("Regression with absolute loss").
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def pinball_risks(values: np.ndarray, weights: np.ndarray, tau: float) -> np.nda
 
 
 def curves(values: np.ndarray, risks: np.ndarray, found: np.ndarray) -> Figure:
-    """Draw the risk of each tau over the prediction, and where it is least."""
+    """Plot the risk of each tau over the prediction, and where it is least."""
     figure, axes = new_figure()
     for tau, risk, best, colour in zip(TAUS, risks, found, COLOURS, strict=False):
         axes.plot(values, risk, color=colour, label=f"tau = {tau}")

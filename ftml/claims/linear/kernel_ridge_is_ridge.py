@@ -4,11 +4,10 @@
 
 by the representer theorem: n dual numbers give the same predictions as d weights. The
 family's polynomial kernel of degree 1 is x'x / d + 1; on centred columns and targets
-its constant changes nothing. What is measured is the largest difference of predictions
-on half of diabetes, in standard deviations: rounding.
+its constant changes nothing. The measured value is the largest difference of
+predictions on half of diabetes, in standard deviations: rounding.
 
-Source: 001_21b9d05290248f61.txt, "Learning representations / features" (kernel
-methods).
+Source: FTML lecture 9, "Learning representations / features" (kernel methods).
 """
 
 from __future__ import annotations

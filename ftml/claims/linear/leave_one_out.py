@@ -3,11 +3,12 @@
     y_i - yhat_i without row i = (y_i - yhat_i) / (1 - H_ii)
 
 with H the hat matrix of the fit on all rows, its penalty in units of the sum of
-squares. What is measured is the largest relative distance of the family's mean squared
-error, by this formula, from that of n fits, on the 442 rows of diabetes: rounding.
+squares. The measured value is the largest relative distance of the family's mean
+squared error, by this formula, from that of n fits, on the 442 rows of diabetes:
+rounding.
 
-Source: 001_21b9d05290248f61.txt, "Cross-validation" (k folds, k = n); Golub, Heath and
-Wahba 1979, "Generalized cross-validation", section 2.
+Source: FTML lecture 9, "Cross-validation" (k folds, k = n); Golub, Heath and Wahba
+1979, "Generalized cross-validation", section 2.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
     P(Y = 1 | x) = e^{z_1} / (e^{z_0} + e^{z_1}) = 1 / (1 + e^{-(z_1 - z_0)})
 
-The penalised optimum has w_1 = -w_0 = w / 2, whence |W|^2 = |w|^2 / 2. What is measured
-is the largest difference of the probabilities that the two families give the rows of
-breast cancer. Both are solved to a gradient of 1e-9; the penalty of 0.01 bounds the
+The penalised optimum has w_1 = -w_0 = w / 2, whence |W|^2 = |w|^2 / 2. The measured
+value is the largest difference of the probabilities that the two families give the rows
+of breast cancer. Both are solved to a gradient of 1e-9; the penalty of 0.01 bounds the
 curvature from below, so that weights are right to 1e-7 and probabilities, whose scaled
 rows are shorter than 100, to 1e-5.
 
-Source: 001_21b9d05290248f61.txt, "Softmax"; "Convex surrogates for classification".
+Source: FTML lecture 9, "Softmax"; "Convex surrogates for classification".
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
     argmax_f P(Y = f(X)) = (x -> argmax_z P(Y = z | X = x))
 
-All 81 rules from 4 points to 3 classes are tried on a finite law, each scored by the
-project's accuracy on a table whose rows are the law. What is measured is the distance
-of the best accuracy from sum_x max_z P(x, z); NaN where the best rule is not the most
-probable class. Only rounding is tolerated. The law is drawn from the seed.
+All 81 rules from 4 points to 3 classes are tried on a finite distribution, each scored
+by the project's accuracy on a table whose rows are the distribution. The measured value
+is the distance of the best accuracy from sum_x max_z P(x, z); NaN where the best rule
+is not the most probable class. Only rounding is tolerated. The distribution is
+generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator", (2).
+Source: FTML lecture 9, "Bayes estimator", (2).
 """
 
 from __future__ import annotations

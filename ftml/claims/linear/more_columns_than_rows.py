@@ -2,14 +2,13 @@
 
     theta = X^+ y = X' (X X')^-1 y   fits y exactly and is the shortest that does
 
-There are many solutions, not none, as the notes have it (mistake 10). What is measured
-is the relative distance of the families' theta (least squares, and ridge at lambda = 0)
-from the shortest solution, found with Lagrange multipliers: rounding, at a condition
-number below 1e3. As printed it is the distance of (X'X)^-1 X'y, whose inverse does not
-exist. The data are drawn from the seed.
+There are many solutions, not none, as the notes have it (mistake 10). The measured
+value is the relative distance of the families' theta (least squares, and ridge at
+lambda = 0) from the shortest solution, found with Lagrange multipliers: rounding, at a
+condition number below 1e3. The value in the source is the distance of (X'X)^-1 X'y,
+whose inverse does not exist. The data are generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression" ("no closed form solution if d >
-n").
+Source: FTML lecture 9, "Ridge regression" ("no closed form solution if d > n").
 """
 
 from __future__ import annotations
@@ -26,7 +25,9 @@ MISTAKES = (10,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the distance from the shortest solution, and that as printed."""
+    """Return the distance from the shortest solution, and that of the printed
+    version.
+    """
     n, d = 20, 50
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(n, d)), rng.normal(size=n)
@@ -38,7 +39,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         "least squares": solve_ols(X, y).theta[:-1],
         "ridge, lambda = 0": solve_ridge(X, y, alpha=0.0),
         "ridge, lambda = 1e-10": solve_ridge(X, y, alpha=1e-10),
-        "as printed": np.linalg.inv(X.T @ X) @ X.T @ y,
+        "value in source": np.linalg.inv(X.T @ X) @ X.T @ y,
     }
     size = np.linalg.norm(shortest)
     table = pd.DataFrame(
@@ -58,6 +59,6 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(distances[:2], 0.0),
         tolerance=1e-10,
-        as_printed=float(distances.iloc[-1]),
+        value_in_source=float(distances.iloc[-1]),
         table=table,
     )

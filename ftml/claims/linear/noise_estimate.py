@@ -2,12 +2,12 @@
 
     E[|y - yhat|^2 / (n - d - 1)] = sigma^2
 
-Dividing by n would be too small by (d + 1) / n. The design is drawn once from the seed,
-30 x 6; sigma = 2. Each draw is the estimate of one fit, read off the family's standard
-error of the intercept; their mean is compared within its standard errors.
+Dividing by n would be too small by (d + 1) / n. The design is sampled once from the
+seed, 30 x 6; sigma = 2. Each sample is the estimate of one fit, read off the family's
+standard error of the intercept; their mean is compared within its standard errors.
 
-Source: 001_21b9d05290248f61.txt, "Ordinary least squares" (fixed design: unbiased);
-"Sample mean, sample variance".
+Source: FTML lecture 9, "Ordinary least squares" (fixed design: unbiased); "Sample mean,
+sample variance".
 """
 
 from __future__ import annotations

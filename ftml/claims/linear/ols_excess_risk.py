@@ -4,10 +4,10 @@
 
 A = [X 1] has d + 1 columns with the intercept, which the notes do not count: d / n is
 meant for a design that holds it. The design is the diabetes table, 442 x 10, the noise
-normal with sigma = 2. Each draw is the excess risk of one fit; their mean is compared
+normal with sigma = 2. Each sample is the excess risk of one fit; their mean is compared
 within its standard errors.
 
-Source: 001_21b9d05290248f61.txt, "Ordinary least squares", excess risk.
+Source: FTML lecture 9, "Ordinary least squares", excess risk.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def histogram(draws: np.ndarray, expected: float) -> Figure:
-    """Draw the excess risks, their mean and what theory expects."""
+    """Plot the excess risks, their mean and what theory expects."""
     figure, axes = new_figure()
     axes.hist(draws, bins=40, color=COLOURS[5])
     axes.axvline(draws.mean(), color=COLOURS[0], label="mean of the fits")

@@ -3,11 +3,11 @@
     one against the rest: p, each of all n rows
     one against one: p (p - 1) / 2, which see (p - 1) n rows together
 
-What is measured is the number of members that one_vs_one trains on a quarter of the
+The measured value is the number of members that one_vs_one trains on a quarter of the
 digits; the table has both schemes and the rows that their members see, of which another
 number makes it NaN.
 
-Source: 001_21b9d05290248f61.txt, "Number of classifiers", exercise 2.
+Source: FTML lecture 9, "Number of classifiers", exercise 2.
 """
 
 from __future__ import annotations

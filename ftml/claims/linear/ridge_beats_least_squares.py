@@ -6,14 +6,14 @@ On an orthonormal design, X'X / n = I, the best penalty is lambda = sigma^2 d / 
     |t|^2 / (|t|^2 + sigma^2 d / n)
 
 All risks are exact: the fit is linear in y, so that its bias is the error of the fit of
-X t, and its variance the sum over fits of the n unit vectors. What is measured is the
+X t, and its variance the sum over fits of the n unit vectors. The measured value is the
 ratio of the least excess risk over 550 penalties to that of least squares. The grid is
 3 % apart and the risk flat at its minimum: the tolerance is (3 %)^2. NaN where on one
 of ten designs of correlated columns no penalty beats least squares: at lambda = 0 the
 risk has the slope -(2 sigma^2 / n) tr(S^-1), S = X'X / n, on each. Designs and truths
-are drawn from the seed.
+are generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression" ("With a good choice of lambda").
+Source: FTML lecture 9, "Ridge regression" ("With a good choice of lambda").
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def excess_risks(X: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def curve(risk: np.ndarray, least_squares: float) -> Figure:
-    """Draw the excess risk over penalties, and that of least squares."""
+    """Plot the excess risk over penalties, and that of least squares."""
     figure, axes = new_figure()
     axes.plot(ALPHAS, risk, label="ridge")
     axes.axhline(least_squares, color=COLOURS[1], linestyle="--", label="least squares")

@@ -4,11 +4,11 @@
                      + (sigma^2 / n) tr(S^2 (S + lambda I)^-2),   S = X'X / n
 
 on a fixed design, for y = X theta + noise. The design is the scaled diabetes table, 442
-x 10, the noise normal with sigma = 2, lambda = 0.3. Each draw is the excess risk of one
-fit; their mean is compared within its standard errors.
+x 10, the noise normal with sigma = 2, lambda = 0.3. Each sample is the excess risk of
+one fit; their mean is compared within its standard errors.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression"; Bach 2021, "Learning theory from
-first principles", section 3.6, for the formula.
+Source: FTML lecture 9, "Ridge regression"; Bach 2021, "Learning theory from first
+principles", section 3.6, for the formula.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parts(
 
 
 def trade_off(X: np.ndarray, theta: np.ndarray, seed: int) -> Figure:
-    """Draw bias, variance and their sum over penalties, and fifty fits of each."""
+    """Plot bias, variance and their sum over penalties, and fifty fits of each."""
     alphas = np.logspace(-5, 1, 25)
     bias, variance = parts(X, theta, alphas)
     noise = SIGMA * np.random.default_rng(seed).normal(size=(50, len(X)))

@@ -2,11 +2,11 @@
 
     x -> a x,   lambda -> a^2 lambda:   theta -> theta / a, and no prediction changes
 
-so that one penalty for inputs of several units is not consistent. What is measured is
+so that one penalty for inputs of several units is not consistent. The measured value is
 the largest difference of predictions on the diabetes table, raw columns, a = 0.01 to
 100, relative to their spread: rounding. The table has what the same lambda would give.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (2.1) and (2.2).
+Source: Exam solutions, "Exercise (2022)", (2.1) and (2.2).
 """
 
 from __future__ import annotations

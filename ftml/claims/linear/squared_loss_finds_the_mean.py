@@ -2,13 +2,13 @@
 
     argmin_f E[(Y - f(X))^2] = E[Y | X]
 
-On a finite law all functions of X are linear in the indicators of its values, so that
-least squares on them searches them all. What is measured is the largest distance of its
-predictions from the conditional means, over a law of 6 values of X and 8 of Y with
-weights as integers, whose rows are repeated as often. Only rounding parts them. The law
-is drawn from the seed.
+On a finite distribution all functions of X are linear in the indicators of its values,
+so that least squares on them searches them all. The measured value is the largest
+distance of its predictions from the conditional means, over a distribution of 6 values
+of X and 8 of Y with weights as integers, whose rows are repeated as often. They differ
+only by rounding. The distribution is generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Bayes estimator", (1).
+Source: FTML lecture 9, "Bayes estimator", (1).
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     sum (y - mean y)^2 = sum (yhat - mean y)^2 + sum (y - yhat)^2
 
 The residual must be orthogonal to the prediction and to the constant. The notes ask for
-linear predictions only (mistake 12); those without an intercept leave a gap. What is
-measured is the largest gap over the tables, as a share of TSS.
+linear predictions only (mistake 12); those without an intercept leave a gap. The
+measured value is the largest gap over the tables, relative to TSS.
 
-Source: 001_21b9d05290248f61.txt, "Coefficient of determination", (27).
+Source: FTML lecture 9, "Coefficient of determination", (27).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     tables = {
         "diabetes": load_diabetes(return_X_y=True),
         "linnerud": (load_linnerud().data, load_linnerud().target[:, 0]),
-        "drawn": (drawn, drawn @ [1.0, -2.0, 0.5, 0.0] + 5.0 + rng.normal(size=60)),
+        "random": (drawn, drawn @ [1.0, -2.0, 0.5, 0.0] + 5.0 + rng.normal(size=60)),
     }
     rows = []
     for name, (X, y) in tables.items():
@@ -40,7 +40,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=table["with intercept"].max(),
         tolerance=1e-12,
-        as_printed=table["without"].max(),
+        value_in_source=table["without"].max(),
         table=table,
     )
 

@@ -5,11 +5,11 @@
                                        hinge          z = sign(2 p - 1)
 
 for a label that is 1 with probability p and -1 else. The families' own losses are
-minimised, for p = 0.02 to 0.98. What is measured is the largest distance of a minimiser
-from its formula; it is found to 1e-6, as a minimum is where the loss changes by the
-square of the distance. All three have the sign of 2 p - 1.
+minimised, for p = 0.02 to 0.98. The measured value is the largest distance of a
+minimiser from its formula; it is found to 1e-6, as a minimum is where the loss changes
+by the square of the distance. All three have the sign of 2 p - 1.
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification" (calibration).
+Source: FTML lecture 9, "Convex surrogates for classification" (calibration).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check(seed: int, budget: Budget) -> Evidence:
             )
             for name, z in found.items()
         ],
-        columns=["surrogate", "largest distance", "share of right signs"],
+        columns=["surrogate", "largest distance", "fraction of right signs"],
     )
     return Evidence(
         expected=0.0,
@@ -92,7 +92,7 @@ def minimiser(loss: Callable[[float], float], p: float) -> float:
 
 
 def minimisers(found: dict[str, np.ndarray]) -> Figure:
-    """Draw the minimiser of each surrogate over p."""
+    """Plot the minimiser of each surrogate over p."""
     figure, axes = new_figure()
     for name, z in found.items():
         axes.plot(SHARES, z, ".-", markersize=4, label=name)

@@ -2,12 +2,12 @@
 
     BN(a W x + b) = BN(W x)  for a > 0,   <W, dL/dW> = 0,   dL/d(a W) = (1 / a) dL/dW
 
-So a larger weight is a smaller step, and the slope is at right angles to the weights.
-All holds exactly where delta, added to the variance, is 0. Measured is the largest
-relative gap of the three for a drawn layer of eight units; with delta = 1e-5, as in
-training, the gaps of the table are of that order.
+So a larger weight is a smaller step, and the gradient is orthogonal to the weights. All
+holds exactly where delta, added to the variance, is 0. The measured value is the
+largest relative gap of the three for a random layer of eight units; with delta = 1e-5,
+as in training, the gaps of the table are of that order.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.10.1, batch normalization.
+Source: Deep learning cheat sheet, section 14.10.1, batch normalization.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def gaps(seed: int, *, delta: float) -> dict[str, float]:
     """Return the relative gap of each identity."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> Tensor:
+    def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x, W, b, target = drawn(30, 5), drawn(8, 5), drawn(8), drawn(30, 8)
+    x, W, b, target = normal(30, 5), normal(8, 5), normal(8), normal(30, 8)
     layer = BatchNorm(8).double()
     layer.delta = delta
 
@@ -47,17 +47,17 @@ def gaps(seed: int, *, delta: float) -> dict[str, float]:
         found: Tensor = layer(x @ weights.T + bias)
         return found
 
-    def slope(weights: Tensor) -> Tensor:
+    def gradient(weights: Tensor) -> Tensor:
         weights = weights.clone().requires_grad_()
         loss = ((normalised(weights, b) - target) ** 2).sum()
         return torch.autograd.grad(loss, weights)[0]
 
     before, after = normalised(W, 0 * b), normalised(FACTOR * W, b)
-    g = slope(W)
+    g = gradient(W)
     along = (g * W).sum(dim=1) / (g.norm(dim=1) * W.norm(dim=1))
-    less = FACTOR * slope(FACTOR * W) - g
+    less = FACTOR * gradient(FACTOR * W) - g
     return {
         "scale and bias change nothing": float((after - before).abs().max().detach()),
-        "the slope is at right angles": float(along.abs().max()),
+        "the gradient is at right angles": float(along.abs().max()),
         "it is 1 / a of what it was": float(less.abs().max() / g.abs().max()),
     }

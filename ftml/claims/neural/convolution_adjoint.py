@@ -2,11 +2,11 @@
 
     x_bar = y padded, correlated with w turned round,   w_bar = x correlated with y
 
-x_bar and w_bar are the slopes of <x * w, y> in x and w; the output is linear in each,
-so that both products give it back. Measured is the largest relative gap, over three
-channels and two filters.
+x_bar and w_bar are the gradients of <x * w, y> in x and w; the output is linear in
+each, so both products equal it. The measured value is the largest relative gap, over
+three channels and two filters.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.6, backpropagation for convolution.
+Source: Deep learning cheat sheet, section 13.6, backpropagation for convolution.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest relative gap of the three products."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> torch.Tensor:
+    def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x = drawn(4, 3, 7, 6).requires_grad_()
-    w = drawn(2, 3, 3, 2).requires_grad_()
+    x = normal(4, 3, 7, 6).requires_grad_()
+    w = normal(2, 3, 3, 2).requires_grad_()
     z = Convolution.apply(x, w, torch.zeros(2, dtype=torch.float64))
-    y = drawn(*z.shape)
+    y = normal(*z.shape)
     whole = (z * y).sum()
     x_bar, w_bar = torch.autograd.grad(whole, (x, w))
     products = torch.stack([(x * x_bar).sum(), (w * w_bar).sum()])

@@ -1,15 +1,16 @@
-"""A convolution is a matrix whose rows are the filter, moved on, and zeros between.
+"""A convolution is a matrix whose rows are the shifted filter with zeros between.
 
     z = W x:   3 x 3 image, 2 x 2 filter (1, 2, 3, 4), stride 1: z = (37, 47, 67, 77)
                4 x 4 image, stride 2: z = (44, 64, 124, 144)
 
 for pixels 1, 2, 3, ... In the notes the rows lost zeros (mistake 8): those of stride 1
 have 8, 9, 11 and 12 entries for 9 pixels, those of stride 2 have 8 for 16, so that the
-last two are as the first two. Measured is the largest gap of the product to scipy's
-correlation over both strides; as printed it is that of stride 2, zeros put behind.
+last two are as the first two. The measured value is the largest gap of the product to
+scipy's correlation over both strides; the value in the source is that of stride 2,
+zeros put behind.
 
-Source: 000_dd65aead3f2d61f3.txt, "Convolutional NN (2021)", (2) and (6.1);
-004_df1c07f69d89a0c0.txt, section 13.3.
+Source: Exam solutions, "Convolutional NN (2021)", (2) and (6.1); Deep learning cheat
+sheet, section 13.3.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ FILTER = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of an output, and as printed; nothing is drawn."""
+    """Return the largest gap of an output, and the value in the source; nothing is
+    random.
+    """
     gaps = []
     for side, stride in ((3, 1), (4, 2)):
         x = np.arange(1.0, side**2 + 1).reshape(side, side)
@@ -44,13 +47,13 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(max(gaps)),
         tolerance=1e-12,
-        as_printed=float(np.abs(printed - expected).max()),
+        value_in_source=float(np.abs(printed - expected).max()),
         figure=matrices,
     )
 
 
 def matrices() -> Figure:
-    """Draw the matrix of stride 2."""
+    """Plot the matrix of stride 2."""
     figure, axes = new_figure(6.4, 2.4)
     axes.grid(False)
     W = toeplitz_matrix(FILTER, (4, 4), stride=2).numpy()

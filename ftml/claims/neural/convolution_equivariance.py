@@ -2,13 +2,14 @@
 
     conv(shift x) = shift conv(x),   pool conv(shift x) = pool conv(x)
 
-The notes call convolutional nets invariant to translation (mistake 28). A drawn pattern
-on an empty ground is moved by (2, 3) pixels. Measured is the largest gap between the
-moved maps and the maps of the moved image, as a share of the largest value; as printed
-it is that between the maps as they are. The table adds what the largest value of each
-map does, and a locally connected layer, which does not even move along.
+The notes call convolutional nets invariant to translation (mistake 28). A random
+pattern on an empty ground is moved by (2, 3) pixels. The measured value is the largest
+gap between the moved maps and the maps of the moved image, relative to the largest
+value; the value in the source is that between the maps as they are. The table adds what
+the largest value of each map does, and a locally connected layer, which does not even
+move along.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.12.1, invariant architectures.
+Source: Deep learning cheat sheet, section 14.12.1, invariant architectures.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ BY = (2, 3)
 
 @torch.no_grad()
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the gap of equivariance, and that of invariance as printed."""
+    """Return the gap of equivariance, and that of the printed invariance."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
     x[0, 0, 4:9, 4:9] = torch.randn(5, 5, generator=generator, dtype=torch.float64)
@@ -52,7 +53,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=max(rows[0][1], rows[2][1]),
         tolerance=1e-12,
-        as_printed=rows[1][1],
+        value_in_source=rows[1][1],
         table=pd.DataFrame(rows, columns=["what is compared", "relative gap"]),
         figure=lambda: pictures([x, maps, moved(x), of_moved]),
     )
@@ -70,12 +71,12 @@ def moved(x: Tensor) -> Tensor:
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Return the largest gap as a share of the largest expected value."""
+    """Return the largest gap relative to the largest expected value."""
     return float((found - expected).abs().max() / expected.abs().max())
 
 
 def pictures(images: list[Tensor]) -> Figure:
-    """Draw an image, the image moved, and a map of each."""
+    """Plot an image, the image moved, and a map of each."""
     titles = ("image", "its map", "image moved", "its map")
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 2.4), dpi=120, layout="constrained")

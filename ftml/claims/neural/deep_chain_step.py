@@ -3,12 +3,12 @@
     prod_l (w_l - eta g_l)
         = sum_S (-eta)^(L - |S|) prod_{l in S} w_l prod_{l not in S} g_l
 
-g_l is the slope of a loss that sees y = w_1 ... w_L x alone. Gradient descent counts on
-the first order. Measured is the relative gap between the sum over all 2^8 subsets and
-the chain after the step; the table has what the orders are at a rate of 0.1: why layers
-should be normalised.
+g_l is the gradient of a loss that sees y = w_1 ... w_L x alone. Gradient descent
+assumes the first order only. The measured value is the relative gap between the sum
+over all 2^8 subsets and the chain after the step; the table has what the orders are at
+a rate of 0.1: why layers should be normalised.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.10.1, batch normalization.
+Source: Deep learning cheat sheet, section 14.10.1, batch normalization.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def check(seed: int, budget: Budget) -> Evidence:
     found = float(linear_chain_after_step(w, g, rate=RATE))
     # The polynomial in the rate through the roots w_l / g_l has the orders.
     orders = np.poly1d(1.0)
-    for weight, slope in zip(w.tolist(), g.tolist(), strict=True):
-        orders = orders * np.poly1d([-slope, weight])
+    for weight, gradient in zip(w.tolist(), g.tolist(), strict=True):
+        orders = orders * np.poly1d([-gradient, weight])
     terms = orders.coeffs[::-1] * RATE ** np.arange(L + 1)
     return Evidence(
         expected=0.0,
@@ -48,7 +48,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def orders_of(terms: np.ndarray) -> Figure:
-    """Draw what each order of the step adds to the chain."""
+    """Plot what each order of the step adds to the chain."""
     figure, axes = new_figure()
     colours = [COLOURS[0], COLOURS[1], *[COLOURS[5]] * (L - 1)]
     axes.bar(range(L + 1), terms, color=colours)

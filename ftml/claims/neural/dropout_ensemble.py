@@ -1,14 +1,14 @@
-"""Scaling a softmax layer by what it keeps is the geometric mean of all its subnets.
+"""A softmax layer scaled by its keep probability is the geometric mean of its subnets.
 
     P(y | x) = prod_m P(y | x, m)^P(m) / sum_y' prod_m P(y' | x, m)^P(m)
 
 m runs over the 2^6 masks of the inputs, each kept with probability 0.8. The notes put
-P(m) inside of a root over the masks and do not normalise (mistake 38). Measured is the
-largest gap between the network as it predicts and the mean over all masks, each put
-through the network's own dropout; as printed it is the gap to the printed root. For one
-softmax layer the two are equal, for deeper nets only nearly.
+P(m) inside of a root over the masks and do not normalise (mistake 38). The measured
+value is the largest gap between the network as it predicts and the mean over all masks,
+each put through the network's own dropout; the value in the source is the gap to the
+printed root. For one softmax layer the two are equal, for deeper nets only nearly.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.13, dropout.
+Source: Deep learning cheat sheet, section 14.13, dropout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ D, KEPT = 6, 0.8
 
 
 class Fixed:
-    """Stands for the random numbers of dropout: such that one mask comes out."""
+    """Replaces the random numbers of dropout so that they give one fixed mask."""
 
     def __init__(self, mask: tuple[int, ...]) -> None:
         self.mask = torch.tensor(mask)
@@ -40,7 +40,7 @@ class Fixed:
 
 @torch.no_grad()
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a probability, and as printed."""
+    """Return the largest gap of a probability, and the value in the source."""
     generator = torch.Generator().manual_seed(seed)
     net = MLP((D, 3), input_dropout=1 - KEPT, generator=generator).double()
     x = torch.randn(10, D, generator=generator, dtype=torch.float64)
@@ -50,13 +50,13 @@ def check(seed: int, budget: Budget) -> Evidence:
         dtype=torch.float64,
     )
     draws: list[Any] = [Fixed(mask) for mask in masks]
-    told = torch.stack([net(x, draw).log_softmax(dim=1) for draw in draws])
-    mean = torch.einsum("m,mby->by", chances, told).softmax(dim=1)
-    root = (told + chances.log()[:, None, None]).mean(dim=0).exp()
+    log_probs = torch.stack([net(x, draw).log_softmax(dim=1) for draw in draws])
+    mean = torch.einsum("m,mby->by", chances, log_probs).softmax(dim=1)
+    root = (log_probs + chances.log()[:, None, None]).mean(dim=0).exp()
     predicted = net(x).softmax(dim=1)
     return Evidence(
         expected=0.0,
         measured=float((predicted - mean).abs().max()),
         tolerance=1e-12,
-        as_printed=float((predicted - root).abs().max()),
+        value_in_source=float((predicted - root).abs().max()),
     )

@@ -2,10 +2,10 @@
 
     x * w = F^-1 (F x  conj(F w)),  where nothing wraps around
 
-The filter is not turned, hence the conjugate. Measured is the largest gap to the direct
-sum, as a share of |x| |w|, over filters from 1 x 1 to as large as the image.
+The filter is not turned, hence the conjugate. The measured value is the largest gap to
+the direct sum, relative to |x| |w|, over filters from 1 x 1 to as large as the image.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.7, efficient computation.
+Source: Deep learning cheat sheet, section 13.7, efficient computation.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Only priors with a deviation for each layer know what scaling the inputs does.
+"""Only a prior with one standard deviation per layer allows for rescaled inputs.
 
     x' = a x,  w'_1 = w_1 / a:   f'(x') = f(x),   R'(w') = R(w) + const  at
     sigma'_1 = sigma_1 / a
 
-A network fed inputs a times as large is the same function with first weights a times as
-small. With a deviation for each layer the penalties of any two such networks then
-differ by as much as before, so that the same one is the most probable; the notes give
-both layers one sigma (mistake 6), whose penalty prefers another. Measured is the
-largest change of a difference of penalties, in nats, over twenty pairs of drawn
-networks at a = 10, and of an output.
+With inputs a times as large, a network with first weights a times as small is the same
+function. With a standard deviation for each layer the penalties of any two such
+networks then differ by as much as before, so that the same one is the most probable;
+the notes give both layers one sigma (mistake 6), whose penalty prefers another. The
+measured value is the largest change of a difference of penalties, in nats, over twenty
+pairs of random networks at a = 10, and of an output.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (2.1) and (2.2).
+Source: Exam solutions, "Exercise (2022)", (2.1) and (2.2).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIGMAS = (0.5, 2.0)
 
 @torch.no_grad()
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest change that two deviations make, and that one makes."""
+    """Return the largest change with two standard deviations, and with one."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(30, 4, generator=generator, dtype=torch.float64)
     found: dict[str, list[torch.Tensor]] = {"own": [], "one": []}
@@ -49,7 +49,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=max(gaps["own"], float(max(outputs))),
         tolerance=1e-11,
-        as_printed=gaps["one"],
+        value_in_source=gaps["one"],
     )
 
 

@@ -3,11 +3,11 @@
     dL/da_pi = gamma - pi,   dL/dg = gamma (y - g) / v,
     dL/da_v = gamma ((y - g)^2 / v - 1) / 2,   gamma_k = pi_k p_k / sum_j pi_j p_j
 
-L = ln sum_k pi_k N(y; g_k, v_k) with pi = softmax(a_pi) and v = exp(a_v). Measured is
-the largest gap between the slopes that the family goes down and central differences of
-L at fifty drawn points, as a share of the largest slope.
+L = ln sum_k pi_k N(y; g_k, v_k) with pi = softmax(a_pi) and v = exp(a_v). The measured
+value is the largest gap between the gradients that the family descends along and
+central differences of L at fifty random points, relative to the largest gradient.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (2).
+Source: Exam solutions, "NN & conditional density mixture", (2).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ STEP = 1e-5
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a slope."""
+    """Return the largest gap of a gradient."""
     generator = torch.Generator().manual_seed(seed)
     outputs = torch.randn(50, 9, generator=generator, dtype=torch.float64)
     y = torch.randn(50, generator=generator, dtype=torch.float64)
     outputs.requires_grad_()
-    (slopes,) = torch.autograd.grad(loss(outputs, y).sum(), outputs)
+    (gradients,) = torch.autograd.grad(loss(outputs, y).sum(), outputs)
     with torch.no_grad():
         columns = [
             (loss(outputs + move, y) - loss(outputs - move, y)) / (2 * STEP)
             for move in STEP * torch.eye(9, dtype=torch.float64)
         ]
-    gap = (slopes - torch.stack(columns, dim=1)).abs().max() / slopes.abs().max()
+    gap = (gradients - torch.stack(columns, dim=1)).abs().max() / gradients.abs().max()
     return Evidence(expected=0.0, measured=float(gap), tolerance=1e-8)
 
 

@@ -3,10 +3,10 @@
     -ln N(y; g(x), v) = (y - g(x))^2 / (2 v) + const
 
 A linear g is fitted to the diabetes table by BFGS on the family's loss, its variance
-held at 1. Measured is the largest gap between its predictions and those of ordinary
-least squares, in deviations of y.
+held at 1. The measured value is the largest gap between its predictions and those of
+ordinary least squares, in standard deviations of y.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (2).
+Source: Exam solutions, "NN & conditional density mixture", (2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ftml.nn.mixture import NegativeLogLikelihood
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a prediction; nothing is drawn."""
+    """Return the largest gap of a prediction; nothing is random."""
     X, y = load_diabetes(return_X_y=True)
     X, y = X / X.std(axis=0), (y - y.mean()) / y.std()
     inputs, target = torch.from_numpy(X), torch.from_numpy(y)
@@ -33,8 +33,8 @@ def check(seed: int, budget: Budget) -> Evidence:
         zero = torch.zeros_like(g)
         outputs = torch.stack([zero, g, zero], dim=1)
         loss = NegativeLogLikelihood.apply(outputs, target).mean()
-        (slope,) = torch.autograd.grad(loss, w)
-        return loss.item(), slope.numpy()
+        (gradient,) = torch.autograd.grad(loss, w)
+        return loss.item(), gradient.numpy()
 
     start = np.zeros(X.shape[1] + 1)
     found = minimize(loss_and_slope, start, jac=True, options={"gtol": 1e-10})

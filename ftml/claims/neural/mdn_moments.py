@@ -2,12 +2,12 @@
 
     E[y | x] = sum_k pi_k g_k,   Var[y | x] = sum_k pi_k (v_k + (g_k - E[y | x])^2)
 
-Five inputs go through a drawn mixture density network of three components; of each y is
-drawn from the network's law. A draw is the mean over the inputs of (y - E[y | x])^2 /
-Var[y | x], whose expectation is 1. It is compared within its standard errors. What the
-variance within the components alone would give is in the table.
+Five inputs go through a random mixture density network of three components; for each y
+is sampled from the network's distribution. A sample is the mean over the inputs of (y -
+E[y | x])^2 / Var[y | x], whose expectation is 1. It is compared within its standard
+errors. What the variance within the components alone would give is in the table.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture", (3).
+Source: Exam solutions, "NN & conditional density mixture", (3).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ X = np.linspace(-2.0, 2.0, 5)[:, None]
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the mean squared distance from the mean, in units of the variance."""
-    model = drawn_model(seed)
+    model = random_model(seed)
     mean, variance = model.predict(X), model.variance(X)
     share, _, log_variance = (each.numpy() for each in model.mixture(X))
     within = np.sum(np.exp(share + log_variance), axis=1)
@@ -48,8 +48,8 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def drawn_model(seed: int) -> Model:
-    """Return a network with large weights: laws of several humps."""
+def random_model(seed: int) -> Model:
+    """Return a network with large weights: distributions with several modes."""
     generator = torch.Generator().manual_seed(seed)
     options = {"sizes": (1, 8, 9), "activation": "tanh"}
     net = MLP((1, 8, 9), activation="tanh", generator=generator)
@@ -59,7 +59,9 @@ def drawn_model(seed: int) -> Model:
 
 
 def density(model: Model) -> Figure:
-    """Draw the law of y at the first input, its mean and one deviation around it."""
+    """Plot the distribution of y at the first input, its mean and one standard
+    deviation around it.
+    """
     mean, deviation = float(model.predict(X)[0]), float(model.variance(X)[0]) ** 0.5
     y = np.linspace(mean - 4 * deviation, mean + 4 * deviation, 400)
     figure, axes = new_figure()
@@ -71,7 +73,7 @@ def density(model: Model) -> Figure:
     axes.axvline(mean, color=COLOURS[1], label="mean")
     for side in (-1, 1):
         axes.axvline(mean + side * deviation, color=COLOURS[1], linestyle=":")
-    axes.plot([], [], color=COLOURS[1], linestyle=":", label="± a deviation")
+    axes.plot([], [], color=COLOURS[1], linestyle=":", label="± a standard deviation")
     axes.plot([], [], color=COLOURS[5], label="components")
     axes.set(xlabel="y", ylabel=f"density of y given x = {X[0, 0]:g}")
     figure.legend(loc="outside upper center", ncols=4)

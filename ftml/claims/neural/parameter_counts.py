@@ -1,4 +1,4 @@
-"""Sharing weights makes a layer small: 56, 1,400 and 7,400 numbers for the same maps.
+"""Sharing weights makes a layer small: 56, 1,400 or 7,400 parameters for equal maps.
 
     convolution        K (p q c + 1)
     locally connected  (p q c + 1) O K
@@ -6,10 +6,10 @@
 
 O = (m - p + 1)(n - q + 1) places. Of a 7 x 7 image of c = 3 channels K = 2 filters of 3
 x 3 make O = 25 places. The notes add the 1 of the bias in the wrong place, p q c (O +
-1) K and n c (O + 1) K (mistake 27). Expected is the sum of the three, counted in layers
-that are made; measured what the formulas say.
+1) K and n c (O + 1) K (mistake 27). The expected value is the sum of the three, counted
+in actual layers; the measured value is that of the formulas.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.15.
+Source: Deep learning cheat sheet, section 13.15.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ MISTAKES = (27,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the sum of the three counts, and as printed; nothing is drawn."""
+    """Return the sum of the three counts, and the value in the source; nothing is
+    random.
+    """
     m = n = 7
     c, p, K = 3, 3, 2
     outputs = (m - p + 1) * (n - p + 1)
@@ -42,11 +44,11 @@ def check(seed: int, budget: Budget) -> Evidence:
         p * p * c * (outputs + 1) * K,
     ]
     columns = {"layer": list(layers), "made": real, "formula": list(counts)}
-    table = pd.DataFrame(columns | {"as printed": printed})
+    table = pd.DataFrame(columns | {"value in source": printed})
     return Evidence(
         expected=float(sum(real)),
         measured=float(sum(counts)),
         tolerance=0.0,
-        as_printed=float(sum(printed)),
+        value_in_source=float(sum(printed)),
         table=table,
     )

@@ -3,12 +3,12 @@
     (a w x + a b)_+ = a (w x + b)_+  for a > 0
 
 So weights of one function lie on a curve, along which a penalty |w_1|^2 + |w_2|^2 is
-least where both layers have one norm (biases not penalised). Measured is the largest
-relative gap of outputs for factors from 1/100 to 100, of each unit its own; with tanh
-in place of ReLU it is of order 1 (in the table).
+least where both layers have one norm (biases not penalised). The measured value is the
+largest relative gap of outputs for factors from 1/100 to 100, of each unit its own;
+with tanh in place of ReLU it is of order 1 (in the table).
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (2.1) and (2.3);
-004_df1c07f69d89a0c0.txt, section 10.5.
+Source: Exam solutions, "Exercise (2022)", (2.1) and (2.3); Deep learning cheat sheet,
+section 10.5.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def network(activation: str, seed: int) -> tuple[MLP, torch.Generator]:
-    """Return a drawn network of two layers, and its generator."""
+    """Return a random network of two layers, and its generator."""
     generator = torch.Generator().manual_seed(seed)
     net = MLP((5, 16, 3), activation=activation, generator=generator)
     return net.double(), generator
@@ -53,7 +53,7 @@ def move(net: MLP, factor: torch.Tensor) -> None:
 
 
 def gap(activation: str, seed: int) -> float:
-    """Return the largest gap of outputs, as a share of the largest output."""
+    """Return the largest gap of outputs, relative to the largest output."""
     net, generator = network(activation, seed)
     x = torch.randn(40, 5, generator=generator, dtype=torch.float64)
     before = net(x)
@@ -63,7 +63,7 @@ def gap(activation: str, seed: int) -> float:
 
 @torch.no_grad()
 def penalties(seed: int) -> Figure:
-    """Draw the penalty along the curve of networks that are one function."""
+    """Plot the penalty along the curve of networks that are one function."""
     net, _ = network("relu", seed)
     W, _, V, _ = (each.clone() for each in net.parameters())
     factors = torch.logspace(-1, 1, 101)

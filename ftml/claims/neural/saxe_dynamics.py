@@ -4,11 +4,12 @@
 
 s is a singular value of E[y x'], u the strength of its mode in the product of the
 layers, t the learning rate times the steps. The iris table, x whitened, weights
-balanced with u_0 = 0.001. Measured is the largest gap between gradient descent and the
-formula, as a share of s; the formula is that of continuous time, from which steps of a
-rate of 0.005 depart by a few thousandths in proportion to it (in the table).
+balanced with u_0 = 0.001. The measured value is the largest gap between gradient
+descent and the formula, relative to s; the formula is that of continuous time, from
+which steps of a rate of 0.005 depart by a few thousandths in proportion to it (in the
+table).
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.8; Saxe, McClelland and Ganguli 2014.
+Source: Deep learning cheat sheet, section 14.8; Saxe, McClelland and Ganguli 2014.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ RATES = (0.02, 0.01, 0.005)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap at the smallest step; nothing is drawn."""
+    """Return the largest gap at the smallest step; nothing is random."""
     X, y = load_iris(return_X_y=True)
     table = Table(X, y.astype(np.int64), classes=("a", "b", "c"))
     models = [trained(table, rate) for rate in RATES]
@@ -56,19 +57,19 @@ def trained(table: Table, rate: float) -> deep_linear.Model:
 
 
 def closed(model: deep_linear.Model, time: np.ndarray) -> np.ndarray:
-    """Return the strengths (T, m) that theory has at the times."""
+    """Return the strengths (T, m) of the theory at the times."""
     s = model.strengths
     return s / (1 + (s / START - 1) * np.exp(-4 * s * time[:, None]))
 
 
 def gap(model: deep_linear.Model) -> float:
-    """Return the largest gap to theory, as a share of each mode's strength."""
+    """Return the largest gap to theory, relative to each mode's strength."""
     away = np.abs(model.modes - closed(model, model.time)) / model.strengths
     return float(away.max())
 
 
 def curves(model: deep_linear.Model) -> Figure:
-    """Draw the strength of each mode over time, and theory."""
+    """Plot the strength of each mode over time, and theory."""
     figure, axes = new_figure()
     theory = closed(model, model.time)
     for j, s in enumerate(model.strengths):

@@ -3,9 +3,9 @@
     z_k(place) = <w_k(place), patch> + b_k(place),   w_k(place) = w_k
 
 So what a convolution saves is sharing alone: the same outputs from O times fewer
-weights. Measured is the largest gap of the outputs, images of three channels.
+weights. The measured value is the largest gap of the outputs, images of three channels.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.14, locally connected network.
+Source: Deep learning cheat sheet, section 13.14, locally connected network.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of an output."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> torch.Tensor:
+    def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x, w, b = drawn(5, 3, 8, 7), drawn(4, 3, 3, 3), drawn(4)
+    x, w, b = normal(5, 3, 8, 7), normal(4, 3, 3, 3), normal(4)
     layer = LocallyConnected(3, 4, 3, (8, 7)).double()
     layer.weight.copy_(w.flatten(1).expand_as(layer.weight))
     layer.bias.copy_(b.expand_as(layer.bias))

@@ -3,13 +3,13 @@
     minimise mean loss + R(w) / n,   R = -sum_i ln sum_k pi_k N(w_i; mu_k, v_k)
 
 A network of 16 hidden units learns 300 of the digits, for 15 epochs without the prior
-and for 45 with one of eight components. Measured is the share of the weights' variance
-that is lost when each is rounded to the mean of its component. Weights of before that
-are rounded to eight values, the best by k-means, lose some 0.03 (in the table); the bar
-is a tenth of that. What training draws is no matter: of eleven seeds none came to a
-thirtieth of the bar.
+and for 45 with one of eight components. The measured value is the fraction of the
+weights' variance that is lost when each is rounded to the mean of its component.
+Weights of before that are rounded to eight values, the best by k-means, lose some 0.03
+(in the table); the bar is a tenth of that. What training samples is irrelevant: of
+eleven seeds none came to a thirtieth of the bar.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
+Source: Exam solutions, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS, K = 300, 8
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the share of the weights' variance that rounding loses."""
+    """Return the fraction of the weights' variance that rounding loses."""
     X, y = load_digits(return_X_y=True)
     table = Table(X[:ROWS], y[:ROWS], classes=tuple("0123456789"))
     config = Config(
@@ -56,13 +56,13 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=rows[1][1],
         tolerance=0.003,
-        table=pd.DataFrame(rows, columns=["weights", "share of the variance lost"]),
+        table=pd.DataFrame(rows, columns=["weights", "fraction of the variance lost"]),
         figure=lambda: histograms(before, after, centres.tolist()),
     )
 
 
 def lost(w: np.ndarray, rounded: np.ndarray) -> float:
-    """Return the mean squared change of weights (w,) as a share of their variance."""
+    """Return the mean squared change of weights (w,) relative to their variance."""
     return float(np.mean((w - rounded) ** 2) / w.var())
 
 
@@ -75,7 +75,7 @@ def to_best(w: np.ndarray) -> np.ndarray:
 
 
 def histograms(before: np.ndarray, after: np.ndarray, centres: list[float]) -> Figure:
-    """Draw the weights before the prior and with it, and the prior's centres."""
+    """Plot the weights before the prior and with it, and the prior's centres."""
     figure, axes = new_figure()
     ends = float(np.quantile(np.abs(np.concatenate([before, after])), 0.998))
     bins = np.linspace(-ends, ends, 121).tolist()

@@ -3,11 +3,11 @@
     r_bar = -sum_i y_bar_i e^(z_i) / r^2,   z_bar_j = y_j (y_bar_j - sum_i y_bar_i y_i)
 
 r = sum_j e^(z_j). The notes lose the sum over i in r_bar (mistake 17), and take e^z
-where it overflows. Measured is the largest gap of z_bar to central differences for
-twenty drawn rows of five logits, beside the same for the printed formula; rows shifted
-by 1,000 must give the same z_bar, and each sums to 0.
+where it overflows. The measured value is the largest gap of z_bar to central
+differences for twenty random rows of five logits, beside the same for the printed
+formula; rows shifted by 1,000 must give the same z_bar, and each sums to 0.
 
-Source: 003_880d062d5684f3ab.txt, (b) and (c).
+Source: CS280 homework 1, (b) and (c).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEP = 1e-5
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap of a slope, and as printed."""
+    """Return the largest gap of a gradient, and the value in the source."""
     generator = torch.Generator().manual_seed(seed)
     z, bar = torch.randn(2, 20, 5, generator=generator, dtype=torch.float64)
     columns = [
@@ -33,9 +33,9 @@ def check(seed: int, budget: Budget) -> Evidence:
     ]
     expected = torch.stack(columns, dim=1)
     gaps = [
-        (slopes(z, bar) - expected).abs().max(),
-        (slopes(z + 1000.0, bar) - expected).abs().max(),
-        slopes(z, bar).sum(dim=1).abs().max(),
+        (gradients(z, bar) - expected).abs().max(),
+        (gradients(z + 1000.0, bar) - expected).abs().max(),
+        gradients(z, bar).sum(dim=1).abs().max(),
     ]
     weights, r = z.exp(), z.exp().sum(dim=1, keepdim=True)
     printed = bar * weights / r - bar * weights / r**2 * weights
@@ -43,7 +43,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(torch.stack(gaps).max()),
         tolerance=1e-9,
-        as_printed=float((printed - expected).abs().max()),
+        value_in_source=float((printed - expected).abs().max()),
     )
 
 
@@ -53,7 +53,7 @@ def softmax(z: Tensor) -> Tensor:
     return y
 
 
-def slopes(z: Tensor, bar: Tensor) -> Tensor:
+def gradients(z: Tensor, bar: Tensor) -> Tensor:
     """Return z_bar for y_bar, both (B, k)."""
     z = z.clone().requires_grad_()
     (found,) = torch.autograd.grad(softmax(z), z, bar)

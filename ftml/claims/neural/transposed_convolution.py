@@ -1,14 +1,14 @@
-"""The transpose of a convolution is: zeros between, zeros around, filter turned.
+"""A transposed convolution dilates and pads its input and rotates the filter.
 
     W' z = (Z with stride - 1 zeros put between, p - 1 around) * (w turned by 180 deg)
 
 With stride 2 and a 2 x 2 filter a 2 x 2 image becomes 4 x 4: the Kronecker product of
 image and filter, ((1, 2, 2, 4), (3, 4, 6, 8), (3, 6, 4, 8), (9, 12, 12, 16)) for both
-(1, 2, 3, 4). The notes pad alone and do not turn the filter (mistake 9), which makes 3
-x 3. Measured is the largest gap to W' z over strides 1 to 3 and drawn images; as
-printed it is that of stride 2 where the two overlap.
+(1, 2, 3, 4). The notes pad alone and do not rotate the filter (mistake 9), which makes
+3 x 3. The measured value is the largest gap to W' z over strides 1 to 3 and random
+images; the value in the source is that of stride 2 where the two overlap.
 
-Source: 000_dd65aead3f2d61f3.txt, "Convolutional NN (2021)", (3), (5) and (6.2).
+Source: Exam solutions, "Convolutional NN (2021)", (3), (5) and (6.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SMALL = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap to the transposed matrix, and as printed."""
+    """Return the largest gap to the transposed matrix, and the value in the source."""
     generator = torch.Generator().manual_seed(seed)
     gaps = [gap(SMALL, SMALL, stride=2)]
     for stride in (1, 2, 3):
@@ -42,7 +42,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(torch.stack(gaps).max()),
         tolerance=1e-12,
-        as_printed=float((printed - kronecker[:3, :3]).abs().max()),
+        value_in_source=float((printed - kronecker[:3, :3]).abs().max()),
     )
 
 

@@ -3,12 +3,12 @@
     mhat = m / (1 - beta_1^t),   vhat = v / (1 - beta_2^t)
     theta <- theta - eta mhat / (sqrt(vhat) + eps)
 
-Of a constant gradient mhat = g and vhat = g^2 at every t. What is measured is the step
-in learning rates, of the first 20 along gradients of 1e-3 to 1e3 that lies farthest
+Of a constant gradient mhat = g and vhat = g^2 at every t. The measured value is the
+step in learning rates, of the first 20 along gradients of 1e-3 to 1e3 that is farthest
 from 1; eps = 1e-8 is 1e-5 of the smallest. The notes multiply by 1 - beta^t and add
 (mistake 35): the first step is then ten times too long, and climbs.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.6; Kingma and Ba 2015, "Adam: a method for
+Source: Deep learning cheat sheet, 14.9.6; Kingma and Ba 2015, "Adam: a method for
 stochastic optimization".
 """
 
@@ -29,7 +29,9 @@ COUNT = 20
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the step farthest from the learning rate, and the first as printed."""
+    """Return the step farthest from the learning rate, and the first of the printed
+    version.
+    """
     rule = adam(learning_rate=1.0)
     found = {g: constant_steps(rule, count=COUNT, g=g) for g in (1e-3, 1.0, 1e3)}
     t = np.arange(1, COUNT + 1)
@@ -39,17 +41,17 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=1.0,
         measured=farthest([step for steps in found.values() for step in steps], 1.0),
         tolerance=2e-5,
-        as_printed=float(printed[0]),
-        table=pd.DataFrame({"t": t, "step": found[1.0], "as printed": printed}),
+        value_in_source=float(printed[0]),
+        table=pd.DataFrame({"t": t, "step": found[1.0], "value in source": printed}),
         figure=lambda: curves(t, np.array(found[1.0]), printed),
     )
 
 
 def curves(t: np.ndarray, steps: np.ndarray, printed: np.ndarray) -> Figure:
-    """Draw the steps against a constant gradient."""
+    """Plot the steps against a constant gradient."""
     figure, axes = new_figure()
     axes.plot(t, steps, "o-", markersize=4, label="Adam")
-    axes.plot(t, printed, "o-", markersize=4, color=COLOURS[1], label="as printed")
+    axes.plot(t, printed, "o-", markersize=4, color=COLOURS[1], label="value in source")
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.set(
         xlabel="step t",

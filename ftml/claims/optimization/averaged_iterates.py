@@ -4,11 +4,11 @@
 
 for R = (h/2) theta^2 and gradients with noise of variance sigma^2: no average of t
 samples could do better. The iterates themselves stay in a ball of variance eta sigma^2
-/ (h (2 - eta h)). What is measured is the mean square of ftml.optim's running mean
+/ (h (2 - eta h)). The measured value is the mean square of ftml.optim's running mean
 after 1000 steps, over 4000 runs, in its exact expectation, which is the limit but for 2
 %; it is compared within its standard errors.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9 ("iterate (Polyak) averaging"); Polyak and
+Source: Deep learning cheat sheet, 14.9 ("iterate (Polyak) averaging"); Polyak and
 Juditsky 1992, "Acceleration of stochastic approximation by averaging".
 """
 

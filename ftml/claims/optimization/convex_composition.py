@@ -2,13 +2,13 @@
 
     h(f((x + y) / 2)) <= (h(f(x)) + h(f(y))) / 2
 
-What is measured is the largest excess of the left side over drawn x and y, for f = x^2
-and |x|, and the activations that are convex and non-decreasing: relu, and log(1 + e^z),
-which is torch's softplus. Non-decreasing alone, as the notes ask (mistake 30), is not
-enough: the project's sigmoid, tanh and hard_tanh are, and break it. Only rounding is
-tolerated.
+The measured value is the largest excess of the left side over random x and y, for f =
+x^2 and |x|, and the activations that are convex and non-decreasing: relu, and log(1 +
+e^z), which is torch's softplus. Non-decreasing alone, as the notes ask (mistake 30), is
+not enough: the project's sigmoid, tanh and hard_tanh are, and break it. Only rounding
+is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("Operations that Preserve Convexity").
+Source: Deep learning cheat sheet, 14.4 ("Operations that Preserve Convexity").
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(table["largest excess"][convex_outer], 0.0),
         tolerance=1e-12,
-        as_printed=float(table["largest excess"][~convex_outer].min()),
+        value_in_source=float(table["largest excess"][~convex_outer].min()),
         table=table,
     )

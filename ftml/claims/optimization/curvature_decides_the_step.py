@@ -2,12 +2,12 @@
 
     R(theta - eta g) = R - eta |g|^2 + (eta^2 / 2) g'Hg + O(eta^3)
 
-so that it helps while eta g'Hg / 2 < |g|^2. What is measured is the order of the
+so that it helps while eta g'Hg / 2 < |g|^2. The measured value is the order of the
 remainder in eta, on the logistic objective, its root mean square over ten points;
 without the curvature it is 2 (the table). The next order bends the slope by about eta.
-Rows and points are drawn from the seed.
+Rows and points are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.5 ("2nd-order Taylor expansion").
+Source: Deep learning cheat sheet, 14.5 ("2nd-order Taylor expansion").
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     rng = np.random.default_rng(seed)
     with_it, without_it = [], []
     for theta in rng.normal(0.0, 2.0, size=(10, *g.X[0].shape)):
-        slope = gradient(g, theta)
-        curvature = slope @ hessian(g, theta) @ slope
-        values = np.array([objective(g, theta - eta * slope) for eta in SIZES])
-        first = values - objective(g, theta) + SIZES * (slope @ slope)
+        grad = gradient(g, theta)
+        curvature = grad @ hessian(g, theta) @ grad
+        values = np.array([objective(g, theta - eta * grad) for eta in SIZES])
+        first = values - objective(g, theta) + SIZES * (grad @ grad)
         with_it.append(first - SIZES**2 / 2 * curvature)
         without_it.append(first)
     curves = {

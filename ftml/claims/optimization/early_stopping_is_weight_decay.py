@@ -2,13 +2,13 @@
 
     1 - (1 - eta e)^t  =  x - x^2 / 2 + ...,    e / (e + lambda)  =  x - x^2 + ...
 
-for x = e / lambda, e an eigenvalue of the Hessian: the shares of theta* that the two
-leave agree to first order, where eta e << 1 and e << lambda. What is measured is the
+for x = e / lambda, e an eigenvalue of the Hessian: the fractions of theta* that the two
+leave agree to first order, where eta e << 1 and e << lambda. The measured value is the
 order of their difference in x, for ftml.optim's descent on quadratics beside ridge; it
 is 2, as x^2 / 2 remains. Steps are short, eta lambda = 1e-4; the next order bends the
 slope by less than x = 0.05.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.2.
+Source: Deep learning cheat sheet, 14.11.2.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STEPS = 10_000
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the order of the difference of the two shares."""
+    """Return the order of the difference of the two fractions."""
     stopped, decayed = left(SHARES)
     table = pd.DataFrame(
         {"e / lambda": SHARES, "left by stopping": stopped, "by the penalty": decayed}
@@ -56,14 +56,14 @@ def left(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curves() -> Figure:
-    """Draw both shares over the eigenvalue."""
+    """Plot both fractions over the eigenvalue."""
     x = np.geomspace(1e-2, 1e2, 60)
     stopped, decayed = left(x)
     figure, axes = new_figure()
     axes.semilogx(x, stopped, label="stopped after 1 / (eta lambda) steps")
     axes.semilogx(x, decayed, "--", label="L2 penalty lambda")
     axes.set(
-        xlabel="eigenvalue / lambda", ylabel="share of the optimum that is reached"
+        xlabel="eigenvalue / lambda", ylabel="fraction of the optimum that is reached"
     )
     axes.legend()
     return figure

@@ -3,11 +3,11 @@
     g -> min(1, c / |g|) g
 
 On R = theta^4 / 4 gradient descent with eta = 0.1 from theta_0 = 10 diverges; with its
-gradient clipped at c = 5 it comes down by eta c a step, and then as always. What is
-measured is theta after 10 steps, which is 10 - 10 eta c = 5; NaN where the steps
+gradient clipped at c = 5 it comes down by eta c a step, and then as always. The
+measured value is theta after 10 steps, which is 10 - 10 eta c = 5; NaN where the steps
 without clipping do not diverge. Only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.5 ("Motivates gradient clipping heuristics").
+Source: Deep learning cheat sheet, 14.5 ("Motivates gradient clipping heuristics").
 """
 
 from __future__ import annotations

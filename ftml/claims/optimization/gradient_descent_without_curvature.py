@@ -2,15 +2,15 @@
 
     g(theta_t) - g* <= L |theta_0 - theta*|^2 / (2 t)
 
-Classes that a line parts have no optimum: the loss falls to 0 for ever, with a margin
-that grows as log t, hence as 1/t. What is measured is the slope of the loss over t =
+Classes that a line parts have no optimum: the loss falls to 0 forever, with a margin
+that grows as log t, hence as 1/t. The measured value is the slope of the loss over t =
 400 to 4000, both axes logarithmic. The logarithm in the margin bends it by less than 1
 / log t = 0.17. NaN where the bound is broken, with the last point for theta*. (The
-notes' bound has 2 L for L / 2: it holds too.) The classes are drawn from the seed.
+notes' bound has 2 L for L / 2: it holds too.) The classes are generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "Empirical risk minimization" (convex g);
-004_df1c07f69d89a0c0.txt, 14.4; Soudry et al. 2018, "The implicit bias of gradient
-descent on separable data".
+Source: FTML lecture 9, "Empirical risk minimization" (convex g); Deep learning cheat
+sheet, 14.4; Soudry et al. 2018, "The implicit bias of gradient descent on separable
+data".
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def curve(t: np.ndarray, losses: np.ndarray) -> Figure:
-    """Draw the loss over the steps beside 1/t."""
+    """Plot the loss over the steps beside 1/t."""
     figure, axes = new_figure()
     axes.loglog(t, losses, label="gradient descent")
     axes.loglog(t, losses[-1] * t[-1] / t, "k--", linewidth=1, label="1 / t")

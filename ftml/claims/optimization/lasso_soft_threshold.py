@@ -3,13 +3,13 @@
     argmin_v sum_i H_ii (v_i - w_i)^2 / 2 + lambda |v|_1
         = sign(w_i) max(|w_i| - lambda / H_ii, 0)
 
-What is measured is by how much ftml's soft threshold misses the condition of an
+The measured value is by how much ftml's soft threshold misses the condition of an
 optimum: 0 = H (v - w) + lambda s, with s the sign of v where v is not 0, found by
 autograd through ftml's penalty, and in [-1, 1] where it is. Only rounding is tolerated.
-The table counts zeros, beside those of an L2 penalty. Weights and curvatures are drawn
-from the seed.
+The table counts zeros, beside those of an L2 penalty. Weights and curvatures are
+generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11 ("L1-Regularization (sparsity inducing)").
+Source: Deep learning cheat sheet, 14.11 ("L1-Regularization (sparsity inducing)").
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def check(seed: int, budget: Budget) -> Evidence:
     rows = []
     for strength in STRENGTHS:
         v = soft_threshold(w, strength / H).requires_grad_()
-        (slope,) = torch.autograd.grad(l1([v], strength), v)
+        (gradient,) = torch.autograd.grad(l1([v], strength), v)
         pull = H * (v - w).detach()
         miss = torch.where(
-            v == 0, (pull.abs() - strength).clamp(min=0), (pull + slope).abs()
+            v == 0, (pull.abs() - strength).clamp(min=0), (pull + gradient).abs()
         )
         shrunk = H * w / (H + strength)
         zeros = int((v == 0).sum()), int((shrunk == 0).sum())

@@ -4,12 +4,12 @@
 
 along a direction that the losses do not see (two equal columns, opposed), where the
 Hessian is mu: both roots of Nesterov's recursion are 1 - q there. Gradient descent has
-theta_t = (1 - q^2)^t theta_0. What is measured is the factor of theta_t / (1 + q t) a
+theta_t = (1 - q^2)^t theta_0. The measured value is the factor of theta_t / (1 + q t) a
 step, over 100 steps: only rounding parts it from 1 - q. It is NaN where the gap breaks
 the bound (1 - q)^t (g(theta_0) - g* + (mu/2) |theta_0 - theta*|^2), or where gradient
-descent has another factor. The columns are drawn from the seed.
+descent has another factor. The columns are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("If we use Nesterov acceleration"); Nesterov
+Source: Deep learning cheat sheet, 14.4 ("If we use Nesterov acceleration"); Nesterov
 2004, "Introductory lectures on convex optimization", section 2.2.
 """
 
@@ -41,7 +41,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     fast, slow = distances(g, flat)
     t = np.arange(STEPS + 1)
     slow_is_right = np.allclose(slow, (1 - q**2) ** t, rtol=1e-9)
-    # Along `flat` the losses stand still, and g - g(0) is (mu/2) |theta|^2.
+    # Along `flat` the losses are constant, and g - g(0) is (mu/2) |theta|^2.
     bounded = (fast**2 <= 2 * (1 - q) ** t).all()
     factor = (fast[-1] / (1 + q * STEPS)) ** (1 / STEPS)
     return Evidence(
@@ -72,7 +72,7 @@ def distances(g: FiniteSum, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curves(seed: int) -> Figure:
-    """Draw the gaps of both solvers on overlapping classes, with their bounds."""
+    """Plot the gaps of both solvers on overlapping classes, with their bounds."""
     table, mu, t = overlapping(seed), 1e-3, np.arange(1, 401)
     g = make_sum(table, mu=mu)
     start = objective(g, np.zeros(g.X.shape[1]))

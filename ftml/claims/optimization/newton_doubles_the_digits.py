@@ -2,12 +2,12 @@
 
     |theta_{t+1} - theta*| ~ C |theta_t - theta*|^2    near the optimum
 
-What is measured is the exponent: the slope of the next distance over the present one,
-both axes logarithmic, from distances of 0.1 to 0.003 in ten drawn directions, whose
+The measured value is the exponent: the slope of the next distance over the present one,
+both axes logarithmic, from distances of 0.1 to 0.003 in ten random directions, whose
 squares are averaged. The cubic term bends it by about the distance. Gradient descent
 has the exponent 1.
 
-Source: 004_df1c07f69d89a0c0.txt, "9 Newton's Method".
+Source: Deep learning cheat sheet, "9 Newton's Method".
 """
 
 from __future__ import annotations

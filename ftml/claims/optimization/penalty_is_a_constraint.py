@@ -4,13 +4,13 @@
     r = |theta_lambda|
 
 for a convex R. The right side is found by projected gradient descent, theta <-
-Pi_r(theta - eta grad R), with ftml.optim's projection, the left one by ridge. What is
-measured is the largest relative distance of the two over penalties of 0.01 to 10, for
-the squared loss on 60 x 5 normal columns, drawn from the seed. After 1000 steps of 1/L
-only rounding is left: the least eigenvalue is above L / 20 but with a probability far
-below 1e-7, and 0.95^1000 is 5e-23.
+Pi_r(theta - eta grad R), with ftml.optim's projection, the left one by ridge. The
+measured value is the largest relative distance of the two over penalties of 0.01 to 10,
+for the squared loss on 60 x 5 normal columns that are generated from the seed. After
+1000 steps of 1/L only rounding is left: the least eigenvalue is above L / 20 but with a
+probability far below 1e-7, and 0.95^1000 is 5e-23.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.1 ("for each lambda in L2-Regularization there
+Source: Deep learning cheat sheet, 14.11.1 ("for each lambda in L2-Regularization there
 is a radius r").
 """
 

@@ -2,14 +2,14 @@
 
     Pi_r(v) = min(1, r / |v|) v,   |v - Pi_r(v)| = max(|v| - r, 0)
 
-No point of the ball is nearer, by the triangle inequality. What is measured is the
-largest difference of |v - Pi_r(v)| from max(|v| - r, 0) over 500 drawn points, some
+No point of the ball is nearer, by the triangle inequality. The measured value is the
+largest difference of |v - Pi_r(v)| from max(|v| - r, 0) over 500 random points, some
 half of them outside; NaN where a projection lies outside. The notes' Pi_r(v) = min(1, r
 / |v|) lacks the v (mistake 37), and is a number: taken for every coordinate, as a
 program would, it leaves the ball, and its differences are of the order of |v|. Only
 rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.1.
+Source: Deep learning cheat sheet, 14.11.1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ RADIUS = 2.0
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest excess of a projection's distance, and that as printed."""
+    """Return the largest excess of a projection's distance, and that of the printed
+    version.
+    """
     v = np.random.default_rng(seed).normal(size=(500, 5))
     length = np.linalg.norm(v, axis=1)
     least = np.maximum(length - RADIUS, 0.0)
@@ -40,5 +42,5 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(excess, 0.0) if inside else float("nan"),
         tolerance=1e-12,
-        as_printed=farthest(excess_printed, 0.0),
+        value_in_source=farthest(excess_printed, 0.0),
     )

@@ -4,12 +4,12 @@
     E[theta_{t+1}^2] = (1 - eta_t)^2 E[theta_t^2] + eta_t^2
 
 for noisy gradients theta + noise of variance 1. ftml.optim's schedule `robbins_monro`
-has a = 3/4. What is measured is the mean of theta^2 after 2000 steps over 4000 runs, in
-what the recursion expects: about eta / 2, and so to 0 with eta. It is compared within
-its standard errors. The figure has constant steps, which stay where they are, and steps
-of t^-3/2, whose sum is finite: they stop on the way.
+has a = 3/4. The measured value is the mean of theta^2 after 2000 steps over 4000 runs,
+in what the recursion expects: about eta / 2, and so to 0 with eta. It is compared
+within its standard errors. The figure has constant steps, which stay where they are,
+and steps of t^-3/2, whose sum is finite: they stop on the way.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9 ("typically eta_t = C t^-alpha") and 14.9.1;
+Source: Deep learning cheat sheet, 14.9 ("typically eta_t = C t^-alpha") and 14.9.1;
 Robbins and Monro 1951, "A stochastic approximation method".
 """
 
@@ -56,7 +56,7 @@ def recursion(sizes: np.ndarray) -> np.ndarray:
 
 
 def curves() -> Figure:
-    """Draw the mean square over the steps for three schedules."""
+    """Plot the mean square over the steps for three schedules."""
     t = np.arange(1, 20 * STEPS + 1)
     figure, axes = new_figure()
     for label, sizes in (

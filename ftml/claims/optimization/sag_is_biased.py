@@ -3,12 +3,12 @@
     E_i[SAG]  = (1/n) grad l(theta) + (1 - 1/n) (mean of the memory) + mu theta
     E_i[SAGA] = grad l(theta) + mu theta
 
-What is measured is the weight w of the present gradient in SAG's mean direction over
-all n rows, from a drawn point and memory: w = 1/n. For SAGA it must be 1, or NaN is
-measured. Only rounding parts them.
+The measured value is the weight w of the present gradient in SAG's mean direction over
+all n rows, from a random point and memory: w = 1/n. For SAGA it must be 1, otherwise
+the measured value is NaN. They differ only by rounding.
 
-Source: 001_21b9d05290248f61.txt, "SAG", (18); Defazio, Bach and Lacoste-Julien 2014,
-"SAGA: a fast incremental gradient method".
+Source: FTML lecture 9, "SAG", (18); Defazio, Bach and Lacoste-Julien 2014, "SAGA: a
+fast incremental gradient method".
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@
 
 with L the largest L_i and s^2 the mean square of the gradients at the optimum. (The
 family divides by the rows seen so far, as the paper advises; it proves n.) SGD with a
-constant step stays in a ball instead (the figure). What is measured is the gap after 30
-passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their order are
-drawn. By Markov's inequality the gap is above what is allowed with a probability of at
-most its mean over that, which for ten seeds was below 1e-7.
+constant step stays in a ball instead (the figure). The measured value is the gap after
+30 passes over 300 rows, in C: 0, up to what the theorem allows. Rows and their order
+are random. By Markov's inequality the gap is above what is allowed with a probability
+of at most its mean over that, which for ten seeds was below 1e-7.
 
-Source: 001_21b9d05290248f61.txt, "SAG"; Schmidt, Le Roux and Bach 2017, "Minimizing
-finite sums with the stochastic average gradient", theorem 1.
+Source: FTML lecture 9, "SAG"; Schmidt, Le Roux and Bach 2017, "Minimizing finite sums
+with the stochastic average gradient", theorem 1.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def constant(g: FiniteSum) -> float:
 
 
 def curves(seed: int) -> Figure:
-    """Draw the gaps of the solvers over passes, each of n gradients."""
+    """Plot the gaps of the solvers over passes, each of n gradients."""
     table = overlapping(seed, n=ROWS)
     figure, axes = new_figure(6.4, 4.4)
     solvers = {

@@ -3,13 +3,13 @@
     E|theta_t - theta*|^2 <= (1 - min(1 / (4 n), mu / (3 L)))^t C,   step 1 / (3 L)
     C = |theta_0 - theta*|^2 + (4 n / 3) / (mu n + L) (g(theta_0) - g*)
 
-with L the largest L_i (the paper's C is smaller). What is measured is the squared
+with L the largest L_i (the paper's C is smaller). The measured value is the squared
 distance after 30 passes over 300 rows, in C: 0, up to what the theorem allows. Rows and
-their order are drawn. By Markov's inequality the distance is above what is allowed with
-a probability of at most its mean over that, which for ten seeds was below 1e-7.
+their order are random. By Markov's inequality the distance is above what is allowed
+with a probability of at most its mean over that, which for ten seeds was below 1e-7.
 
-Source: 001_21b9d05290248f61.txt, "SAG", its companion; Defazio, Bach and Lacoste-Julien
-2014, "SAGA: a fast incremental gradient method", corollary 1.
+Source: FTML lecture 9, "SAG", its companion; Defazio, Bach and Lacoste-Julien 2014,
+"SAGA: a fast incremental gradient method", corollary 1.
 """
 
 from __future__ import annotations

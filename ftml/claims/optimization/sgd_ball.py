@@ -2,13 +2,13 @@
 
     E[g(theta)] - g*  ~  gamma   in the long run
 
-What is measured is the slope of the gap over the step, both axes logarithmic: the mean
-over the passes 20 to 60 of 24 runs, for gamma = 1/8, 1/16 and 1/32 of 1/L_max. To first
-order in gamma it is 1, the next order bends it by about gamma h / 2 < 0.1; over other
-orders of the rows the slope strays by 0.03 (standard deviation), of which the tolerance
-is more than six. Rows and orders are drawn from the seed.
+The measured value is the slope of the gap over the step, both axes logarithmic: the
+mean over the passes 20 to 60 of 24 runs, for gamma = 1/8, 1/16 and 1/32 of 1/L_max. To
+first order in gamma it is 1, the next order bends it by about gamma h / 2 < 0.1; over
+other orders of the rows the slope strays by 0.03 (standard deviation), of which the
+tolerance is more than six. Rows and orders are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9.2 ("a fixed step size is known to converge to a
+Source: Deep learning cheat sheet, 14.9.2 ("a fixed step size is known to converge to a
 ball around the optimum").
 """
 
@@ -56,7 +56,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def curves(runs: np.ndarray) -> Figure:
-    """Draw the mean gap over the passes for each step."""
+    """Plot the mean gap over the passes for each step."""
     figure, axes = new_figure()
     for size, gap in zip(SIZES, runs, strict=True):
         axes.semilogy(gap, label=f"step 1/{1 / size:.0f} of 1/L")

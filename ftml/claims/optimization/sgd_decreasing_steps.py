@@ -2,13 +2,13 @@
 
     gamma_t = 1 / (mu t + L_max / step):   E[g(theta_t)] - g* = O(1/t)
 
-What is measured is the slope of the mean gap of 64 runs over the passes 10 to 80, both
-axes logarithmic. Over other orders of the rows it strays by 0.05 (standard deviation):
-the tolerance is eight of these, and tells 1/t from 1/sqrt(t), whose slope is -1/2. Rows
-and orders are drawn from the seed.
+The measured value is the slope of the mean gap of 64 runs over the passes 10 to 80,
+both axes logarithmic. Over other orders of the rows it strays by 0.05 (standard
+deviation): the tolerance is eight of these, which distinguishes 1/t from 1/sqrt(t),
+whose slope is -1/2. Rows and orders are generated from the seed.
 
-Source: 001_21b9d05290248f61.txt, "SGD"; 004_df1c07f69d89a0c0.txt, 14.9.1 ("can achieve
-a O(1/t) suboptimality rate").
+Source: FTML lecture 9, "SGD"; Deep learning cheat sheet, 14.9.1 ("can achieve a O(1/t)
+suboptimality rate").
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def curve(passes: np.ndarray, mean: np.ndarray) -> Figure:
-    """Draw the mean gap over the passes beside 1/t."""
+    """Plot the mean gap over the passes beside 1/t."""
     figure, axes = new_figure()
     axes.loglog(passes, mean, label=f"mean gap of {RUNS} runs")
     axes.loglog(passes, mean[-1] * PASSES / passes, "k--", linewidth=1, label="1 / t")

@@ -1,13 +1,13 @@
-"""The gradient of one sample, drawn uniformly, is the whole gradient in the mean.
+"""The gradient of one uniformly random sample is the full gradient in expectation.
 
     E_i[grad g_i(theta)] = grad g(theta)
 
-What is measured is the distance of the mean of SGD's n possible steps from gradient
-descent's step of the same size, relative to it, at a drawn point: rounding. The table
+The measured value is the distance of the mean of SGD's n possible steps from gradient
+descent's step of the same size, relative to it, at a random point: rounding. The table
 has what one sample's gradient strays from the mean: it does not vanish at the optimum,
 which is why SGD with a constant step stays in a ball.
 
-Source: 001_21b9d05290248f61.txt, "SGD", (17); 004_df1c07f69d89a0c0.txt, 14.9.1.
+Source: FTML lecture 9, "SGD", (17); Deep learning cheat sheet, 14.9.1.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ MU, SIZE = 0.1, np.array([0.5])
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the distance of the mean step from the whole gradient's step."""
+    """Return the distance of the mean step from the full gradient's step."""
     g = make_sum(overlapping(seed), mu=MU)
     best = optimum(g)
     far = best + np.random.default_rng(seed).normal(size=len(best))
     rows = [
-        (name, *distances(g, theta)) for name, theta in (("drawn", far), ("best", best))
+        (name, *distances(g, theta))
+        for name, theta in (("random", far), ("best", best))
     ]
     columns = ["point", "of the mean step", "of one step, root mean square"]
     table = pd.DataFrame(rows, columns=columns)
@@ -43,7 +44,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def distances(g: FiniteSum, theta: np.ndarray) -> tuple[float, float]:
-    """Return how far the mean step, and one step, are from the whole gradient's."""
+    """Return how far the mean step, and one step, are from the full gradient's."""
     n = len(g.y)
     moved = [
         descend(g.X, g.y, theta, theta, np.array([i]), SIZE, SIZE, g.mu)[0]

@@ -2,13 +2,13 @@
 
     |grad g(a) - grad g(b)| <= L |a - b|,   and no smaller L will do
 
-The curvature of log(1 + e^-z) is at most 1/4, at z = 0. What is measured is the largest
-ratio of the two sides over drawn pairs of points and over a step of 1e-4 from zero in
-the steepest direction, in L: 1 from below, reached to the square of the step. Each L_i
-= |x_i|^2 / 4 + mu is met likewise, or NaN is measured. Rows and pairs are drawn from
-the seed; the statement holds for all of them.
+The curvature of log(1 + e^-z) is at most 1/4, at z = 0. The measured value is the
+largest ratio of the two sides over random pairs of points and over a step of 1e-4 from
+zero in the steepest direction, in L: 1 from below, reached to the square of the step.
+Each L_i = |x_i|^2 / 4 + mu is met likewise, otherwise the measured value is NaN. Rows
+and pairs are generated from the seed; the statement holds for all of them.
 
-Source: 001_21b9d05290248f61.txt, "Lipshitz continuity", "Smoothness" (lemma 5).
+Source: FTML lecture 9, "Lipshitz continuity", "Smoothness" (lemma 5).
 """
 
 from __future__ import annotations

@@ -3,14 +3,14 @@
     theta_{t+1} - theta* = (I - eta H) (theta_t - theta*):   |1 - eta L| = 1 at 2/L
 
 Where every loss is as curved as it can be at the optimum (rows that come with both
-labels: theta* = 0), the steepest direction has the eigenvalue L. What is measured is
+labels: theta* = 0), the steepest direction has the eigenvalue L. The measured value is
 what is left of the distance to theta* after 300 steps of 1/L, from 1e-3 along that
 direction, up to 1e-6, the square of it, which the next order may move into others. With
 the steps of 2/L that the notes offer (mistake 29) it is still whole. (They also call
 the rate O(1/t) linear, which it is not: linear is a constant factor.) The table has
-other steps. The rows are drawn from the seed.
+other steps. The rows are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.4 ("Usually one value for eta").
+Source: Deep learning cheat sheet, 14.4 ("Usually one value for eta").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float(left[1.0][-1]),
         tolerance=1e-6,
-        as_printed=float(left[2.0][-1]),
+        value_in_source=float(left[2.0][-1]),
         table=table,
         figure=lambda: curves(left),
     )
@@ -61,7 +61,7 @@ def distances(g: FiniteSum, size: float) -> np.ndarray:
 
 
 def curves(left: dict[float, np.ndarray]) -> Figure:
-    """Draw the distance over the first sixty steps, for each step size."""
+    """Plot the distance over the first sixty steps, for each step size."""
     figure, axes = new_figure(6.4, 4.2)
     for size, each in left.items():
         axes.semilogy(np.maximum(each[:60], 1e-12), label=f"{size} / L")

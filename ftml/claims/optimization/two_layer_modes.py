@@ -1,15 +1,15 @@
-"""A two-layer linear network's risk, in turned weights, is that of Q~ W~ - Sigma.
+"""In rotated weights a two-layer linear network's risk is that of Q~ W~ - Sigma.
 
     A - Gamma = U (Q~ W~ - Sigma) V',   Q~ = U'Q,   W~ = W V,   Gamma = U Sigma V'
     |A - Gamma|^2 = |Q~ W~ - Sigma|^2
 
-so that the gradient of a mode has only that mode's rows in it. What is measured is the
-largest relative distance of the family's gradients from those in turned weights, 2 U
-(Q~ W~ - Sigma) W~' and 2 Q~' (Q~ W~ - Sigma) V'. The notes re-express A as U' Q~ W~ V'
-(mistake 31): with it the gradients are others. Gamma and the weights are drawn from the
-seed; only rounding is tolerated.
+so that the gradient of a mode depends only on that mode's rows. The measured value is
+the largest relative distance of the family's gradients from those in rotated weights, 2
+U (Q~ W~ - Sigma) W~' and 2 Q~' (Q~ W~ - Sigma) V'. The notes re-express A as U' Q~ W~
+V' (mistake 31): with it the gradients are others. Gamma and the weights are generated
+from the seed; only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.8.
+Source: Deep learning cheat sheet, 14.8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ MISTAKES = (31,)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the distance of the gradients in turned weights, and as printed."""
+    """Return the distance of the gradients in rotated weights, and the value in the
+    source.
+    """
     rng = np.random.default_rng(seed)
     d = 4
     Gamma, Q, W = rng.normal(size=(3, d, d))
@@ -48,5 +50,5 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(gaps["turned"], 0.0),
         tolerance=1e-12,
-        as_printed=min(gaps["printed"]),
+        value_in_source=min(gaps["printed"]),
     )

@@ -2,13 +2,13 @@
 
     theta - eta grad [R + (l/2) |theta|^2] = (1 - eta l) theta - eta grad R
 
-What is measured is the larger of two distances of ftml.optim's step with decay, from
+The measured value is the larger of two distances of ftml.optim's step with decay, from
 the step along the gradient of ftml's penalty, and from the right side. The notes lack
 eta before the data's gradient in one place. Adam divides the penalty's gradient by its
 root too, and shrinks otherwise (the table has its distance from the right side). Only
-rounding is tolerated. The weights are drawn from the seed.
+rounding is tolerated. The weights are generated from the seed.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11 ("weight decay").
+Source: Deep learning cheat sheet, 14.11 ("weight decay").
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def check(seed: int, budget: Budget) -> Evidence:
     draw = torch.Generator().manual_seed(seed)
     theta, g = torch.randn(2, 50, generator=draw, dtype=torch.float64)
     at = theta.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(l2([at], STRENGTH), at)
+    (gradient,) = torch.autograd.grad(l2([at], STRENGTH), at)
     decayed = stepped(sgd(learning_rate=ETA, weight_decay=STRENGTH), theta, g)
-    penalised = stepped(sgd(learning_rate=ETA), theta, g + slope)
+    penalised = stepped(sgd(learning_rate=ETA), theta, g + gradient)
     formula = (1 - ETA * STRENGTH) * theta - ETA * g
     by_adam = stepped(adam(learning_rate=ETA, weight_decay=STRENGTH), theta, g)
     plain = stepped(adam(learning_rate=ETA), theta, g)

@@ -5,12 +5,12 @@
 
 on a quadratic risk with H = Q diag(e) Q'. Ridge with one penalty meets the first; with
 columns divided by sqrt(lambda_i) it has a penalty for each weight, and meets the
-second. What is measured is the larger relative distance of the two. The notes write Q
+second. The measured value is the larger relative distance of the two. The notes write Q
 diag(e_i / (e_i + lambda_i)) Q' for several lambdas (mistake 36), which mixes the axes
-of the eigenvectors with those of the weights. The columns are drawn from the seed; only
-rounding is tolerated.
+of the eigenvectors with those of the weights. The columns are generated from the seed;
+only rounding is tolerated.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.11.
+Source: Deep learning cheat sheet, 14.11.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ N, D = 60, 5
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the distance of ridge from both formulas, and from that as printed."""
+    """Return the distance of ridge from both formulas, and from the printed one."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(N, D)) @ rng.normal(size=(D, D))
     y = rng.normal(size=N)
@@ -46,7 +46,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         "a lambda for each": distance(
             each, np.linalg.solve(H + np.diag(penalties), H @ best)
         ),
-        "a lambda for each, as printed": distance(
+        "a lambda for each in the notes": distance(
             each, Q @ (values / (values + penalties) * (Q.T @ best))
         ),
     }
@@ -55,7 +55,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=farthest(gaps[:2], 0.0),
         tolerance=1e-9,
-        as_printed=gaps[2],
+        value_in_source=gaps[2],
         table=pd.DataFrame(
             {"formula": list(distances), "distance of ridge from it": gaps}
         ),
@@ -71,12 +71,12 @@ def distance(found: np.ndarray, formula: np.ndarray) -> float:
 def shrinkage(
     X: np.ndarray, y: np.ndarray, values: np.ndarray, Q: np.ndarray
 ) -> Figure:
-    """Draw what is left of each eigenvector's part over the penalty."""
+    """Plot the remaining fraction along each eigenvector over the penalty."""
     alphas = np.logspace(-3, 3, 60)
     left = ridge_path(X, y, alphas=alphas) @ Q / (solve_ridge(X, y, alpha=0.0) @ Q)
     figure, axes = new_figure()
     for value, part in zip(values[::-1], left.T[::-1], strict=True):
         axes.semilogx(alphas, part, label=f"{value:.2g}")
-    axes.set(xlabel="penalty lambda", ylabel="share of the part that is left")
+    axes.set(xlabel="penalty lambda", ylabel="fraction of the part that is left")
     figure.legend(title="eigenvalue", loc="outside right upper", frameon=False)
     return figure

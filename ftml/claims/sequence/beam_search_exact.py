@@ -1,12 +1,13 @@
-"""A beam as wide as there are targets finds the best one; a greedy one often does not.
+"""A beam as wide as the number of targets finds the best one; greedy search may not.
 
     argmax_y sum_u log P(y_u | y_1, ..., y_{u-1}, x)
 
-A drawn encoder and decoder with two symbols, targets of at most four: 31 targets, all
-scored one by one. Measured is the largest gap of log P between the beam's answer and
-the best target, over forty drawn sources; greedy search loses what the table says.
+A random encoder and decoder with two symbols, targets of at most four: 31 targets, all
+scored one by one. The measured value is the largest gap of log P between the beam's
+answer and the best target, over forty random sources; greedy search loses what the
+table says.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3, "How to make the RNN encoder/decoder
+Source: Deep learning cheat sheet, section 16.3, "How to make the RNN encoder/decoder
 work?".
 """
 
@@ -54,7 +55,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         (width, float((gap < 1e-9).double().mean()), float(gap.mean()))
         for width, gap in gaps.items()
     ]
-    columns = ["width", "share of best answers", "nats lost on average"]
+    columns = ["width", "fraction of best answers", "nats lost on average"]
     table = pd.DataFrame(rows, columns=columns)
     return Evidence(
         expected=0.0,
@@ -72,19 +73,21 @@ def scores(network: EncoderDecoder, x: Tensor, mask: Tensor) -> Tensor:
     for length in range(LONGEST + 1):
         for target in product(range(V), repeat=length):
             read = torch.tensor([V, *target]).expand(len(x), -1)
-            told = torch.tensor([*target, V])
+            target_and_end = torch.tensor([*target, V])
             logits, _, _ = network.write(read, state, memory)
-            each = logits.log_softmax(dim=2)[:, torch.arange(length + 1), told]
+            each = logits.log_softmax(dim=2)[
+                :, torch.arange(length + 1), target_and_end
+            ]
             found.append(each.sum(dim=1))
     return torch.stack(found, dim=1)
 
 
 def widths(table: pd.DataFrame) -> Figure:
-    """Draw how often a beam finds the best target, over its width."""
+    """Plot how often a beam finds the best target, over its width."""
     figure, axes = new_figure()
-    axes.plot(table["width"], table["share of best answers"], marker="o")
+    axes.plot(table["width"], table["fraction of best answers"], marker="o")
     axes.set(xscale="log", xlabel="width of the beam", ylim=(0, 1.03))
     axes.set_xticks(table["width"], [str(width) for width in table["width"]])
     axes.minorticks_off()
-    axes.set(ylabel="share of sources whose best target is found")
+    axes.set(ylabel="fraction of sources whose best target is found")
     return figure

@@ -1,14 +1,14 @@
-"""A recurrent weight's slope at time t is taken from dR/dh^t, not from the time before.
+"""The gradient of a recurrent weight at time t uses dR/dh^t, not dR/dh^{t-1}.
 
     dR/dW = sum_t D_t (dR/dh^t) (h^{t-1})',   dR/dU = sum_t D_t (dR/dh^t) (x^t)'
 
 dR/dh^t goes through all later times, D_t = diag(1 - (h^t)^2). The notes have
-dR/dh^{t-1} (mistake 41). A network of five units over seven times, a loss at each.
-Measured is the largest gap of the family's slopes of both matrices to torch's, as a
-share of the largest; as printed each dR/dh^t is that of one time earlier, and 0 before
-the first.
+dR/dh^{t-1} (mistake 41). A network of five units over seven times, a loss at each. The
+measured value is the largest gap of the family's gradients of both matrices to torch's,
+relative to the largest; in the printed version each dR/dh^t is that of one time
+earlier, and 0 before the first.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3, algorithm 2.
+Source: Deep learning cheat sheet, section 15.3, algorithm 2.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ T, D, UNITS = 7, 3, 5
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest relative gap of the slopes, and as printed."""
+    """Return the largest relative gap of the gradients, and the value in the source."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> torch.Tensor:
+    def normal(*shape: int) -> torch.Tensor:
         return 0.6 * torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x, into = drawn(2, T, D), drawn(2, T, UNITS)
-    U, W, b = drawn(UNITS, D), drawn(UNITS, UNITS), drawn(UNITS)
+    x, into = normal(2, T, D), normal(2, T, UNITS)
+    U, W, b = normal(UNITS, D), normal(UNITS, UNITS), normal(UNITS)
     for each in (U, W):
         each.requires_grad_()
     start = no_state("rnn", 2, W)
@@ -49,11 +49,11 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=gap([found.W, found.U], expected),
         tolerance=1e-12,
-        as_printed=gap(printed, expected),
+        value_in_source=gap(printed, expected),
     )
 
 
 def gap(found: list[torch.Tensor], expected: tuple[torch.Tensor, ...]) -> float:
-    """Return the largest gap of two lists of slopes, as a share of the largest."""
+    """Return the largest gap of two lists of gradients, relative to the largest."""
     away = [(a - b).abs().max() for a, b in zip(found, expected, strict=True)]
     return float(max(away) / max(each.abs().max() for each in expected))

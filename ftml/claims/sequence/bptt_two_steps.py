@@ -3,11 +3,11 @@
     dL/dW_i = e (D_1 W_h' D_2 W_o' x_1' + D_2 W_o' x_2'),   D_t = diag(1 - h_t^2)
 
 h_t = tanh(W_h h_{t-1} + W_i x_t), y^ = sigmoid(W_o h_2), L the cross-entropy, e = y^ -
-y. The notes lose e in the second term (mistake 14). Measured is the largest gap of the
-family's slope to central differences, as a share of the largest; as printed e stands
-before the first term alone.
+y. The notes lose e in the second term (mistake 14). The measured value is the largest
+gap of the family's gradient to central differences, relative to the largest; in the
+printed version only the first term has the factor e.
 
-Source: 002_eb21055876072d76.txt, "Problem 2".
+Source: Homework 4 answers, "Problem 2".
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ STEP = 1e-6
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest relative gap of dL/dW_i, and as printed."""
+    """Return the largest relative gap of dL/dW_i, and the value in the source."""
     generator = torch.Generator().manual_seed(seed)
 
-    def drawn(*shape: int) -> Tensor:
+    def normal(*shape: int) -> Tensor:
         return 0.7 * torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    x, W_i, W_h, W_o = drawn(1, 2, D), drawn(U, D), drawn(U, U), drawn(U)
+    x, W_i, W_h, W_o = normal(1, 2, D), normal(U, D), normal(U, U), normal(U)
     h_1 = torch.tanh(W_i @ x[0, 0])
     h_2 = torch.tanh(W_h @ h_1 + W_i @ x[0, 1])
     e = torch.sigmoid(W_o @ h_2) - 1.0
@@ -53,7 +53,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float((found - expected).abs().max() / scale),
         tolerance=1e-7,
-        as_printed=float((printed - expected).abs().max() / scale),
+        value_in_source=float((printed - expected).abs().max() / scale),
     )
 
 

@@ -5,10 +5,11 @@
     z = (3, -2, 4, 0):   c' = (3, 1, 4, 4),  y = (0, 1, 4, 4)
 
 The row of the forget gate has the input gate's label (mistake 13); read so, the memory
-is never cleared and c' = (3, 1, 5, 5). Measured is the largest gap of the cell to the
-table, below 2e-4 by the gates that the table rounds: 1 - f(10) = 4.5e-5, times 4.
+is never cleared and c' = (3, 1, 5, 5). The measured value is the largest gap of the
+cell to the table, below 2e-4 by the gates that the table rounds: 1 - f(10) = 4.5e-5,
+times 4.
 
-Source: 002_eb21055876072d76.txt, "Problem 1".
+Source: Homework 4 answers, "Problem 1".
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ TABLE = torch.tensor([[3.0, 1, 4, 4], [0, 1, 4, 4]], dtype=torch.float64)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest gap to the table, and as printed; nothing is drawn."""
+    """Return the largest gap to the table, and the value in the source; nothing is
+    random.
+    """
     found, printed = run(Z_F), run(Z_I)
     rows = {"z": Z, "memory c'": found[0], "output y": found[1]}
     table = pd.DataFrame({name: row.tolist() for name, row in rows.items()})
@@ -39,7 +42,7 @@ def check(seed: int, budget: Budget) -> Evidence:
         expected=0.0,
         measured=float((found - TABLE).abs().max()),
         tolerance=2e-4,
-        as_printed=float((printed - TABLE).abs().max()),
+        value_in_source=float((printed - TABLE).abs().max()),
         table=table,
     )
 

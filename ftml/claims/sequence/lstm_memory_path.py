@@ -1,13 +1,13 @@
-"""Along an LSTM's memory a slope shrinks by the forget gates alone.
+"""Along an LSTM's memory a gradient shrinks by the forget gates alone.
 
     c_t = f_t c_{t-1} + i_t g_t:   dc_T / dc_t = prod_{s > t} f_s,  h held
 
-With U = 0 the gates see the inputs only, so that the memory is the sole way back.
-Biases of -2 to 6 in the forget gate. Measured is the slope of the last output in the
-input candidate g at each of twenty times, divided by what the formula says: its value
-farthest from 1.
+With U = 0 the gates see the inputs only, so that the memory is the only path for
+gradients. Biases of -2 to 6 in the forget gate. The measured value is the gradient of
+the last output in the input candidate g at each of twenty times, divided by what the
+formula says: its value farthest from 1.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, "Problem 1".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, "Problem 1".
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ BIASES = (-2.0, 0.0, 2.0, 6.0)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the largest departure of a slope from the product of gates."""
-    ratios = np.concatenate([np.divide(*slopes(seed, bias)) for bias in BIASES])
+    """Return the largest departure of a gradient from the product of gates."""
+    ratios = np.concatenate([np.divide(*gradients(seed, bias)) for bias in BIASES])
     return Evidence(
         expected=1.0,
         measured=float(ratios[np.abs(ratios - 1).argmax()]),
@@ -35,8 +35,8 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def slopes(seed: int, bias: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the slope in the input at each time, (T,), and the formula's.
+def gradients(seed: int, bias: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradient in the input at each time, (T,), and the formula's.
 
     One unit, one input, which only the candidate g sees.
     """
@@ -58,15 +58,15 @@ def slopes(seed: int, bias: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def paths(seed: int) -> Figure:
-    """Draw the slope over the steps back for each bias of the forget gate."""
+    """Plot the gradient over the steps back for each bias of the forget gate."""
     figure, axes = new_figure()
     back = np.arange(T)[::-1]
     for bias, colour in zip(BIASES, COLOURS, strict=False):
         f = 1 / (1 + np.exp(-bias))
-        found, _ = slopes(seed, bias)
+        found, _ = gradients(seed, bias)
         axes.plot(back, np.abs(found), color=colour, label=f"forget gate {f:.2f}")
     axes.set(yscale="log", xlabel="steps back in time")
-    axes.set(ylabel="|slope of the last output in an input|")
+    axes.set(ylabel="|gradient of the last output in an input|")
     axes.set_xticks(range(0, T, 5))
     figure.legend(loc="outside upper center", ncols=2)
     return figure

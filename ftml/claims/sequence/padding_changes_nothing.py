@@ -2,12 +2,12 @@
 
     f(x, padded, mask) = f(x)  for each x of a batch
 
-Sequences of 3 to 12 words stand in one batch, followed by other words in place of
-zeros. Measured is the largest gap to the same sequence alone, as a share of the largest
-output, among recurrent networks of three cells in both directions, and networks of
-convolutions over words.
+Sequences of 3 to 12 words are in one batch, followed by other words in place of zeros.
+The measured value is the largest gap to the same sequence alone, relative to the
+largest output, among recurrent networks of three cells in both directions, and networks
+of convolutions over words.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 15.2.1, 15.2.2 and 15.3.
+Source: Deep learning cheat sheet, sections 15.2.1, 15.2.2 and 15.3.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Back through time slopes shrink or grow with each step, as a product of Jacobians.
+"""Back through time gradients shrink or grow with each step, as a product of Jacobians.
 
     dR/dh_t = U' D_{t+1} U' D_{t+2} ... U' D_T dR/dh_T
 
 With U = rho Q, Q a rotation, and units that are not squashed (D = I, for inputs of 0)
-each step multiplies the slope's length by rho: it vanishes or explodes. Measured is
-that factor for rho = 0.8 over 40 steps, by its largest departure from rho among 0.8, 1
-and 1.2. The figure adds drawn inputs, which squash and so shrink it further.
+each step multiplies the gradient's length by rho: it vanishes or explodes. The measured
+value is that factor for rho = 0.8 over 40 steps, by its largest departure from rho
+among 0.8, 1 and 1.2. The figure adds random inputs, which squash and so shrink it
+further.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, "Problem 2".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, "Problem 2".
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def drawn(seed: int, deviation: float) -> tuple[torch.Tensor, ...]:
-    """Return inputs (1, T, 2), slopes at the last time, W and a rotation."""
+    """Return inputs (1, T, 2), gradients at the last time, W and a rotation."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
@@ -56,13 +57,13 @@ def drawn(seed: int, deviation: float) -> tuple[torch.Tensor, ...]:
 def lengths(rho: float, seed: int, *, deviation: float) -> np.ndarray:
     """Return the length of dR/dh_t at each time, (T,)."""
     x, into, W, Q = drawn(seed, deviation)
-    slopes = rnn_slopes(x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64))
-    found: np.ndarray = slopes.h[0].norm(dim=1).numpy()
+    gradients = rnn_slopes(x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64))
+    found: np.ndarray = gradients.h[0].norm(dim=1).numpy()
     return found
 
 
 def decay(seed: int) -> Figure:
-    """Draw the length of the slope over the steps back, without and with inputs."""
+    """Plot the length of the gradient over the steps back, without and with inputs."""
     back = np.arange(T)[::-1]
     figure, axes = new_figure(6.4, 4.6)
     for j, rho in enumerate(RHOS):

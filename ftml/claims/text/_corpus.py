@@ -1,4 +1,4 @@
-"""A drawn text in which a word depends on the one before it."""
+"""A random text in which a word depends on the one before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftml.data.ragged import of_sequences
 V = 8
 
 
-def drawn_text(seed: int, *, n: int = 120) -> Sequences:
+def random_text(seed: int, *, n: int = 120) -> Sequences:
     """Return n sentences of 1 to 12 words out of eight."""
     rng = np.random.default_rng(seed)
     follow = rng.dirichlet(np.full(V, 0.3), size=V)

@@ -4,11 +4,11 @@
 
 "Francisco" occurs as often as "house", but only after "San". After a word that neither
 has followed, Kneser-Ney compares the numbers of words before them, 1 and 6, each less
-the discount of one half: by counts alone both would be as probable. Measured is the
-ratio of the two probabilities, the share that both have of the uniform law taken off;
-expected is 0.5 / 5.5.
+the discount of one half: by counts alone both would be as probable. The measured value
+is the ratio of the two probabilities, without the part of the uniform distribution; the
+expected value is 0.5 / 5.5.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2; Kneser and Ney 1995.
+Source: Deep learning cheat sheet, section 15.2; Kneser and Ney 1995.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ TIMES = 12
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return how probable "Francisco" is beside "house"; nothing is drawn."""
+    """Return the probability of "Francisco" relative to that of "house"; nothing is
+    random.
+    """
     sentences = [["San", "Francisco"]] * TIMES
     sentences += [[word, "house"] for word in BEFORE] * (TIMES // len(BEFORE))
     sentences += [["green", "trees"], ["trees"], ["trees"]]
@@ -46,7 +48,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def uniform_part(model: ngram_lm.Model) -> float:
-    """Return what the uniform law at the bottom adds after "green"."""
+    """Return what the uniform distribution at the bottom adds after "green"."""
     V1 = len(model.vocabulary) + 1
     green = model.nodes[1] == model.vocabulary.index("green")
     rests = [

@@ -1,11 +1,11 @@
-"""What Kneser-Ney takes from counts it gives to the shorter history: all sums to one.
+"""Kneser-Ney gives the discounted mass to the shorter history, so it sums to one.
 
     P(w | h) = max(c(h w) - D, 0) / c(h) + D N(h .) / c(h) P(w | h')
 
-Measured is the largest gap from 1 of the sum over the eight words and the end, after
-every history of two words or boundaries, seen or not; add-k stands in the table.
+The measured value is the largest gap from 1 of the sum over the eight words and the
+end, after every history of two words or boundaries, seen or not; add-k is in the table.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2, Markov assumption; Kneser and Ney 1995.
+Source: Deep learning cheat sheet, section 15.2, Markov assumption; Kneser and Ney 1995.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from ftml.claims.text._corpus import V, drawn_text
+from ftml.claims.text._corpus import V, random_text
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.text import ngram_lm
@@ -23,7 +23,7 @@ from ftml.families.text import ngram_lm
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of a sum from 1."""
-    data = drawn_text(seed)
+    data = random_text(seed)
     histories = list(product(range(V + 1), repeat=2))
     grams = np.array([(*h, w) for h in histories for w in range(V + 1)])
     gaps = {}

@@ -1,12 +1,12 @@
-"""A filter's largest answer does not depend on where in a text its phrase stands.
+"""The maximum response of a filter does not depend on the position of its phrase.
 
     h = max_t relu(w' (x_t, ..., x_{t+k-1}) + b)
 
-A phrase of five words is put at each place of a text of one neutral word. Measured is
-the largest gap of a logit between the places inside; the table has how far a network
-that reads to the end, an RNN, is moved.
+A phrase of five words is put at each place of a text of one neutral word. The measured
+value is the largest gap of a logit between the places inside; the table has how far a
+network that reads to the end, an RNN, is moved.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2.1, max-over-time pooling.
+Source: Deep learning cheat sheet, section 15.2.1, max-over-time pooling.
 """
 
 from __future__ import annotations

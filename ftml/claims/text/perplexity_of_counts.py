@@ -1,13 +1,13 @@
-"""Perplexity is exp of the cross-entropy: no model of single words beats the counts.
+"""Perplexity is exp of the cross-entropy: no unigram model beats the counts.
 
     exp(-(1/N) sum log q(w)) >= exp(H(p)),  equal for q = p the shares of the text;
     a uniform q has V + 1
 
-The family counts single words and ends with next to no smoothing. Measured is its
-perplexity on its own text, expected exp of the entropy of the shares; an add-k of 1e9
-makes it uniform, of perplexity 9 (in the table).
+The family counts single words and ends with next to no smoothing. The measured value is
+its perplexity on its own text, the expected value exp of the entropy of the
+frequencies; an add-k of 1e9 makes it uniform, of perplexity 9 (in the table).
 
-Source: 004_df1c07f69d89a0c0.txt, sections 6 and 15.2.
+Source: Deep learning cheat sheet, sections 6 and 15.2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ftml.claims.text._corpus import V, drawn_text
+from ftml.claims.text._corpus import V, random_text
 from ftml.core import fit
 from ftml.evidence import Budget, Evidence
 from ftml.families.text import ngram_lm
@@ -28,7 +28,7 @@ SMOOTHING = (1e-9, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e9)
 
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the perplexity of the counts on their own text."""
-    data = drawn_text(seed)
+    data = random_text(seed)
     counts = np.append(np.bincount(data.values, minlength=V), len(data))
     share = counts[counts > 0] / counts.sum()
     found = []
@@ -46,7 +46,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def smoothed(found: list[float], least: float) -> Figure:
-    """Draw the perplexity over what is added to each count, and both its limits."""
+    """Plot the perplexity over the number added to each count, and both its limits."""
     figure, axes = new_figure()
     axes.plot(SMOOTHING[1:-1], found[1:-1], marker="o", label="add-k on its own text")
     axes.axhline(least, color=COLOURS[1], linestyle="--", label="exp of the entropy")

@@ -2,11 +2,11 @@
 
     h = F(h_left, h_right):   1,024 symbols in 10 steps, or in 1,023
 
-A step of a recursive net is the product of all nodes of one height. Measured is the
-number of steps for a balanced tree; the chain, as an ordinary recurrent net reads, is
-in the table. F is called as often in both, once for each inner node.
+A step of a recursive net is the product of all nodes of one height. The measured value
+is the number of steps for a balanced tree; the chain, as an ordinary recurrent net
+reads, is in the table. F is called as often in both, once for each inner node.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4, recursive networks.
+Source: Deep learning cheat sheet, section 16.4, recursive networks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAVES = (16, 128, 1024)
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return the steps of the largest balanced tree; nothing is drawn."""
+    """Return the steps of the largest balanced tree; nothing is random."""
     rows = []
     for n in LEAVES:
         steps = [len(levels(make(n))[1]) for make in (balanced, chain)]

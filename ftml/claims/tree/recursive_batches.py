@@ -2,10 +2,10 @@
 
     h = F(h_left, h_right)  at each node, from the leaves to the root
 
-Thirty drawn trees of 1 to 12 leaves, by both compositions. Measured is the largest gap
-of a root's logit to that of a function that calls itself on the children.
+Thirty random trees of 1 to 12 leaves, by both compositions. The measured value is the
+largest gap of a root's logit to that of a function that calls itself on the children.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4, recursive networks.
+Source: Deep learning cheat sheet, section 16.4, recursive networks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TREES = 30
 def check(seed: int, budget: Budget) -> Evidence:
     """Return the largest gap of a logit."""
     rng = np.random.default_rng(seed)
-    texts = [drawn_tree(rng, 1 + int(rng.integers(12))) for _ in range(TREES)]
+    texts = [random_tree(rng, 1 + int(rng.integers(12))) for _ in range(TREES)]
     forest = read_brackets(texts, SYMBOLS)
     gaps = []
     for composition in ("dense", "lstm"):
@@ -45,12 +45,12 @@ def check(seed: int, budget: Budget) -> Evidence:
     )
 
 
-def drawn_tree(rng: np.random.Generator, leaves: int) -> str:
-    """Return a drawn tree of so many leaves, in brackets."""
+def random_tree(rng: np.random.Generator, leaves: int) -> str:
+    """Return a random tree with this number of leaves, in brackets."""
     if leaves == 1:
         return str(rng.choice(SYMBOLS))
     left = 1 + int(rng.integers(leaves - 1))
-    return f"( {drawn_tree(rng, left)} {drawn_tree(rng, leaves - left)} )"
+    return f"( {random_tree(rng, left)} {random_tree(rng, leaves - left)} )"
 
 
 def state(net: RecursiveNet, forest: Forest, node: int) -> Tensor:

@@ -1,1 +1,1 @@
-"""Groups of rows that no label tells."""
+"""Groups of samples, found without labels."""

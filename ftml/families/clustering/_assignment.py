@@ -1,11 +1,11 @@
-"""Rows given to their nearest centres, for many sets of centres in one pass.
+"""Assignment of rows to their nearest centres, for many sets of centres in one pass.
 
 Axes: n rows, d columns, R members (sets of centres), M centres of all members, one set
 after the other; `sizes` (R,) says how many each has.
 
-Scores are computed for so many rows at once that these stay in a core's cache until
-they are added to their centres' sums: rows are read from memory once, however many
-members there are. On a GPU the same is one product of whole tensors.
+Rows are processed in blocks that stay in a core's cache until they are added to their
+centres' sums, so rows are read from memory once, however many members there are. On a
+GPU the same computation is one product of whole tensors.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import torch
 
 CACHE = 50_000
-"Values of rows that are looked at together: 400 kilobytes."
+"Size of a block of rows in values: 400 kilobytes."
 
 
 class Assignment(NamedTuple):
-    """Which centre each row is nearest to, and what the rows of a centre sum up to."""
+    """The nearest centre of each row, and the sum of the rows of each centre."""
 
     labels: np.ndarray
     "(R, n): index among the member's own centres, the first of equally near ones"
@@ -36,7 +36,7 @@ class Assignment(NamedTuple):
     "(M, d): sum of the rows of each centre"
 
     counts: np.ndarray
-    "(M,): how many these are"
+    "(M,): the number of rows of each centre"
 
 
 def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
@@ -100,7 +100,7 @@ def _collect(
 def assign_tensors(
     X: torch.Tensor, centers: torch.Tensor, sizes: np.ndarray
 ) -> Assignment:
-    """Return what `assign` does, for tensors on one device; numpy arrays come back."""
+    """Return what `assign` does, for tensors on one device; it returns NumPy arrays."""
     import torch
 
     of_center = (centers**2).sum(dim=1)
@@ -122,7 +122,7 @@ def assign_tensors(
 
 
 class Rows:
-    """Rows that are assigned again and again; on a GPU, if there is one, they stay."""
+    """Rows that are assigned repeatedly; they stay on the GPU, if there is one."""
 
     def __init__(self, X: np.ndarray) -> None:
         self.X = X
@@ -138,7 +138,7 @@ class Rows:
 
 
 def on_gpu(X: np.ndarray) -> torch.Tensor | None:
-    """Return the rows on the GPU that Ray granted; None where there is none."""
+    """Return the rows on the GPU that Ray assigned; None if there is none."""
     import torch
 
     from ftml.core import device
@@ -148,10 +148,10 @@ def on_gpu(X: np.ndarray) -> torch.Tensor | None:
 
 
 def filled(assignment: Assignment, X: np.ndarray, sizes: np.ndarray) -> Assignment:
-    """Return the assignment with a row for each centre that had none.
+    """Return the assignment in which each empty centre is given one row.
 
     It is the row farthest from its own centre, unless that is at distance 0 or alone
-    there; a centre for which no row is left stays empty. So scikit-learn does.
+    there; a centre for which no row is left stays empty. scikit-learn does the same.
     """
     starts = np.cumsum(sizes) - sizes
     if assignment.counts.all():
@@ -178,9 +178,10 @@ def plus_plus(
 ) -> list[np.ndarray]:
     """Return k rows of X (n, d) for each member, far from each other: k-means++.
 
-    The first is drawn uniformly, each further one in proportion to the squared distance
-    from those drawn; of 2 + log k draws the one that leaves the least is kept. ks: (R,)
-    centres of each member. Where all rows are centres already, draws are uniform.
+    The first is chosen uniformly, each further one with probability in proportion to
+    the squared distance from those already chosen; of 2 + log k candidates the one with
+    the lowest inertia is kept. ks: (R,) centres of each member. If all rows are centres
+    already, the choice is uniform.
 
     Source: Arthur and Vassilvitskii (2007), "k-means++".
     """
@@ -191,7 +192,7 @@ def plus_plus(
         alive = np.flatnonzero(ks > step)
         draws = [2 + int(np.log(ks[r])) for r in alive]
         rows = [
-            _drawn(closest[r], generators[r], n=n)
+            _weighted_choice(closest[r], generators[r], n=n)
             for r, n in zip(alive, draws, strict=True)
         ]
         distance = _squared(X, norms, np.concatenate(rows))
@@ -214,8 +215,12 @@ def _squared(X: np.ndarray, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.maximum(squared, 0.0, out=squared)
 
 
-def _drawn(weight: np.ndarray, rng: np.random.Generator, *, n: int) -> np.ndarray:
-    """Return n indices drawn in proportion to the weights, uniformly if all are 0."""
+def _weighted_choice(
+    weight: np.ndarray, rng: np.random.Generator, *, n: int
+) -> np.ndarray:
+    """Return n random indices with probabilities in proportion to the weights, uniform
+    if all are 0.
+    """
     total = np.cumsum(weight)
     if total[-1] <= 0:
         return rng.integers(len(weight), size=n)

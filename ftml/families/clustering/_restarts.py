@@ -1,4 +1,6 @@
-"""Many configurations of restarts at once: which go on, and the last model of each."""
+"""Many configurations of restarts at once: which are active, and the last model of
+each.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from ftml.data import Splits
 
 
 def going(configs: Sequence[Any], states: Sequence[State]) -> list[int]:
-    """Return which configurations have steps left and a restart that is not done."""
+    """Return which configurations have steps left and an unfinished restart."""
     return [
         i
         for i, (config, state) in enumerate(zip(configs, states, strict=True))

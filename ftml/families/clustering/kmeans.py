@@ -4,13 +4,13 @@
 
 Axes: n rows, d columns, k centres, R restarts. Lloyd's steps never raise the objective.
 With mini-batches, centre j moves by (m - c_j) b / N_j, m the mean of the b rows of the
-batch that are nearest to it and N_j all rows that it has ever been given. Restarts, and
-configurations of any k, are assigned in one product of matrices.
+batch that are nearest to it and N_j the number of all rows assigned to it so far.
+Restarts, and configurations of any k, are assigned in one product of matrices.
 
-Step n measures the centres after n - 1 moves, and its model has just these.
+Step n evaluates the centres after n - 1 updates, and its model has these centres.
 
-Source: 001_21b9d05290248f61.txt, "Clustering"; mini-batches: Sculley (2010),
-"Web-scale k-means clustering".
+Source: FTML lecture 9, "Clustering"; mini-batches: Sculley (2010), "Web-scale k-means
+clustering".
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 TASK = "clustering"
 
 ELBOW, ELBOW_ROWS = 12, 5000
-"The most centres that the figure over k has, and the most rows it is made from."
+"Largest number of centres in the figure over k, and of rows that it is computed from."
 
 
 class Config(FamilyConfig):
@@ -49,7 +49,7 @@ class Config(FamilyConfig):
     "k, at most the number of training rows"
 
     n_init: Annotated[int, Field(ge=1)] = 4
-    "restarts, each from its own k-means++ draw; the best one is the model"
+    "restarts, each from its own k-means++ start; the best one is the model"
 
     algorithm: Literal["lloyd", "mini_batch"] = "lloyd"
     "move centres after each pass, or after each batch of rows"
@@ -80,7 +80,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Problem:
-    """The training rows, centred: rounding is then relative to their spread."""
+    """The training rows, centred: rounding errors are then relative to their standard
+    deviation.
+    """
 
     rows: Rows
     mean: np.ndarray
@@ -101,7 +103,7 @@ def make_problem(train: Table) -> Problem:
 
 
 def begin(config: Config, problem: Problem) -> State:
-    """Return the state before the first step: the draws of k-means++."""
+    """Return the state before the first step: the centres of k-means++."""
     n, k = len(problem.X), config.n_clusters
     if k > n:
         raise ValueError(f"n_clusters is {k}, the training data has {n} rows")
@@ -157,7 +159,9 @@ def advance(
 def one_pass(
     X: np.ndarray, centers: np.ndarray, seen: np.ndarray, *, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return centres (k, d) and the rows that each has seen (k,) after mini-batches."""
+    """Return centres (k, d) and the number of rows assigned to each so far (k,) after
+    mini-batches.
+    """
     sizes = np.array([len(centers)])
     for first in range(0, len(X), batch_size):
         batch = assign(X[first : first + batch_size], centers, sizes)
@@ -229,7 +233,7 @@ def train(
 def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
     """Return inertia and silhouette over the number of centres, trained at once.
 
-    Of many rows 5,000 are drawn.
+    At most 5,000 random rows are used.
     """
     from ftml.plots import new_figure
     from ftml.tasks.clustering import silhouette

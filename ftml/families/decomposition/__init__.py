@@ -1,1 +1,1 @@
-"""Rows as sums of a few parts."""
+"""Low-dimensional representations of samples."""

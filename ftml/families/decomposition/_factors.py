@@ -9,7 +9,7 @@ Axes: n rows, d columns, q factors. With P = I + W' diag(psi)^-1 W (q, q)
 
 so that no (d, d) matrix is needed. W is known up to a rotation of the factors.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3.
+Source: Deep learning cheat sheet, 17.3.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Model:
         return self.mean + self.transform(X) @ self.loadings.T
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d) drawn from the model."""
+        """Return n samples (n, d) of the model."""
         rng = np.random.default_rng(seed)
         d, q = self.loadings.shape
         z, e = rng.normal(size=(n, q)), rng.normal(size=(n, d))

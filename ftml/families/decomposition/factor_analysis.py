@@ -3,15 +3,15 @@
     E:  B = W' A^-1,   G = I - B W + B S B'
     M:  W = S B' G^-1,   psi = diag(S - W B S)
 
-Axes: n rows, d columns, q factors; A = W W' + diag(psi). All that is needed of the rows
-is their covariance S, divided by n. The mean log-likelihood is
+Axes: n rows, d columns, q factors; A = W W' + diag(psi). The data enter only through
+their covariance S, divided by n. The mean log-likelihood is
 
     -(1/2) (tr(S A^-1) + log |A| + d log 2 pi)
 
 (the notes have the wrong sign before log |A|: mistake 45); at its maximum S A^-1 W = W.
-Columns are scaled to variance 1 first, which only rescales the answer.
+Columns are scaled to variance 1 first, which only rescales the solution.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3; Rubin and Thayer (1982), "EM algorithms for ML
+Source: Deep learning cheat sheet, 17.3; Rubin and Thayer (1982), "EM algorithms for ML
 factor analysis".
 """
 
@@ -42,7 +42,8 @@ class Config(FamilyConfig):
 
     min_noise: Annotated[float, Field(gt=0, lt=1)] = 1e-6
     """smallest noise variance, in units of the column's own variance, 1 for a constant
-    column: where a factor explains a column in full, the likelihood has no bound"""
+    column: if a factor explains a column completely, the likelihood is unbounded
+    """
 
     n_iterations: Annotated[int, Field(ge=1)] = 1000
     "steps; training stops earlier when the log-likelihood hardly changes"
@@ -112,7 +113,7 @@ def train(
 
 
 def _step(state: State, scaling: Scaling) -> Step:
-    """Return the step of a state, its model for columns as they came."""
+    """Return the step of a state; its model is for columns in their own units."""
     loadings = scaling.scale[:, None] * state["W"]
     model = Model(scaling.center, loadings, scaling.scale**2 * state["psi"])
     log_lik = state["log_lik"] - float(np.log(scaling.scale).sum())

@@ -1,13 +1,13 @@
-"""Non-negative matrix factorisation: rows as sums of parts, with nothing subtracted.
+"""Non-negative matrix factorisation: samples as non-negative sums of parts.
 
     minimise (1/2) |X - C H|^2,   C >= 0 (n, q),   H >= 0 (q, d)
 
 Axes: n rows, d columns, q parts. Each step takes the columns of C, then the rows of H,
-one after the other to their optimum while all else stays: coordinate descent, which
-never raises the objective. New rows are described by their best C for the learnt H.
+one after the other to their optimum while all others are fixed: coordinate descent,
+which never raises the objective. The code of new rows is their best C for the learnt H.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3, "unified view"; Cichocki and Phan (2009),
-"Fast local algorithms for large scale nonnegative matrix and tensor factorizations".
+Source: Deep learning cheat sheet, 17.4.3; Cichocki and Phan (2009), "Fast local
+algorithms for large scale nonnegative matrix and tensor factorizations".
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from ftml.data.table import check_rows
 TASK = "decomposition"
 
 SWEEPS, SETTLED = 200, 1e-6
-"""Sweeps over the code of new rows at most, and the change, as a share of the largest
-value, at which they end."""
+"""Largest number of sweeps over the code of new rows, and the change, relative to the
+largest value, at which they end.
+"""
 
 
 class Config(FamilyConfig):
@@ -39,7 +40,7 @@ class Config(FamilyConfig):
     "steps; training stops earlier when the objective hardly falls"
 
     tolerance: Annotated[float, Field(ge=0)] = 1e-5
-    "fall of the objective in a step, as a share of it, at which training stops"
+    "relative decrease of the objective in a step at which training stops"
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Model:
     "(q, d): H, each row of sum 1 unless it is 0"
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return C (n, q) for X (n, d): how much of each part a row holds.
+        """Return C (n, q) for X (n, d): the weight of each part in each row.
 
-        X may have negative values, which no part can take away.
+        X may have negative values, which the parts cannot represent.
         """
         check_rows(X, self.components.shape[1])
         H = self.components
@@ -87,7 +88,7 @@ def swept(code: np.ndarray, cross: np.ndarray, gram: np.ndarray) -> np.ndarray:
 
 
 def begin(config: Config, X: np.ndarray) -> State:
-    """Return the state before the first step: values drawn at the scale of X."""
+    """Return the state before the first step: random values at the scale of X."""
     rng = np.random.default_rng(config.seed)
     scale = np.sqrt(X.mean() / config.n_components)
     q = config.n_components
@@ -111,7 +112,7 @@ def train(
     if X.size and X.min() < 0:
         row, column = np.argwhere(X < 0)[0]
         raise ValueError(
-            f"nmf needs values of 0 or more, came {X[row, column]:g} in column "
+            f"nmf needs values of 0 or more, got {X[row, column]:g} in column "
             f"{data.train.feature_names[column]}"
         )
     total = float(np.sum(X**2))

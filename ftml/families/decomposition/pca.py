@@ -1,4 +1,4 @@
-"""Principal component analysis: the plane nearest to the rows, of most variance too.
+"""Principal component analysis: the closest plane to the samples, with most variance.
 
     S = (1/n) sum_i (x_i - m)(x_i - m)' = V diag(v) V'
     z = V_q'(x - m),   r = m + V_q z
@@ -7,8 +7,8 @@ Axes: n rows, d columns, q components. The mean squared distance of rows from r 
 sum of the eigenvalues v that are dropped. Rows are centred and S divided by n (mistake
 44). Signs are chosen so that each component's largest entry is positive.
 
-Source: 001_21b9d05290248f61.txt, "Principal component analysis", and
-004_df1c07f69d89a0c0.txt, 17.2.
+Source: FTML lecture 9, "Principal component analysis", and Deep learning cheat sheet,
+17.2.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Config(FamilyConfig):
     "q, at most the smaller of rows and columns; by default as `variance` says"
 
     variance: Annotated[float, Field(gt=0, le=1)] = 0.9
-    "share of the variance that the components explain at least, as few as do it"
+    "smallest fraction of the variance that the components explain; sets their number"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Model:
     "(q,): the eigenvalues of the components"
 
     explained: float
-    "share of the training rows' variance; 1 where there is none"
+    "explained fraction of the training samples' variance; 1 if there is no variance"
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the coordinates z (n, q) of X (n, d)."""
@@ -61,7 +61,7 @@ class Model:
 
 
 def eigen(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the eigenvalues of S, falling, and the eigenvectors in rows.
+    """Return the eigenvalues of S, decreasing, and the eigenvectors in rows.
 
     X: (n, d), centred. There are min(n, d) of them. With fewer rows than columns they
     come from X itself, which is then the smaller matrix.

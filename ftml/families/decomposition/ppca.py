@@ -1,4 +1,4 @@
-"""Probabilistic PCA: a Gaussian that principal components and equal noise make up.
+"""Probabilistic PCA: a Gaussian of principal components and isotropic noise.
 
     A = W W' + s I,   W = V_q diag(v_q - s)^1/2,   s = mean of the d - q dropped v
 
@@ -7,7 +7,7 @@ covariance S, which is divided by n: this is the maximum of the likelihood. W sp
 plane of PCA, and S W = W diag(v_q) (the notes have the factors in the other order:
 mistake 45).
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3; Tipping and Bishop (1999), "Probabilistic
+Source: Deep learning cheat sheet, 17.3; Tipping and Bishop (1999), "Probabilistic
 principal component analysis".
 """
 
@@ -42,7 +42,7 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the solutions of all numbers of factors, from one decomposition.
 
-    Raises ValueError for as many factors as columns, and where no noise is left.
+    Raises ValueError for as many factors as columns, and if no noise is left.
     """
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]

@@ -1,1 +1,1 @@
-"""How probable rows are."""
+"""Densities of samples."""

@@ -1,13 +1,13 @@
-"""A Gaussian tilted by bumps: a density whose normaliser is not known.
+"""A Gaussian with added bumps: a density whose normaliser is unknown.
 
     log p(x) = e(y) - log Z - log |C|,   y = C^-1 (x - m),   C C' the rows' covariance
     e(y) = -y'Ly / 2 + h'y + sum_j w_j exp(-|y - z_j|^2 / (2 s^2))
 
-Axes: n rows, d columns, m bumps, P coefficients. e is linear in all its coefficients,
-d (d + 1) / 2 in L, d in h and m in w, in that order. Bumps are bounded, so that Z is
+Axes: n rows, d columns, m bumps, P coefficients. e is linear in all its coefficients, d
+(d + 1) / 2 in L, d in h and m in w, in that order. Bumps are bounded, so that Z is
 finite where L is positive definite; without bumps it is that of a Gaussian. In the
-whitened coordinates y all directions count alike, however the columns depend on each
-other.
+whitened coordinates y all directions have equal weight, whatever the correlations of
+the columns.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ftml.data.table import check_rows
 from ftml.families.density.kde import squared_distances
 
 STEPS = 500
-"Steps of a chain before a row is drawn."
+"Steps of a chain before a sample is taken."
 SINGULAR = 1e-10
-"Least eigenvalue of a correlation matrix that is taken to be more than rounding."
+"Smallest eigenvalue of a correlation matrix that is larger than rounding errors."
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Model:
     "(d, d): C, a lower triangle"
 
     log_z: float
-    "log Z: known, estimated or learnt, as the family says"
+    "log Z: known, estimated or learnt, depending on the family"
 
     log_z_error: float
     "standard error of an estimate of log Z, in nats"
 
     log_mass: float
-    "log of the integral of exp(e) / Z, 0 where log Z is right"
+    "log of the integral of exp(e) / Z, 0 if log Z is right"
 
     def energy(self, X: np.ndarray) -> np.ndarray:
         """Return e(y), (n,), for X (n, d)."""
@@ -69,7 +69,7 @@ class Model:
         quadratic = -0.5 * np.einsum("ni,ij,nj->n", y, self.precision, y)
         return quadratic + y @ self.slope + bump_values(y, self) @ self.heights
 
-    def slope_of_whitened(self, y: np.ndarray) -> np.ndarray:
+    def gradient_of_whitened(self, y: np.ndarray) -> np.ndarray:
         """Return the gradient of e at y, (n, d)."""
         pull = bump_values(y, self) * self.heights / self.width**2  # (n, m)
         towards = pull @ self.bumps - pull.sum(axis=1, keepdims=True) * y
@@ -78,20 +78,21 @@ class Model:
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) in nats, (n,), for X (n, d).
 
-        Where the mass is above 1 it is divided by: no model gains by what does not
-        integrate to 1.
+        A mass above 1 is divided out, so that no model gains by a density that
+        integrates to more than 1.
         """
         log_z = self.log_z + max(0.0, self.log_mass)
         return self.energy(X) - log_z - np.log(np.diag(self.root)).sum()
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d), each the end of a chain that begins in the Gaussian.
+        """Return n samples (n, d), each the end of a Markov chain that begins in the
+        Gaussian.
 
         Chains make 500 steps of Langevin's dynamics with Metropolis's correction.
         """
         rng = np.random.default_rng(seed)
-        y = gaussian_draws(self, n, rng)
-        # Where steps are preconditioned by L^-1, d^(-1/3) / 4 has most of them kept.
+        y = gaussian_samples(self, n, rng)
+        # With steps preconditioned by L^-1, d^(-1/3) / 4 has a high acceptance rate.
         eps = 0.25 * len(self.center) ** (-1 / 3)
         root = cholesky(self.precision, lower=True)
         for _ in range(STEPS):
@@ -110,7 +111,7 @@ def _langevin_step(
     """Return y (n, d) after a step y + eps L^-1 grad e + sqrt(2 eps) N(0, L^-1)."""
 
     def drift(at: np.ndarray) -> np.ndarray:
-        return at + eps * cho_solve((root, True), model.slope_of_whitened(at).T).T
+        return at + eps * cho_solve((root, True), model.gradient_of_whitened(at).T).T
 
     def log_proposal(to: np.ndarray, origin: np.ndarray) -> np.ndarray:
         return -np.sum(((to - drift(origin)) @ root) ** 2, axis=1) / (4 * eps)
@@ -124,7 +125,7 @@ def _langevin_step(
 
 
 class Bumps(NamedTuple):
-    """Where the bumps stand."""
+    """The centres of the bumps, and their width."""
 
     bumps: np.ndarray
     "(m, d)"
@@ -161,10 +162,12 @@ def whitened_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return whiten(X, scaling.center, root), scaling.center, root
 
 
-def drawn_bumps(
+def random_bumps(
     y: np.ndarray, *, n_bumps: int, width: float, rng: np.random.Generator
 ) -> Bumps:
-    """Return bumps on rows drawn without replacement, at most on all of them."""
+    """Return bumps centred on random rows without replacement, at most on all
+    of them.
+    """
     rows = rng.permutation(len(y))[:n_bumps]
     # |y - y'| of independent rows is about sqrt(2 d).
     return Bumps(y[rows], width * np.sqrt(2 * y.shape[1]))
@@ -187,14 +190,16 @@ def split_coefficients(
 
 
 def features(y: np.ndarray, bumps: Bumps) -> np.ndarray:
-    """Return what the coefficients are multiplied by, (n, P), at whitened y (n, d)."""
+    """Return the features that the coefficients multiply, (n, P), at whitened y
+    (n, d).
+    """
     i, j = np.triu_indices(y.shape[1])
     products = np.where(i == j, -0.5, -1.0) * y[:, i] * y[:, j]
     return np.hstack([products, y, bump_values(y, bumps)])
 
 
-def gaussian_draws(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return n whitened rows (n, d) drawn from the Gaussian that the bumps stand on."""
+def gaussian_samples(model: Model, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n whitened samples (n, d) of the Gaussian under the bumps."""
     root = cholesky(model.precision, lower=True)
     mean = cho_solve((root, True), model.slope)
     z = rng.normal(size=(n, len(mean)))
@@ -225,7 +230,7 @@ def estimated_log_z(
     known = gaussian_log_z(model.precision, model.slope)
     if not len(model.heights):
         return known, 0.0
-    y = gaussian_draws(model, n_draws, rng)
+    y = gaussian_samples(model, n_draws, rng)
     log_weight = bump_values(y, model) @ model.heights
     top = log_weight.max()
     weight = np.exp(log_weight - top)

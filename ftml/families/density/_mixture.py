@@ -1,4 +1,5 @@
-"""Gaussian mixtures, many at once: densities, and the moments that training needs.
+"""Gaussian mixtures, many at once: densities, and the sufficient statistics of
+training.
 
     p(x) = sum_k pi_k N(x; mu_k, Sigma_k),   Sigma_k = C_k C_k',   U_k = C_k^-T
 
@@ -6,11 +7,11 @@ Axes: n rows, d columns, k components, R members (mixtures), M components of all
 members, one mixture after the other; `sizes` (R,) says how many each has.
 
 In the whitened coordinates y = U'(x - mu) of a component log N is -|y|^2 / 2 + log |U|
-and what is needed of the rows are their responsibilities r and
+and the training needs the responsibilities r of the rows and
 
     N = sum r,   first = sum r y,   second = sum r y y'
 
-all found in one pass, for so many rows at once as stay in a core's cache. Diagonal
+all computed in one pass, in blocks of rows that fit into a core's cache. Diagonal
 covariances keep the diagonals alone: C, U and `second` are then (M, d).
 """
 
@@ -27,15 +28,15 @@ from scipy.special import logsumexp
 from ftml.data.table import check_rows
 
 CACHE = 100_000
-"Whitened values that are looked at together: 800 kilobytes."
+"Size of a block in whitened values: 800 kilobytes."
 FEWEST_ROWS = 128
-"Rows that are looked at together at least, where one mixture's components allow it."
+"Smallest number of rows of a block, if one mixture's components allow it."
 ON_GPU = 2**27
 "The same on a GPU: a gigabyte."
 
 
 class Moments(NamedTuple):
-    """What a pass over the rows finds."""
+    """The results of a pass over the rows."""
 
     log_lik: np.ndarray
     "(R,): sum of the log-densities of all rows, in nats"
@@ -73,7 +74,7 @@ class Model:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers a fit chooses: what the Bayesian information criterion asks.
+        """The number of free parameters, for the Bayesian information criterion.
 
         A triangle counts d (d + 1) / 2.
         """
@@ -111,7 +112,7 @@ class Model:
         return self.log_components(X).argmax(axis=1)
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d) drawn from the mixture."""
+        """Return n samples (n, d) of the mixture."""
         rng = np.random.default_rng(seed)
         k, d = self.means.shape
         component = rng.choice(k, n, p=self.weights / self.weights.sum())
@@ -168,9 +169,9 @@ def expect(
 
 
 def _groups(sizes: np.ndarray, *, widest: int) -> list[np.ndarray]:
-    """Return the members in groups of at most so many components, or of one member.
+    """Return the members in groups of at most `widest` components, or of one member.
 
-    Wider ones would leave room in the cache for a few rows alone.
+    Larger groups would leave space in the cache for few rows only.
     """
     groups: list[list[int]] = []
     held = 0

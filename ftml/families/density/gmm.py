@@ -1,4 +1,4 @@
-"""Gaussian mixture by expectation-maximisation (EM), restarts and packs in one pass.
+"""Gaussian mixture by expectation-maximisation (EM), many restarts in one pass.
 
     E:  r_ik = pi_k N(x_i; mu_k, Sigma_k) / sum_j pi_j N(x_i; mu_j, Sigma_j)
     M:  pi_k = N_k / n,   mu_k = sum_i r_ik x_i / N_k,
@@ -8,9 +8,9 @@ Axes: n rows, d columns, k components, R restarts. Sigma_k takes the new mu_k. T
 weights are at their optimum where sum_i r_ik / pi_k is the same for all k, which is n
 (the notes give n / k: mistake 16). M is taken in each component's whitened coordinates,
 where nothing is lost by cancellation (`_mixture.py`). The log-likelihood never falls
-but for reg_covar, which also keeps a component from closing in on a single row.
+except by reg_covar, which also prevents a component from collapsing onto a single row.
 
-Source: 002_eb21055876072d76.txt, "Problem 4", and 003_880d062d5684f3ab.txt.
+Source: Homework 4 answers, "Problem 4", and CS280 homework 1.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ TASK = "density"
 KMEANS_STEPS = 10
 "Steps of k-means that a restart begins with."
 MOST_COMPONENTS, FIGURE_ROWS = 10, 5000
-"The most components that the figure over k has, and the most rows it is made from."
+"""Largest number of components in the figure over k, and of rows that it is computed
+from.
+"""
 
 
 class Config(FamilyConfig):
@@ -68,7 +70,9 @@ class Config(FamilyConfig):
 
 
 class Problem(NamedTuple):
-    """The training rows, centred, so that rounding is relative to their spread."""
+    """The training rows, centred, so that rounding errors are relative to their
+    standard deviation.
+    """
 
     X: np.ndarray
     tensor: Any
@@ -203,7 +207,7 @@ def _collapsed(config: Config) -> str:
 def _expected(
     problem: Problem, states: Sequence[State], alive: Sequence[np.ndarray]
 ) -> list[Moments]:
-    """Return the moments of the living restarts of each state, found in one pass."""
+    """Return the moments of the active restarts of each state, computed in one pass."""
     parts = [
         [state[name][rows] for name in ("weights", "means", "roots")]
         for state, rows in zip(states, alive, strict=True)
@@ -227,7 +231,7 @@ def _expected(
 def _maximised(
     config: Config, state: State, alive: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return weights, means and roots of all restarts, the living ones after M."""
+    """Return weights, means and roots of all restarts, the active ones after M."""
     new = {name: state[name].copy() for name in ("weights", "means", "roots")}
     for r in alive:
         moments = Moments(
@@ -268,7 +272,7 @@ def train_many(
 def _advance(
     configs: Sequence[Config], states: Sequence[State], problem: Problem
 ) -> list[State]:
-    """Return the states after an M and an E step of their living restarts."""
+    """Return the states after an M and an E step of their active restarts."""
     n = len(problem.X)
     alive = [np.flatnonzero(~state["done"]) for state in states]
     new = [
@@ -315,11 +319,11 @@ def bic(model: Model, X: np.ndarray) -> float:
 
 
 def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
-    """Return what speaks for each number of components: held-out likelihood and BIC.
+    """Return criteria for the number of components: held-out likelihood and BIC.
 
     A fifth of the rows is held out from the mixtures of 1, 2, ... components, which are
-    trained at once; of many rows 5,000 are drawn. BIC is divided by -2n: it is then the
-    log-likelihood less a penalty.
+    trained at once; at most 5,000 random rows are used. BIC is divided by -2n: it is
+    then the log-likelihood less a penalty.
     """
     from ftml.plots import new_figure
 

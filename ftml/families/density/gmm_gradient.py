@@ -1,11 +1,11 @@
-"""Gaussian mixture by gradient steps on numbers that nothing constrains.
+"""Gaussian mixture by gradient steps on unconstrained parameters.
 
     minimise -(1/n) sum_i log p(x_i) + (penalty / 2) sum_k |U_k|^2
 
     pi = softmax(a),   U_k upper triangular with diagonal exp(u_k),  Sigma_k = (U_k
     U_k')^-1,   so that y = U_k'(x - mu_k) has covariance I
 
-Axes: n rows, d columns, k components, R restarts, P numbers. With responsibilities r
+Axes: n rows, d columns, k components, R restarts, P parameters. With responsibilities r
 and N_k = sum_i r_ik the gradients of sum_i log p(x_i) are
 
     in a_k     N_k - n pi_k          (zero at the EM update pi_k = N_k / n)
@@ -15,10 +15,10 @@ and N_k = sum_i r_ik the gradients of sum_i log p(x_i) are
 from the same moments that EM uses. Without the constraint sum pi = 1 the gradient in
 pi_k is N_k / pi_k (the notes have N_k, and n / K for the multiplier n: mistake 16).
 Rows are whitened first: columns that depend on each other would make a narrow valley.
-Steps are L-BFGS's; the penalty keeps a component from closing in on a single row, where
-the likelihood has no bound.
+Steps are L-BFGS's; the penalty prevents a component from collapsing onto a single row,
+where the likelihood is unbounded.
 
-Source: 003_880d062d5684f3ab.txt, "GMM gradients".
+Source: CS280 homework 1, "GMM gradients".
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Config(FamilyConfig):
 
     penalty: Annotated[float, Field(gt=0), LogUniform(1e-5, 1e-2)] = 1e-4
     """half of it times |U|^2 is added to the mean loss: in units of the rows' own
-    covariance about what is added to each variance, divided by pi_k"""
+    covariance approximately the amount added to each variance, divided by pi_k
+    """
 
     n_iterations: Annotated[int, Field(ge=1)] = 500
     "steps; training stops earlier when the gradient is below `tolerance`"
@@ -67,7 +68,7 @@ class Config(FamilyConfig):
 
 
 class Parameters(NamedTuple):
-    """The numbers of R mixtures, each an array."""
+    """The parameters of R mixtures, each an array."""
 
     a: np.ndarray
     "(R, k): logits of the weights"
@@ -80,7 +81,9 @@ class Parameters(NamedTuple):
 
 
 def flat(parameters: Parameters) -> np.ndarray:
-    """Return the free numbers, (R, P): logits, means, triangles with log diagonals."""
+    """Return the free parameters, (R, P): logits, means, triangles with log
+    diagonals.
+    """
     a, means, U = parameters
     R, d = len(a), means.shape[2]
     rows, columns = np.triu_indices(d)
@@ -90,14 +93,15 @@ def flat(parameters: Parameters) -> np.ndarray:
 
 
 def shaped(theta: np.ndarray, *, k: int, d: int) -> Parameters:
-    """Return the parameters that the free numbers theta (R, P) stand for."""
+    """Return the parameters that the free parameters theta (R, P) represent."""
     R = len(theta)
     a, means, free = np.split(theta, [k, k + k * d], axis=1)
     rows, columns = np.triu_indices(d)
     U = np.zeros((R, k, d, d))
     U[:, :, rows, columns] = free.reshape(R, k, -1)
     diagonal = np.arange(d)
-    # L-BFGS may try a step from which exp would overflow; the loss refuses it as inf.
+    # L-BFGS may try a step at which exp overflows; the loss is then inf and the step is
+    # rejected.
     U[:, :, diagonal, diagonal] = np.exp(np.minimum(U[:, :, diagonal, diagonal], 300.0))
     return Parameters(a, means.reshape(R, k, d), U)
 
@@ -158,7 +162,9 @@ def whitened(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def begin(config: Config, X: np.ndarray) -> np.ndarray:
-    """Return the free numbers (R, P) of mixtures that are clusters of rows X (n, d)."""
+    """Return the free parameters (R, P) of mixtures that are clusters of rows X
+    (n, d).
+    """
     start = gmm.Config(
         seed=config.seed,
         n_components=config.n_components,
@@ -197,7 +203,8 @@ def train(
             _lbfgs.Batch(*(state[name] for name in _lbfgs.Batch._fields)),
             state["n"],
         )
-    # The first step is made in any case: the clusters of one component are its optimum.
+    # The first step is always made, because the clusters of a single component are its
+    # optimum.
     while n < config.n_iterations and (
         n == 0 or np.abs(batch.gradient).max() > config.tolerance
     ):
@@ -213,7 +220,7 @@ def _unchanged(v: np.ndarray) -> np.ndarray:
 def _step(
     batch: _lbfgs.Batch, n: int, center: np.ndarray, root: np.ndarray, *, k: int
 ) -> Step:
-    """Return the step of a batch, its model for rows as they came."""
+    """Return the step of a batch; its model is for columns in their own units."""
     best = int(batch.value.argmin())
     a, means, U = shaped(batch.theta[best], k=k, d=len(center))
     # Of whitened rows C is U^-T; both factors are lower triangles.

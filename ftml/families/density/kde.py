@@ -1,4 +1,4 @@
-"""Kernel density estimation: a small Gaussian on every training row.
+"""Kernel density estimation: a small Gaussian at every training sample.
 
     p(x) = (1/n) sum_i prod_j N(x_j; x_ij, h_j^2)
 
@@ -8,7 +8,7 @@ likelihood on rows that are held out: on the validation split by a search, on ea
 training row in turn by the metric `train_left_out_log_likelihood`. Bandwidths of one
 table share its distances.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.1.
+Source: Deep learning cheat sheet, 17.1.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 TASK = "density"
 
 AT_ONCE = 2**22
-"Distances that are held at once: 32 megabytes."
+"Distances in memory at once: 32 megabytes."
 FIGURE_ROWS = 2000
-"The most rows that the figure over bandwidths is made from."
+"Largest number of rows that the figure over bandwidths is computed from."
 
 
 class Config(FamilyConfig):
@@ -68,7 +68,7 @@ class Model:
         return np.concatenate([np.zeros(0), *found]) + constant
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d) drawn from the density."""
+        """Return n samples (n, d) of the density."""
         rng = np.random.default_rng(seed)
         rows = self.X[rng.integers(len(self.X), size=n)]
         return rows + self.bandwidths * rng.normal(size=rows.shape)
@@ -81,7 +81,7 @@ def squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 
 def log_constant(bandwidths: np.ndarray, *, n: int) -> float:
-    """Return the logarithm of what n kernels are divided by, with its sign."""
+    """Return the log of the normalising factor of n kernels."""
     d = len(bandwidths)
     return float(-np.log(n) - np.log(bandwidths).sum() - 0.5 * d * np.log(2 * np.pi))
 
@@ -110,11 +110,11 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the densities of all bandwidths, in one step.
 
-    Raises ValueError for a single row: without it there is none left.
+    Raises ValueError for a single row, which leaves no row when it is left out.
     """
     X = data.train.X
     if len(X) < 2:
-        raise ValueError(f"kde needs 2 training rows or more, came {len(X)}")
+        raise ValueError(f"kde needs 2 training rows or more, got {len(X)}")
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     for standardize in sorted({configs[i].standardize for i in waiting}):
@@ -143,7 +143,7 @@ def train(
 def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
     """Return the likelihood of left-out rows over the bandwidth.
 
-    Of many rows 2,000 are drawn, for which the best bandwidth is wider.
+    At most 2,000 random rows are used, for which the best bandwidth is wider.
     """
     from ftml.plots import new_figure
 
@@ -155,7 +155,8 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     figure, axes = new_figure()
     axes.plot(widths, scores, marker="o", markersize=4)
     axes.axvline(config.bandwidth, color="black", linewidth=0.8, label="this model")
-    # Far below its best the likelihood falls without bound, and would hide the rest.
+    # The likelihood is unbounded below, so the axis is cut to show the part near its
+    # maximum.
     best = max(scores)
     axes.set_ylim(max(min(scores), best - 10.0), best + 0.5)
     axes.set(xscale="log", xlabel="bandwidth")

@@ -1,13 +1,13 @@
-"""Noise-contrastive estimation: tell rows from noise, and the density comes with it.
+"""Noise-contrastive estimation: a density learnt by classifying data against noise.
 
     P(row | x) = sigmoid(log p(x) - log p_n(x) - log nu),   log p(x) = e(x) + c
 
-Axes: n rows, d columns, P coefficients; nu noise rows for each row, drawn from a
-Gaussian p_n. c is learnt with the rest, and tends to -log Z: the fit itself makes the
-density integrate to 1. It is consistent, not efficient. e is a Gaussian tilted by bumps
-on some training rows (`_energy.py`), linear in its coefficients: all is one logistic
-regression with the offset -log p_n - log nu, solved by Newton's steps with a line
-search, plus a penalty that pulls to the Gaussian of the rows' own covariance:
+Axes: n rows, d columns, P coefficients; nu noise samples from a Gaussian p_n for each
+row. c is learnt with the rest, and tends to -log Z: the fit itself makes the density
+integrate to 1. It is consistent, not efficient. e is a Gaussian with bumps on some
+training rows (`_energy.py`), linear in its coefficients: all is one logistic regression
+with the offset -log p_n - log nu, solved by Newton's steps with a line search, plus a
+penalty that pulls to the Gaussian of the rows' own covariance:
 
     penalty (tr L - log |L| - d + |h|^2 + |w|^2) / 2
 
@@ -17,10 +17,10 @@ have: L stays positive definite, without which there would be no density.
 The likelihood is that of the learnt constant, but of no more mass than 1: `log_mass`,
 the log of the integral of exp(e + c), is estimated by importance sampling from the
 Gaussian under the bumps, with a standard error of `log_z_error`, in nats, and taken off
-where it is above 0. Otherwise bumps that rise where no noise was drawn would be praised
-for a density that they do not have.
+where it is above 0. Otherwise bumps in regions without noise samples would raise the
+score by a density that does not integrate to 1.
 
-Source: 004_df1c07f69d89a0c0.txt, 19.1; Gutmann and Hyvarinen (2010),
+Source: Deep learning cheat sheet, 19.1; Gutmann and Hyvarinen (2010),
 "Noise-contrastive estimation".
 """
 
@@ -41,10 +41,10 @@ from ftml.families.density._energy import (
     Bumps,
     Model,
     coefficients,
-    drawn_bumps,
     estimated_log_z,
     features,
     gaussian_log_z,
+    random_bumps,
     split_coefficients,
     whitened_rows,
 )
@@ -54,7 +54,7 @@ __all__ = ["TASK", "Config", "Model", "train"]
 TASK = "density"
 
 HALVINGS = 30
-"Where so many halvings of a step do not lower the loss, it is not made."
+"A step is not made if this number of halvings does not lower the loss."
 
 
 class Config(FamilyConfig):
@@ -71,8 +71,7 @@ class Config(FamilyConfig):
     "s of the bumps, in units of the distance of two rows"
 
     penalty: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e0)] = 1e-2
-    """of the distance from the rows' own Gaussian, beside the loss that is the mean
-    over rows and the sum over the noise of each"""
+    """weight of the distance from the Gaussian of the rows, in the loss per row"""
 
     n_iterations: Annotated[int, Field(ge=1)] = 50
     "steps; training stops earlier when the gradient is below `tolerance`"
@@ -81,11 +80,11 @@ class Config(FamilyConfig):
     "largest absolute entry of the gradient at which training stops"
 
     n_draws: Annotated[int, Field(ge=100)] = 20_000
-    "draws that `log_mass` is estimated from"
+    "samples for the estimate of `log_mass`"
 
 
 class Problem(NamedTuple):
-    """Rows and noise, and where training starts."""
+    """Rows, noise samples, and the starting point of training."""
 
     F: np.ndarray
     "(n + nu n, P + 1): features of rows and of noise, the last column ones"
@@ -161,7 +160,7 @@ def newton_step(problem: Problem, theta: np.ndarray) -> np.ndarray:
     gradient, hessian = derivatives(problem, theta)
     direction = -cho_solve(cho_factor(hessian), gradient)
     before, slope = loss(problem, theta), float(gradient @ direction)
-    # Near the optimum a step changes the loss by less than its rounding.
+    # Near the optimum the change of the loss by a step is below its rounding error.
     enough = before + 4 * np.finfo(float).eps * abs(before)
     for halving in range(HALVINGS):
         t = 0.5**halving
@@ -175,11 +174,11 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each Newton step, until the gradient is small.
 
-    Raises ValueError for rows that do not fix a Gaussian.
+    Raises ValueError for rows that do not determine a Gaussian.
     """
     y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)
-    bumps = drawn_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
+    bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
     problem = make_problem(config, y, bumps)
     state = {"n": 0, "theta": problem.start, "done": False} if state is None else state
     while state["n"] < config.n_iterations and not state["done"]:

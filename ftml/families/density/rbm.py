@@ -1,23 +1,23 @@
-"""Restricted Boltzmann machine: binary rows, explained by hidden units.
+"""Restricted Boltzmann machine: a distribution of binary rows with hidden units.
 
     p(x) = exp(-F(x)) / Z,   F(x) = -a'x - sum_j log(1 + exp(b_j + W_j'x))
 
 Axes: n rows, d columns, h hidden units, C chains. The gradient of log p is a mean over
-rows minus one over the model, taken from `n_gibbs` Gibbs steps: from the rows of the
-batch (contrastive divergence), or from chains that go on from batch to batch
-(persistent).
+the data minus a mean over the model, which is estimated by `n_gibbs` Gibbs steps: from
+the rows of the batch (contrastive divergence), or from chains that are continued from
+batch to batch (persistent).
 
-Z is summed exactly where the smaller side has at most 16 units. Otherwise it is
-estimated by annealed importance sampling from independent columns, with the standard
-error over chains beside it (`log_z_error`, in nats); chains that mix badly make Z too
-small, and the likelihood too good, by more than that error says.
+Z is summed exactly if the smaller side has at most 16 units. Otherwise it is estimated
+by annealed importance sampling from independent columns, with the standard error over
+chains (`log_z_error`, in nats). Chains that mix badly make Z too small, and the
+likelihood too high, by more than that error.
 
-It stands in the task `binary_density`: its probabilities cannot be compared with the
-densities of real rows.
+The family has the task `binary_density`, because its probabilities cannot be compared
+with the densities of real vectors.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.3, "unified view"; Tieleman (2008), "Training
-restricted Boltzmann machines using approximations to the likelihood gradient";
-Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks".
+Source: Deep learning cheat sheet, 17.4.3; Tieleman (2008), "Training restricted
+Boltzmann machines using approximations to the likelihood gradient"; Salakhutdinov and
+Murray (2008), "On the quantitative analysis of deep belief networks".
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ from ftml.tasks.binary_density import check_binary
 TASK = "binary_density"
 
 MOST_SUMMED = 16
-"Units of the smaller side up to which Z is a sum over all their states."
+"""Largest number of units of the smaller side for which Z is a sum over all their
+states.
+"""
 CHAINS, TEMPERATURES = 100, 1000
-"Of annealed importance sampling."
+"Chains of annealed importance sampling."
 BURN_IN = 500
-"Gibbs steps before a row is drawn."
+"Gibbs steps before a sample is taken."
 
 
 class Config(FamilyConfig):
@@ -53,7 +55,7 @@ class Config(FamilyConfig):
     "h"
 
     persistent: bool = False
-    "chains go on from batch to batch, in place of starting from its rows"
+    "chains continue from batch to batch, instead of starting from its rows"
 
     n_gibbs: Annotated[int, Field(ge=1)] = 1
     "Gibbs steps for each gradient"
@@ -87,7 +89,7 @@ class Model:
     "(h,)"
 
     base: np.ndarray
-    "(d,): log-odds of the columns alone, where annealing begins"
+    "(d,): log-odds of the columns alone, the start of annealing"
 
     def negative_free_energy(self, X: np.ndarray) -> np.ndarray:
         """Return -F(x), (n,), for X (n, d) of zeros and ones."""
@@ -122,14 +124,16 @@ class Model:
         return expit(X @ self.W + self.b)
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n rows (n, d), each of a chain of 500 Gibbs steps from the base."""
+        """Return n samples (n, d), each from a chain of 500 Gibbs steps from
+        the base.
+        """
         rng = np.random.default_rng(seed)
-        rows = drawn(np.broadcast_to(expit(self.base), (n, len(self.base))), rng)
+        rows = bernoulli(np.broadcast_to(expit(self.base), (n, len(self.base))), rng)
         return gibbs(rows, self.W, self.a, self.b, n_steps=BURN_IN, rng=rng)
 
 
-def drawn(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return zeros and ones of these probabilities."""
+def bernoulli(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return Bernoulli samples with these probabilities."""
     return (rng.random(p.shape) < p).astype(np.float64)
 
 
@@ -142,10 +146,10 @@ def gibbs(
     n_steps: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return rows (C, d) after so many steps through the hidden units and back."""
+    """Return rows (C, d) after `n_steps` steps through the hidden units and back."""
     for _ in range(n_steps):
-        hidden = drawn(expit(x @ W + b), rng)
-        x = drawn(expit(hidden @ W.T + a), rng)
+        hidden = bernoulli(expit(x @ W + b), rng)
+        x = bernoulli(expit(hidden @ W.T + a), rng)
     return x
 
 
@@ -168,20 +172,21 @@ def annealed_log_z(
 
         log p_t(x) = (1 - t) base'x + t a'x + sum_j log(1 + exp(t (b_j + W_j'x)))
 
-    t goes from 0, where all is known, to 1; a chain's weight is the product of the
-    ratios p_t(x) / p_s(x) of neighbouring temperatures s < t, and Z / Z_0 their mean.
+    t goes from 0, where everything is known, to 1; a chain's weight is the product of
+    the ratios p_t(x) / p_s(x) of neighbouring temperatures s < t, and Z / Z_0 is their
+    mean.
     """
     W, a, b, base = model.W, model.a, model.b, model.base
     rng = np.random.default_rng(seed)
-    x = drawn(np.broadcast_to(expit(base), (n_chains, len(base))), rng)
+    x = bernoulli(np.broadcast_to(expit(base), (n_chains, len(base))), rng)
     log_weight = np.zeros(n_chains)
     pull = x @ W + b
     temperatures = np.linspace(0.0, 1.0, n_temperatures + 1)
     for s, t in pairwise(temperatures):
         log_weight += (t - s) * (x @ (a - base))
         log_weight += (softplus(t * pull) - softplus(s * pull)).sum(axis=1)
-        hidden = drawn(expit(t * pull), rng)
-        x = drawn(expit((1 - t) * base + t * (hidden @ W.T + a)), rng)
+        hidden = bernoulli(expit(t * pull), rng)
+        x = bernoulli(expit((1 - t) * base + t * (hidden @ W.T + a)), rng)
         pull = x @ W + b
     known = len(b) * np.log(2.0) + float(softplus(base).sum())
     weight = np.exp(log_weight - log_weight.max())
@@ -194,7 +199,7 @@ def gradients(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the gradients in W, a and b of the mean of log p over rows (B, d).
 
-    fantasies: (C, d), rows of the model.
+    fantasies: (C, d), samples of the model.
     """
     hidden, dreamt = expit(rows @ W + b), expit(fantasies @ W + b)
     return (
@@ -208,7 +213,7 @@ def begin(config: Config, X: np.ndarray) -> State:
     """Return the state before the first epoch: columns independent, W near 0."""
     rng = np.random.default_rng(config.seed)
     n, d = X.shape
-    # One row more of each value: a column that is constant has finite log-odds.
+    # One additional row of each value: a constant column then has finite log-odds.
     share = (X.sum(axis=0) + 1.0) / (n + 2.0)
     base = np.log(share / (1.0 - share))
     return {
@@ -217,12 +222,12 @@ def begin(config: Config, X: np.ndarray) -> State:
         "a": base,
         "b": np.zeros(config.n_hidden),
         "base": base,
-        "chains": drawn(np.broadcast_to(share, (config.batch_size, d)), rng),
+        "chains": bernoulli(np.broadcast_to(share, (config.batch_size, d)), rng),
     }
 
 
 def advance(config: Config, state: State, X: np.ndarray) -> State:
-    """Return the state after a pass over the rows, in an order of its own."""
+    """Return the state after a pass over the rows, in a random order."""
     rng = np.random.default_rng([config.seed, 1, state["n"]])
     W, a, b, chains = (state[name] for name in ("W", "a", "b", "chains"))
     rate = config.learning_rate * (1.0 - state["n"] / config.n_epochs)
@@ -242,7 +247,7 @@ def advance(config: Config, state: State, X: np.ndarray) -> State:
 def pseudo_log_likelihood(
     model: Model, X: np.ndarray, rng: np.random.Generator
 ) -> float:
-    """Return d times the mean log-probability of one drawn value given the others."""
+    """Return d times the mean log-probability of one random value given the others."""
     n, d = X.shape
     flipped, column = X.copy(), rng.integers(d, size=n)
     flipped[np.arange(n), column] = 1.0 - flipped[np.arange(n), column]

@@ -1,21 +1,22 @@
-"""Score matching: fit the slope of the log-density, which needs no normaliser.
+"""Score matching: fit the gradient of the log-density, which needs no normaliser.
 
     minimise J = E[ sum_i d_i psi_i(x) + (1/2) |psi(x)|^2 ],   psi = grad log p
     sliced:  J = E[ v' (d psi / dx) v + (1/2) (v' psi(x))^2 ],   v ~ N(0, I)
 
-(the notes have the second term with a minus, of which there is no minimum: mistake 43).
-Axes: n rows, d columns, P coefficients. The model is a Gaussian tilted by bumps on some
-training rows (`_energy.py`). log p is linear in its coefficients theta, so that J is
-theta'A theta / 2 + b'theta and the optimum one linear system; `penalty` is added to
-A on the bumps alone, and raised tenfold until the Gaussian's precision is positive
-definite: without that there is no density. Without bumps it is the precision of the
-rows, exactly. Sliced, each row is looked at in `n_slices` directions, not in all d.
+(the notes have the second term with a minus, for which there is no minimum: mistake
+43). Axes: n rows, d columns, P coefficients. The model is a Gaussian with bumps on some
+training rows (`_energy.py`). log p is linear in its coefficients theta, so J is theta'A
+theta / 2 + b'theta and the optimum solves one linear system. `penalty` is added to A
+for the bumps only, and multiplied by ten until the Gaussian's precision is positive
+definite, as a density requires. Without bumps the solution is the precision of the
+rows, exactly. The sliced objective uses `n_slices` directions for each row instead of
+all d.
 
-The likelihood is honest as far as its normaliser: without bumps log Z is known; with
-them it is estimated by importance sampling from the Gaussian, once, with the standard
-error that the metric `train_log_z_error` gives, in nats.
+Without bumps log Z is known, and the likelihood is exact. With bumps log Z is estimated
+by importance sampling from the Gaussian, once, with the standard error that the metric
+`train_log_z_error` gives, in nats.
 
-Source: 004_df1c07f69d89a0c0.txt, 17.1; Hyvarinen (2005), "Estimation of non-normalized
+Source: Deep learning cheat sheet, 17.1; Hyvarinen (2005), "Estimation of non-normalized
 statistical models by score matching"; sliced: Song et al. (2019), "Sliced score
 matching".
 """
@@ -36,8 +37,8 @@ from ftml.families.density._energy import (
     Bumps,
     Model,
     bump_values,
-    drawn_bumps,
     estimated_log_z,
+    random_bumps,
     split_coefficients,
     whitened_rows,
 )
@@ -47,15 +48,15 @@ __all__ = ["TASK", "Config", "Model", "train"]
 TASK = "density"
 
 AT_ONCE = 2**21
-"Derivatives of features that are held at once: 16 megabytes."
+"Derivatives of features in memory at once: 16 megabytes."
 
 RAISED = 12
-"Penalties that are tried, each ten times the one before."
+"Number of penalties that are tried, each ten times the previous one."
 
 
 class Config(FamilyConfig):
     objective: Literal["exact", "sliced"] = "exact"
-    "the whole score of each row, or what it is along random directions"
+    "the whole score of each row, or its component along random directions"
 
     n_slices: Annotated[int, Field(ge=1)] = 4
     "directions of each row, for `sliced`"
@@ -70,7 +71,7 @@ class Config(FamilyConfig):
     "half of it times the squared heights of the bumps is added to the objective"
 
     n_draws: Annotated[int, Field(ge=100)] = 20_000
-    "draws that log Z is estimated from"
+    "samples for the estimate of log Z"
 
 
 def quadratic(
@@ -79,7 +80,8 @@ def quadratic(
     """Return A (P, P) and b (P,) of the objective at whitened rows y (n, d).
 
     directions: (V, n, d), summed over; for each row the unit vectors give the exact
-    objective. They are meant in expectation: divide by what their squares sum up to.
+    objective. Random directions give it in expectation: divide by the sum of their
+    squares.
     """
     P = y.shape[1] * (y.shape[1] + 3) // 2 + len(bumps.bumps)
     A, b = np.zeros((P, P)), np.zeros(P)
@@ -96,7 +98,7 @@ def quadratic(
 def along(y: np.ndarray, bumps: Bumps, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return v'grad and v'Hess v of every feature, (n, P), at rows y (n, d).
 
-    v: (n, d). Features are those that the coefficients are multiplied by.
+    v: (n, d). The features are those that the coefficients multiply.
     """
     i, j = np.triu_indices(y.shape[1])
     half = np.where(i == j, 0.5, 1.0)
@@ -114,12 +116,12 @@ def along(y: np.ndarray, bumps: Bumps, v: np.ndarray) -> tuple[np.ndarray, np.nd
     )
 
 
-def drawn_directions(
+def random_directions(
     config: Config, shape: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Return directions (V, n, d): all unit vectors, or drawn ones for `sliced`.
+    """Return directions (V, n, d): all unit vectors, or random ones for `sliced`.
 
-    Drawn ones are scaled so that the sum over V is a mean.
+    Random directions are scaled so that the sum over V is a mean.
     """
     n, d = shape
     if config.objective == "exact":
@@ -130,7 +132,7 @@ def drawn_directions(
 def solve(A: np.ndarray, b: np.ndarray, *, free: int, penalty: float) -> np.ndarray:
     """Return the coefficients (P,) at the optimum, the first `free` without penalty.
 
-    Raises ValueError where A is singular.
+    Raises ValueError if A is singular.
     """
     A = A + penalty * np.diag(np.arange(len(b)) >= free)
     values = np.linalg.eigvalsh(A)
@@ -145,9 +147,10 @@ def solve(A: np.ndarray, b: np.ndarray, *, free: int, penalty: float) -> np.ndar
 def normalisable(
     A: np.ndarray, b: np.ndarray, d: int, *, penalty: float
 ) -> tuple[np.ndarray, float]:
-    """Return the coefficients (P,), and the penalty that made them those of a density.
+    """Return the coefficients (P,), and the penalty for which they are those of a
+    density.
 
-    Raises ValueError as `solve` does, and where no penalty does it.
+    Raises ValueError as `solve` does, and if no penalty achieves that.
     """
     for penalty_now in penalty * 10.0 ** np.arange(RAISED):
         theta = solve(A, b, free=d * (d + 3) // 2, penalty=float(penalty_now))
@@ -165,15 +168,15 @@ def train(
 ) -> Iterator[Step]:
     """Yield the solution, in one step.
 
-    Raises ValueError for rows that do not fix a Gaussian, and for directions too few
-    to fix the solution.
+    Raises ValueError for rows that do not determine a Gaussian, and for too few
+    directions to determine the solution.
     """
     if state is not None:
         return
     y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)
-    bumps = drawn_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
-    directions = drawn_directions(config, (len(y), y.shape[1]), rng)
+    bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
+    directions = random_directions(config, (len(y), y.shape[1]), rng)
     A, b = quadratic(y, bumps, directions)
     theta, penalty = normalisable(A, b, y.shape[1], penalty=config.penalty)
     L, h, w = split_coefficients(theta, y.shape[1])

@@ -9,7 +9,7 @@ domain, with replacement, so that its gradient is unbiased for that of L_ERM; th
 step of Adam. The network is an MLP on scaled features or on pixels, or a CNN or ResNet
 on images (`_model.py`).
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", the loss L_ERM.
+Source: Exam solutions, "Domain generalization (2023)", the loss L_ERM.
 """
 
 from __future__ import annotations

@@ -25,15 +25,15 @@ default has 0.87. On heart disease (Switzerland left out) 0.03 to 0.1 with 0.5 i
 Hence the ranges, and defaults that come as far as ERM's on both.
 
 Where the notes err: in (1.3.1), theta~_i - theta = -lambda sum_{j<i} g_j, with a minus
-(mistake E2); in (1.3.4) and (1.3.6) the second term has lambda^2, not lambda, and the
-remainder is O(lambda^3) (E3); in (1.3.7), algo 1 follows algo 2 for gamma =
+(mistake 2); in (1.3.4) and (1.3.6) the second term has lambda^2, not lambda, and the
+remainder is O(lambda^3) (mistake 3); in (1.3.7), algo 1 follows algo 2 for gamma =
 lambda (S - 1) / 4, which is lambda / 4 for two domains, not for lambda = 2 sqrt(kappa)
-(E4).
+(mistake 4).
 
 Axes: S domains, m rows of a batch.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3.3, algo 1;
-Shi et al. 2022, "Gradient matching for domain generalization", algorithm 1.
+Source: Exam solutions, "Domain generalization (2023)", section 3.3, algo 1; Shi et al.
+2022, "Gradient matching for domain generalization", algorithm 1.
 """
 
 from __future__ import annotations

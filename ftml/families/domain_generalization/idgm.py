@@ -11,13 +11,13 @@ gradient of P, 2 / (S (S - 1)) sum_i H_i (sum_j G_j - G_i). It is exact here, by
 differentiating the gradients again: those of the domains one by one, or all at once by
 `torch.func.vmap`. A large gamma rewards large gradients, for P has no bound above.
 
-Where the notes err (mistake E1): they put 2 / (S (S - 1)) before the sum over ordered
+Where the notes err (mistake 1): they put 2 / (S (S - 1)) before the sum over ordered
 pairs, which counts each pair twice, and leave gamma out.
 
 Axes: d features, S domains, m rows of a batch, B of each domain.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 3, algo 2;
-Shi et al. 2022, "Gradient matching for domain generalization", equation 4.
+Source: Exam solutions, "Domain generalization (2023)", section 3, algo 2; Shi et al.
+2022, "Gradient matching for domain generalization", equation 4.
 """
 
 from __future__ import annotations

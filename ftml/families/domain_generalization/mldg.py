@@ -18,8 +18,8 @@ of the network only, so that its MLDG is ERM on A.
 
 Axes: S domains, m rows of a batch.
 
-Source: 000_dd65aead3f2d61f3.txt, "Domain generalization (2023)", section 2;
-Li et al. 2018, "Learning to generalize: meta-learning for domain generalization".
+Source: Exam solutions, "Domain generalization (2023)", section 2; Li et al. 2018,
+"Learning to generalize: meta-learning for domain generalization".
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Skip-gram in batches on torch: for GPUs, where large batches cost no more than small.
+"""Skip-gram in batches on torch: for GPUs, on which large batches cost little more than
+small ones.
 
-Pairs are drawn by weight. The noise words of a batch are shared by its pairs, each with
-weight k/S: the expectation is the same, and the sums over them are matrix products.
-Steps are AdaGrad's with one accumulator a word (Lerer et al., 2019, PyTorch-BigGraph):
-words differ in frequency by factors of thousands, and plain steps of one size for all
-pairs of a batch diverged.
+Pairs are sampled in proportion to their weights. The noise words of a batch are shared
+by its pairs, each with weight k/S: the expectation is the same, and the sums over them
+are matrix products. Steps are AdaGrad's with one accumulator a word (Lerer et al.,
+2019, PyTorch-BigGraph): word frequencies differ by factors of thousands, so that plain
+steps of one size for all pairs of a batch diverge.
 
 Axes: V words, d dimensions, B pairs of a batch, S noise words.
 """
@@ -67,8 +68,10 @@ def objective_and_gradients(
 
 
 class Pairs(NamedTuple):
-    """What batches are drawn from: the pairs, running sums of their weights, and of the
-    words' as noise, in float64: float32 cannot tell millions of steps apart."""
+    """The data for sampling batches: the pairs, running sums of their weights, and
+    running sums of the noise weights of words, in float64 because float32 cannot
+    resolve millions of steps.
+    """
 
     row: torch.Tensor
     col: torch.Tensor
@@ -78,7 +81,7 @@ class Pairs(NamedTuple):
     def draw(
         self, n_pairs: int, n_noise: int, *, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return words i, j (n_pairs,) drawn from C / sum C, and noise (n_noise,)."""
+        """Return words i, j (n_pairs,) sampled from C / sum C, and noise (n_noise,)."""
         at = _draw(self.weight_sum, n_pairs, generator=generator)
         # C_ij = C_ji = weight and C_ii = 2 weight: either order with probability 1/2.
         exchanged = torch.rand(n_pairs, generator=generator, device=at.device) < 0.5
@@ -112,8 +115,8 @@ def passes(
     *,
     start: tuple[np.ndarray, np.ndarray],
 ) -> Iterator[State]:
-    """Yield the state after each pass that is left; each draws as many pairs as the
-    counts sum to.
+    """Yield the state after each remaining pass; a pass samples as many pairs as the
+    sum of the counts.
     """
     pairs = read_pairs(data, noise_exponent=config.noise_exponent, on=device())
     state = state or _first_state(config, start)
@@ -136,9 +139,9 @@ def _first_state(config: Config, start: tuple[np.ndarray, np.ndarray]) -> State:
 
 
 def _next_state(state: State, pairs: Pairs, *, config: Config) -> State:
-    """Return the state after a pass; `state` stays."""
+    """Return the state after a pass; `state` is unchanged."""
     on, rate = pairs.row.device, config.adagrad_rate
-    # C_ij and C_ji are both drawn.
+    # C_ij and C_ji are both sampled.
     m = max(1, round(2 * float(pairs.weight_sum[-1])))
     tables = ("X", "Z", "X_squares", "Z_squares")
     X, Z, X_squares, Z_squares = (state[t].to(on, copy=True) for t in tables)
@@ -175,7 +178,7 @@ def _climb(
     *,
     learning_rate: float,
 ) -> None:
-    """Take one step of AdaGrad uphill, in place, on the rows `ids` of `vectors` (V, d).
+    """Take one ascent step of AdaGrad, in place, on the rows `ids` of `vectors` (V, d).
 
     gradient: (n, d), summed where ids repeat. squares: (V,), the sum over steps of the
     mean square of the row's gradient.

@@ -1,6 +1,6 @@
 """Compiled loops over the entries of a symmetric sparse matrix, and over its rows.
 
-Row i is `start[i] : start[i + 1]` of col and of what stands beside it. Axes: V words, d
+Row i is `start[i] : start[i + 1]` of col and of the parallel arrays. Axes: V words, d
 dimensions, m entries. Random numbers are splitmix64's: `random[0]` is the state.
 """
 
@@ -55,7 +55,7 @@ def symmetrise(row, col, weight, start, to_col, to_weight):
 def make_alias(start, col, weight, table):
     """Write the alias tables of all rows (Walker, Vose), (m, 3) uint32.
 
-    Of an entry e of a row, drawn evenly, and an even r < 2^32: the column is
+    For a uniformly random entry e of a row and a uniform r < 2^32: the column is
     table[e, 1] if r <= table[e, 0], else table[e, 2].
     """
     longest = 0
@@ -71,7 +71,7 @@ def make_alias(start, col, weight, table):
         n_small = n_large = 0
         for e in range(n):
             scaled[e] = weight[begin + e] * n / total
-            # What rounding leaves over stays with its own column.
+            # The remainder by rounding is assigned to its own column.
             table[begin + e, 0] = 0xFFFFFFFF
             table[begin + e, 1] = table[begin + e, 2] = col[begin + e]
             if scaled[e] < 1:
@@ -94,7 +94,7 @@ def make_alias(start, col, weight, table):
 
 @compiled
 def draw(table, start, end, random):
-    """Return a column of the row start:end of alias tables, drawn by weight."""
+    """Return a random column of the row start:end of alias tables, by weight."""
     h = next_random(random)
     n = np.uint64(end - start)
     at = np.uint64(start) + ((h >> np.uint64(32)) * n >> np.uint64(32))
@@ -104,7 +104,7 @@ def draw(table, start, end, random):
 
 @compiled
 def touch(Z, ids):
-    """Read a number of each cache line of some rows, so that all come at once."""
+    """Read one value of each cache line of some rows, to prefetch them together."""
     total = np.float32(0)
     for j in ids:
         for c in range(0, Z.shape[1], 16):
@@ -130,11 +130,12 @@ def pull(x, z, g, rate, target):
 def skipgram_visits(
     X, Z, start, rows, centres, noise, positives, negatives, k, rate, visits, random
 ):
-    """Visit centres drawn by weight: draw its neighbours and some noise, and climb.
+    """Visit random centres by weight: sample neighbours and noise, and take an ascent
+    step.
 
     rows, centres, noise: alias tables; start: of the rows. rate: (2,), at the first
-    visit and after the last, between them linear. A noise word counts k * positives /
-    negatives times.
+    visit and after the last, between them linear. A noise word has the weight k *
+    positives / negatives.
     """
     V, D = X.shape
     x, g = np.empty(D, np.float32), np.empty(D, np.float32)
@@ -184,17 +185,17 @@ def positive_part(X, Z, start, col, weight, first, end, out):
 
 
 @compiled_fast
-def noise_part(X, Z, noise, draws, seed, first, end, out):
-    """Write the mean of log s(-x_i'z_v) over draws[i] noise words v to out, of the rows
-    first:end; a row's draws depend on seed and row alone.
+def noise_part(X, Z, noise, n_noise, seed, first, end, out):
+    """Write the mean of log s(-x_i'z_v) over n_noise[i] noise words v to out, for the
+    rows first:end; a row's noise words depend on the seed and the row only.
     """
     random, V = np.empty(1, np.uint64), len(X)
     for i in range(first, end):
         random[0] = np.uint64(seed) + np.uint64(i) * np.uint64(0xD1342543DE82EF95)
         total = 0.0
-        for _ in range(draws[i]):
+        for _ in range(n_noise[i]):
             total += log_logistic(-inner(X[i], Z[draw(noise, 0, V, random)]))
-        out[i] = total / draws[i]
+        out[i] = total / n_noise[i]
 
 
 @compiled_fast
@@ -218,7 +219,7 @@ def glove_visits(
 
     X, Z: (V, d + 2): the last but one column of X is the bias of a word, with 1 in that
     of Z, and the last of Z that of a neighbour, with 1 in that of X. The columns of
-    ones have squares of infinity, so that they stay.
+    ones have squares of infinity, so that they never change.
     """
     total, D, rate = 0.0, X.shape[1], np.float32(learning_rate)
     for e in order:

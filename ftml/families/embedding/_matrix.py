@@ -1,4 +1,4 @@
-"""The symmetric matrix of a corpus by rows, and what is computed row by row.
+"""The symmetric matrix of a corpus by rows, and computations by row.
 
 Axes: V words, m entries.
 """
@@ -17,7 +17,7 @@ from ftml.families.embedding import _loops
 
 @dataclass(frozen=True)
 class Rows:
-    """Row i is `start[i] : start[i + 1]` of col and value, rising in col.
+    """Row i is `start[i] : start[i + 1]` of col and value, increasing in col.
 
     start: (V + 1,) int64. col: (m,) int32. value: (m,).
     """
@@ -59,14 +59,18 @@ def symmetric(data: Cooccurrence) -> Rows:
 
 
 def alias_tables(rows: Rows) -> np.ndarray:
-    """Return what draws an entry of each row by its value, (m, 3) uint32."""
+    """Return the alias tables that sample an entry of each row by its value, (m, 3)
+    uint32.
+    """
     table = np.empty((len(rows.col), 3), np.uint32)
     _loops.make_alias(rows.start, rows.col, rows.value, table)
     return table
 
 
 def alias_table(weight: np.ndarray) -> np.ndarray:
-    """Return what draws one of V words by its weight, (V, 3) uint32."""
+    """Return the alias table that samples one of V words by its weight, (V, 3)
+    uint32.
+    """
     V = len(weight)
     every = Rows(np.array([0, V]), np.arange(V, dtype=np.int32), weight.astype(float))
     return alias_tables(every)
@@ -77,8 +81,8 @@ def by_rows(
 ) -> None:
     """Call function(first, end) on ranges of rows of about as many entries each.
 
-    What it writes for a row depends on that row alone, so that the number of threads
-    changes nothing.
+    The result for a row depends on that row only, so the number of threads changes
+    nothing.
     """
     V, m = len(rows.start) - 1, len(rows.col)
     cuts = np.searchsorted(rows.start, np.linspace(0, m, threads + 1)[1:-1])

@@ -1,5 +1,4 @@
-"""What every embedding of words is in the end: two vectors a word, and what can be
-asked of them.
+"""The model of every word embedding: two vectors per word, and queries on them.
 
 Axes: V words, d dimensions.
 """
@@ -94,7 +93,7 @@ class Vectors:
 
 
 def _lines(words: Sequence[str], table: np.ndarray, gap: str) -> list[str]:
-    """Return a line a word; nine digits tell any two numbers of float32 apart."""
+    """Return one line per word; nine digits distinguish any two float32 numbers."""
     return [
         gap.join([word, *(f"{value:.9g}" for value in row)])
         for word, row in zip(words, table.tolist(), strict=True)
@@ -102,6 +101,6 @@ def _lines(words: Sequence[str], table: np.ndarray, gap: str) -> list[str]:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows with length 1; a row of zeros stays."""
+    """Return the rows scaled to length 1; a row of zeros is unchanged."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(length > 0, length, 1.0)

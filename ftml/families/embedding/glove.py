@@ -8,11 +8,11 @@ and the sum runs over its entries above zero. A pass visits each once, in a new 
 order, and takes a step of AdaGrad; the biases are two more columns of the tables.
 
 A word is embedded as x + z, as the authors do. A pair is scored by the logarithm of its
-predicted count less log count_j^(3/4), the chance of j as noise (see
+predicted count less log count_j^(3/4), the probability of j as noise (see
 `ftml.tasks.embedding`); what depends on i alone is left out.
 
 Source: Pennington, Socher, Manning (2014), GloVe, sections 3 and 4.2; the counts are
-those of 004_df1c07f69d89a0c0.txt, 15.1, AdaGrad its 14.9.5. The notes lack GloVe.
+those of Deep learning cheat sheet, 15.1, AdaGrad its 14.9.5. The notes lack GloVe.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Config(FamilyConfig):
     "d, length of the vectors"
 
     count_max: Annotated[float, Field(gt=0), LogUniform(1.0, 100.0)] = 10.0
-    "C_max: counts from here on weigh alike"
+    "C_max: counts above it have equal weight"
 
     exponent: Annotated[float, Field(ge=0)] = 0.75
-    "a: how the weight rises with the count"
+    "a: exponent of the weight as a function of the count"
 
     learning_rate: Annotated[float, Field(gt=0), LogUniform(0.02, 0.2)] = 0.05
     "step size of AdaGrad, whose squares begin at 1"
@@ -54,7 +54,9 @@ class Config(FamilyConfig):
     "passes over all entries"
 
     threads: Annotated[int, Field(ge=1)] = 1
-    "threads that share the tables without locks; one gives the same vectors each time"
+    """threads that share the tables without locks; one thread makes the vectors
+    reproducible
+    """
 
 
 def objective(
@@ -95,7 +97,7 @@ def train(
     row, words = C.row(), data.train.words
     weight, target = weights(C, count_max=config.count_max, exponent=config.exponent)
     state = state or start(config, V=len(words))
-    # A word that the training data have not has no vector that could matter.
+    # The vector of a word without training data is irrelevant.
     log_noise = NOISE_EXPONENT * np.log(np.maximum(data.train.counts, 1))
     d, total_weight = config.dimension, float(weight.sum(dtype=float))
     while state["n"] < config.n_passes:
@@ -126,7 +128,7 @@ TABLES = ("X", "Z", "X_squares", "Z_squares")
 
 
 def start(config: Config, *, V: int) -> State:
-    """Return the state before the first pass: numbers in +-1/(2d), squares of 1.
+    """Return the state before the first pass: uniform values in +-1/(2d), squares of 1.
 
     Columns: d of the vector, the word's bias (1 in Z), the neighbour's bias (1 in X).
     """
@@ -142,7 +144,7 @@ def start(config: Config, *, V: int) -> State:
 
 
 def _in_threads(visit, order: np.ndarray, *, threads: int) -> float:  # type: ignore[no-untyped-def]
-    """Return the sum of what the visits of the parts of an order return."""
+    """Return the sum of the results of the visits of the parts of an order."""
     if threads == 1:
         return float(visit(order))
     with ThreadPoolExecutor(threads) as pool:

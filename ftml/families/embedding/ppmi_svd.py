@@ -11,7 +11,7 @@ The notes take the eigenvectors of C times eigenvalue^(-1/2); the sign is wrong,
 has negative eigenvalues, whose roots do not exist (mistake 39): hence the SVD, which
 needs neither symmetry nor sign.
 
-Source: 004_df1c07f69d89a0c0.txt, 15.1, PMI and spectral embeddings; Levy, Goldberg,
+Source: Deep learning cheat sheet, 15.1, PMI and spectral embeddings; Levy, Goldberg,
 Dagan (2015) for shift, smoothing and exponent; Halko, Martinsson, Tropp (2011),
 algorithms 4.4 and 5.1, for the decomposition.
 """
@@ -40,16 +40,16 @@ class Config(FamilyConfig):
     "d, singular vectors that are kept"
 
     shift: Annotated[float, Field(ge=1), Choice(1.0, 2.0, 5.0)] = 1.0
-    "k: PMI below its logarithm counts as none, as k negatives do in skip-gram"
+    "k: PMI below its logarithm counts as zero, the effect of k negatives in skip-gram"
 
     smoothing: Annotated[float, Field(gt=0, le=1), Uniform(0.5, 1.0)] = 0.75
-    "a: neighbours count by their count^a, which spares rare ones"
+    "a: neighbours are weighted by count^a, which reduces the bias for rare ones"
 
     exponent: Annotated[float, Field(ge=0, le=1)] = 0.5
-    "p: 0 weighs all singular vectors alike, 1 is what approximates M M'"
+    "p: 0 gives all singular vectors equal weight, 1 approximates M M'"
 
     power_iterations: Annotated[int, Field(ge=0)] = 3
-    "products with M M' that sharpen the random subspace"
+    "products with M M' that improve the random subspace"
 
     oversampling: Annotated[int, Field(ge=0)] = 12
     "dimensions of the random subspace beyond d"
@@ -119,8 +119,8 @@ def _orthonormal(Y: np.ndarray) -> np.ndarray:
 def train(
     config: Config, data: Splits[Cooccurrence], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield once. `train_explained` is the share of the squares of M in the first d
-    singular values.
+    """Yield once. `train_explained` is the fraction of the squared entries of M in the
+    first d singular values.
 
     Raises ValueError for data without pairs, and when no entry of M is positive.
     """
@@ -131,7 +131,7 @@ def train(
     if not len(M.value):
         raise ValueError(f"no pair has more PMI than log shift, shift {config.shift:g}")
     U, S, R = decompose(M, M_T, config)
-    # 0^0 would be one: directions that are missing stay zero.
+    # 0^0 would be one: missing directions stay zero.
     X = U * np.where(S > 0, S**config.exponent, 0)
     Z = R * np.where(S > 0, S ** (1 - config.exponent), 0)
     explained = np.sum(S.astype(float) ** 2) / np.sum(M.value.astype(float) ** 2)

@@ -9,14 +9,15 @@ vanishes where
 
     x_i'z_j = log( C_ij / (k C_i p_n(j)) ),  PMI(i, j) - log k if p_n(j) = C_j / sum C.
 
-On a CPU (`_loops.skipgram_visits`) a pass visits centres i drawn by C_i. A visit draws
-m neighbours from row i and S noise words, which they share, each with weight k m / S:
-the expectation is that of J, and x_i is read and written once. Every draw costs the
-same, by alias tables. A pass draws as many neighbours as the counts sum to, what one
-epoch over the text would. On a GPU (`_batches`) large batches take steps of AdaGrad.
+On a CPU (`_loops.skipgram_visits`) a pass visits random centres i, weighted by C_i. A
+visit samples m neighbours from row i and S noise words, which they share, each with
+weight k m / S: the expectation is that of J, and x_i is read and written once. Alias
+tables make the cost of a random word constant. A pass samples as many neighbours as the
+sum of the counts, the number of one epoch over the text. On a GPU (`_batches`) large
+batches take steps of AdaGrad.
 
-Source: 004_df1c07f69d89a0c0.txt, 15.1, skip-grams and negative sampling; Mikolov et al.
-(2013) for the step size; Walker (1977), alias tables; Recht et al. (2011), Hogwild,
+Source: Deep learning cheat sheet, 15.1, skip-grams and negative sampling; Mikolov et
+al. (2013) for the step size; Walker (1977), alias tables; Recht et al. (2011), Hogwild,
 for threads without locks.
 """
 
@@ -48,9 +49,10 @@ TASK = "embedding"
 Model = Vectors
 WORD_LIMIT, NOISE_LIMIT = 3.0, 0.3
 """All steps of a visit on its word, rate m (1 + k), and one on a noise word, rate k m /
-S, are at most these: at twice as much training diverged, at as much it did not."""
+S, are limited to these values, because larger steps may diverge.
+"""
 LAST_RATE = 1e-4
-"The learning rate ends at this share of its first value, as word2vec's."
+"Ratio of the last learning rate to the first one, as in word2vec."
 
 
 class Config(FamilyConfig):
@@ -61,7 +63,7 @@ class Config(FamilyConfig):
     "k, the weight of the noise: noise words for each counted pair"
 
     noise_exponent: Annotated[float, Field(ge=0)] = 0.75
-    "a: noise words are drawn in proportion to count^a"
+    "a: the probability of a noise word is proportional to count^a"
 
     learning_rate: Annotated[float, Field(gt=0), LogUniform(0.01, 0.06)] = 0.025
     "step size at the start, clipped where training would diverge; it falls linearly"
@@ -70,22 +72,24 @@ class Config(FamilyConfig):
     "passes, each of about one epoch's pairs"
 
     positives: Annotated[int, Field(ge=1)] = 8
-    "m, neighbours drawn at each visit of a word"
+    "m, neighbours sampled at each visit of a word"
 
     noise_size: Annotated[int, Field(ge=1)] = 8
     "S, noise words of a visit, or of a batch for `batches`, shared by its neighbours"
 
     start: Literal["random", "ppmi_svd"] = "random"
-    "where training starts: word2vec's small numbers, or a decomposition of PMI"
+    "initial vectors: word2vec's small random numbers, or a decomposition of PMI"
 
     summed: bool = False
     "whether a word is embedded as x + z rather than x"
 
     threads: Annotated[int, Field(ge=1)] = 1
-    "threads that share the tables without locks; one gives the same vectors each time"
+    """threads that share the tables without locks; one thread makes the vectors
+    reproducible
+    """
 
     engine: Literal["auto", "loops", "batches"] = "auto"
-    "compiled loops on the CPU, torch in batches, or batches where there is a GPU"
+    "compiled loops on the CPU, torch in batches, or batches if there is a GPU"
 
     batch_size: Annotated[int, Field(ge=1)] = 8192
     "pairs of a batch, for `batches`"
@@ -104,8 +108,9 @@ def objective(
 ) -> dict[str, float]:
     """Return J and its first part per counted pair, in nats, below zero.
 
-    The pairs are summed exactly; the noise words of each row are drawn from a fixed
-    seed, the more the heavier the row, so that two models see the same. counts: (V,).
+    The pairs are summed exactly; the noise words of each row have a fixed seed, with
+    more words for rows of larger weight, so that two models are compared on the same
+    words. counts: (V,).
     """
     V, sums = len(X), C.sums()
     share = sums / sums.sum()
@@ -214,7 +219,7 @@ def _next_state(
     pairs: float,
     config: Config,
 ) -> State:
-    """Return the state after a pass; `state` stays."""
+    """Return the state after a pass; `state` is unchanged."""
     X, Z, random = (state[name].copy() for name in ("X", "Z", "random"))
     m, S, k = config.positives, config.noise_size, config.negatives
     limit = min(WORD_LIMIT / (m * (1 + k)), NOISE_LIMIT * S / (k * m))
@@ -224,7 +229,8 @@ def _next_state(
     visits = max(1, round(pairs / m / config.threads))
 
     def visit(thread: int) -> None:
-        # Its own generator; the state of all is written back when they are done.
+        # Each thread has its own generator; the state of all is written back at the
+        # end.
         own = random[thread : thread + 1]
         _loops.skipgram_visits(X, Z, *draws, m, S, k, rate, visits, own)
 

@@ -1,1 +1,1 @@
-"""Decision trees, alone, averaged and boosted."""
+"""Decision trees: single, averaged and boosted."""

@@ -3,8 +3,9 @@
 Axes: n samples, d features, k classes, T trees, m nodes of all trees together. Node j
 sends a sample to `left[j]` if its feature `feature[j]` is at most `threshold[j]`, to
 `right[j]` otherwise; a leaf is its own left and right, so that all samples may take as
-many steps as the deepest tree has levels. scikit-learn compares features in
-float32, and so do we: a float64 value beside a threshold could fall on the other side.
+many steps as the deepest tree has levels. scikit-learn compares features in float32,
+and so does this module, because a float64 value near a threshold could be sent to the
+other side.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class Trees:
     "(m,)"
 
     value: np.ndarray
-    "(m, k): share of each class among the training samples of the node"
+    "(m, k): fraction of each class among the training samples of the node"
 
     def shares(self, X: np.ndarray) -> np.ndarray:
-        """Return the shares of the classes in each tree's leaf, (T, n, k)."""
+        """Return the class fractions in each tree's leaf, (T, n, k)."""
         check_columns(X, self.n_features)
         single = X.astype(np.float32)
         row = np.arange(len(X))
@@ -61,7 +62,7 @@ def trees_of(fitted: Sequence[Any], k: int) -> Trees:
     """Return the trees of fitted scikit-learn classifiers as arrays.
 
     k: the number of classes of the data. A classifier knows the classes that it saw,
-    `classes_`, as indices below k; the others have a share of 0.
+    `classes_`, as indices below k; the others have the fraction 0.
     """
     structures = [each.tree_ for each in fitted]
     sizes = np.array([tree.node_count for tree in structures])
@@ -88,7 +89,7 @@ def trees_of(fitted: Sequence[Any], k: int) -> Trees:
 
 
 def together(one: Trees, other: Trees) -> Trees:
-    """Return the trees of both, these first."""
+    """Return the trees of both, those of the first argument first."""
     first = len(one.left)
     return Trees(
         one.n_features,
@@ -108,7 +109,7 @@ def generator(*seeds: int) -> np.random.RandomState:
 
 
 def class_count(table: Table) -> int:
-    """Return k; ValueError where the table has rows but names no classes."""
+    """Return k; ValueError if the table has samples but no classes."""
     if not table.classes:
-        raise ValueError("expected a table with classes, came one without")
+        raise ValueError("expected a table with classes, got one without")
     return len(table.classes)

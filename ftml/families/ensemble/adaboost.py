@@ -7,14 +7,14 @@
     alpha_t = ((k-1)/k) log( (1 - eps_t)(k-1) / eps_t )
 
 Axes: n samples, k classes, t rounds. In the derivative of L in the direction of f the
-term of a mistake is +1/(k-1) and of a hit -1, and f_t is an argmin over learners, not
+term of an error is +1/(k-1) and of a hit -1, and f_t is an argmin over learners, not
 over alpha (mistake 15). A round multiplies the mean of L by eps_t exp(alpha_t/(k-1)) +
 (1 - eps_t) exp(-alpha_t) < 1, `train_loss`. For k > 2 it does not bound the training
 error. It is least where p_j ~ exp(k/(k-1) g^j), from which `predict_proba` comes.
 scikit-learn's AdaBoostClassifier has k/(k-1) times these weights.
 
-Source: 002_eb21055876072d76.txt, "Problem 3"; the same weights but for the factor: Zhu
-et al. (2009), "Multi-class AdaBoost" (SAMME).
+Source: Homework 4 answers, "Problem 3"; the same weights but for the factor: Zhu et al.
+(2009), "Multi-class AdaBoost" (SAMME).
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ TASK = "classification"
 
 class Config(FamilyConfig):
     n_rounds: Annotated[int, Field(ge=1)] = 50
-    """rounds, one weak learner each; fewer where a learner makes no mistake, or is no
-    better than chance"""
+    """rounds, one weak learner each; fewer if a learner makes no error, or is no better
+    than chance
+    """
 
     max_depth: Annotated[int, Field(ge=1), Integers(1, 4)] = 1
     "levels of splits of the weak learners; 1 is a stump"
@@ -66,7 +67,7 @@ class Model:
         return np.einsum("t,tnk->nk", self.alpha, hits)
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the law that the loss is least for, (n, k)."""
+        """Return the class distribution that minimises the loss, (n, k)."""
         g = self.scores(X)
         k = g.shape[1]
         return softmax(g * (k / (k - 1) if k > 1 else 1.0), axis=1)
@@ -79,8 +80,8 @@ class Model:
 def learner_weight(error: float, k: int) -> float:
     """Return alpha for a weighted error in [0, 1].
 
-    A learner no better than chance has 0. One without a mistake would have infinity; it
-    has (k-1)/k, scikit-learn's choice of 1.
+    A learner no better than chance has 0. A learner without an error would have
+    infinity; it has (k-1)/k, which corresponds to scikit-learn's 1.
     """
     if error <= 0:
         return (k - 1) / k
@@ -90,8 +91,8 @@ def learner_weight(error: float, k: int) -> float:
 
 
 def reweighted(D: np.ndarray, wrong: np.ndarray, *, alpha: float, k: int) -> np.ndarray:
-    """Return D_{t+1} (n,) from D_t: mistakes gain by exp(alpha k/(k-1)), and all are
-    divided by the sum.
+    """Return D_{t+1} (n,) from D_t: the weights of errors are multiplied by exp(alpha
+    k/(k-1)), and all are divided by their sum.
 
     wrong: (n,) bool.
     """
@@ -105,8 +106,14 @@ def train(
     """Yield after each round."""
     n, k = len(data.train), class_count(data.train)
     if state is None:
-        law = np.full(n, 1.0 / n)
-        state = {"n": 0, "D": law, "alpha": np.zeros(0), "trees": None, "loss": 1.0}
+        distribution = np.full(n, 1.0 / n)
+        state = {
+            "n": 0,
+            "D": distribution,
+            "alpha": np.zeros(0),
+            "trees": None,
+            "loss": 1.0,
+        }
         state = {**state, "error": 1.0, "done": False}
     while state["n"] < config.n_rounds and not state["done"]:
         state = _next_state(state, data.train, config, k=k)
@@ -119,7 +126,7 @@ def _next_state(state: State, train: Table, config: Config, *, k: int) -> State:
     D, n = state["D"], state["n"] + 1
     weak = DecisionTreeClassifier(
         max_depth=config.max_depth,
-        # One for each round: it chooses between splits of equal gain.
+        # One seed for each round: it breaks ties between splits of equal gain.
         random_state=generator(config.seed, n),
     ).fit(train.X, train.y, sample_weight=D)
     wrong = weak.predict(train.X) != train.y

@@ -1,12 +1,12 @@
-"""A decision tree of scikit-learn, as a tracked baseline. Axes: n samples, k classes.
+"""A decision tree of scikit-learn, as a baseline. Axes: n samples, k classes.
 
 Splits lower the Gini impurity sum_k p_k (1 - p_k) the most, until `max_depth` or until
-a leaf has fewer than `min_samples_leaf` samples; the probabilities of a class are its
-shares in the leaf. The model is the arrays of the tree, and predicts without
+a leaf has fewer than `min_samples_leaf` samples; the probabilities are the class
+fractions in the leaf. The model is the arrays of the tree, and predicts without
 scikit-learn.
 
-Source: 002_eb21055876072d76.txt, "Problem 3": the weak learners of boosting; Breiman et
-al. (1984), "Classification and regression trees".
+Source: Homework 4 answers, "Problem 3": the weak learners of boosting; Breiman et al.
+(1984), "Classification and regression trees".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Config(FamilyConfig):
     "levels of splits"
 
     min_samples_leaf: Annotated[int, Field(ge=1), Integers(1, 10)] = 1
-    "samples that each side of a split keeps"
+    "smallest number of samples on each side of a split"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Model:
     "the fields of `Trees`, of one tree"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the shares of the classes in each sample's leaf, (n, k)."""
+        """Return the class fractions in each sample's leaf, (n, k)."""
         return Trees(**self.trees).shares(X)[0]
 
     def predict(self, X: np.ndarray) -> np.ndarray:

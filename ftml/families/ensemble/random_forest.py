@@ -1,11 +1,11 @@
-"""A random forest of scikit-learn, as a tracked baseline. Axes: n samples, k classes.
+"""A random forest of scikit-learn, as a baseline. Axes: n samples, k classes.
 
-Each tree sees n samples drawn with replacement, and at each split sqrt(d) features; the
-probabilities are the means over the trees of the shares in the leaves. The model is the
-arrays of the trees, and predicts without scikit-learn.
+Each tree is trained on n samples with replacement, and each split considers sqrt(d)
+features; the probabilities are the means over the trees of the class fractions in the
+leaves. The model is the arrays of the trees, and predicts without scikit-learn.
 
-Source: 001_21b9d05290248f61.txt, "Hyperparameters", which names depth and number of
-trees; Breiman (2001), "Random forests".
+Source: FTML lecture 9, "Hyperparameters", which names depth and number of trees;
+Breiman (2001), "Random forests".
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Model:
     "the fields of `Trees`"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the mean share of the classes in each sample's leaves, (n, k)."""
+        """Return the mean class fractions in each sample's leaves, (n, k)."""
         return Trees(**self.trees).shares(X).mean(axis=0)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the index of the class of the largest share, (n,)."""
+        """Return the index of the most probable class, (n,)."""
         return self.predict_proba(X).argmax(axis=1)
 
 

@@ -14,7 +14,7 @@ from 0 to 1, or scaled features.
 
 Axes: n rows, B batch, m numbers of noise.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4; Goodfellow et al. 2014, "Generative
+Source: Deep learning cheat sheet, section 19.4; Goodfellow et al. 2014, "Generative
 adversarial nets", algorithm 1; Mescheder et al. 2018, "Which training methods for GANs
 do actually converge?", for the penalty.
 """

@@ -4,7 +4,7 @@
 
 Axes: n rows, B batch, d values of a row, m numbers of a code.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.
+Source: Deep learning cheat sheet, section 17.2.
 """
 
 from __future__ import annotations

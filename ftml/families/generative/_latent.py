@@ -19,7 +19,7 @@ from 0 to 1.
 
 Axes: n rows, B batch, m numbers of a code, K draws.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 17.4.2 and 19.2; Burda et al. 2016,
+Source: Deep learning cheat sheet, sections 17.4.2 and 19.2; Burda et al. 2016,
 "Importance weighted autoencoders", for the bound of K draws.
 """
 

@@ -5,7 +5,7 @@
 The bottleneck, or the penalty, keeps it from the identity; compressing is a proxy, the
 code is what is wanted. Pixels are from 0 to 1, features are scaled.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 17.2.2 and 17.2.3.
+Source: Deep learning cheat sheet, sections 17.2.2 and 17.2.3.
 """
 
 from __future__ import annotations

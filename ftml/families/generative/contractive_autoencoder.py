@@ -6,7 +6,7 @@
 One layer of sigmoids, of whose Jacobian the closed form is known; it generalises weight
 decay, which it is where the units are linear.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.3; Rifai et al. 2011, "Contractive
+Source: Deep learning cheat sheet, section 17.2.3; Rifai et al. 2011, "Contractive
 auto-encoders".
 """
 

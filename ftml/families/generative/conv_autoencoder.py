@@ -6,8 +6,8 @@ With W the matrix of a convolution of stride 2, an image is halved by W x and do
 W' z: zeros between the entries of z and around them, and the filter turned (mistakes 8
 and 9).
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2; 000_dd65aead3f2d61f3.txt, "Convolutional
-NN (2021)".
+Source: Deep learning cheat sheet, section 17.2; Exam solutions, "Convolutional NN
+(2021)".
 """
 
 from __future__ import annotations

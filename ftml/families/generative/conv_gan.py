@@ -3,8 +3,8 @@
 The generator doubles the sides of its maps twice, each time by a transposed
 convolution; the discriminator halves them, its hidden units leaking a fifth below 0.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4; 000_dd65aead3f2d61f3.txt, "Convolutional
-NN (2021)"; Radford, Metz and Chintala 2016, "Unsupervised representation learning with
+Source: Deep learning cheat sheet, section 19.4; Exam solutions, "Convolutional NN
+(2021)"; Radford, Metz and Chintala 2016, "Unsupervised representation learning with
 deep convolutional generative adversarial networks".
 """
 

@@ -5,7 +5,7 @@
 It works where |x - H(G(x + e))|^2 < |x - (x + e)|^2: less is wrong after than before.
 Noise is drawn anew at every update; none is added where the model describes rows.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.4; Vincent et al. 2010, "Stacked
+Source: Deep learning cheat sheet, section 17.2.4; Vincent et al. 2010, "Stacked
 denoising autoencoders".
 """
 

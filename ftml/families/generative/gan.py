@@ -4,7 +4,7 @@
 
 Both are dense. Nothing is said of a density: only samples are to be had.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.4; Goodfellow et al. 2014, "Generative
+Source: Deep learning cheat sheet, section 19.4; Goodfellow et al. 2014, "Generative
 adversarial nets".
 """
 

@@ -7,7 +7,7 @@ R is that of PCA, with D = U_m A^-1 and C = A U_m' for any invertible A (Eckart 
 Young). The rows are centred (mistake 44). R is no convex function, but has no other
 minimum.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.1.
+Source: Deep learning cheat sheet, section 17.2.1.
 """
 
 from __future__ import annotations

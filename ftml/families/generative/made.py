@@ -7,8 +7,8 @@ gives all factors, and the probability is exact: over all 2^d rows it sums to on
 draw takes d passes. Values are 0 and 1, pixels black and white, in their order in a
 row, of images line by line.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19, the taxonomy of generative models; Germain
-et al. 2015, "MADE: masked autoencoder for distribution estimation".
+Source: Deep learning cheat sheet, section 19, the taxonomy of generative models;
+Germain et al. 2015, "MADE: masked autoencoder for distribution estimation".
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def as_bits(X: np.ndarray) -> np.ndarray:
     other = X[np.not_equal(X, 0) & np.not_equal(X, top)]
     if other.size:
         raise ValueError(
-            f"expected values of 0 and {top}, came {other[0]:g}; `binarize` of the "
+            f"expected values of 0 and {top}, got {other[0]:g}; `binarize` of the "
             "dataset makes them"
         )
     return (X.reshape(len(X), -1) == top).astype(np.float32)

@@ -6,7 +6,7 @@ The code may be longer than the row (overcomplete): the penalty and not the bott
 keeps it from the identity. Large weights of the decoder would make the penalty void,
 so that they are penalised as well, by decoder_l2 / 2 |W|^2.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.3, "Code Sparseness".
+Source: Deep learning cheat sheet, section 17.2.3, "Code Sparseness".
 """
 
 from __future__ import annotations

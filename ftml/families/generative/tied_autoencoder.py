@@ -5,7 +5,7 @@
 With D = C' the A of C = A U_m' must be orthogonal: at the least of R the rows of C are
 orthonormal, and the codes are those of PCA but for a rotation.
 
-Source: 004_df1c07f69d89a0c0.txt, section 17.2.1, "Linear Autoencoder with Coupled
+Source: Deep learning cheat sheet, section 17.2.1, "Linear Autoencoder with Coupled
 Weights".
 """
 

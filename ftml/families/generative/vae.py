@@ -6,8 +6,8 @@ With no hidden layer and Gaussian data it is factor analysis: the decoder is W z
 and the bound is reached once W is turned so that the posterior's covariance is
 diagonal.
 
-Source: 004_df1c07f69d89a0c0.txt, section 19.2; Kingma and Welling 2014,
-"Auto-encoding variational Bayes".
+Source: Deep learning cheat sheet, section 19.2; Kingma and Welling 2014, "Auto-encoding
+variational Bayes".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What families that tell two classes apart have in common: labels and a model."""
+"""Shared parts of two-class families: labels and a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ftml.families.linear._columns import check_columns
 
 @dataclass(frozen=True)
 class Model:
-    """The sign of a linear function: the second class where it is positive."""
+    """A linear classifier: the second class if the linear function is positive."""
 
     theta: np.ndarray
     "(d + 1,): coefficients, intercept last"

@@ -1,4 +1,4 @@
-"""What linear families do with the columns of X: scale them, and go back to raw ones.
+"""Scaling of the columns of X for linear families, and its inverse for coefficients.
 
 Axes: n samples, d features. Columns are always centred, because the intercept is not
 penalised: that changes no prediction.
@@ -14,7 +14,9 @@ from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 def centred_and_scaled(
     X: np.ndarray, *, standardize: bool
 ) -> tuple[np.ndarray, Scaling]:
-    """Return X (n, d) centred, of unit deviation if `standardize`, and its scaling."""
+    """Return X (n, d) centred, with unit standard deviation if `standardize`, and its
+    scaling.
+    """
     scaling = learn_scaling(X)
     if not standardize:
         scaling = scaling._replace(scale=np.ones_like(scaling.scale))
@@ -31,6 +33,6 @@ def for_raw_columns(theta: np.ndarray, scaling: Scaling) -> np.ndarray:
 
 
 def check_columns(X: np.ndarray, d: int) -> None:
-    """Raise ValueError where X has not the d columns that a model was fitted on."""
+    """Raise ValueError unless X has the d columns that a model was fitted on."""
     if X.shape[1] != d:
         raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")

@@ -1,12 +1,12 @@
-"""L-BFGS on many convex objectives at once: one product of matrices serves them all.
+"""L-BFGS on many convex objectives at once, with one matrix product for all of them.
 
     theta <- theta - t H g,   H ~ inverse Hessian, from m pairs (s, y) and from H_0
 
-Axes: B members (objectives), k outputs, d coefficients, m pairs. A member's own
-arrays are (k, d), those of all (B, k, d). t is the first of 1, 1/2, 1/4, ... that
-lowers the objective by 1e-4 of what its slope promises. Convexity makes y's >= 0; a
-pair for which rounding says otherwise is zero, and a pair of zeros adds nothing: so
-that members may have different numbers of pairs.
+Axes: B members (objectives), k outputs, d coefficients, m pairs. A member's own arrays
+are (k, d), those of all (B, k, d). t is the first of 1, 1/2, 1/4, ... that lowers the
+objective by 1e-4 of the linear prediction. Convexity makes y's >= 0; a pair that
+violates this by rounding is set to zero, and a pair of zeros adds nothing, so members
+may have different numbers of pairs.
 
 Source: Nocedal and Wright, "Numerical Optimization" (2006), algorithms 7.4 and 7.5.
 """
@@ -19,20 +19,22 @@ from typing import NamedTuple
 import numpy as np
 
 MEMORY = 10
-"m, the pairs remembered where nothing else is said."
+"m, the default number of stored pairs."
 
 HALVINGS = 30
-"Where so many halvings do not lower the objective, a member stays where it is."
+"A member does not move if this number of halvings does not lower its objective."
 
 Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"Of theta (b, k, d) and which members (b,) these are: values (b,) and gradients."
+"""A function of theta (b, k, d) and the members (b,) that returns values (b,) and
+gradients.
+"""
 
 Preconditioner = Callable[[np.ndarray], np.ndarray]
-"Of vectors (B, k, d): H_0 times each."
+"A function that multiplies each of the vectors (B, k, d) by H_0."
 
 
 class Batch(NamedTuple):
-    """Where all members stand."""
+    """The current iterate of all members."""
 
     theta: np.ndarray
     "(B, k, d)"
@@ -44,14 +46,14 @@ class Batch(NamedTuple):
     "(B, k, d)"
 
     steps: np.ndarray
-    "(B, m, k, d): s, the differences of theta, the newest last; zeros where none is"
+    "(B, m, k, d): s, the differences of theta, the newest last; zeros if there is none"
 
     changes: np.ndarray
     "(B, m, k, d): y, the differences of the gradient"
 
 
 def start(theta: np.ndarray, objective: Objective, *, memory: int = MEMORY) -> Batch:
-    """Return the batch at theta (B, k, d), with room for `memory` pairs."""
+    """Return the batch at theta (B, k, d), with space for `memory` pairs."""
     value, gradient = objective(theta, np.arange(len(theta)))
     none = np.zeros((len(theta), memory, *theta.shape[1:]))
     return Batch(theta, value, gradient, none, none)
@@ -105,7 +107,7 @@ def _inverse_hessian_times_gradient(
 
 
 def _scale(batch: Batch, precondition: Preconditioner) -> np.ndarray:
-    """Return gamma (B,): s'y / y'H_0 y of the newest pair, 1 where there is none."""
+    """Return gamma (B,): s'y / y'H_0 y of the newest pair, 1 if there is none."""
     s, y = batch.steps[:, -1], batch.changes[:, -1]
     known = _dot(y, precondition(y))
     return np.divide(_dot(s, y), known, out=np.ones_like(known), where=known > 0)

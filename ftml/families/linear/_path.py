@@ -1,12 +1,14 @@
-"""The regularisation path: a loss at many penalties, each from what the last one knew.
+"""The regularisation path: a loss at many penalties, each started from the previous
+one.
 
 Axes: A penalties, k outputs, d features, m pairs of L-BFGS. From the strongest penalty
 to the weakest, training starts at the line through the last two solutions in log alpha,
-and with the pairs (s, y) of the last penalty: the penalty's share of y is alpha s, so
-y + (alpha' - alpha) s is the exact pair at alpha'. Few steps are left to take.
+and with the pairs (s, y) of the last penalty: the penalty contributes alpha s to y, so
+y + (alpha' - alpha) s is the exact pair at alpha'. Few further steps are then
+necessary.
 
-A path is for all penalties of one training set, without steps to look at in between;
-`train_many` takes the steps that `train` takes of each.
+A path solves all penalties of one training set without intermediate steps; `train_many`
+takes the same steps as `train` for each.
 
 Source: Friedman, Hastie and Tibshirani (2010), "Regularization paths for generalized
 linear models via coordinate descent", for the warm start.
@@ -20,7 +22,7 @@ from ftml.families.linear import _lbfgs
 from ftml.families.linear._penalised import Problem, objective, preconditioner
 
 PAIRS = 20
-"m: they serve many penalties, so that more of them pay than for one."
+"m: larger than for a single penalty, because the pairs are reused for many penalties."
 
 
 def solve_path(
@@ -38,7 +40,7 @@ def solve_path(
     penalty that is not positive.
     """
     if not (alphas > 0).all():
-        raise ValueError(f"expected penalties above 0, came {alphas.min()}")
+        raise ValueError(f"expected penalties above 0, got {alphas.min()}")
     distinct, place = np.unique(alphas, return_inverse=True)
     solutions: list[np.ndarray] = []
     batch, last = None, np.inf
@@ -60,7 +62,9 @@ def solve_path(
 def _guess(
     distinct: np.ndarray, solutions: list[np.ndarray], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return where the next penalty starts: on the line through the last two."""
+    """Return the starting point of the next penalty: on the line through the last two
+    solutions.
+    """
     if len(solutions) < 2:
         return solutions[-1] if solutions else np.zeros(shape)
     here = len(distinct) - 1 - len(solutions)

@@ -1,13 +1,14 @@
-"""Linear classifiers with an L2 penalty, for one penalty or for many in one product.
+"""Linear classifiers with an L2 penalty, for one penalty, or for many with one matrix
+product.
 
     minimise  (1/n) sum_i l(z_i, y_i) + (alpha/2) |W|^2,   z_i = W x_i + b
 
-Axes: n samples, d features, k outputs, B members (penalties). The Hessian is at most
-c X'X/n + alpha I (c = 1/4 for logistic loss, 1/2 for softmax), whatever the weights.
-One eigendecomposition X'X/n = Q diag(v) Q' inverts that bound, damped by the mean of v,
-for all penalties, and preconditions L-BFGS. (Without the damping, directions in which
-the rows hardly differ are taken to be flat, which they are not under a penalty near 0
-and weights of samples that differ: digits took twice the steps.)
+Axes: n samples, d features, k outputs, B members (penalties). The Hessian is at most c
+X'X/n + alpha I (c = 1/4 for logistic loss, 1/2 for softmax), whatever the weights. One
+eigendecomposition X'X/n = Q diag(v) Q' inverts that bound, damped by the mean of v, for
+all penalties, and preconditions L-BFGS. (Without the damping, directions in which the
+samples hardly differ would be treated as flat. Under a penalty near 0 and with
+different weights of the samples they are not flat.)
 
 Source: Boehning (1992), "Multinomial logistic regression algorithm", for the bound.
 """
@@ -29,7 +30,7 @@ from ftml.families.linear import _lbfgs
 from ftml.families.linear._columns import centred_and_scaled, for_raw_columns
 
 CACHE = 2**17
-"Scores that are computed at once: a megabyte."
+"Scores that are computed at once: one megabyte."
 
 Loss = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 "Of scores (b, k, n): mean losses (b,), and n times their derivatives in the scores."
@@ -51,7 +52,9 @@ class PenalisedConfig(FamilyConfig):
 
 @dataclass(frozen=True)
 class Problem:
-    """The data of one pack, and what all its penalties share."""
+    """The data of a batch of configurations, and the quantities that all its penalties
+    share.
+    """
 
     X: np.ndarray
     "(n, d + 1): centred columns, the last one ones"
@@ -83,8 +86,7 @@ def make_problem(
 def objective(problem: Problem, alpha: np.ndarray) -> _lbfgs.Objective:
     """Return the objectives of the penalties alpha (B,).
 
-    They are computed for so many members at once that their scores stay in a core's
-    cache: all scores of 32 penalties on digits took half as long again.
+    They are computed for a number of members whose scores fit into a core's cache.
     """
 
     def evaluate(
@@ -113,10 +115,11 @@ def _mean_loss(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.ndar
 def preconditioner(problem: Problem, alpha: np.ndarray) -> _lbfgs.Preconditioner:
     """Return the product with (c X'X/n + (alpha + mean of v) I)^-1.
 
-    Centred columns are orthogonal to the ones: the intercept stands alone, at 1/c.
+    Centred columns are orthogonal to the ones: the intercept separates, with the value
+    1/c.
     """
     damped = problem.bound * problem.values + problem.values.mean() + alpha[:, None]
-    # Where no column varies all is zero, and so is every gradient.
+    # If no column varies, everything is zero, including every gradient.
     inverse = np.divide(1.0, damped, out=np.zeros_like(damped), where=damped > 0)
 
     def times(v: np.ndarray) -> np.ndarray:
@@ -141,14 +144,14 @@ def run(
     groups = []
     for standardize, problem in problems.items():
         where = [i for i, c in enumerate(configs) if c.standardize == standardize]
-        pack = _run_group(
+        batch = _run_group(
             [configs[i] for i in where], [states[i] for i in where], problem, k=k
         )
-        groups.append((where, problem, pack))
+        groups.append((where, problem, batch))
     while True:
         steps: list[Step | None] = [None] * len(configs)
-        for where, problem, pack in groups:
-            for j, state in next(pack, {}).items():
+        for where, problem, batch in groups:
+            for j, state in next(batch, {}).items():
                 steps[where[j]] = _step(state, problem, model)
         if not any(steps):
             return
@@ -162,7 +165,7 @@ def _run_group(
     *,
     k: int,
 ) -> Iterator[dict[int, State]]:
-    """Yield the next state of each configuration that has not ended, by its place."""
+    """Yield the next state of each configuration that has not ended, by its index."""
     now = [
         _first(config, problem, k=k) if state is None else state
         for config, state in zip(configs, states, strict=True)

@@ -1,4 +1,5 @@
-"""Many classes by families of two: the members of one_vs_rest and one_vs_one.
+"""Multi-class reductions to two-class families: the members of one_vs_rest and
+one_vs_one.
 
 Axes: n samples, d features, k classes, M members. Each member is a run of a family of
 two classes on its own table. Step n of the whole is step n of every member; a member
@@ -27,7 +28,7 @@ SEARCHED = tuple(
 
 class ReductionConfig(FamilyConfig):
     binary: Annotated[str, Choice(*SEARCHED)] = SEARCHED[0]
-    "the family of two classes, any that has one"
+    "the two-class family of the members"
 
     alpha: Annotated[float, Field(gt=0), LogUniform(1e-6, 1e0)] = 1e-3
     "its L2 penalty"
@@ -93,7 +94,7 @@ def run(
 
 
 def _member(step: Step) -> dict[str, Any]:
-    """Return what is kept of a member: a tree that can be saved."""
+    """Return the saved state of a member."""
     model = {each.name: getattr(step.model, each.name) for each in fields(step.model)}
     return {"state": step.state, "metrics": dict(step.metrics), "model": model}
 

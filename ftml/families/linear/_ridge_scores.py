@@ -4,12 +4,12 @@ Axes: n samples, d features, A penalties, F folds. Penalties are those of `ridge
 the units of the mean squared loss; columns are centred in each fold and not scaled.
 
 The Gram matrix of the rows outside a fold is that of all rows less that of the fold, so
-that F of them cost one pass over X, and one batched eigendecomposition solves them for
-every penalty. Leaving out one row needs no refit: with the hat matrix
-H = 1/n + X (X'X + n alpha I)^-1 X', its error is (y_i - yhat_i) / (1 - H_ii).
+all F of them cost one pass over X, and one batched eigendecomposition solves them for
+every penalty. Leaving out one row needs no refit: with the hat matrix H = 1/n + X (X'X
++ n alpha I)^-1 X', its error is (y_i - yhat_i) / (1 - H_ii).
 
-Source: 001_21b9d05290248f61.txt, "Cross-validation"; leave-one-out: Golub, Heath and
-Wahba (1979), "Generalized cross-validation", section 2.
+Source: FTML lecture 9, "Cross-validation"; leave-one-out: Golub, Heath and Wahba
+(1979), "Generalized cross-validation", section 2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def fold_errors(
     positive, or (F, A) where each fold has its own: scikit-learn's penalty a is a / m
     for m rows to train on.
     """
-    # Centring at all rows first: what is subtracted below is then small.
+    # Centring at all rows first keeps the terms that are subtracted below small.
     X, y = X - X.mean(axis=0), y - y.mean()
     parts = [np.flatnonzero(folds == f) for f in range(folds.max() + 1)]
     both = np.column_stack([X, y, np.ones(len(y))])

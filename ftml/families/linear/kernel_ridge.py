@@ -11,9 +11,8 @@ Axes: n samples, d features. Features are centred and scaled. The kernels are
 divided by d, so that one width suits data of few and of many features: |x - x'|^2 is
 near 2 d for standardised ones. The width is searched together with the penalty.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression", by the representer theorem;
-Saunders, Gammerman and Vovk (1998), "Ridge regression learning algorithm in dual
-variables".
+Source: FTML lecture 9, "Ridge regression", by the representer theorem; Saunders,
+Gammerman and Vovk (1998), "Ridge regression learning algorithm in dual variables".
 """
 
 from __future__ import annotations
@@ -61,10 +60,10 @@ class Model:
     "b"
 
     center: np.ndarray
-    "(d,): what is subtracted from raw columns"
+    "(d,): subtracted from raw columns"
 
     scale: np.ndarray
-    "(d,): what they are divided by"
+    "(d,): divides the centred columns"
 
     kernel: str
     width: float

@@ -1,4 +1,4 @@
-"""Linear support vector machine: hinge or squared hinge surrogate, with a gap.
+"""Linear support vector machine: hinge or squared hinge surrogate, with a duality gap.
 
     P(w) = (1/n) sum_i l(y_i w'x_i) + (alpha/2) |w|^2,   l(m) = (1 - m)_+ or (1 - m)_+^2
     D(a) = (1/n) sum_i (a_i - c a_i^2) - |X'(a y)|^2 / (2 alpha n^2)
@@ -7,13 +7,13 @@
 Axes: n samples, d features; y_i is -1 or 1; X has a last column of ones, so that the
 intercept is penalised too (or the dual has a constraint that couples its variables).
 The hinge has no gradient at 1, its dual is smooth: both are solved there, by Nesterov's
-projected steps of 1/L, L = lambda_max(X'X) / (alpha n^2) + 2c/n, restarted where the
-momentum points downhill. P(w) - D(a) >= P(w) - P* is the gap at which training stops.
-The probabilities 1 / (1 + exp(-w'x)) rank as w'x does; the hinge does not calibrate
-them. scikit-learn's C is 1 / (n alpha).
+projected steps of 1/L, L = lambda_max(X'X) / (alpha n^2) + 2c/n, restarted when the
+momentum is no descent direction. P(w) - D(a) >= P(w) - P* is the gap at which training
+stops. The probabilities 1 / (1 + exp(-w'x)) rank as w'x does; the hinge does not
+calibrate them. scikit-learn's C is 1 / (n alpha).
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification"; the dual:
-Hsieh et al. (2008), "A dual coordinate descent method for large-scale linear SVM".
+Source: FTML lecture 9, "Convex surrogates for classification"; the dual: Hsieh et al.
+(2008), "A dual coordinate descent method for large-scale linear SVM".
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
     minimise (1/n) sum_i log(1 + exp(-y_i z_i)) + (alpha/2) |w|^2,   z_i = w'x_i + b
 
 Axes: n samples, d features; y_i is -1 or 1. The loss is a convex surrogate of the 0-1
-loss and the negative log-likelihood of a Bernoulli law of log-odds z. Its derivative in
-z is -y s(-y z), s(t) = 1/(1 + exp(-t)), the second one s(z) s(-z) <= 1/4, which bounds
-the Hessian and preconditions the steps (`_penalised.py`). scikit-learn's C is 1 / (n
-alpha).
+loss and the negative log-likelihood of a Bernoulli distribution with log-odds z. Its
+derivative in z is -y s(-y z), s(t) = 1/(1 + exp(-t)), the second one s(z) s(-z) <= 1/4,
+which bounds the Hessian and preconditions the steps (`_penalised.py`). scikit-learn's C
+is 1 / (n alpha).
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification".
+Source: FTML lecture 9, "Convex surrogates for classification".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N_CLASSES = 2
 
 
 class Config(_penalised.PenalisedConfig):
-    """The penalty, and where training ends."""
+    """The penalty, and the stopping rule."""
 
 
 def logistic_loss(y: np.ndarray) -> _penalised.Loss:
@@ -64,7 +64,7 @@ def train_many(
     data: Splits[Table],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield after each step of all configurations; scores of all are one product.
+    """Yield after each step of all configurations, whose scores are one matrix product.
 
     Raises ValueError unless the data has two classes.
     """

@@ -9,7 +9,7 @@ solution is not unique (the notes say that it has no closed form: mistake 10); t
 with the shortest coefficients is returned, without standard errors. On a fixed design
 the expected excess risk is sigma^2 (d + 1) / n.
 
-Source: 001_21b9d05290248f61.txt, "Ordinary least squares".
+Source: FTML lecture 9, "Ordinary least squares".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TASK = "regression"
 
 
 class Config(FamilyConfig):
-    """Nothing to choose: the solution is unique, or the shortest is taken."""
+    """No fields of its own: the solution is unique, or the shortest one is returned."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@
 Axes: n samples, d features, k classes. The vote of a member is its probability, so that
 votes do not tie, and p sums to one. The members may be of any family of two classes.
 
-Source: 001_21b9d05290248f61.txt, "Multi-class classification" (exercise 2: their
-number).
+Source: FTML lecture 9, "Multi-class classification" (exercise 2: their number).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Model:
     "the fields of each one's model, for the pairs (0, 1), (0, 2), ..., (k - 2, k - 1)"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the share of votes of the classes, (n, k), for X (n, d)."""
+        """Return the fraction of votes of the classes, (n, k), for X (n, d)."""
         k = number_of_classes(len(self.members))
         scores = _reduction.scores(self.binary, self.members, X)
         votes = np.zeros((len(X), k))

@@ -3,10 +3,10 @@
     member j learns 1{y = j};   p_j(x) = s_j(x) / sum_l s_l(x)
 
 Axes: n samples, d features, k classes; s_j is member j's probability of its own class.
-The normalised scores rank as the scores do; they are no fit of a joint model, as
-softmax regression is. The members may be of any family of two classes.
+The normalised scores rank as the scores do; they are not fitted as a joint model,
+unlike softmax regression. The members may be of any family of two classes.
 
-Source: 001_21b9d05290248f61.txt, "Multi-class classification" (exercise 2: k members).
+Source: FTML lecture 9, "Multi-class classification" (exercise 2: k members).
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Model:
     "the family of the members"
 
     members: list[dict[str, Any]]
-    "the fields of each one's model, in the order of the classes"
+    "the fields of each member's model, in the order of the classes"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the normalised scores of the classes, (n, k), for X (n, d)."""
         scores = _reduction.scores(self.binary, self.members, X)
         total = scores.sum(axis=1, keepdims=True)
-        # Far from every class all scores may round to 0: then none is preferred.
+        # Far from every class all scores may round to 0; all classes are then equally
+        # probable.
         flat = np.full_like(scores, 1.0 / scores.shape[1])
         return np.divide(scores, total, out=flat, where=total > 0)
 

@@ -9,7 +9,7 @@ say that there is no closed form when d > n (mistake 10): there is one for every
 Many penalties share one eigendecomposition S = V diag(v) V': (S + alpha I)^-1 is
 V diag(1 / (v + alpha)) V' for all of them.
 
-Source: 001_21b9d05290248f61.txt, "Ridge regression".
+Source: FTML lecture 9, "Ridge regression".
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def ridge_path(X: np.ndarray, y: np.ndarray, *, alphas: np.ndarray) -> np.ndarra
 
 
 def figures(config: Config, model: Model, data: Splits[Table]) -> dict[str, Figure]:
-    """Return the path of the coefficients over penalties about the chosen one."""
+    """Return the path of the coefficients over penalties around the chosen one."""
     X, _ = centred_and_scaled(data.train.X, standardize=config.standardize)
     y = data.train.y
     middle = np.log10(config.alpha) if config.alpha > 0 else 0.0

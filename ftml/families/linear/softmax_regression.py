@@ -8,8 +8,8 @@ softmax of the notes' code overflows (mistake 17), here the row maximum is subtr
 Steps are L-BFGS's, preconditioned by the bound diag(p) - pp' <= I/2 on the Hessian
 (`_penalised.py`).
 
-Source: 001_21b9d05290248f61.txt, "Convex surrogates for classification"; multi-class
-softmax, 003_880d062d5684f3ab.txt.
+Source: FTML lecture 9, "Convex surrogates for classification"; multi-class softmax,
+CS280 homework 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TASK = "classification"
 
 
 class Config(_penalised.PenalisedConfig):
-    """The penalty, and where training ends."""
+    """The penalty, and the stopping rule."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def train_many(
     data: Splits[Table],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield after each step of all configurations; scores of all are one product."""
+    """Yield after each step of all configurations, whose scores are one matrix
+    product.
+    """
     y, k = data.train.y, len(data.train.classes)
     problems = {
         standardize: _penalised.make_problem(

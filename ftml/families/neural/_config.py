@@ -1,6 +1,6 @@
 """Fields that the configurations of neural networks share: optimizer, regularisers.
 
-Source: 004_df1c07f69d89a0c0.txt, sections 14.9 to 14.13.
+Source: Deep learning cheat sheet, sections 14.9 to 14.13.
 """
 
 from __future__ import annotations

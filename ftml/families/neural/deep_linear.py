@@ -12,9 +12,9 @@ the large modes first.
 Training is gradient descent on all rows; `time` t is the learning rate times the steps.
 Probabilities are f(x), which estimates them, clipped to [FLOOR, 1] and normalised.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.8 (mistake 31 corrected: A - G = U (Q~ W~ -
-S) V'); Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics of
-learning in deep linear neural networks".
+Source: Deep learning cheat sheet, section 14.8 (mistake 31 corrected: A - G = U (Q~ W~
+- S) V'); Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics
+of learning in deep linear neural networks".
 """
 
 from __future__ import annotations

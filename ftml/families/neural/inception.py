@@ -4,8 +4,8 @@ A 1 x 1 convolution is a dense layer at each pixel; here it makes fewer channels
 the larger filters. The means of the last maps go to a linear head, so that nothing
 depends on the size of the image.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.14; Szegedy et al. 2015, "Going deeper with
-convolutions".
+Source: Deep learning cheat sheet, sections 13.13.4 and 13.13.5; Szegedy et al. 2015,
+"Going deeper with convolutions".
 """
 
 from __future__ import annotations

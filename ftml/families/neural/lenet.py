@@ -4,8 +4,8 @@ A convolution has one set of weights for all places: K (p q C + 1) parameters wh
 dense layer has (H W C + 1) K per output place. It moves with its image (equivariant,
 not invariant: mistake 28); the pools forget small moves.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.12; LeCun et al. 1998, "Gradient-based
-learning applied to document recognition".
+Source: Deep learning cheat sheet, sections 13.13.1 and 13.13.2; LeCun et al. 1998,
+"Gradient-based learning applied to document recognition".
 """
 
 from __future__ import annotations

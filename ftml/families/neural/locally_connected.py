@@ -4,7 +4,7 @@ After one convolution and a pool, a layer whose units see 3 x 3 places as those 
 convolution do, but share no weights: (p q C + 1) O K parameters for O places (mistake
 27), O times those of a convolution.
 
-Source: 004_df1c07f69d89a0c0.txt, section 13.15.
+Source: Deep learning cheat sheet, section 13.14.
 """
 
 from __future__ import annotations

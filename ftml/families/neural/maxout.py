@@ -5,7 +5,7 @@
 Each unit is convex and piecewise linear; the difference of two such units approximates
 any continuous function. ReLU and the absolute value are maxout units of two pieces.
 
-Source: 004_df1c07f69d89a0c0.txt, section 10.5.4; Goodfellow et al. 2013, "Maxout
+Source: Deep learning cheat sheet, section 10.5.5; Goodfellow et al. 2013, "Maxout
 networks".
 """
 

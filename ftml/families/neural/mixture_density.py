@@ -7,7 +7,7 @@ of -ln p(y | x), its gradient that of the notes (`ftml/nn/mixture.py`). One comp
 a Gaussian whose mean and variance both depend on x. Features and target are scaled for
 training, densities are of the target as it was given.
 
-Source: 000_dd65aead3f2d61f3.txt, "NN & conditional density mixture".
+Source: Exam solutions, "NN & conditional density mixture".
 """
 
 from __future__ import annotations

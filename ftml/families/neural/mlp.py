@@ -1,4 +1,4 @@
-"""Multilayer perceptron: dense layers, every optimiser and regulariser of the chapter.
+"""Multilayer perceptron: dense layers, six optimizers, dropout, penalties, batch norm.
 
     f(x) = W_L sigma(... sigma(W_1 x + b_1) ...) + b_L,   P(y | x) = softmax(f(x))_y
 
@@ -10,8 +10,8 @@ maximum a posteriori. Images are taken as rows of pixels.
 Many configurations that differ in seed, learning rate, l1 and l2 are trained as one
 stacked network (`_training.py`).
 
-Source: 001_21b9d05290248f61.txt, "Neural networks"; 004_df1c07f69d89a0c0.txt, sections
-10 and 14; 000_dd65aead3f2d61f3.txt, "Exercise (2022)", 2.
+Source: FTML lecture 9, "Neural networks"; Deep learning cheat sheet, sections 10 and
+14; Exam solutions, "Exercise (2022)", 2.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ units, which so learn from both. z are columns of the table, which then are no i
 or else the scaled features (pixels) themselves: features that are learnt without
 labels. With weight 0 the second task says nothing.
 
-Source: 004_df1c07f69d89a0c0.txt, section 14.12 (multi-task sharing, features learnt
+Source: Deep learning cheat sheet, section 14.12 (multi-task sharing, features learnt
 from inputs alone); Caruana 1997, "Multitask learning".
 """
 

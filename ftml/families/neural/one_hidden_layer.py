@@ -5,7 +5,7 @@
 Its backward pass is not torch's but the formulas of exercises 3 and 4, written out in
 `ftml/nn/by_hand.py`: theta_bar = f_bar' h, W_bar = ((f_bar theta) sigma'(z))' x.
 
-Source: 001_21b9d05290248f61.txt, "Neural networks", (34) and exercises 3 and 4.
+Source: FTML lecture 9, "Neural networks", (34) and exercises 3 and 4.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ end every weight may be replaced by the mean of its most probable component
 (`quantised`): the saved network holds one byte a weight and the K means, and
 `bits_per_weight` says what remains to be told.
 
-Source: 000_dd65aead3f2d61f3.txt, "Exercise (2022)", 3 (its derivative in sigma is
-corrected: mistake 7); Nowlan and Hinton 1992, "Simplifying neural networks by soft
+Source: Exam solutions, "Exercise (2022)", 3 (its derivative in sigma is corrected:
+mistake 7); Nowlan and Hinton 1992, "Simplifying neural networks by soft
 weight-sharing".
 """
 

@@ -1,1 +1,1 @@
-"""Solvers of one convex problem, so that their curves stand in one chart."""
+"""Solvers of one convex problem, whose curves can be compared in one chart."""

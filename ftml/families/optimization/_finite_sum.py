@@ -11,7 +11,7 @@ L = lambda_max(X'X) / (4n) + mu. A solver is a function from the state before a 
 the state after it; a pass costs n gradients of g_i. After each, `train_gap` is
 g(theta) - g*, with g* found by Newton's method before the first.
 
-Source: 001_21b9d05290248f61.txt, "Empirical risk minimization".
+Source: FTML lecture 9, "Empirical risk minimization".
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def hessian(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
 def newton_step(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
     """Return theta after a step of Newton's method, halved until g falls enough.
 
-    Enough is 1e-4 of what the slope promises. Where no step lowers g, the optimum is
-    reached to rounding, and theta comes back.
+    Enough is 1e-4 of the linear prediction. If no step lowers g, the optimum is reached
+    up to rounding, and theta is returned.
     """
     slope = gradient(g, theta)
     step = -scipy.linalg.solve(hessian(g, theta), slope, assume_a="pos")
@@ -136,7 +136,7 @@ def run(
     """Yield after each pass, until the gap is small or the passes are done.
 
     `begin` returns a solver's state, `theta` in it; `advance` the state after a pass,
-    where `answer`, if there is one, is given in place of `theta`.
+    in which `answer`, if there is one, replaces `theta`.
     """
     g = make_sum(data.train, mu=config.alpha)
     best = minimum(g)
@@ -157,7 +157,7 @@ def run(
 
 @compiled
 def steepness(margin: float) -> float:
-    """Return 1 / (1 + exp(margin)), of which |margin| never overflows.
+    """Return 1 / (1 + exp(margin)), for margins of any size without overflow.
 
     For the loops over samples.
     """
@@ -165,12 +165,12 @@ def steepness(margin: float) -> float:
     return (e if margin > 0.0 else 1.0) / (1.0 + e)
 
 
-def drawn(
+def random_indices(
     seed_or_state: int | State, n: int, p: np.ndarray | None = None
 ) -> tuple[np.ndarray, Any]:
-    """Return n indices below n, drawn with replacement, and the generator's state.
+    """Return n random indices below n, with replacement, and the generator's state.
 
-    p: (n,) the law, uniform by default.
+    p: (n,) the probabilities, uniform by default.
     """
     rng = np.random.default_rng(seed_or_state if isinstance(seed_or_state, int) else 0)
     if not isinstance(seed_or_state, int):

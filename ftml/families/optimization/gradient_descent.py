@@ -1,12 +1,12 @@
-"""Gradient descent on a finite sum: one step a pass. Axes: n samples, d coefficients.
+"""Gradient descent on a finite sum: one step per pass. Axes: n samples, d coefficients.
 
     theta <- theta - (step / L) grad g(theta)
 
 (The notes drop the iteration on the right: mistake 11.) At step = 1 the gap is at most
 L |theta_0 - theta*|^2 / (2t), and at most (1 - mu/L)^t times the first one, at every t:
-exp(-t / kappa). From step = 2 on it need not converge at all.
+exp(-t / kappa). From step = 2 on it may diverge.
 
-Source: 001_21b9d05290248f61.txt, "Gradient descent".
+Source: FTML lecture 9, "Gradient descent".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient on a strongly convex sum: one step a pass.
+"""Nesterov's accelerated gradient on a strongly convex sum: one step per pass.
 
     theta_{t+1} = v_t - (1/L) grad g(v_t)
     v_{t+1} = theta_{t+1} + beta (theta_{t+1} - theta_t),
@@ -8,7 +8,7 @@ Axes: n samples, d coefficients. (The notes have the momentum's sign and order w
 mistake 33.) At every t the gap is at most (1 - sqrt(mu/L))^t times the first one plus
 (mu/2) |theta_0 - theta*|^2: the square root of gradient descent's condition number.
 
-Source: 004_df1c07f69d89a0c0.txt, 14.9; the constant beta and its bound: Nesterov
+Source: Deep learning cheat sheet, 14.9; the constant beta and its bound: Nesterov
 (2004), "Introductory lectures on convex optimization", section 2.2.
 """
 
@@ -31,7 +31,7 @@ N_CLASSES = 2
 
 
 class Config(_finite_sum.SolverConfig):
-    """Nothing to choose: step and momentum follow from L and mu."""
+    """No fields of its own: step and momentum follow from L and mu."""
 
 
 def begin(g: FiniteSum, config: Config) -> State:

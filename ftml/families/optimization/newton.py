@@ -1,12 +1,13 @@
-"""Newton's method on a finite sum: one step a pass. Axes: n samples, d coefficients.
+"""Newton's method on a finite sum: one step per pass. Axes: n samples, d coefficients.
 
     theta <- theta - t H(theta)^-1 grad g(theta)
 
-t is the first of 1, 1/2, 1/4, ... that lowers g by 1e-4 of what the slope promises: far
+t is the first of 1, 1/2, 1/4, ... that lowers g by 1e-4 of the linear prediction: far
 from the optimum the full step may overshoot. Near it t = 1 and the number of correct
-digits doubles with every step. A step costs O(n d^2 + d^3), the others' pass O(n d).
+digits doubles with every step. A step costs O(n d^2 + d^3), a pass of the other solvers
+O(n d).
 
-Source: 004_df1c07f69d89a0c0.txt, sections 7-9, Newton's method.
+Source: Deep learning cheat sheet, sections 7-9, Newton's method.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ N_CLASSES = 2
 
 
 class Config(_finite_sum.SolverConfig):
-    """Nothing to choose."""
+    """No fields of its own."""
 
 
 def begin(g: FiniteSum, config: Config) -> State:

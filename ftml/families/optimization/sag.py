@@ -1,12 +1,12 @@
-"""Stochastic average gradient (SAG) on a finite sum: a step a sample, n a pass.
+"""Stochastic average gradient (SAG) on a finite sum: one step per sample, n per pass.
 
-    a_i <- derivative of the loss of sample i at x_i'theta,   i drawn
+    a_i <- derivative of the loss of sample i at x_i'theta,   i random
     theta <- theta - gamma [ (1/m) sum_j a_j x_j + mu theta ]
 
-Axes: n samples, d coefficients. A linear model remembers one number a_j a sample and
-their sum, so that a step costs O(d); m counts the samples seen so far. (The notes use
-y_i for this memory and for the label, and two iteration indices: mistake 11.) With
-L = L_max the steps are
+Axes: n samples, d coefficients. A linear model stores one number a_j per sample and
+their sum, so a step costs O(d); m counts the samples seen so far. (The notes use y_i
+for this memory and for the label, and two iteration indices: mistake 11.) With L =
+L_max the steps are
 
     1/16L        gamma = 1 / (16 L): expected gap (1 - min(mu/(16L), 1/(8n)))^t, proved
     1/L          gamma = 1 / L, what is used in practice
@@ -14,11 +14,12 @@ L = L_max the steps are
                  a step 1/l on sample i does not lower its loss by the half of
                  |gradient|^2 / l, and shrinks by 2^(-1/n) a step
 
-and with `lipschitz` sampling half of the samples are drawn in proportion to L_i, and L
-is the harmonic mean of L_max and the mean of L_i: samples that change fast come often.
+and with `lipschitz` sampling half of the samples are chosen in proportion to L_i, and L
+is the harmonic mean of L_max and the mean of L_i: samples with large Lipschitz
+constants are used often.
 
-Source: 001_21b9d05290248f61.txt, "SAG" (TP 5); Schmidt, Le Roux and Bach (2017),
-"Minimizing finite sums with the stochastic average gradient".
+Source: FTML lecture 9, "SAG" (TP 5); Schmidt, Le Roux and Bach (2017), "Minimizing
+finite sums with the stochastic average gradient".
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear._binary import Model
 from ftml.families.optimization import _finite_sum
-from ftml.families.optimization._finite_sum import FiniteSum, drawn, steepness
+from ftml.families.optimization._finite_sum import FiniteSum, random_indices, steepness
 
 __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
@@ -52,7 +53,7 @@ class Config(_finite_sum.SolverConfig):
     sampling: Annotated[
         Literal["uniform", "lipschitz"], Choice("uniform", "lipschitz")
     ] = "lipschitz"
-    "how samples are drawn"
+    "how samples are chosen"
 
 
 @compiled
@@ -68,11 +69,11 @@ def descend(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return theta, the memory a and the guess l after a step on each of `rows` (n,).
 
-    slopes: (n,) a, zero for a sample not seen. gamma: the step size, 0 to search for it
-    from `guess` on.
+    slopes: (n,) a, zero for a sample that was not visited. gamma: the step size, 0 to
+    search for it from `guess` on.
     """
     theta, slopes = theta.copy(), slopes.copy()
-    # A slope that was computed is not zero: exp does not underflow before 745.
+    # A derivative that was computed is not zero: exp does not underflow before 745.
     total, seen = np.dot(slopes, X), np.count_nonzero(slopes)
     shrink = 2.0 ** (-1.0 / len(y))
     for i in rows:
@@ -111,7 +112,7 @@ def enlarged(guess: float, margin: float, square: float) -> float:
 
 
 def step_size(constants: np.ndarray, config: Config) -> float:
-    """Return gamma for the L_i (n,), 0 where it is searched."""
+    """Return gamma for the L_i (n,), 0 if it is searched."""
     if config.step == "line_search":
         return 0.0
     L = constants.max()
@@ -120,8 +121,8 @@ def step_size(constants: np.ndarray, config: Config) -> float:
     return float(1.0 / L if config.step == "1/L" else 1.0 / (16.0 * L))
 
 
-def law(constants: np.ndarray, config: Config) -> np.ndarray | None:
-    """Return what samples are drawn by, (n,); None for uniform."""
+def sampling_probabilities(constants: np.ndarray, config: Config) -> np.ndarray | None:
+    """Return the sampling probabilities (n,); None for uniform."""
     if config.sampling == "uniform":
         return None
     return 0.5 / len(constants) + 0.5 * constants / constants.sum()
@@ -140,7 +141,9 @@ def begin(g: FiniteSum, config: Config) -> State:
 def advance(g: FiniteSum, config: Config, state: State) -> State:
     """Return the state after n steps."""
     constants = g.smoothness_of_each
-    rows, generator = drawn(state["generator"], len(g.y), law(constants, config))
+    rows, generator = random_indices(
+        state["generator"], len(g.y), sampling_probabilities(constants, config)
+    )
     theta, slopes, guess = descend(
         g.X,
         g.y,

@@ -1,16 +1,16 @@
-"""SAGA on a finite sum: the unbiased variant of SAG, a step a sample, n a pass.
+"""SAGA on a finite sum: the unbiased variant of SAG, one step per sample, n per pass.
 
     theta <- theta - gamma [ (a_i' - a_i) x_i + (1/n) sum_j a_j x_j + mu theta ]
     a_i <- a_i'
 
-Axes: n samples, d coefficients; a_i' is the derivative of the loss of sample i, drawn
-uniformly, at x_i'theta, and a_i the one remembered from its last visit, 0 before. The
-mean of the bracket over i is the gradient of g; SAG divides the first term by n, for
-less variance and some bias. gamma = 1 / (3 L_max), and the expected distance to the
+Axes: n samples, d coefficients; a_i' is the derivative of the loss of sample i, chosen
+uniformly, at x_i'theta, and a_i the one stored at its last visit, 0 before the first.
+The mean of the bracket over i is the gradient of g; SAG divides the first term by n,
+for less variance and some bias. gamma = 1 / (3 L_max), and the expected distance to the
 optimum falls by 1 - min(1/(4n), mu / (3 L_max)) a step.
 
-Source: 001_21b9d05290248f61.txt, "SAG" (TP 5), its companion; Defazio, Bach and
-Lacoste-Julien (2014), "SAGA: a fast incremental gradient method".
+Source: FTML lecture 9, "SAG" (TP 5), its companion; Defazio, Bach and Lacoste-Julien
+(2014), "SAGA: a fast incremental gradient method".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear._binary import Model
 from ftml.families.optimization import _finite_sum
-from ftml.families.optimization._finite_sum import FiniteSum, drawn, steepness
+from ftml.families.optimization._finite_sum import FiniteSum, random_indices, steepness
 
 __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
@@ -72,7 +72,7 @@ def begin(g: FiniteSum, config: Config) -> State:
 
 def advance(g: FiniteSum, config: Config, state: State) -> State:
     """Return the state after n steps."""
-    rows, generator = drawn(state["generator"], len(g.y))
+    rows, generator = random_indices(state["generator"], len(g.y))
     gamma = config.step / (3.0 * float(g.smoothness_of_each.max()))
     theta, slopes = descend(
         g.X, g.y, state["theta"], state["slopes"], rows, gamma, g.mu

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a finite sum: n steps a pass, each of one sample.
+"""Stochastic gradient descent on a finite sum: n steps per pass, each with one sample.
 
     theta <- theta - gamma_t grad g_i(theta),   i uniform
 
@@ -9,8 +9,8 @@ The schedules, L_max being the largest L_i:
     decreasing  gamma_t = 1 / (mu t + L_max / step): expected gap O(1/t)
     averaged    gamma_t = step / L_max, and the mean of all theta so far (Polyak)
 
-Source: 001_21b9d05290248f61.txt, "SGD", (16); averaging: Polyak and
-Juditsky (1992), "Acceleration of stochastic approximation by averaging".
+Source: FTML lecture 9, "SGD", (16); averaging: Polyak and Juditsky (1992),
+"Acceleration of stochastic approximation by averaging".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.families.linear._binary import Model
 from ftml.families.optimization import _finite_sum
-from ftml.families.optimization._finite_sum import FiniteSum, drawn, steepness
+from ftml.families.optimization._finite_sum import FiniteSum, random_indices, steepness
 
 __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
@@ -79,7 +79,7 @@ def begin(g: FiniteSum, config: Config) -> State:
 def advance(g: FiniteSum, config: Config, state: State) -> State:
     """Return the state after n steps."""
     n = len(g.y)
-    rows, generator = drawn(state["generator"], n)
+    rows, generator = random_indices(state["generator"], n)
     t = state["n"] * n + np.arange(n)
     first = float(g.smoothness_of_each.max()) / config.step
     decreasing = config.schedule == "decreasing"

@@ -4,7 +4,7 @@
 
 Each sequence is read backwards from its own end, whatever it was padded to.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16 (bidirectional encoder); Schuster and
+Source: Deep learning cheat sheet, section 16 (bidirectional encoder); Schuster and
 Paliwal 1997, "Bidirectional recurrent neural networks".
 """
 

@@ -7,7 +7,7 @@ symbols and a blank for each symbol read; B drops repeats, then blanks. No decod
 no teacher: given x, what is told at different times is independent, and a target is
 never longer than the times allow. `ftml/nn/ctc.py` has the sums.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3 (by name); Graves et al. 2006,
+Source: Deep learning cheat sheet, section 16.3 (by name); Graves et al. 2006,
 "Connectionist temporal classification".
 """
 

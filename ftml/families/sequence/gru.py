@@ -5,8 +5,8 @@
 
 The reset gate r is applied after the product with U, as torch and cuDNN do it.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16 (by name); Cho et al. 2014, "Learning
-phrase representations using RNN encoder-decoder".
+Source: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder";
+Deep learning cheat sheet, section 15.2, names gated units only.
 """
 
 from __future__ import annotations

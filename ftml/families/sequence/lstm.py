@@ -6,8 +6,8 @@
 Where f is near 1 the gradient goes back through the memory as it is, so that it need
 not vanish (figure `gradient_by_time`).
 
-Source: 002_eb21055876072d76.txt, problem 1; 004_df1c07f69d89a0c0.txt, section 16 (by
-name); Hochreiter and Schmidhuber 1997, "Long short-term memory".
+Source: Homework 4 answers, problem 1; Deep learning cheat sheet, section 16 (by name);
+Hochreiter and Schmidhuber 1997, "Long short-term memory".
 """
 
 from __future__ import annotations

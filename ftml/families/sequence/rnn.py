@@ -6,8 +6,8 @@ The gradient at t has come back through a product of diag(1 - h^2) U: it vanishe
 explodes and is clipped (figure `gradient_by_time`). Backpropagation through time by
 hand stands in `ftml/nn/bptt.py`; training uses torch's.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.3; 002_eb21055876072d76.txt, problem 2;
-Elman 1990, "Finding structure in time".
+Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, problem 2; Elman
+1990, "Finding structure in time".
 """
 
 from __future__ import annotations

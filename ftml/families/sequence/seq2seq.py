@@ -6,7 +6,7 @@ All that the decoder knows of the source is the state s(x) that the encoder ende
 Read from its end, the source has its first symbols near the first of the target, which
 is easier to learn. The target is found by beam search.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4; Sutskever et al. 2014, "Sequence to
+Source: Deep learning cheat sheet, section 16.3; Sutskever et al. 2014, "Sequence to
 sequence learning with neural networks".
 """
 

@@ -7,7 +7,7 @@ e_s are the states of an LSTM that reads in both directions, h_u those of the de
 what is relevant of the past is chosen in hindsight, symbol by symbol (figure
 `attention`), and need not fit into one state.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3; Bahdanau et al. 2015, "Neural machine
+Source: Deep learning cheat sheet, section 16.3; Bahdanau et al. 2015, "Neural machine
 translation by jointly learning to align and translate"; Luong et al. 2015, "Effective
 approaches to attention-based neural machine translation", whose general score it is.
 """

@@ -6,7 +6,7 @@ in several heads: each symbol of the source looks at all of them, each symbol of
 target at those before it and at the source. What stands where, sines and cosines tell.
 Layers normalise what they are given ("pre-norm"), so that no warm-up is needed.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.3 (attention); Vaswani et al. 2017,
+Source: Deep learning cheat sheet, section 16.3 (attention); Vaswani et al. 2017,
 "Attention is all you need"; Xiong et al. 2020, "On layer normalization in the
 transformer architecture".
 """

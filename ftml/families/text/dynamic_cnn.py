@@ -8,7 +8,7 @@ of each row the k largest answers stay, in their order, where after layer l of L
 so that a filter further up sees words that stood far apart. T is the length of the
 text.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2.2; Kalchbrenner et al. 2014, "A
+Source: Deep learning cheat sheet, section 15.2.2; Kalchbrenner et al. 2014, "A
 convolutional neural network for modelling sentences".
 """
 

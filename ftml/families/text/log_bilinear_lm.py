@@ -6,7 +6,7 @@
 Each of the last symbols has a vector r, and each place a matrix C. Words that never
 followed each other may then be probable, where their vectors are near others that did.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2; Mnih and Hinton 2007, "Three new
+Source: Deep learning cheat sheet, section 15.2; Mnih and Hinton 2007, "Three new
 graphical models for statistical language modelling".
 """
 

@@ -6,7 +6,7 @@
 No symbol is too far back to count. The vectors that symbols are read as are those that
 they are told by, where `tied` (Press and Wolf 2017, "Using the output embedding").
 
-Source: 004_df1c07f69d89a0c0.txt, sections 15.2 and 15.3; Zaremba et al. 2014,
+Source: Deep learning cheat sheet, sections 15.2 and 15.3; Zaremba et al. 2014,
 "Recurrent neural network regularization".
 """
 

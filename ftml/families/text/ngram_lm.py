@@ -11,7 +11,7 @@ history never seen P(w | h) is P(w | h'), or with add-k uniform.
 Histories are a tree read backwards: the node of a history has those of one older symbol
 as children, so that all that is backed off to lies on one path.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2 (Markov assumption, (k+1)-grams); Kneser
+Source: Deep learning cheat sheet, section 15.2 (Markov assumption, (k+1)-grams); Kneser
 and Ney 1995, "Improved backing-off for m-gram language modeling", interpolated as in
 Chen and Goodman 1999, "An empirical study of smoothing techniques".
 """

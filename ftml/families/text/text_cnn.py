@@ -7,7 +7,7 @@ A filter sees w words at once, whose vectors stand one behind the other, and mov
 word. Most parameters are in the vectors, as the notes say: the figure `parameters`
 counts them. The vectors begin at random or as an embedding's, and stay or are tuned.
 
-Source: 004_df1c07f69d89a0c0.txt, section 15.2.1; Kim 2014, "Convolutional neural
+Source: Deep learning cheat sheet, section 15.2.1; Kim 2014, "Convolutional neural
 networks for sentence classification".
 """
 

@@ -5,7 +5,7 @@
 All nodes of one height, over all trees of a batch, are one product: as many steps as
 the highest tree is high, O(log n) for a balanced one.
 
-Source: 004_df1c07f69d89a0c0.txt, section 16.4; Socher et al. 2011, "Parsing natural
+Source: Deep learning cheat sheet, section 16.4; Socher et al. 2011, "Parsing natural
 scenes and natural language with recursive neural networks"; Tai et al. 2015, "Improved
 semantic representations from tree-structured long short-term memory networks".
 """

@@ -158,7 +158,7 @@ def test_mini_batches_come_near_lloyd_on_digits() -> None:
     assert 0.99 < ratio < 1.03  # mini-batches lose a little
 
 
-def test_first_draws_are_rows_and_the_far_ones_more_often() -> None:
+def test_first_centres_are_rows_and_the_far_ones_more_often() -> None:
     X = np.concatenate([np.zeros((99, 1)), [[1.0]]])
     rng = [np.random.default_rng(seed) for seed in range(20)]
     for centers in plus_plus(X, np.full(20, 2), rng):

@@ -128,7 +128,7 @@ def test_factor_analysis_of_rescaled_columns_is_the_same_but_for_the_scale() -> 
 
 
 @pytest.mark.parametrize("family", [ppca, factor_analysis])
-def test_draws_have_the_covariance_of_the_model(family: Any) -> None:
+def test_samples_have_the_covariance_of_the_model(family: Any) -> None:
     X = WINE / WINE.std(axis=0)
     model = fit(family.Config(n_components=3), Table(X)).model
     drawn = model.sample(20_000, seed=0)

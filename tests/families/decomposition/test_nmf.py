@@ -58,7 +58,7 @@ def test_odd_rows() -> None:
     assert zero.model.reconstruct(np.ones((2, 4))).tolist() == np.zeros((2, 4)).tolist()
     one = fit(nmf.Config(), Table(np.array([[1.0, 2.0, 0.0]])))
     assert one.metrics["train_reconstruction_error"] == pytest.approx(0.0, abs=1e-9)
-    with pytest.raises(ValueError, match="values of 0 or more, came -1 in column x1"):
+    with pytest.raises(ValueError, match="values of 0 or more, got -1 in column x1"):
         fit(nmf.Config(), Table(np.array([[0.0, -1.0]])))
     with pytest.raises(ValueError, match="X must be finite"):
         one.model.transform(np.full((1, 3), np.nan))

@@ -1,4 +1,4 @@
-"""The tilted Gaussian that score matching and NCE share: slopes, mass and draws."""
+"""The Gaussian with bumps of score matching and NCE: gradients, mass and samples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_energy_is_linear_in_its_coefficients() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_slope_is_the_gradient_of_the_energy() -> None:
+def test_score_is_the_gradient_of_the_energy() -> None:
     given, eps = model(), 1e-6
     y = np.random.default_rng(1).normal(size=(5, 2))
     numeric = np.stack(
@@ -56,7 +56,7 @@ def test_slope_is_the_gradient_of_the_energy() -> None:
         axis=1,
     )
     np.testing.assert_allclose(
-        given.slope_of_whitened(y), numeric, rtol=1e-7, atol=1e-8
+        given.gradient_of_whitened(y), numeric, rtol=1e-7, atol=1e-8
     )
 
 
@@ -94,16 +94,16 @@ def test_mass_above_one_is_taken_off_and_mass_below_is_not_added() -> None:
         assert mass(wrong) == pytest.approx(expected, rel=0.02)
 
 
-def test_draws_follow_the_density() -> None:
+def test_samples_follow_the_density() -> None:
     given = model()
     drawn = given.sample(1500, seed=0)
     y = _energy.whiten(drawn, given.center, given.root)
     rng = np.random.default_rng(3)
-    proposals = _energy.gaussian_draws(given, 100_000, rng)
+    proposals = _energy.gaussian_samples(given, 100_000, rng)
     weight = np.exp(_energy.bump_values(proposals, given) @ given.heights)
     weight /= weight.sum()
     mean = weight @ proposals
-    # Standard errors of 1,500 draws of deviation 1: .026.
+    # Standard errors of 1,500 samples of standard deviation 1: .026.
     np.testing.assert_allclose(y.mean(axis=0), mean, atol=0.09)
     spread = (proposals - mean).T * weight @ (proposals - mean)
     np.testing.assert_allclose(np.cov(y.T), spread, atol=0.12)
@@ -119,7 +119,7 @@ def test_draws_follow_the_density() -> None:
     ],
     ids=["few rows", "constant column", "columns that depend", "one row"],
 )
-def test_rows_that_fix_no_gaussian_are_refused(X: np.ndarray) -> None:
+def test_rows_that_determine_no_gaussian_are_refused(X: np.ndarray) -> None:
     with pytest.raises(ValueError, match="do not fix a Gaussian of 2 columns"):
         _energy.whitened_rows(X)
 

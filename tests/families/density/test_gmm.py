@@ -199,7 +199,7 @@ def test_restarts_and_several_k_at_once_are_each_alone() -> None:
         np.testing.assert_allclose(last[i].model.means, alone.model.means, rtol=1e-9)
 
 
-def test_draws_have_the_moments_of_the_mixture() -> None:
+def test_samples_have_the_moments_of_the_mixture() -> None:
     for kind in KINDS:
         model = fit(gmm.Config(n_components=3, covariance=kind), Table(IRIS)).model
         drawn = model.sample(20_000, seed=0)

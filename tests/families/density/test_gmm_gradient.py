@@ -54,7 +54,7 @@ def test_descent_ends_within_a_twentieth_of_a_nat_of_em(k: int) -> None:
     assert by_gradient.metrics["train_gradient"] < 1e-3
 
 
-def test_objective_is_the_loss_of_the_rows_as_they_came() -> None:
+def test_objective_is_the_loss_of_the_rows_in_their_own_units() -> None:
     step = fit(gmm_gradient.Config(n_components=2, penalty=1e-9), Table(IRIS))
     loss = -step.model.log_density(IRIS).mean()
     assert step.metrics["train_objective"] == pytest.approx(loss, abs=1e-5)

@@ -66,7 +66,7 @@ def test_integrated_squared_error_falls_as_n_to_the_minus_four_fifths() -> None:
     assert slope == pytest.approx(-0.8, abs=0.2)
 
 
-def test_draws_have_the_moments_of_the_kernels() -> None:
+def test_samples_have_the_moments_of_the_kernels() -> None:
     model = fit(kde.Config(bandwidth=0.5), Table(X)).model
     drawn = model.sample(20_000, seed=0)
     scale = X.std(axis=0)
@@ -80,7 +80,7 @@ def test_draws_have_the_moments_of_the_kernels() -> None:
 def test_odd_rows() -> None:
     flat = np.column_stack([np.repeat([0.0, 1.0], 5), np.full(10, 5.0)])
     assert np.isfinite(fit(kde.Config(), Table(flat)).model.log_density(flat)).all()
-    with pytest.raises(ValueError, match="2 training rows or more, came 1"):
+    with pytest.raises(ValueError, match="2 training rows or more, got 1"):
         fit(kde.Config(), Table(np.ones((1, 2))))
     with pytest.raises(ValueError, match="X must be finite"):
         fit(kde.Config(), Table(flat)).model.log_density(np.full((1, 2), np.nan))

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from ftml import Splits, Table, fit
 from ftml.families.density import nce
-from ftml.families.density._energy import drawn_bumps, gaussian_log_z
+from ftml.families.density._energy import gaussian_log_z, random_bumps
 
 
 def test_constant_of_a_gaussian_is_minus_log_z() -> None:
@@ -29,7 +29,7 @@ def test_constant_of_a_gaussian_is_minus_log_z() -> None:
 def test_derivatives_by_central_differences() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=(40, 3))
-    bumps = drawn_bumps(y, n_bumps=5, width=0.5, rng=rng)
+    bumps = random_bumps(y, n_bumps=5, width=0.5, rng=rng)
     problem = nce.make_problem(nce.Config(penalty=0.3), y, bumps)
     theta = problem.start + 0.05 * rng.normal(size=len(problem.start))
     gradient, hessian = nce.derivatives(problem, theta)
@@ -51,7 +51,7 @@ def test_end_is_stationary_and_rows_and_noise_balance() -> None:
     assert steps[-1].metrics["train_gradient"] < 1e-8
     # The constant is not penalised: rows not recognised weigh as much as noise taken.
     y, rng = nce.whitened_rows(X)[0], np.random.default_rng(0)
-    bumps = drawn_bumps(y, n_bumps=10, width=config.width, rng=rng)
+    bumps = random_bumps(y, n_bumps=10, width=config.width, rng=rng)
     problem = nce.make_problem(config, y, bumps)
     p = expit(problem.F @ steps[-1].state["theta"] + problem.offset)
     assert (1 - p[:200]).sum() == pytest.approx(p[200:].sum(), rel=1e-8)
@@ -64,6 +64,6 @@ def test_mass_is_near_one_and_said() -> None:
     assert 0 <= model.log_z_error < 0.01
 
 
-def test_rows_that_fix_no_gaussian_are_refused() -> None:
+def test_rows_that_determine_no_gaussian_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fix a Gaussian"):
         fit(nce.Config(), Table(np.ones((5, 2))))

@@ -83,7 +83,7 @@ def test_gradient_is_that_of_the_exact_log_likelihood() -> None:
             assert gradient[place] == pytest.approx(numeric, abs=1e-4)
 
 
-def test_gibbs_steps_leave_the_law_of_the_model() -> None:
+def test_gibbs_steps_preserve_the_distribution_of_the_model() -> None:
     model, rows = random_model(4, 3), all_rows(4)
     drawn = model.sample(5000, seed=0)
     index = (drawn @ 2 ** np.arange(4)).astype(int)
@@ -107,7 +107,7 @@ def test_training_beats_independent_columns_by_far(persistent: bool) -> None:
 
 
 def test_rows_that_are_not_binary_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected rows of 0 and 1, came 0\.5"):
+    with pytest.raises(ValueError, match=r"expected rows of 0 and 1, got 0\.5"):
         fit(rbm.Config(), Table(np.array([[0.0, 1.0], [0.5, 1.0]])))
 
 

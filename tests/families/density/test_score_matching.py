@@ -49,7 +49,7 @@ def test_variance_of_one_column_is_recovered_within_three_percent() -> None:
     assert 1 / theta[0] == pytest.approx(2.0, rel=0.03)
 
 
-def test_objective_is_curvature_plus_half_the_squared_slope() -> None:
+def test_objective_is_curvature_plus_half_the_squared_gradient() -> None:
     # With a plus between the two (the notes have a minus, and then no minimum).
     y = np.random.default_rng(1).normal(size=(6, 2))
     bumps = Bumps(np.random.default_rng(2).normal(size=(2, 2)), 0.7)
@@ -74,7 +74,7 @@ def test_sliced_objective_tends_to_the_exact_one() -> None:
     y = np.random.default_rng(1).normal(size=(50, 2))
     bumps = Bumps(y[:3], 1.0)
     config = score_matching.Config(objective="sliced", n_slices=4000)
-    v = score_matching.drawn_directions(config, y.shape, np.random.default_rng(0))
+    v = score_matching.random_directions(config, y.shape, np.random.default_rng(0))
     sliced = score_matching.quadratic(y, bumps, v)
     exact = score_matching.quadratic(y, bumps, unit_vectors(50, 2))
     for one, other in zip(sliced, exact, strict=True):
@@ -103,6 +103,6 @@ def test_penalty_is_raised_until_the_fit_is_a_density() -> None:
     assert score_matching.solve(A, b, free=2, penalty=1e-3)[0] < 0
 
 
-def test_rows_that_fix_nothing_are_refused() -> None:
+def test_rows_that_determine_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fix a Gaussian"):
         fit(score_matching.Config(), Table(np.ones((5, 2))))

@@ -113,8 +113,8 @@ def test_training_goes_around_the_optimum_of_the_exact_objective(data):
     logits = [step.model.X @ step.model.Z.T for step in steps if step.n > 40]
     found = np.mean(logits, axis=0)
     # The last iterate goes around the optimum; the mean over the second half averages
-    # that out. The rarest pair, with C_ij / sum C = 2/602, is drawn some 4,000 times in
-    # it, so that its logit has a standard error near 1/sqrt(4000) = 0.016.
+    # that out. The rarest pair, with C_ij / sum C = 2/602, is sampled some 4,000 times
+    # in it, so that its logit has a standard error near 1/sqrt(4000) = 0.016.
     expected = optimum(data, k=2.0, exponent=1.0)
     np.testing.assert_allclose(found, expected, atol=0.1)
     assert np.abs(found - expected).mean() < 0.03
@@ -184,7 +184,7 @@ def test_the_objective_is_the_formula_and_stays_finite_for_long_vectors():
     assert all(torch.isfinite(g).all() for g in gradients)
 
 
-def test_drawn_pairs_follow_the_symmetric_matrix_and_noise_its_damped_counts(data):
+def test_sampled_pairs_follow_the_symmetric_matrix_and_noise_the_damped_counts(data):
     pairs = read_pairs(data, noise_exponent=0.75, on=torch.device("cpu"))
     n = 100_000
     i, j, v = pairs.draw(n, n, generator=torch.Generator().manual_seed(0))
@@ -218,7 +218,7 @@ def test_the_reported_objective_is_the_formula(data):
     negative = -np.log1p(np.exp(logits)) @ noise @ C.sum(axis=1) / C.sum()
     # Dot products of float32: a relative error of 1e-6 on numbers below ten.
     assert found["train_positive"] == pytest.approx(positive, abs=1e-5)
-    # The noise is drawn 2^14 times a row; a log s varies by some 2.
+    # The noise has 2^14 samples per row; a log s varies by some 2.
     assert found["train_objective"] == pytest.approx(
         positive + 3 * negative, abs=5 * 3 * 2 / np.sqrt(5 * 2**14)
     )

@@ -76,7 +76,7 @@ def read_word2vec(path: Path) -> tuple[list[str], np.ndarray]:
     return [row[0] for row in rows], np.array([row[1:] for row in rows], np.float32)
 
 
-def test_word2vec_text_has_every_vector_to_the_bit(tmp_path):
+def test_word2vec_text_has_every_vector_exactly(tmp_path):
     model = random_vectors()
     model.write_word2vec(tmp_path / "vectors.txt")
     words, table = read_word2vec(tmp_path / "vectors.txt")

@@ -73,7 +73,7 @@ def test_loss_is_that_of_its_definition_and_falls_every_round() -> None:
     assert losses[0] < 1
 
 
-def test_law_of_the_samples_is_their_share_of_the_loss() -> None:
+def test_weights_of_the_samples_are_their_parts_of_the_loss() -> None:
     data = wine()
     *_, step = itertools.islice(train(Config(), Splits(data)), 5)
     g = step.model.scores(data.X)
@@ -120,7 +120,7 @@ def test_learner_no_better_than_chance_has_no_weight_and_ends_training() -> None
 
 
 def test_probabilities_are_those_that_the_loss_is_least_for() -> None:
-    # One x with the law p: the expected loss has its least value at g of p.
+    # One x with the distribution p: the expected loss has its least value at g of p.
     model = fit(Config(n_rounds=5), wine()).model
     p = model.predict_proba(WINE[0][:1])[0]
     g = model.scores(WINE[0][:1])[0]

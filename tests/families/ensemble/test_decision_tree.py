@@ -29,7 +29,7 @@ STUMP = Trees(
 
 
 @pytest.mark.parametrize("depth", [1, 3, 12])
-def test_probabilities_equal_those_of_scikit_learn_to_the_bit(depth: int) -> None:
+def test_probabilities_are_bit_identical_to_those_of_scikit_learn(depth: int) -> None:
     X, y = load_digits(return_X_y=True)
     data = Table(X[:900], y[:900], classes=tuple("0123456789"))
     config = Config(max_depth=depth, min_samples_leaf=3, seed=5)

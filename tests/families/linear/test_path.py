@@ -39,7 +39,7 @@ def test_path_holds_the_optimum_of_each_penalty(family, k, standardize: bool) ->
 
 
 def test_penalty_of_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected penalties above 0, came 0\.0"):
+    with pytest.raises(ValueError, match=r"expected penalties above 0, got 0\.0"):
         softmax_regression.path(table(3), alphas=np.array([0.0, 1.0]), tolerance=1e-6)
 
 

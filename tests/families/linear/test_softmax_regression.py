@@ -178,7 +178,7 @@ def test_training_resumed_in_the_middle_equals_uninterrupted_training() -> None:
         np.testing.assert_array_equal(one.model.theta, other.model.theta)
 
 
-def test_training_goes_on_to_a_larger_number_of_iterations() -> None:
+def test_training_continues_to_a_larger_number_of_iterations() -> None:
     short, long = run_of(Config(n_iterations=5)), run_of(Config(n_iterations=9))
     rest = run_of(Config(n_iterations=9), short[-1].state)
     assert [step.metrics for step in rest] == [step.metrics for step in long[5:]]

@@ -315,7 +315,7 @@ def test_pixels_and_features_of_another_shape_are_refused() -> None:
 
 
 def test_network_of_images_on_a_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs data of the kind Images, came Table"):
+    with pytest.raises(ValueError, match="needs data of the kind Images, got Table"):
         run_of(lenet.Config(), TABLE)
     with pytest.raises(ValueError, match="shift: moves images, these are features"):
         run_of(mlp.Config(shift=1))

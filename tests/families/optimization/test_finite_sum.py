@@ -13,12 +13,12 @@ from sklearn.linear_model import LogisticRegression
 
 import ftml
 from ftml.families.optimization._finite_sum import (
-    drawn,
     gradient,
     hessian,
     minimum,
     newton_step,
     objective,
+    random_indices,
     steepness,
 )
 from tests.families.optimization.sums import gaps, overlapping, problem
@@ -76,9 +76,9 @@ def test_steepness_is_the_logistic_function_and_never_overflows(margin: float) -
     assert math.isfinite(steepness(margin))
 
 
-def test_draws_go_on_where_they_stopped() -> None:
-    first, state = drawn(5, 10)
-    second, _ = drawn(state, 10)
+def test_random_indices_resume_from_the_generator_state() -> None:
+    first, state = random_indices(5, 10)
+    second, _ = random_indices(state, 10)
     rng = np.random.default_rng(5)
     np.testing.assert_array_equal(first, rng.integers(10, size=10))
     np.testing.assert_array_equal(second, rng.integers(10, size=10))

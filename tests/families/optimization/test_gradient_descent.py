@@ -24,7 +24,7 @@ def test_both_bounds_on_the_gap_hold_at_every_step(make, mu: float) -> None:
 
 
 def test_first_step_is_along_the_mean_of_the_labelled_rows() -> None:
-    # At theta = 0 every slope is -y/2.
+    # At theta = 0 every derivative is -y/2.
     data = overlapping()
     g, _ = problem(data, 0.1)
     step = next(train(Config(alpha=0.1, step=0.5), data))

@@ -72,7 +72,7 @@ def test_a_family_is_shown_with_formula_fields_and_data(
     monkeypatch.chdir(ROOT)
     printed = ftml_command("show", "ridge").stdout
     assert "theta = argmin (1/n) |y - X theta - b|^2" in printed
-    assert 'Source: 001_21b9d05290248f61.txt, "Ridge regression".' in printed
+    assert 'Source: FTML lecture 9, "Ridge regression".' in printed
     (row,) = (line for line in printed.splitlines() if line.startswith(" alpha"))
     assert "0.001 " in row
     assert "number ≥ 0" in row

@@ -12,7 +12,7 @@ import pytest
 import ray
 from PIL import Image
 
-from ftml.data.sharding import Map
+from ftml.data.sharding import ParallelMap
 from ftml.evidence import Budget
 from pipelines.cluster import parallel_map
 from pipelines.datasets import domains, image_files, images
@@ -34,7 +34,7 @@ def by_tasks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
     asked: list[int] = []
 
     @contextmanager
-    def on_ray(*, most: int) -> Iterator[tuple[Map, int]]:
+    def on_ray(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
         asked.append(most)
         yield parallel_map.map_over_ray_tasks, 1
 
@@ -116,5 +116,5 @@ def test_what_claims_draw_by_tasks_is_what_they_draw_here() -> None:
         return rng.normal(size=(n, 2))
 
     here = Budget(factor=3).draw(normal, seed=4, n=50)
-    spread = Budget(factor=3, spread=parallel_map.map_over_ray_tasks)
-    np.testing.assert_array_equal(spread.draw(normal, seed=4, n=50), here)
+    on_ray = Budget(factor=3, map_function=parallel_map.map_over_ray_tasks)
+    np.testing.assert_array_equal(on_ray.draw(normal, seed=4, n=50), here)

@@ -71,9 +71,9 @@ def test_images_that_are_to_be_drawn_have_a_judge_that_learnt_them(
     source = f"file:{tmp_path}/train-*"
     splits = prepared(tmp_path, source, task="generation")
     for part in (splits.train, splits.valid, splits.test):
-        assert (part.judge.predict(part.X) == part.y).all()
+        assert (part.feature_extractor.predict(part.X) == part.y).all()
     (tmp_path / "other").mkdir()
-    assert prepared(tmp_path / "other", source).train.judge is None
+    assert prepared(tmp_path / "other", source).train.feature_extractor is None
 
 
 def save_folders(folder: Path) -> str:

@@ -220,17 +220,17 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
-        ("source: 3", "source: expected a valid string, came 3"),
+        ("source: 3", "source: expected a valid string, got 3"),
         (
             "task: regresion",
             "task: expected 'regression', 'classification', 'conditional_density', ",
         ),
-        ("seed: -1", "seed: expected greater than or equal to 0, came -1"),
-        ("seed: 1.5", "seed: expected a valid integer, came 1.5"),
-        ("valid_fraction: 1", "valid_fraction: expected less than 1, came 1"),
-        ("test_fraction: 0", "test_fraction: expected greater than 0, came 0"),
-        ("test_fraction: half", "test_fraction: expected a valid number, came 'half'"),
-        ("sha256: abc", "sha256: expected text that matches '^[0-9a-f]{64}$', came "),
+        ("seed: -1", "seed: expected greater than or equal to 0, got -1"),
+        ("seed: 1.5", "seed: expected a valid integer, got 1.5"),
+        ("valid_fraction: 1", "valid_fraction: expected less than 1, got 1"),
+        ("test_fraction: 0", "test_fraction: expected greater than 0, got 0"),
+        ("test_fraction: half", "test_fraction: expected a valid number, got 'half'"),
+        ("sha256: abc", "sha256: expected text that matches '^[0-9a-f]{64}$', got "),
     ],
 )
 def test_wrong_field_of_a_dataset_is_named(
@@ -246,18 +246,18 @@ def test_wrong_field_of_a_dataset_is_named(
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ("{trials: two}", "trials: expected a valid integer, came 'two'"),
-        ("{trials: 0}", "trials: expected greater than or equal to 1, came 0"),
-        ("{trials: true}", "trials: expected a valid integer, came True"),
-        ("{seeds: 0}", "seeds: expected greater than or equal to 1, came 0"),
-        ("{config: 3}", "config: expected keys with values, came 3"),
-        ("{config: [alpha]}", "config: expected keys with values, came ['alpha']"),
-        ("{search: 3}", "search: expected keys with values, came 3"),
-        ("{resources: 2}", "resources: expected keys with values, came 2"),
-        ("{resources: {cpu: 0}}", "resources.cpu: expected greater than 0, came 0"),
+        ("{trials: two}", "trials: expected a valid integer, got 'two'"),
+        ("{trials: 0}", "trials: expected greater than or equal to 1, got 0"),
+        ("{trials: true}", "trials: expected a valid integer, got True"),
+        ("{seeds: 0}", "seeds: expected greater than or equal to 1, got 0"),
+        ("{config: 3}", "config: expected keys with values, got 3"),
+        ("{config: [alpha]}", "config: expected keys with values, got ['alpha']"),
+        ("{search: 3}", "search: expected keys with values, got 3"),
+        ("{resources: 2}", "resources: expected keys with values, got 2"),
+        ("{resources: {cpu: 0}}", "resources.cpu: expected greater than 0, got 0"),
         (
             "{resources: {cpu: .inf}}",
-            "resources.cpu: expected a finite number, came inf",
+            "resources.cpu: expected a finite number, got inf",
         ),
         (
             "{early_stopping: {reduction_factor: 1}}",
@@ -265,10 +265,10 @@ def test_wrong_field_of_a_dataset_is_named(
         ),
         ("{report_every: 0}", "report_every: expected greater than or equal to 1"),
         ("{config: {alpha: -1}}", "config.alpha: expected greater than or equal to 0"),
-        ("{config: {alpha: .nan}}", "config.alpha: expected a finite number, came nan"),
+        ("{config: {alpha: .nan}}", "config.alpha: expected a finite number, got nan"),
         (
             "{config: {alpha: '1e-3'}}",
-            "config.alpha: expected a valid number, came '1e-3'",
+            "config.alpha: expected a valid number, got '1e-3'",
         ),
         (
             "{config: {standardize: yes}}",
@@ -304,7 +304,7 @@ experiments: {d: {ridge: {test_domains: [[1]]}}}
     line, _ = problems_of(text)
     assert line == (
         "experiments.d.ridge.test_domains.0: expected a valid string or "
-        "a valid integer or a valid number, came [1]"
+        "a valid integer or a valid number, got [1]"
     )
 
 
@@ -320,14 +320,14 @@ def test_missing_fields_are_named(problems_of) -> None:
 def test_name_that_reads_as_a_number_must_stand_in_quotes(problems_of) -> None:
     text = "datasets: {tables: {2020: {source: s, task: regression}}}\nexperiments: {}"
     (line,) = problems_of(text)
-    assert line == "datasets.tables.2020: expected a name, came 2020; put it in quotes"
+    assert line == "datasets.tables.2020: expected a name, got 2020; put it in quotes"
 
 
 def test_blocks_that_are_no_blocks_are_named(problems_of) -> None:
     lines = problems_of("datasets: {tables: 3}\nexperiments: [1]")
     assert lines == [
-        "datasets.tables: expected keys with values, came 3",
-        "experiments: expected keys with values, came [1]",
+        "datasets.tables: expected keys with values, got 3",
+        "experiments: expected keys with values, got [1]",
     ]
 
 
@@ -448,7 +448,7 @@ experiments: {}
 def test_the_claims_have_a_seed_and_a_budget(problems_of) -> None:
     text = "datasets: {}\nexperiments: {}\nclaims: {seed: -1, budgets: large}\n"
     assert problems_of(text) == [
-        "claims.seed: expected greater than or equal to 0, came -1",
+        "claims.seed: expected greater than or equal to 0, got -1",
         "claims.budgets: unknown key; nearest: budget",
     ]
 
@@ -476,9 +476,9 @@ def test_trials_without_anything_to_search_are_a_problem(
 @pytest.mark.parametrize(
     ("shares", "line"),
     [
-        ("[0.5, 1.0]", "learning_curve.1: expected less than 1, came 1.0"),
-        ("[0]", "learning_curve.0: expected greater than 0, came 0"),
-        ("5", "learning_curve: expected a valid list, came 5"),
+        ("[0.5, 1.0]", "learning_curve.1: expected less than 1, got 1.0"),
+        ("[0]", "learning_curve.0: expected greater than 0, got 0"),
+        ("5", "learning_curve: expected a valid list, got 5"),
     ],
 )
 def test_shares_of_a_learning_curve_lie_between_none_and_all(

@@ -97,7 +97,7 @@ def test_a_study_is_described_by_its_formula_its_source_and_its_command(
     text = descriptions.study(ridge, "7")
     assert "Ridge regression: least squares with an L2 penalty." in text
     assert "\n\n    theta = argmin" in text
-    assert 'Source: 001_21b9d05290248f61.txt, "Ridge regression".' in text
+    assert 'Source: FTML lecture 9, "Ridge regression".' in text
     assert "dvc repro experiment@toy" in text
     assert views.page("7", views.search_key("ridge"), charts=True) in text
 
