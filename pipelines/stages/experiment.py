@@ -1,7 +1,5 @@
 """The stage `experiment` of dvc.yaml: every study of one dataset.
 
-    python -m pipelines.stages.experiment DATASET
-
 Each study is searched, its chosen configurations are fitted again, tested and logged to
 MLflow. A study whose key has not changed is reused. While a study runs, its files are
 in its working directory (`pipelines.study.workspace`), and rerunning the stage after a
@@ -13,8 +11,6 @@ latest at the end of the search.
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from functools import partial
@@ -24,7 +20,7 @@ from typing import TYPE_CHECKING
 from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
-from pipelines.common.errors import fail
+from pipelines.common.errors import run_stage
 from pipelines.params.keys import data_digest, study_key
 from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
@@ -52,14 +48,14 @@ FLUSH_INTERVAL_S = 5.0
 "Metrics of a running search are logged to MLflow at most this often."
 
 
-def main(name: str) -> None:
+def main(dataset: str) -> None:
     """Bring the experiment of a dataset up to date."""
     plan = read_params()
-    if name not in plan.experiments:
+    if dataset not in plan.experiments:
         known = ", ".join(plan.experiments)
-        raise ValueError(f"unknown experiment {name!r}; known: {known}")
-    dataset, studies = plan.datasets[name], plan.experiments[name]
-    digest = data_digest(dataset.folder)
+        raise ValueError(f"unknown experiment {dataset!r}; known: {known}")
+    prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
+    digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
     due = [
         study for study in studies if results.finished_key(study) != keys[study.name]
@@ -69,8 +65,8 @@ def main(name: str) -> None:
             print(f"{study.name}: reused", flush=True)
     if due:
         run_studies(due, keys=keys, digest=digest)
-    workspace.remove_unknown_studies(dataset, studies)
-    compare_studies(dataset, studies, digest=digest, fresh=bool(due))
+    workspace.remove_unknown_studies(prepared, studies)
+    compare_studies(prepared, studies, digest=digest, fresh=bool(due))
 
 
 def run_studies(
@@ -244,18 +240,5 @@ def run_search(
     return record
 
 
-def _exit_on_signal(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _exit_on_signal)
-    try:
-        if len(sys.argv) != 2:
-            raise ValueError("usage: python -m pipelines.stages.experiment DATASET")
-        main(sys.argv[1])
-    except KeyboardInterrupt:
-        print("interrupted; rerunning the stage resumes it", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as error:
-        fail(error)
+    run_stage("experiment", main)
