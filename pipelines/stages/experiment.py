@@ -35,7 +35,7 @@ from pipelines.study.plan import (
     pruning_decisions,
     sample_configurations,
 )
-from pipelines.study.progress import Progress
+from pipelines.study.progress import Progress, ProgressDisplay
 from pipelines.study.record import Record
 from pipelines.study.results import Outcome
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
@@ -84,7 +84,7 @@ def run_studies(
     for study in studies:
         read_folds(study)  # raises before any study starts
     storage.check()
-    with connect.ray_cluster():
+    with connect.ray_cluster(), ProgressDisplay() as display:
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
@@ -104,7 +104,9 @@ def run_studies(
             with tracking_client.retry_until_available(
                 partial(open_run, key=key, digest=digest)
             ) as run:
-                yield from run_study(study, read_folds(study), key=key, run=run)
+                yield from run_study(
+                    study, read_folds(study), key=key, run=run, display=display
+                )
 
         driver.run(
             map(coroutine, studies),
@@ -113,7 +115,9 @@ def run_studies(
         )
 
 
-def run_study(study: Study, folds: Folds, *, key: str, run: StudyRun) -> StudyCoroutine:
+def run_study(
+    study: Study, folds: Folds, *, key: str, run: StudyRun, display: ProgressDisplay
+) -> StudyCoroutine:
     """Search, fit, test and log one study, resuming from its working directory.
 
     The coroutine yields the search and then the final fits, and is sent the record of
@@ -135,13 +139,13 @@ def run_study(study: Study, folds: Folds, *, key: str, run: StudyRun) -> StudyCo
         on_every_fold(configs, folds.tried),
         storage=storage.study_folder(study.dataset.name, study.name, key),
     )
-    tried = yield from run_search(search, folds.splits, run.children("trial"))
+    tried = yield from run_search(search, folds.splits, run.children("trial"), display)
     decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
     fit_runs = run.children("fit")
-    fitted = yield from run_search(fits, folds.splits, fit_runs)
+    fitted = yield from run_search(fits, folds.splits, fit_runs, display)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
@@ -201,7 +205,7 @@ def write_model_figures(outcome: Outcome, folds: Folds, folder: Path) -> None:
 
 
 def run_search(
-    search: Search, data: Data, runs: ChildRuns
+    search: Search, data: Data, runs: ChildRuns, display: ProgressDisplay
 ) -> Generator[SearchRequest, Record, Record]:
     """Request a search, show its progress and log its trials; return its record.
 
@@ -215,6 +219,7 @@ def run_search(
         len(search.trials),
         f"valid_{search.metric}",
         search.mode,
+        display,
     )
     changed: set[int] = set()
     flushed = time.monotonic()
