@@ -23,8 +23,8 @@ setup: $(READY) ## make the virtual environment from the lock file
 repro: $(READY) ## prepare data, search, refit, test and report: what params.yaml says
 	@dvc repro
 
-job: $(READY) ## do it on the Ray cluster of RAY_ADDRESS: make job STAGES=experiment@digits
-	@python -m pipelines.cluster.job submit $(STAGES)
+job: $(READY) ## run stages on the Ray cluster of RAY_ADDRESS: make job STAGES=experiment@digits
+	@ftml job submit $(STAGES)
 
 test: $(READY) ## run all tests; COVERAGE=1 also says which lines they do not reach
 	@pytest -q -n 3 --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=90)
@@ -51,7 +51,7 @@ bench: $(READY) ## run the benchmarks (minutes)
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
 corpus-large: $(READY) ## assemble corpora/large.txt.gz, 19 million words of Debian packages
-	@python -m pipelines.datasets.large_corpus
+	@ftml corpus
 
 lock: ## choose the newest allowed versions again and write requirements.lock
 	rm -rf .venv/lock && python3 -m venv .venv/lock

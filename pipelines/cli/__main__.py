@@ -1,4 +1,4 @@
-"""`python -m pipelines.cli` is `ftml`, where nothing is installed."""
+"""Runs the command `ftml` as `python -m pipelines.cli`, without an installation."""
 
 from pipelines.cli.app import main
 

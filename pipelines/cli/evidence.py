@@ -12,7 +12,7 @@ from rich.table import Table
 from ftml.config import nearest
 from ftml.evidence import claim, claims
 from pipelines.cli.terminal import table
-from pipelines.cluster.parallel_map import drawing
+from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.figures import write_png
 from pipelines.common.formatting import number, setting
 from pipelines.params.claims import FACTORS, ClaimsSchema
@@ -91,7 +91,7 @@ def measured(
     that there is not, and for a figure of one that has none.
     """
     read = claim(name)
-    with drawing(section) as budget:
+    with claim_budget(section) as budget:
         evidence = read.check(section.seed, budget)
     if figure is not None:
         if evidence.figure is None:

@@ -32,8 +32,12 @@ LOCK = "requirements.lock"
 
 PROBE = """
 import json, sys
-from pipelines.keys import study_key
-from pipelines.params import ParamsError, read_params
+try:
+    from pipelines.params.keys import study_key
+    from pipelines.params.read import ParamsError, read_params
+except ModuleNotFoundError:  # a commit before the packages of pipelines
+    from pipelines.keys import study_key
+    from pipelines.params import ParamsError, read_params
 dataset, name, digest = sys.argv[1:]
 try:
     studies = read_params().experiments.get(dataset, ())
@@ -41,7 +45,7 @@ except ParamsError as error:
     sys.exit(" ".join(str(error).split()))
 print(json.dumps([study_key(s, digest) for s in studies if s.name == name]))
 """
-"Prints the key that a study has in the folder where this is run."
+"Prints the key that a study has in the folder where this script runs."
 
 
 @dataclass(frozen=True)

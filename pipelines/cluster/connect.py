@@ -1,4 +1,4 @@
-"""The Ray cluster that a stage works on: one that is there, or one of its own."""
+"""Connects a stage to the Ray cluster of RAY_ADDRESS, or starts Ray on this machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Read by Ray when it is imported: our own record replaces Tune's CSV, JSON and
-# TensorBoard logs and its snapshots, and usage is not reported.
+# Ray reads these variables when it is imported. The record of a search replaces Tune's
+# CSV, JSON and TensorBoard logs and its experiment snapshots; usage is not reported.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1e9")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
@@ -23,13 +23,16 @@ import ray
 
 
 class SearchError(ValueError):
-    """A search could not be completed; the stage, run again, goes on from there."""
+    """A search could not be completed. The stage resumes it when it is rerun."""
 
 
 @contextmanager
 def ray_cluster() -> Iterator[None]:
-    """Connect to the Ray cluster in RAY_ADDRESS, or start one here, and leave it at the
-    end.
+    """Connect to the Ray cluster of RAY_ADDRESS, or start Ray on this machine; shut the
+    connection, or the started Ray, down on exit.
+
+    Workers of a cluster import the code of this driver, which Ray uploads to them.
+    Raises SearchError when there is no cluster at the address or Ray cannot start.
     """
     address = os.environ.get("RAY_ADDRESS")
     if address:
@@ -46,7 +49,8 @@ def ray_cluster() -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         raise SearchError(f"no Ray cluster {where}: {error}") from None
-    # Tune logs the traceback of each failure of a trial; what ends a search is raised.
+    # Tune logs a traceback for each failure of a trial; an error that ends a search is
+    # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield
@@ -55,14 +59,14 @@ def ray_cluster() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Raise SearchError when nobody listens there: Ray itself would try for minutes."""
+    """Raise SearchError when nothing listens at an address; Ray retries for minutes."""
     if address.startswith(("http://", "https://")):
         raise SearchError(
             f"RAY_ADDRESS={address} is a job server, which `make job` uses; "
             "a stage needs the cluster's own address, host:6379"
         )
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():  # "auto" and the like, which Ray looks up
+    if not port.isdigit():  # "auto" or "local", which Ray resolves
         return
     try:
         socket.create_connection((host, int(port)), timeout=10).close()

@@ -1,16 +1,15 @@
-"""Run stages as a job of a Ray cluster, and bring back what DVC tracks.
+"""Runs stages as a job of a Ray cluster and fetches the results from the DVC remote.
 
-    python -m pipelines.cluster.job submit [STAGE ...]
+`submit` runs on the machine of a person, `run` on the cluster. In order: `submit` sends
+the project's files to the job server at RAY_ADDRESS (`http://host:8265`) and prints the
+job's log; `run` pulls the prepared data that the DVC remote has, runs `dvc repro`,
+pushes the outputs, and writes dvc.lock to the end of the log; `submit` reads dvc.lock
+from there and pulls the outputs. `submit` alone writes to the project folder of the
+person, `run` to the folder of the job.
 
-sends the project's files to the cluster whose job server is at RAY_ADDRESS
-(`http://host:8265`), shows the job's log, and then fetches its results from the DVC
-remote. STAGE is as `dvc repro` takes it, `experiment@digits`; none means all. Ray reads
-its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; nothing secret is sent along.
-
-    python -m pipelines.cluster.job run [STAGE ...]
-
-is what the cluster runs. With FTML_FOLDER set there, a folder that all nodes see, it
-works in that folder, so that a job sent again goes on from where the last one died.
+Ray reads its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; no secret is sent with
+the job. With FTML_FOLDER set on the cluster to a folder that all nodes share, `run`
+works in that folder, so that a job that is submitted again resumes a crashed one.
 """
 
 from __future__ import annotations
@@ -28,84 +27,95 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipelines.common.errors import fail
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
 BEGIN, END = "--- dvc.lock ---", "--- end of dvc.lock ---"
 
 
+ENTRYPOINT = "python -m pipelines.cli job run"
+"The command `ftml job run`; nodes of a cluster do not have ftml installed."
+
+
 class JobError(ValueError):
-    """A job could not be sent, or did not end well."""
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Send a job, or be one."""
-    usage = "usage: python -m pipelines.cluster.job submit|run [STAGE ...]"
-    if not arguments or arguments[0] not in ("submit", "run"):
-        raise JobError(usage)
-    command, *stages = arguments
-    if wrong := [stage for stage in stages if not re.fullmatch(r"[\w@.-]+", stage)]:
-        raise JobError(f"{usage}, came {wrong[0]!r}")
-    (submit if command == "submit" else run)(stages)
+    """A job could not be submitted, or it failed."""
 
 
 def submit(stages: Sequence[str]) -> None:
-    """Run stages on the cluster and fetch what they made."""
-    address, variables = check_surroundings()
-    log = asyncio.run(follow(address, stages, variables))
+    """Run stages on the cluster and fetch their outputs; no stages means all.
+
+    stages: names as `dvc repro` takes them, such as `experiment@digits`. Raises
+    JobError when the job cannot be submitted or fails.
+    """
+    check_names(stages)
+    address, variables = check_environment()
+    log = asyncio.run(stream_log(address, stages, variables))
     LOCK.with_suffix(".new").write_bytes(read_lock(log))
     LOCK.with_suffix(".new").replace(LOCK)
     dvc("pull", "--allow-missing", *stages)
 
 
-def check_surroundings() -> tuple[str, dict[str, str]]:
+def check_names(stages: Sequence[str]) -> None:
+    """Raise JobError for a text that cannot be the name of a stage: the names become
+    part of a shell command on the cluster.
+    """
+    for stage in stages:
+        if not re.fullmatch(r"[\w@.-]+", stage):
+            raise JobError(
+                f"STAGES: expected names such as experiment@digits, got {stage!r}"
+            )
+
+
+def check_environment() -> tuple[str, dict[str, str]]:
     """Return the job server's address and the job's environment variables.
 
-    Raises JobError for an address, a tracking server or a DVC remote that is missing.
+    Raises JobError when the address, the tracking server or the DVC remote is missing.
     """
     address = os.environ.get("RAY_ADDRESS", "")
     if not address.startswith(("http://", "https://")):
         raise JobError(
             "RAY_ADDRESS: expected the job server, http://host:8265, "
-            f"came {address or 'nothing'}"
+            f"got {address or 'nothing'}"
         )
     tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not tracking.startswith(("http://", "https://")):
         raise JobError(
             "MLFLOW_TRACKING_URI: expected a server that the cluster reaches, "
-            f"http://host:5000, came {tracking or 'nothing'}"
+            f"http://host:5000, got {tracking or 'nothing'}"
         )
     if urlsplit(tracking).password:
         raise JobError(
-            "MLFLOW_TRACKING_URI: holds a password, which everyone who sees the job "
-            "would read; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on "
+            "MLFLOW_TRACKING_URI: contains a password, which everyone who sees the job "
+            "could read; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on "
             "the cluster"
         )
     if not has_remote():
         raise JobError(
-            "no DVC remote, so results could not come back; "
-            "add one that the cluster reaches: dvc remote add --default NAME URL"
+            "no DVC remote, so results cannot be fetched; add one that the cluster "
+            "reaches: dvc remote add --default NAME URL"
         )
     return address, {"MLFLOW_TRACKING_URI": tracking, COMMIT: commit()}
 
 
-async def follow(
+async def stream_log(
     address: str, stages: Sequence[str], variables: dict[str, str]
 ) -> list[str]:
-    """Send a job, print its log as it comes, and return the log's lines."""
+    """Submit a job, print its log while it runs, and return the lines of the log.
+
+    The lines with dvc.lock are returned, but not printed.
+    """
     from ray.exceptions import RayError
     from ray.job_submission import JobStatus, JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.WARNING)  # of what it packs
+    logging.getLogger("ray").setLevel(logging.WARNING)  # Ray logs each uploaded file
     try:
         client = JobSubmissionClient(address)
         identity = client.submit_job(
-            entrypoint=" ".join(["python -m pipelines.cluster.job run", *stages]),
+            entrypoint=" ".join([ENTRYPOINT, *stages]),
             runtime_env={"working_dir": ".", "env_vars": variables},
         )
     except (ConnectionError, RuntimeError, RayError) as error:
-        raise JobError(f"no job sent to RAY_ADDRESS={address}: {error}") from None
+        raise JobError(f"no job submitted to RAY_ADDRESS={address}: {error}") from None
     print(f"job {identity} at {address}", flush=True)
     lines, rest, hidden = [], "", False
     async for chunk in client.tail_job_logs(identity):
@@ -123,25 +133,31 @@ async def follow(
 
 
 def read_lock(log: Sequence[str]) -> bytes:
-    """Return the dvc.lock that a job has written at the end of its log."""
+    """Return the content of dvc.lock that a job has written to the end of its log.
+
+    Raises JobError when the log has no complete dvc.lock.
+    """
     try:
         begin, end = log.index(BEGIN), log.index(END)
         return zlib.decompress(base64.b64decode("".join(log[begin + 1 : end])))
     except (ValueError, zlib.error):
-        raise JobError("the job's log holds no dvc.lock; see the log above") from None
+        raise JobError("the job's log has no dvc.lock; see the log above") from None
 
 
-def shown_lock(content: bytes) -> str:
-    """Return a dvc.lock as lines of a log."""
+def format_lock(content: bytes) -> str:
+    """Return the content of dvc.lock as lines of a log, which `read_lock` reads."""
     text = base64.b64encode(zlib.compress(content)).decode()
     lines = [text[i : i + 120] for i in range(0, len(text), 120)]
     return "\n".join([BEGIN, *lines, END])
 
 
 def run(stages: Sequence[str]) -> None:
-    """Run stages here, on the cluster, between a pull and a push of the DVC remote."""
+    """Run stages on this machine, a node of the cluster, between a pull from the DVC
+    remote and a push to it; no stages means all.
+    """
+    check_names(stages)
     if folder := os.environ.get("FTML_FOLDER"):
-        lay_out(Path(folder))
+        copy_project(Path(folder))
         os.chdir(folder)
     if not Path(".git").exists():
         dvc("config", "--local", "core.no_scm", "true")
@@ -149,18 +165,18 @@ def run(stages: Sequence[str]) -> None:
         dvc("pull", "--allow-missing")
     dvc("repro", *stages)
     dvc("push", "--quiet")
-    print(shown_lock(LOCK.read_bytes()), flush=True)
+    print(format_lock(LOCK.read_bytes()), flush=True)
 
 
-def lay_out(folder: Path) -> None:
-    """Put the project's files into a folder in place of those of an earlier job; what
-    was made there stays.
+def copy_project(folder: Path) -> None:
+    """Copy the project's files into a folder, where they replace those of an earlier
+    job; the outputs of the earlier job stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in Path().iterdir():
         target = folder / path.name
         if path.is_dir():
-            if path.name != ".dvc":  # holds the cache
+            if path.name != ".dvc":  # contains the cache
                 shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(path, target, dirs_exist_ok=True)
         else:
@@ -168,21 +184,15 @@ def lay_out(folder: Path) -> None:
 
 
 def has_remote() -> bool:
+    """Return whether DVC has a default remote."""
     command = [sys.executable, "-m", "dvc", "config", "core.remote"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
     return bool(listed.stdout.strip())
 
 
 def dvc(*arguments: str) -> None:
-    """Run DVC; JobError when it fails, which it has then explained."""
+    """Run a DVC command; raise JobError when it fails. DVC prints the reason."""
     command = [sys.executable, "-m", "dvc", *arguments]
     status = subprocess.run(command, check=False).returncode
     if status:
         raise JobError(f"dvc {' '.join(arguments)}: exit status {status}")
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        fail(error)

@@ -1,8 +1,10 @@
-"""What carries the heavy part of a stage: threads of this process, or Ray tasks.
+"""Maps a function over items, in threads of this process or in Ray tasks.
 
-With RAY_ADDRESS set, a corpus is counted and merged by shards, and images are decoded
-and turned by chunks, on the cluster; the result is the same to the byte. For a corpus
-its nodes share the project's folder, and memory is that of each task.
+With RAY_ADDRESS set, the map runs as Ray tasks on that cluster: a corpus is counted and
+merged by shards, and images are decoded and rotated by chunks. The results come in the
+order of the items, so the output of a stage does not depend on where the tasks run. For
+a corpus, all nodes must share the project folder. `memory_mb` is the limit of each Ray
+task, and of all threads of a process together.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from pipelines.params.claims import FACTORS, ClaimsSchema
 
 
 @contextmanager
-def carrying(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
-    """Give a map, and how many workers share one memory: at most so many, where they
-    are threads.
+def executor(*, max_workers: int) -> Iterator[tuple[ParallelMap, int]]:
+    """Provide a parallel map and the number of its workers that share one memory.
+
+    The map runs Ray tasks, each with a process of its own, where RAY_ADDRESS is set,
+    else at most `max_workers` threads, and no more than this process has CPUs.
     """
     if os.environ.get("RAY_ADDRESS"):
         from pipelines.cluster.connect import ray_cluster
@@ -29,15 +33,17 @@ def carrying(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
         with ray_cluster():
             yield map_over_ray_tasks, 1
         return
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    workers = max(1, min(workers, most))
-    with threads(workers) as carry:
-        yield carry, workers
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    workers = max(1, min(cpus, max_workers))
+    with threads(workers) as parallel_map:
+        yield parallel_map, workers
 
 
 @contextmanager
-def drawing(section: ClaimsSchema) -> Iterator[Budget]:
-    """Give what a claim may draw, by Ray tasks where that is much."""
+def claim_budget(section: ClaimsSchema) -> Iterator[Budget]:
+    """Provide the sampling budget of a claim; a budget above the default samples in Ray
+    tasks.
+    """
     factor = FACTORS[section.budget]
     if factor == 1:
         yield Budget()
@@ -49,38 +55,40 @@ def drawing(section: ClaimsSchema) -> Iterator[Budget]:
 
 
 def map_chunks(
-    function: Callable[[Any], Any], pieces: Iterable[Any], *, count: int
+    function: Callable[[Any], Any], chunks: Iterable[Any], *, count: int
 ) -> Iterator[Any]:
-    """Map a function over so many pieces, in their order; for a single one nothing is
-    started.
+    """Yield the results of a function for each of `count` chunks, in their order.
+
+    A single chunk is computed in this thread, without an executor.
     """
     if count <= 1:
-        yield from map(function, pieces)
+        yield from map(function, chunks)
         return
-    with carrying(most=count) as (carry, _):
-        yield from carry(function, pieces)
+    with executor(max_workers=count) as (parallel_map, _):
+        yield from parallel_map(function, chunks)
 
 
 def map_over_ray_tasks(
     function: Callable[[Any], Any], items: Iterable[Any]
 ) -> Iterator[Any]:
-    """Map a function over Ray tasks, at most as many at once as the cluster has CPUs.
+    """Yield the results of a function that Ray tasks apply to items, in their order.
 
-    A task whose node dies runs again elsewhere; an error of the function is raised as
-    the function raised it.
+    As many tasks are submitted at once as the cluster has CPUs. Ray runs a task again
+    on another node when its node dies. An exception of the function is raised here
+    with its own type.
     """
     import ray
 
-    task: Any = ray.remote(num_cpus=1)(lambda given, item: given(item))
+    task: Any = ray.remote(num_cpus=1)(lambda function, item: function(item))
     shared = ray.put(function)
-    room = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting: deque = deque()
+    max_pending = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    pending: deque = deque()
     for item in items:
-        waiting.append(task.remote(shared, item))
-        if len(waiting) >= room:
-            yield _result(waiting.popleft())
-    while waiting:
-        yield _result(waiting.popleft())
+        pending.append(task.remote(shared, item))
+        if len(pending) >= max_pending:
+            yield _result(pending.popleft())
+    while pending:
+        yield _result(pending.popleft())
 
 
 def _result(task: Any) -> Any:

@@ -25,7 +25,7 @@ from ftml.data.encoding import IDS, VOCABULARY, Encoding, encode_corpus
 from ftml.data.sharding import Counting, count_split, write_pairs
 from ftml.data.text import pieces
 from ftml.saving import whole_folder
-from pipelines.cluster.parallel_map import carrying
+from pipelines.cluster.parallel_map import executor
 from pipelines.datasets.sources import cache_folder, digest, fetch
 from pipelines.params.keys import source_modules
 from pipelines.params.text import CooccurrenceSchema
@@ -66,7 +66,7 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
     about = {**about, **vars(how), "counting_seed": how.seed, "seed": about["seed"]}
     counts = cooccurrence.load_vocabulary(folder)[1]["train"]
     most = section.memory_mb // WORKER_MB
-    with carrying(most=most) as (carry, workers):
+    with executor(max_workers=most) as (carry, workers):
         for split in parquet.SPLITS:
             # Runs of a shard that a lost node began are overwritten by the same.
             with tempfile.TemporaryDirectory(dir=folder) as runs:

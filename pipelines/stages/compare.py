@@ -1,5 +1,5 @@
-"""What is said of a dataset when all its studies are there: how they compare, and which
-is the champion.
+"""The second half of the stage `experiment`: compares the studies of a dataset when all
+of them have results, and sets the alias `champion`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset save
 def compare_studies(
     dataset: Dataset, studies: Sequence[Study], *, digest: str, fresh: bool
 ) -> None:
-    """Write the comparison of the studies; where it is a new one, or a study is
-    `fresh`, log it and name the champion first.
+    """Write the comparison of the studies to `experiments/<dataset>/comparison`.
+
+    When the comparison table has changed, or when `fresh` says that a study has run
+    again, the champion alias is set and the comparison is logged before the folder is
+    replaced: a stage that is killed in between repeats both.
     """
     measured = [results.measured(study) for study in studies]
     best = best_in_validation(dataset, studies)
@@ -64,7 +67,7 @@ def compare_studies(
 def set_champion_alias(
     client: MlflowClient, dataset: Dataset, studies: Sequence[Study]
 ) -> None:
-    """Give the alias `champion` to the study that is best in validation."""
+    """Set the alias `champion` to the model of the study that is best in validation."""
     from pipelines.tracking import client as tracking_client
 
     if why := comparison.no_champion(studies):
@@ -72,11 +75,13 @@ def set_champion_alias(
         return
     best = best_in_validation(dataset, studies)
     version = results.load_run_metadata(best)["mlflow"]["model_version"]
-    held = tracking_client.retry_until_available(
+    registered = tracking_client.retry_until_available(
         partial(tracking_client.set_champion, client, dataset.name, version)
     )
     where = (
-        f"models:/{dataset.name}@champion" if held else "its model is not in this store"
+        f"models:/{dataset.name}@champion"
+        if registered
+        else "its model is not in this store"
     )
     print(
         f"champion of {dataset.name} in validation: {best.name} ({where})", flush=True
@@ -84,6 +89,6 @@ def set_champion_alias(
 
 
 def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:
-    """Return the study with the best validation score; the first of equals."""
+    """Return the study with the best validation score; the first one on a tie."""
     sign = 1.0 if dataset.mode == "min" else -1.0
     return min(studies, key=lambda study: sign * results.validation(study))

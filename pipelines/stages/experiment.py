@@ -1,7 +1,5 @@
 """The stage `experiment` of dvc.yaml: every study of one dataset.
 
-    python -m pipelines.stages.experiment DATASET
-
 Each study is searched, its chosen configurations are fitted again, tested and logged to
 MLflow. A study whose key has not changed is reused. While a study runs, its files are
 in its working directory (`pipelines.study.workspace`), and rerunning the stage after a
@@ -13,8 +11,6 @@ latest at the end of the search.
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from functools import partial
@@ -24,7 +20,7 @@ from typing import TYPE_CHECKING
 from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
-from pipelines.common.errors import fail
+from pipelines.common.errors import run_stage
 from pipelines.params.keys import data_digest, study_key
 from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
@@ -39,7 +35,7 @@ from pipelines.study.plan import (
     pruning_decisions,
     sample_configurations,
 )
-from pipelines.study.progress import Progress
+from pipelines.study.progress import Progress, ProgressDisplay
 from pipelines.study.record import Record
 from pipelines.study.results import Outcome
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
@@ -52,14 +48,14 @@ FLUSH_INTERVAL_S = 5.0
 "Metrics of a running search are logged to MLflow at most this often."
 
 
-def main(name: str) -> None:
+def main(dataset: str) -> None:
     """Bring the experiment of a dataset up to date."""
     plan = read_params()
-    if name not in plan.experiments:
+    if dataset not in plan.experiments:
         known = ", ".join(plan.experiments)
-        raise ValueError(f"unknown experiment {name!r}; known: {known}")
-    dataset, studies = plan.datasets[name], plan.experiments[name]
-    digest = data_digest(dataset.folder)
+        raise ValueError(f"unknown experiment {dataset!r}; known: {known}")
+    prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
+    digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
     due = [
         study for study in studies if results.finished_key(study) != keys[study.name]
@@ -69,8 +65,8 @@ def main(name: str) -> None:
             print(f"{study.name}: reused", flush=True)
     if due:
         run_studies(due, keys=keys, digest=digest)
-    workspace.remove_unknown_studies(dataset, studies)
-    compare_studies(dataset, studies, digest=digest, fresh=bool(due))
+    workspace.remove_unknown_studies(prepared, studies)
+    compare_studies(prepared, studies, digest=digest, fresh=bool(due))
 
 
 def run_studies(
@@ -88,7 +84,7 @@ def run_studies(
     for study in studies:
         read_folds(study)  # raises before any study starts
     storage.check()
-    with connect.ray_cluster():
+    with connect.ray_cluster(), ProgressDisplay() as display:
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
@@ -108,7 +104,9 @@ def run_studies(
             with tracking_client.retry_until_available(
                 partial(open_run, key=key, digest=digest)
             ) as run:
-                yield from run_study(study, read_folds(study), key=key, run=run)
+                yield from run_study(
+                    study, read_folds(study), key=key, run=run, display=display
+                )
 
         driver.run(
             map(coroutine, studies),
@@ -117,7 +115,9 @@ def run_studies(
         )
 
 
-def run_study(study: Study, folds: Folds, *, key: str, run: StudyRun) -> StudyCoroutine:
+def run_study(
+    study: Study, folds: Folds, *, key: str, run: StudyRun, display: ProgressDisplay
+) -> StudyCoroutine:
     """Search, fit, test and log one study, resuming from its working directory.
 
     The coroutine yields the search and then the final fits, and is sent the record of
@@ -139,13 +139,13 @@ def run_study(study: Study, folds: Folds, *, key: str, run: StudyRun) -> StudyCo
         on_every_fold(configs, folds.tried),
         storage=storage.study_folder(study.dataset.name, study.name, key),
     )
-    tried = yield from run_search(search, folds.splits, run.children("trial"))
+    tried = yield from run_search(search, folds.splits, run.children("trial"), display)
     decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
     fit_runs = run.children("fit")
-    fitted = yield from run_search(fits, folds.splits, fit_runs)
+    fitted = yield from run_search(fits, folds.splits, fit_runs, display)
     for trial in fitted.trials.values():
         if trial.error:
             raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
@@ -205,7 +205,7 @@ def write_model_figures(outcome: Outcome, folds: Folds, folder: Path) -> None:
 
 
 def run_search(
-    search: Search, data: Data, runs: ChildRuns
+    search: Search, data: Data, runs: ChildRuns, display: ProgressDisplay
 ) -> Generator[SearchRequest, Record, Record]:
     """Request a search, show its progress and log its trials; return its record.
 
@@ -219,6 +219,7 @@ def run_search(
         len(search.trials),
         f"valid_{search.metric}",
         search.mode,
+        display,
     )
     changed: set[int] = set()
     flushed = time.monotonic()
@@ -244,18 +245,5 @@ def run_search(
     return record
 
 
-def _exit_on_signal(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _exit_on_signal)
-    try:
-        if len(sys.argv) != 2:
-            raise ValueError("usage: python -m pipelines.stages.experiment DATASET")
-        main(sys.argv[1])
-    except KeyboardInterrupt:
-        print("interrupted; rerunning the stage resumes it", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as error:
-        fail(error)
+    run_stage("experiment", main)

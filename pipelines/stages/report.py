@@ -1,12 +1,15 @@
-"""The stage `report` of dvc.yaml: `python -m pipelines.stages.report`."""
+"""The stage `report` of dvc.yaml: writes `reports/`."""
 
 from __future__ import annotations
 
-from pipelines.common.errors import fail
-from pipelines.report.render import main
+from pipelines.common.errors import run_stage
+from pipelines.report import render
+
+
+def main() -> None:
+    """Write the report on all datasets and claims."""
+    render.main()
+
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        fail(error)
+    run_stage("report", main)

@@ -1,9 +1,16 @@
-"""The stage `sequences` of dvc.yaml: `python -m pipelines.stages.sequences DATASET`."""
+"""The stage `sequences` of dvc.yaml: prepares a dataset of `datasets.sequences`."""
 
 from __future__ import annotations
 
+from pipelines.common.errors import run_stage
 from pipelines.datasets.sequences import prepare
-from pipelines.datasets.stage import run_data_stage
+from pipelines.datasets.stage import prepare_dataset
+
+
+def main(dataset: str) -> None:
+    """Write `data/<dataset>`."""
+    prepare_dataset(dataset, stage="sequences", prepare=prepare)
+
 
 if __name__ == "__main__":
-    run_data_stage("sequences", prepare)
+    run_stage("sequences", main)

@@ -1,9 +1,16 @@
-"""The stage `tables` of dvc.yaml: `python -m pipelines.stages.tables DATASET`."""
+"""The stage `tables` of dvc.yaml: prepares a dataset of `datasets.tables`."""
 
 from __future__ import annotations
 
-from pipelines.datasets.stage import run_data_stage
+from pipelines.common.errors import run_stage
+from pipelines.datasets.stage import prepare_dataset
 from pipelines.datasets.tables import prepare
 
+
+def main(dataset: str) -> None:
+    """Write `data/<dataset>`."""
+    prepare_dataset(dataset, stage="tables", prepare=prepare)
+
+
 if __name__ == "__main__":
-    run_data_stage("tables", prepare)
+    run_stage("tables", main)

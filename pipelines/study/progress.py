@@ -1,4 +1,9 @@
-"""A line on the terminal that says how far a search is."""
+"""The progress of the searches of a stage, on the terminal.
+
+Several searches can be in progress at once: each has one row below the output of the
+stage. Lines that the stage prints appear above the rows. Nothing is written when
+standard error is not a terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +11,103 @@ import math
 import sys
 import time
 
+from rich.console import Console
+from rich.progress import Progress as Rows
+from rich.progress import TaskID, TextColumn
+from rich.table import Column
+
 from pipelines.study.record import Record
 
 
-class Progress:
-    """One line, written over; nothing where standard error is not a terminal."""
+class ProgressDisplay:
+    """Rows at the bottom of the terminal, one for each search that is in progress."""
 
-    def __init__(self, label: str, total: int, metric: str, mode: str) -> None:
-        self.label, self.total, self.metric = label, total, metric
-        self.better = min if mode == "min" else max
-        self.start = time.monotonic()
-        self.before: int | None = None
+    def __init__(self) -> None:
+        self._rows = Rows(
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
+            console=Console(stderr=True),
+            transient=True,
+            # Output that is piped to a file must not be redirected to the terminal.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._row_of: dict[str, TaskID] = {}
 
-    def show(self, record: Record) -> None:
-        """Write finished/total, the best value so far and the time left."""
+    def __enter__(self) -> ProgressDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for label in list(self._row_of):
+            self.remove(label)
+
+    def show(self, label: str, text: str) -> None:
+        """Set the row of a search, which is added when the search has none."""
         if not sys.stderr.isatty():
             return
-        sys.stderr.write(f"\r\x1b[2K{self.line(record, time.monotonic() - self.start)}")
-        sys.stderr.flush()
+        if not self._row_of:
+            self._rows.start()
+        if label in self._row_of:
+            self._rows.update(self._row_of[label], description=text)
+        else:
+            self._row_of[label] = self._rows.add_task(text)
+
+    def remove(self, label: str) -> None:
+        """Remove the row of a search, if it has one."""
+        if label in self._row_of:
+            self._rows.remove_task(self._row_of.pop(label))
+            if not self._row_of:
+                self._rows.stop()
+
+
+class Progress:
+    """The progress of one search, as a row of a display."""
+
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        metric: str,
+        mode: str,
+        display: ProgressDisplay,
+    ) -> None:
+        self.label, self.total, self.metric = label, total, metric
+        self.better = min if mode == "min" else max
+        self.display = display
+        self.start = time.monotonic()
+        self.finished_before: int | None = None
+
+    def show(self, record: Record) -> None:
+        """Show finished/total, the best value so far and the time left."""
+        if sys.stderr.isatty():
+            line = self.line(record, time.monotonic() - self.start)
+            self.display.show(self.label, line)
 
     def line(self, record: Record, elapsed: float) -> str:
-        """Return the line after that many seconds of this driver's work."""
-        done = sum(trial.ended for trial in record.trials.values())
-        if self.before is None:
-            self.before = done
+        """Return the row after `elapsed` seconds of this driver's work.
+
+        The time left is estimated from the trials that this driver has finished.
+        """
+        finished = sum(trial.ended for trial in record.trials.values())
+        if self.finished_before is None:
+            self.finished_before = finished
         values = [
             metrics[self.metric]
             for trial in record.trials.values()
             for metrics in trial.steps.values()
             if math.isfinite(metrics.get(self.metric, math.nan))
         ]
-        text = f"{self.label}  {done}/{self.total}"
+        text = f"{self.label}  {finished}/{self.total}"
         if values:
             text += f"  best {self.metric} {self.better(values):.4g}"
-        if done > self.before:
-            left = elapsed / (done - self.before) * (self.total - done)
-            text += f"  {int(left) // 60}:{int(left) % 60:02d} left"
+        if finished > self.finished_before:
+            seconds_per_trial = elapsed / (finished - self.finished_before)
+            left = int(seconds_per_trial * (self.total - finished))
+            text += f"  {left // 60}:{left % 60:02d} left"
         return text
 
     def clear(self) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        """Remove the row."""
+        self.display.remove(self.label)

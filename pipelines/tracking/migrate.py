@@ -1,22 +1,20 @@
 """Move the default MLflow store to the database and the storage of a server.
 
-    python -m pipelines.tracking.migrate sqlite:///mlflow.db TARGET ARTIFACTS
-
-TARGET is the server's `--backend-store-uri`, ARTIFACTS its `--artifacts-destination`
-(`s3://bucket/prefix`, or a folder). Ids, times, statuses, every step of every metric,
+SOURCE is the default store, `sqlite:///mlflow.db`; TARGET is the server's
+`--backend-store-uri`, ARTIFACTS its `--artifacts-destination` (`s3://bucket/prefix`,
+or a folder). Ids, times, statuses, every step of every metric,
 versions and aliases stay as they are; artifacts get the addresses that a server with
 `--serve-artifacts` hands out. The password of a database belongs into PGPASSWORD, the
 keys of a storage into what boto3 reads: neither is printed.
 
 Files come first, then all rows in one transaction: a store that was not moved to its
-end is empty as before, and the command can be given again. The source is only read.
+end is empty as before, and the command can be rerun. The source is only read.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +31,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sqlalchemy import Connection, Engine, MetaData, Table, func, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-
-from pipelines.common.errors import fail
 
 ADDRESSES = {
     "experiments": ("artifact_location",),
@@ -82,8 +78,18 @@ def migrate(source: str, target: str, artifacts: str) -> dict[str, int]:
 
     Raises MigrationError, before anything is moved, for a source that is no store of
     this MLflow's schema, that has runs under way or lacks artifacts, and for a target
-    that is not empty.
+    that is not empty; and for a database error, without the password of the target.
     """
+    try:
+        return _migrate(source, target, artifacts)
+    except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        if password := _url(target).password:
+            reason = reason.replace(str(password), "***")
+        raise MigrationError(f"{shown(target)}: {reason}") from None
+
+
+def _migrate(source: str, target: str, artifacts: str) -> dict[str, int]:
     with _opened(_existing(source)) as old, _opened(_made(target)) as new:
         tables = _tables_of_both(old, new)
         with old.connect() as reading:
@@ -184,8 +190,8 @@ def _check_source(
     running = select(func.count()).where(runs.c.status == "RUNNING")
     if count := reading.scalar(running):
         raise MigrationError(
-            f"SOURCE: {count} runs are RUNNING; wait for them, or close those of dead "
-            "drivers: python -m pipelines.tracking.study_run reap"
+            f"SOURCE: {count} runs are RUNNING; wait for them, or close those of "
+            "crashed drivers with `ftml close-stale-runs`"
         )
 
 
@@ -302,22 +308,9 @@ def _go_on_counting(writing: Connection, table: Table) -> None:
     writing.execute(select(func.setval(sequence, last)).where(last.is_not(None)))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Move a store, and say what was moved."""
-    if len(arguments) != 3:
-        raise MigrationError(
-            "usage: python -m pipelines.tracking.migrate sqlite:///mlflow.db "
-            "TARGET ARTIFACTS"
-        )
-    source, target, artifacts = arguments
-    try:
-        moved = migrate(source, target, artifacts)
-    except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError) as error:
-        said = str(getattr(error, "orig", None) or error).strip()
-        if password := _url(target).password:
-            said = said.replace(str(password), "***")
-        raise MigrationError(f"{shown(target)}: {said}") from None
-    what = (
+def summary(moved: Mapping[str, int], target: str) -> str:
+    """Return one line with the numbers of what `migrate` moved to a target."""
+    parts = (
         "experiments",
         "runs",
         "metrics",
@@ -325,12 +318,5 @@ def main(arguments: Sequence[str]) -> None:
         "model_versions",
         "files",
     )
-    counts = ", ".join(f"{moved[name]:,} {name.replace('_', ' ')}" for name in what)
-    print(f"moved to {shown(target)}: {counts}")
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        fail(error)
+    counts = ", ".join(f"{moved[name]:,} {name.replace('_', ' ')}" for name in parts)
+    return f"moved to {shown(target)}: {counts}"

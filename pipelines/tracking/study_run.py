@@ -4,17 +4,11 @@ made twice.
 A study is a run with a child for each trial and each final fit. Runs carry tags that
 say what they are (`ftml.key`, `ftml.role`, `ftml.index`), so that a driver that takes
 over after a death finds them, logs what is missing, and nothing a second time.
-
-    python -m pipelines.tracking.study_run reap [MINUTES]
-
-closes the runs that drivers of this machine left open when they died; with MINUTES also
-those of drivers elsewhere that have logged nothing for so long.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +32,6 @@ from mlflow.models import infer_signature
 import ftml
 from ftml.saving import load
 from ftml.tasks import task
-from pipelines.common.errors import fail
 from pipelines.params.keys import imported, source_modules, study_modules
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
@@ -311,29 +304,17 @@ def _public(package: str) -> str:
     return metadata.version(package).split("+")[0]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Close the runs of dead drivers in all experiments of the store."""
-    usage = "usage: python -m pipelines.tracking.study_run reap [MINUTES]"
-    if not arguments or arguments[0] != "reap" or len(arguments) > 2:
-        raise ValueError(usage)
-    heartbeat_timeout = None
-    if len(arguments) == 2:
-        try:
-            heartbeat_timeout = 60 * float(arguments[1])
-        except ValueError:
-            raise ValueError(f"{usage}, came {arguments[1]!r}") from None
+def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:
+    """Close the stale runs in all experiments of the store; return their number.
+
+    A run is stale when its driver ran on this machine and has crashed; with
+    `heartbeat_timeout` also when the last heartbeat of its driver on another machine is
+    more than that many seconds old.
+    """
     client = open_store()
-    closed = sum(
+    return sum(
         close_stale_runs(
             client, experiment.experiment_id, heartbeat_timeout=heartbeat_timeout
         )
         for experiment in client.search_experiments()
     )
-    print(f"closed {closed} runs")
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        fail(error)

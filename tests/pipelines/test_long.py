@@ -329,11 +329,11 @@ def test_a_job_with_a_token_brings_its_results_back(
         "RAY_AUTH_MODE": "token",
         "PYTHONPATH": str(clone),
     }
-    job = ("pipelines.cluster.job", "submit", "experiment@digits")
+    job = ("pipelines.cli", "job", "submit", "experiment@digits")
     with sqlite_server(tmp_path, port):
         status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN="b" * 64)
         assert status == 1
-        assert "no job sent" in printed
+        assert "no job submitted" in printed
         status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN=TOKEN)
     assert status == 0, printed
     assert TOKEN not in printed

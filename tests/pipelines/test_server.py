@@ -71,11 +71,14 @@ def address(
     project: Path, servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Move the store, start the server on it, make an account; give its address."""
-    move = ("sqlite:///mlflow.db", "postgresql+psycopg:///mlflow", "s3://ftml-mlflow")
-    status, printed = run_stage(project, "pipelines.tracking.migrate", *move, **servers)
+    move = (
+        *("pipelines.cli", "migrate", "sqlite:///mlflow.db"),
+        *("postgresql+psycopg:///mlflow", "s3://ftml-mlflow"),
+    )
+    status, printed = run_stage(project, *move, **servers)
     assert status == 0, printed
     assert printed.startswith("moved to postgresql+psycopg:///mlflow: 2 experiments, ")
-    status, printed = run_stage(project, "pipelines.tracking.migrate", *move, **servers)
+    status, printed = run_stage(project, *move, **servers)
     assert (status, printed.count("\n")) == (1, 1)
     assert "error: TARGET is not empty" in printed
     configured = {

@@ -14,8 +14,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from pipelines.cluster import connect as ray_cluster
-from pipelines.cluster.connect import SearchError
+from pipelines.cluster.connect import SearchError, ray_cluster
 from tests.conftest import free_port, run_stage, stage
 
 PARAMS = """
@@ -139,7 +138,7 @@ def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")
     with (
         pytest.raises(SearchError, match="is a job server, which `make job` uses"),
-        ray_cluster.ray_cluster(),
+        ray_cluster(),
     ):
         pass
 

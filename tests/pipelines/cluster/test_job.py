@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipelines.cluster import job
-from pipelines.cluster.job import JobError, main, read_lock, shown_lock
+from pipelines.cluster.job import JobError, format_lock, read_lock
 
 SERVERS = {
     "RAY_ADDRESS": "http://head:8265",
@@ -46,7 +47,7 @@ def test_a_job_is_told_the_server_and_the_commit_and_no_secret(
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
-    address, variables = job.check_surroundings()
+    address, variables = job.check_environment()
     assert address == "http://head:8265"
     assert set(variables) == {"MLFLOW_TRACKING_URI", "FTML_COMMIT"}
     assert "secret" not in variables.values()
@@ -56,9 +57,9 @@ def test_a_job_is_told_the_server_and_the_commit_and_no_secret(
     ("name", "value", "said"),
     [
         ("RAY_ADDRESS", "head:6379", "RAY_ADDRESS: expected the job server"),
-        ("RAY_ADDRESS", "", "came nothing"),
+        ("RAY_ADDRESS", "", "got nothing"),
         ("MLFLOW_TRACKING_URI", "sqlite:///a.db", "expected a server"),
-        ("MLFLOW_TRACKING_URI", "http://u:secret@host", "holds a password"),
+        ("MLFLOW_TRACKING_URI", "http://u:secret@host", "contains a password"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_sent(
@@ -70,7 +71,7 @@ def test_what_is_missing_is_said_before_anything_is_sent(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(JobError, match=said) as caught:
-        main(["submit"])
+        job.submit([])
     assert "secret" not in str(caught.value)
 
 
@@ -79,22 +80,24 @@ def test_without_a_remote_nothing_could_come_back(
 ) -> None:
     monkeypatch.setattr(job, "has_remote", lambda: False)
     with pytest.raises(JobError, match="no DVC remote"):
-        main(["submit"])
+        job.submit([])
 
 
-@pytest.mark.parametrize("arguments", [[], ["send"], ["run", "a; rm b"]])
-def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
-    with pytest.raises(JobError, match=r"usage: python -m pipelines.cluster.job"):
-        main(arguments)
+@pytest.mark.parametrize("command", [job.submit, job.run])
+def test_a_name_that_a_shell_would_interpret_is_refused(
+    command: Callable[[list[str]], None],
+) -> None:
+    with pytest.raises(JobError, match="such as experiment@digits, got 'a; rm b'"):
+        command(["copy", "a; rm b"])
 
 
 def test_the_lock_comes_back_through_the_log_as_it_was() -> None:
     content = b"schema: '2.0'\n" + os.urandom(3000)
-    log = ["dvc said", *shown_lock(content).splitlines(), "Ray said"]
+    log = ["dvc said", *format_lock(content).splitlines(), "Ray said"]
     assert read_lock(log) == content
-    with pytest.raises(JobError, match=r"holds no dvc\.lock"):
+    with pytest.raises(JobError, match=r"has no dvc\.lock"):
         read_lock(log[:-3])
-    with pytest.raises(JobError, match=r"holds no dvc\.lock"):
+    with pytest.raises(JobError, match=r"has no dvc\.lock"):
         read_lock([log[1], "not base64!", log[-2]])
 
 
@@ -110,7 +113,7 @@ def test_a_run_pulls_makes_and_pushes_in_the_folder_that_all_nodes_see(
     (folder / "code/of_an_earlier_job.py").touch()
     (folder / "made").mkdir()
     monkeypatch.setenv("FTML_FOLDER", str(folder))
-    main(["run", "copy"])
+    job.run(["copy"])
     assert (folder / "b").read_text() == "content"
     assert not (surroundings / "b").exists()
     assert list((folder / "code").iterdir()) == []
@@ -129,4 +132,4 @@ def test_a_run_pulls_makes_and_pushes_in_the_folder_that_all_nodes_see(
 def test_a_stage_that_fails_is_one_error(surroundings: Path) -> None:
     (surroundings / "dvc.yaml").write_text("stages: {bad: {cmd: exit 3, outs: [b]}}")
     with pytest.raises(JobError, match="dvc repro: exit status"):
-        main(["run"])
+        job.run([])

@@ -34,12 +34,12 @@ def by_tasks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
     asked: list[int] = []
 
     @contextmanager
-    def on_ray(*, most: int) -> Iterator[tuple[ParallelMap, int]]:
-        asked.append(most)
+    def on_ray(*, max_workers: int) -> Iterator[tuple[ParallelMap, int]]:
+        asked.append(max_workers)
         yield parallel_map.map_over_ray_tasks, 1
 
     def begin() -> list[int]:
-        monkeypatch.setattr(parallel_map, "carrying", on_ray)
+        monkeypatch.setattr(parallel_map, "executor", on_ray)
         return asked
 
     return begin

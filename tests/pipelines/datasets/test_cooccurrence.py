@@ -284,10 +284,10 @@ def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
     here = prepared(block(text, passes=2, subsample=0.1), tmp_path / "here")
 
     @contextmanager
-    def on_ray(*, most):
+    def on_ray(*, max_workers):
         yield map_over_ray_tasks, 1
 
-    monkeypatch.setattr(stage_module, "carrying", on_ray)
+    monkeypatch.setattr(stage_module, "executor", on_ray)
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         there = prepared(block(text, passes=2, subsample=0.1), tmp_path / "there")

@@ -21,7 +21,8 @@ from ftml.evidence import Budget, claim, claims
 from ftml.folders import chapter_by_name
 from pipelines.cli.app import app
 from pipelines.cluster import connect
-from pipelines.cluster.parallel_map import map_over_ray_tasks
+from pipelines.cluster.parallel_map import claim_budget, map_over_ray_tasks
+from pipelines.common.errors import call_stage
 from pipelines.params.claims import ClaimsSchema
 from pipelines.report import render
 from pipelines.report.claim_sections import read_claims
@@ -117,7 +118,7 @@ def runs() -> list[Run]:
 def test_the_stage_writes_and_logs_claims_that_hold_and_that_do_not(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     said = capsys.readouterr().out
     assert "2 claims, 2 measured now; DO NOT HOLD: thrice" in said
     assert recorded("twice")["passed"]
@@ -141,14 +142,14 @@ def test_the_stage_writes_and_logs_claims_that_hold_and_that_do_not(
 def test_claims_are_measured_again_only_when_something_changed(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.main(["toy_chapter"])
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
+    stage.main("toy_chapter")
     assert "0 measured now" in capsys.readouterr().out
     assert len(runs()) == 2
     (toy / "thrice.py").unlink()
     chapter_by_name.cache_clear()
     write_params(seed=9)
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     assert "1 claim, 1 measured now; DO NOT HOLD: twice" in capsys.readouterr().out
     assert recorded("twice")["measured"] == 11.0
     assert not Path("claims/toy_chapter/thrice").exists()
@@ -158,14 +159,14 @@ def test_claims_are_measured_again_only_when_something_changed(
 
 
 def test_what_a_killed_stage_left_is_done_again_and_logged_once(toy: Path) -> None:
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     (half,) = (run for run in runs() if run.info.run_name == "twice")
     store().update_run(half.info.run_id, status="RUNNING")
     evidence = Path("claims/toy_chapter/twice/evidence.json")
     evidence.unlink()
     beside = Path("claims/toy_chapter/.twice.abc")
     beside.mkdir()
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     assert evidence.exists()
     assert not beside.exists()
     twice = [run for run in runs() if run.info.run_name == "twice"]
@@ -177,7 +178,7 @@ def test_what_a_killed_stage_left_is_done_again_and_logged_once(toy: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "usage: python -m pipelines.stages.claims CHAPTER"),
+        ([], "usage: ftml stage claims CHAPTER"),
         (["toys"], "unknown chapter 'toys'; nearest: toy_chapter|known: toy_chapter"),
     ],
 )
@@ -185,7 +186,7 @@ def test_a_wrong_chapter_is_named(
     toy: Path, arguments: list[str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        stage.main(arguments)
+        call_stage("claims", stage.main, arguments)
     assert not Path("claims").exists()
 
 
@@ -193,16 +194,16 @@ def test_a_large_budget_draws_a_hundredfold_by_ray_tasks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connect, "ray_cluster", contextlib.nullcontext)
-    with stage.drawing(ClaimsSchema(budget="large")) as budget:
+    with claim_budget(ClaimsSchema(budget="large")) as budget:
         assert budget == Budget(factor=100, map_function=map_over_ray_tasks)
-    with stage.drawing(ClaimsSchema()) as budget:
+    with claim_budget(ClaimsSchema()) as budget:
         assert budget == Budget()
 
 
 def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
     toy: Path,
 ) -> None:
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     page = render.render("claims.html.j2", claims=read_claims())
     assert "2 claims" in page
     assert re.search(r"1 does not hold:</strong> <a href=\"#thrice\"", page)
@@ -214,7 +215,7 @@ def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
 
 
 def test_markdown_counts_the_claims_and_names_those_that_do_not_hold(toy: Path) -> None:
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     text = render.render("report.md.j2", sections=[], claims=read_claims())
     assert "| toy_chapter | 2 | 1 | thrice |" in text.splitlines()
 
@@ -223,7 +224,7 @@ def test_the_console_lists_claims_and_measures_one_with_its_verdict(toy: Path) -
     ran = CliRunner().invoke(app, ["claims"])
     assert ran.exit_code == 0
     assert "2 claims, 0 measured here" in ran.output
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     ran = CliRunner().invoke(app, ["claims", "--chapter", "toy_chapter"])
     assert "2 claims, 2 measured here" in ran.output
     assert re.search(r"thrice +toy_chapter +3.000 +not a number.* NO ", ran.output)

@@ -55,7 +55,7 @@ def project(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Go to a folder with params, prepared data and a store; use the module's Ray, and
-    one board.
+    one coordinator.
     """
     monkeypatch.chdir(tmp_path)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
@@ -68,7 +68,7 @@ def project(
     table.write(tmp_path / "data/toy", ftml.Table(X, y), split)
     monkeypatch.setattr(ray, "init", lambda *args, **kwargs: None)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(driver, "start_board", coordinator)
+    monkeypatch.setattr(driver, "start_coordinator", coordinator)
     yield tmp_path
     forget_store()
 

@@ -16,7 +16,7 @@ from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import migrate
-from pipelines.tracking.migrate import ADDRESSES, MigrationError, main
+from pipelines.tracking.migrate import ADDRESSES, MigrationError
 from pipelines.tracking.study_run import StudyRun
 from tests.conftest import forget_store
 
@@ -82,13 +82,13 @@ def rows(path: Path) -> dict[str, list[tuple]]:
 
 
 def test_a_moved_store_has_the_same_rows_and_its_artifacts_where_the_server_looks(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path,
 ) -> None:
     before = rows(project / "mlflow.db")
-    main([SOURCE, "sqlite:///new.db", str(project / "served")])
-    said = capsys.readouterr().out
+    moved = migrate.migrate(SOURCE, "sqlite:///new.db", str(project / "served"))
+    said = migrate.summary(moved, "sqlite:///new.db")
     assert "2 experiments, 3 runs, 4 metrics, 1 registered models" in said
-    assert said.endswith("1 files\n")
+    assert said.endswith("1 files")
     assert rows(project / "new.db") == before == rows(project / "mlflow.db")
     client = mlflow.MlflowClient("sqlite:///new.db", "sqlite:///new.db")
     (run,) = client.search_runs(["1"], "tags.`ftml.role` = 'study'")
@@ -102,9 +102,9 @@ def test_a_moved_store_has_the_same_rows_and_its_artifacts_where_the_server_look
 
 
 def test_a_target_that_is_not_empty_is_refused(project: Path) -> None:
-    main([SOURCE, "sqlite:///new.db", "served"])
+    migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     with pytest.raises(MigrationError, match="TARGET is not empty"):
-        main([SOURCE, "sqlite:///new.db", "again"])
+        migrate.migrate(SOURCE, "sqlite:///new.db", "again")
     assert not (project / "again").exists()
 
 
@@ -121,12 +121,12 @@ def test_a_store_that_fails_on_the_way_leaves_the_target_as_it_was(
 
     monkeypatch.setattr(migrate, "_go_on_counting", fail_late)
     with pytest.raises(OSError, match="the line was cut"):
-        main([SOURCE, "sqlite:///new.db", "served"])
+        migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     assert "runs" in seen
     assert rows(project / "new.db") == before
     monkeypatch.undo()
     monkeypatch.chdir(project)
-    main([SOURCE, "sqlite:///new.db", "served"])
+    migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     assert rows(project / "new.db") == rows(project / "mlflow.db")
 
 
@@ -148,14 +148,13 @@ def test_a_source_that_cannot_be_moved_whole_is_refused(
         connection.execute(change)
     connection.close()
     with pytest.raises(MigrationError, match=said):
-        main([SOURCE, "sqlite:///new.db", "served"])
+        migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     assert not (project / "served").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["sqlite:///a.db"], "usage: python -m pipelines.tracking.migrate"),
         (["sqlite:///none.db", "sqlite:///b.db", "c"], "SOURCE: expected a store"),
         (["postgresql://u:hunter2@h/n", "sqlite:///b.db", "c"], "came postgresql://u:"),
         (["hunter2", "sqlite:///b.db", "c"], "expected the address of a database"),
@@ -163,7 +162,7 @@ def test_a_source_that_cannot_be_moved_whole_is_refused(
 )
 def test_a_wrong_argument_is_one_error(arguments: list[str], said: str) -> None:
     with pytest.raises(MigrationError, match=said) as caught:
-        main(arguments)
+        migrate.migrate(*arguments)
     assert "hunter2" not in str(caught.value)
 
 
@@ -173,7 +172,7 @@ def test_a_storage_that_takes_nothing_is_one_error_and_nothing_is_moved(
     before = rows(project / "new.db")
     (project / "file").touch()
     with pytest.raises(MigrationError, match="ARTIFACTS file"):
-        main([SOURCE, "sqlite:///new.db", "file"])
+        migrate.migrate(SOURCE, "sqlite:///new.db", "file")
     assert rows(project / "new.db") == before
 
 
@@ -182,6 +181,6 @@ def test_a_database_that_does_not_answer_is_one_error_without_its_password(
 ) -> None:
     target = "postgresql+psycopg://me:hunter2@127.0.0.1:9/mlflow"
     with pytest.raises(MigrationError, match=r"127\.0\.0\.1") as caught:
-        main([SOURCE, target, "served"])
+        migrate.migrate(SOURCE, target, "served")
     assert "hunter2" not in str(caught.value)
     assert "***" in str(caught.value)

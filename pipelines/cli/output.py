@@ -1,0 +1,42 @@
+"""How a command writes a result that is a text, and how it reports an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+
+def write(text: str, path: Path | None) -> None:
+    """Write text to a file, as a whole, or to standard output when the path is None."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    from pipelines.common.files import write_files
+
+    write_files(path.parent, {path.name: text})
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Print an error that a user can fix as one line, `error: ...`, and exit with
+    status 1. Every other exception is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of a pipe has exited; click handles this
+    except Exception as error:
+        if not isinstance(error, _user_errors()):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that a user can fix; MLflow's own only if it is imported."""
+    module = sys.modules.get("mlflow.exceptions")
+    return (ValueError, OSError, *([module.MlflowException] if module else []))
