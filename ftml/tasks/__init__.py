@@ -2,7 +2,8 @@
 
 Every task module has
 
-- `DATA`: the data kind it is scored on, where a family names no other;
+- `DATA`: the data kinds that it accepts, a tuple of classes; a family that names no
+  data kind is trained on the first;
 - `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
   the first is the one that a search looks at unless the dataset says otherwise. Where
   not every family has all of them, `PARTIAL` names those that some lack;
