@@ -16,45 +16,37 @@ from ftml.core import families, family
 from ftml.evidence import claim, claims
 from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
 from pipelines.common import formatting
-from pipelines.params.arrays import DomainsSchema, ImagesSchema, TableSchema
-from pipelines.params.base import DatasetSchema
+from pipelines.params.base import DatasetSchema, Schema
 from pipelines.params.claims import ClaimsSchema
+from pipelines.params.kinds import KINDS
 from pipelines.params.read import data_kinds
 from pipelines.params.study import EarlyStopping, Resources, StudySchema
-from pipelines.params.text import (
-    CooccurrenceSchema,
-    PairsSchema,
-    SequencesSchema,
-    TextSchema,
-    TreesSchema,
-    WordSetsSchema,
-)
+from pipelines.params.text import TextSchema, WordSetsSchema
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
 
-KEYS = {
+SCHEMAS = {
     "dataset": DatasetSchema,
-    "tables": TableSchema,
-    "images": ImagesSchema,
-    "domains": DomainsSchema,
-    "cooccurrence": CooccurrenceSchema,
     "text": TextSchema,
     "word_sets": WordSetsSchema,
-    "sequences": SequencesSchema,
-    "pairs": PairsSchema,
-    "trees": TreesSchema,
     "study": StudySchema,
     "resources": Resources,
     "early_stopping": EarlyStopping,
     "claims": ClaimsSchema,
 }
-"The blocks of params.yaml whose keys are shown, by the name of the file."
+"""The sections of params.yaml whose keys are shown beside those of the data kinds, by
+the name of the page."""
 
 
 def write(folder: str) -> None:
     """Write all generated pages below the folder of the documentation."""
-    pages = {f"generated/{name}.md": keys(block) for name, block in KEYS.items()}
+    pages = {
+        f"generated/{name}.md": keys(schema, schema.model_json_schema())
+        for name, schema in SCHEMAS.items()
+    }
+    for kind in KINDS:
+        pages[f"generated/{kind.stage}.md"] = keys(kind.schema, kind.json_schema())
     pages["generated/claims_list.md"] = claims_list()
     pages["families/index.md"] = index()
     pages |= {f"families/{name}.md": page(name) for name in families()}
@@ -162,9 +154,8 @@ def results(name: str) -> list[str]:
     return lines
 
 
-def keys(block: Any) -> str:
-    """Return the table of a block's own keys."""
-    properties = block.model_json_schema()["properties"]
+def keys(schema: type[Schema], content: dict[str, Any]) -> str:
+    """Return the table of the keys that a schema itself declares."""
     rows = [
         [
             f"`{name}`",
@@ -172,18 +163,18 @@ def keys(block: Any) -> str:
             prose(shown(each)),
             prose(" ".join(each.get("description", "").split())),
         ]
-        for name, each in properties.items()
-        if name in block.__annotations__  # not what it has from all datasets
+        for name, each in content["properties"].items()
+        if name in schema.__annotations__  # without the keys of every dataset
     ]
     return "\n".join(table(["key", "default", "allowed", "meaning"], rows)) + "\n"
 
 
 def shown(schema: dict[str, Any]) -> str:
-    """Return what a key allows; of a block in a block only that it is one."""
+    """Return what a key allows; for a section within a section only that it is one."""
     if "$ref" in schema or any("$ref" in each for each in schema.get("anyOf", [])):
-        return "a block of its own"
+        return "a section of its own"
     if "$ref" in schema.get("items", {}):
-        return "a list of blocks"
+        return "a list of sections"
     return allowed(schema).replace("^[0-9a-f]{64}$", "64 hexadecimal digits")
 
 

@@ -30,22 +30,10 @@ from ruamel.yaml import YAML
 from ftml import saving
 from ftml.config import FamilyConfig, LogUniform, read_config, search_space
 from ftml.core import Family, Step, families, family, read_family
-from ftml.data import (
-    Cooccurrence,
-    Domains,
-    Images,
-    Pairs,
-    Sequences,
-    Splits,
-    Table,
-    Trees,
-)
-from ftml.data.formulas import formulas
-from ftml.data.numerals import numerals
-from ftml.data.ragged import offsets_of
+from ftml.data import Domains, Splits, Table, sequences
 from ftml.plots import new_figure
-from ftml.tasks import task
-from pipelines.params.kinds import DATASETS, KINDS
+from ftml.tasks import task, tasks
+from pipelines.params.kinds import KINDS, DataKind
 from pipelines.params.read import data_kinds, read_params
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -53,7 +41,7 @@ COUNT = 4
 "Steps that a check looks at: enough for a start, a middle and an end."
 
 
-# Small data, one kind a task
+# Small data of every data kind
 
 
 def small_data(
@@ -62,33 +50,16 @@ def small_data(
     """Return three tiny splits, always the same, for families of this task.
 
     `n_classes` leaves the rows of only the first so many classes. `kind`: the data kind
-    where it is not that of the task.
+    where it is not the first that the task accepts.
     """
-    makers = {
-        "regression": _small_regression,
-        "classification": _small_classification,
-        "domain_generalization": _small_domains,
-        "embedding": _small_cooccurrence,
-        "clustering": _small_classification,
-        "decomposition": _small_positive,
-        "density": _small_regression,
-        "binary_density": _small_binary,
-        "conditional_density": _small_regression,
-        "language_model": _small_sentences,
-        "transduction": _small_pairs,
-        "generation": _small_ink,
-        "representation": _small_images,
-    }
-    of_kind: dict[type | None, Callable[[], Splits]] = {
-        Images: _small_ink if task_name == "generation" else _small_images,
-        Sequences: _small_series,
-        Trees: _small_trees,
-    }
-    if task_name not in makers:
+    if task_name not in tasks():
         raise ValueError(
-            f"no small data for the task {task_name}: add it to small_data"
+            f"no small data for the task {task_name}: no module of ftml.tasks has this "
+            "name"
         )
-    data = of_kind.get(kind, makers[task_name])()
+    wanted = kind or task(task_name).DATA[0]
+    (record,) = (each for each in KINDS if each.data is wanted)
+    data = record.small(task_name)
     if n_classes is None:
         return data
     return Splits(*(_first_classes(part, n_classes) for part in vars(data).values()))
@@ -99,158 +70,13 @@ def _first_classes(table: Table, n_classes: int) -> Table:
     return dataclasses.replace(kept, classes=table.classes[:n_classes])
 
 
-def _small_regression() -> Splits[Table]:
-    rng = np.random.default_rng(1)
-    X = rng.normal(size=(40, 4))
-    y = X @ [1.0, -2.0, 0.5, 0.0] + 3.0 + 0.1 * rng.normal(size=40)
-    whole = Table(X, y)
-    return Splits(
-        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 32), (32, 40)))
-    )
-
-
-def _small_classification() -> Splits[Table]:
-    rng = np.random.default_rng(2)
-    y = np.tile(np.arange(3), 14)
-    X = rng.normal(size=(42, 4)) + 2.0 * np.eye(3, 4)[y]
-    whole = Table(X, y, classes=("a", "b", "c"))
-    return Splits(
-        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
-    )
-
-
-def _small_positive() -> Splits[Table]:
-    """Return rows that are not negative, as some decompositions ask."""
-    parts = vars(_small_regression()).values()
-    return Splits(*(Table(np.abs(part.X)) for part in parts))
-
-
-def _small_binary() -> Splits[Table]:
-    parts = vars(_small_regression()).values()
-    return Splits(*(Table((part.X > 0).astype(np.float64)) for part in parts))
-
-
-def _small_images() -> Splits[Images]:
-    """Return images of 6 x 6 pixels: one bright row, whose place is the class."""
-    rng = np.random.default_rng(4)
-    y = np.tile(np.arange(3), 14)
-    X = rng.integers(60, size=(42, 6, 6))
-    X[np.arange(42), 1 + y] += 150
-    whole = Images(X.astype(np.uint8), y, classes=("a", "b", "c"))
-    return Splits(
-        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
-    )
-
-
-def _small_ink() -> Splits[Images]:
-    """Return the same images in black and white, as some families ask."""
-    parts = vars(_small_images()).values()
-    return Splits(
-        *(dataclasses.replace(p, X=(255 * (p.X > 100)).astype(np.uint8)) for p in parts)
-    )
-
-
-def _parts(whole: Any) -> Splits:
-    return Splits(
-        *(whole.rows(np.arange(a, b)) for a, b in ((0, 24), (24, 33), (33, 42)))
-    )
-
-
-def _small_series() -> Splits[Sequences]:
-    """Return sequences of 3 to 6 times, whose class is the channel that is larger."""
-    rng = np.random.default_rng(5)
-    y, lengths = np.tile(np.arange(3), 14), rng.integers(3, 7, size=42)
-    values = rng.normal(size=(lengths.sum(), 3))
-    values[np.arange(len(values)), np.repeat(y, lengths)] += 2
-    return _parts(Sequences(values, offsets_of(lengths), y, ("a", "b", "c")))
-
-
-def _small_sentences() -> Splits[Sequences]:
-    rng = np.random.default_rng(6)
-    lengths = rng.integers(2, 7, size=42)
-    values = rng.integers(5, size=lengths.sum())
-    words = ("<unk>", "a", "b", "c", "d")
-    return _parts(Sequences(values, offsets_of(lengths), vocabulary=words))
-
-
-def _small_texts() -> Splits[Sequences]:
-    """Return sentences whose class is whether d is in them."""
-
-    def labelled(block: Sequences) -> Sequences:
-        y = np.array([int(4 in block.X[i]) for i in range(len(block))])
-        return dataclasses.replace(block, y=y, classes=("without", "with"))
-
-    return Splits(*map(labelled, vars(_small_sentences()).values()))
-
-
-def _small_pairs() -> Splits[Pairs]:
-    return _parts(numerals(below=42))
-
-
-def _small_trees() -> Splits[Trees]:
-    return _parts(formulas("boolean", n=42, most=3, seed=0))
-
-
-def _small_domains() -> Splits[Domains]:
-    """Return three domains to train on and a fourth: two turned classes."""
-    rng = np.random.default_rng(3)
-
-    def turned(names: tuple[str, ...], each: int, first: float) -> Domains:
-        domain = np.repeat(np.arange(len(names)), each)
-        y = np.tile(np.arange(2), len(names) * each // 2)
-        angle = first + 0.4 * domain + np.pi * y
-        x = np.column_stack([np.cos(angle), np.sin(angle)])
-        x += 0.2 * rng.normal(size=x.shape)
-        return Domains(x, y, domain, names, ("even", "odd"), ("u", "v"))
-
-    three = ("zero", "one", "two")
-    return Splits(
-        turned(three, 16, 0.0), turned(three, 8, 0.0), turned(("three",), 12, 1.2)
-    )
-
-
-CORPUS = {
-    "train": "a b c a b . c d e . a c b d . e d c b a . b a d . a b . c e d",
-    "valid": "a b d . c d e a",
-    "test": "b a c . d e c",
-}
-
-
-def _small_cooccurrence() -> Splits[Cooccurrence]:
-    words = ("a", "b", "c", "d", "e")
-
-    def counted(text: str) -> Cooccurrence:
-        weights: dict[tuple[int, int], float] = {}
-        sentences = [
-            [words.index(word) for word in sentence.split()]
-            for sentence in text.split(".")
-        ]
-        for sentence in sentences:
-            for s, t in itertools.combinations(range(len(sentence)), 2):
-                if t - s <= 2:
-                    first, second = sorted((sentence[s], sentence[t]))
-                    weights[first, second] = weights.get((first, second), 0.0) + 1 / (
-                        t - s
-                    )
-        pairs = sorted(weights)
-        return Cooccurrence(
-            words=words,
-            counts=np.bincount(np.concatenate(sentences), minlength=len(words)),
-            row=np.array([i for i, _ in pairs], np.int32),
-            col=np.array([j for _, j in pairs], np.int32),
-            weight=np.array([weights[pair] for pair in pairs]),
-        )
-
-    return Splits(*(counted(CORPUS[part]) for part in ("train", "valid", "test")))
-
-
 # How the checks train and compare
 
 
 def whole_data(kind: Family) -> Splits:
     (only,) = kind.data if kind.data and len(kind.data) == 1 else (None,)
     if kind.chapter == "text" and kind.task == "classification":
-        return _small_texts()
+        return sequences.small_texts()
     return small_data(kind.task, kind.n_classes, kind=only)
 
 
@@ -570,26 +396,25 @@ def compare(one: Any, other: Any, *, rtol: float, atol: float) -> None:
         np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
 
 
-def its_block_of_params_loads(kind: Family) -> None:
-    """Read the block `{family: <name>, trials: 2}` on a dataset that it takes."""
+def its_section_of_params_loads(kind: Family) -> None:
+    """Read the section `{family: <name>, trials: 2}` on a dataset that it takes."""
     if not search_space(kind.Config):
         return
-    stage = next(stage for stage, data in KINDS.items() if data in data_kinds(kind))
+    record = next(each for each in KINDS if each.data in data_kinds(kind))
     dataset = {"source": "file:some.csv"}
-    if stage in ("tables", "images", "sequences"):
+    if record.section_names_task:
         dataset["task"] = kind.task
     study: dict[str, Any] = {"family": kind.name, "trials": 2}
-    if stage == "domains":
+    if record.data is Domains:
         dataset["domain"] = "place"
         study["test_domains"] = ["some"]
-    assert stage in DATASETS
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        blocks = {
-            "datasets": {stage: {"d": dataset}},
+        sections = {
+            "datasets": {record.stage: {"d": dataset}},
             "experiments": {"d": {"s": study}},
         }
-        YAML().dump(blocks, path)
+        YAML().dump(sections, path)
         (read,) = read_params(path).experiments["d"]
     assert read.family == kind
     assert dict(read.space) == search_space(kind.Config)
@@ -617,7 +442,7 @@ CHECKS = (
 REGISTERED = (
     a_saved_and_loaded_model_is_the_same,
     its_figures_and_those_of_its_task_render,
-    its_block_of_params_loads,
+    its_section_of_params_loads,
 )
 "Checks that need the registry, for families in the folder only."
 
@@ -955,3 +780,26 @@ def test_family_that_lacks_a_part_is_refused(part: str) -> None:
 def test_task_without_small_data_is_named() -> None:
     with pytest.raises(ValueError, match="no small data for the task juggling"):
         small_data("juggling")
+
+
+# The data kinds
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.stage)
+def test_small_data_of_a_kind_serve_each_of_its_tasks(kind: DataKind) -> None:
+    assert kind.tasks
+    for name in kind.tasks:
+        data = kind.small(name)
+        parts = vars(data).values()
+        assert [type(part) for part in parts] == [kind.data] * 3
+        assert data_content(data) == data_content(kind.small(name))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.stage)
+def test_data_kind_whose_sections_name_no_task_has_one_task(kind: DataKind) -> None:
+    assert kind.section_names_task or len(kind.tasks) == 1
+
+
+def test_every_task_accepts_data_kinds_that_have_a_record() -> None:
+    known = {kind.data for kind in KINDS}
+    assert all(set(task(name).DATA) <= known for name in tasks())

@@ -5,6 +5,7 @@ Axes: V words, m pairs of words.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,40 @@ def load(folder: Path) -> Splits[Cooccurrence]:
         )
     train, valid, test = blocks
     return Splits(train, valid, replace(test, word_sets=word_sets.load(folder)))
+
+
+SMALL_CORPUS = {
+    "train": "a b c a b . c d e . a c b d . e d c b a . b a d . a b . c e d",
+    "valid": "a b d . c d e a",
+    "test": "b a c . d e c",
+}
+
+
+def small(task: str) -> Splits[Cooccurrence]:
+    """Return small splits for tests of a task: five words, pairs at a distance of at
+    most 2, each weighted by 1 / distance.
+    """
+    words = ("a", "b", "c", "d", "e")
+
+    def counted(text: str) -> Cooccurrence:
+        weights: dict[tuple[int, int], float] = {}
+        sentences = [
+            [words.index(word) for word in sentence.split()]
+            for sentence in text.split(".")
+        ]
+        for sentence in sentences:
+            for s, t in itertools.combinations(range(len(sentence)), 2):
+                if t - s <= 2:
+                    first, second = sorted((sentence[s], sentence[t]))
+                    weight = weights.get((first, second), 0.0) + 1 / (t - s)
+                    weights[first, second] = weight
+        pairs = sorted(weights)
+        return Cooccurrence(
+            words=words,
+            counts=np.bincount(np.concatenate(sentences), minlength=len(words)),
+            row=np.array([i for i, _ in pairs], np.int32),
+            col=np.array([j for _, j in pairs], np.int32),
+            weight=np.array([weights[pair] for pair in pairs]),
+        )
+
+    return Splits(*map(counted, SMALL_CORPUS.values()))

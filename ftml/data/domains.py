@@ -192,3 +192,23 @@ def _check_indices(
 ) -> None:
     if len(index) and (index.min() < 0 or index.max() >= len(names)):
         raise ValueError(f"{what} must index the {len(names)} {of}")
+
+
+def small(task: str) -> Splits[Domains]:
+    """Return small splits for tests of a task: three training domains and a test
+    domain, each with two classes on a circle that is rotated from domain to domain.
+    """
+    rng = np.random.default_rng(3)
+
+    def rotated(names: tuple[str, ...], each: int, first: float) -> Domains:
+        domain = np.repeat(np.arange(len(names)), each)
+        y = np.tile(np.arange(2), len(names) * each // 2)
+        angle = first + 0.4 * domain + np.pi * y
+        x = np.column_stack([np.cos(angle), np.sin(angle)])
+        x += 0.2 * rng.normal(size=x.shape)
+        return Domains(x, y, domain, names, ("even", "odd"), ("u", "v"))
+
+    three = ("zero", "one", "two")
+    return Splits(
+        rotated(three, 16, 0.0), rotated(three, 8, 0.0), rotated(("three",), 12, 1.2)
+    )

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ftml.data import parquet
 from ftml.data.pixels import as_bytes, as_pixels, check_images
-from ftml.data.splits import Splits
+from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "images.parquet"
 FEATURE_EXTRACTOR = "feature_extractor"
@@ -91,3 +91,19 @@ def load(folder: Path) -> Splits[Images]:
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def small(task: str) -> Splits[Images]:
+    """Return small splits for tests of a task: images of 6 x 6 pixels with one bright
+    row, whose position is the class.
+
+    For generation every pixel is 0 or 255, as some families require.
+    """
+    rng = np.random.default_rng(4)
+    y = np.tile(np.arange(3), 14)
+    X = rng.integers(60, size=(42, 6, 6))
+    X[np.arange(42), 1 + y] += 150
+    if task == "generation":
+        X = 255 * (X > 100)
+    data = Images(X.astype(np.uint8), y, classes=("a", "b", "c"))
+    return consecutive_splits(data, n_train=24, n_valid=9)

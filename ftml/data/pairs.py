@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ftml.data import parquet
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined
-from ftml.data.splits import Splits
+from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "pairs.parquet"
 
@@ -112,3 +112,12 @@ def load(folder: Path) -> Splits[Pairs]:
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def small(task: str) -> Splits[Pairs]:
+    """Return small splits for tests of a task: the numbers 0 to 41 in digits and
+    in words.
+    """
+    from ftml.data.numerals import numerals  # which imports this module
+
+    return consecutive_splits(numerals(below=42), n_train=24, n_valid=9)

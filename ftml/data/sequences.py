@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet
-from ftml.data.ragged import Ragged, as_lists, from_lists, joined
-from ftml.data.splits import Splits
+from ftml.data.ragged import Ragged, as_lists, from_lists, joined, offsets_of
+from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "sequences.parquet"
 NO_CLASS = np.zeros(0, np.int64)
@@ -105,3 +105,38 @@ def load(folder: Path) -> Splits[Sequences]:
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def small(task: str) -> Splits[Sequences]:
+    """Return small splits for tests of a task: sentences for a language model, else
+    time series.
+
+    A series has 3 to 6 times and 3 channels; its class is the channel that is largest.
+    """
+    if task == "language_model":
+        return _small_sentences()
+    rng = np.random.default_rng(5)
+    y, lengths = np.tile(np.arange(3), 14), rng.integers(3, 7, size=42)
+    values = rng.normal(size=(lengths.sum(), 3))
+    values[np.arange(len(values)), np.repeat(y, lengths)] += 2
+    data = Sequences(values, offsets_of(lengths), y, ("a", "b", "c"))
+    return consecutive_splits(data, n_train=24, n_valid=9)
+
+
+def small_texts() -> Splits[Sequences]:
+    """Return small splits of sentences whose class is whether they contain d."""
+
+    def labelled(part: Sequences) -> Sequences:
+        y = np.array([int(4 in part.X[i]) for i in range(len(part))])
+        return replace(part, y=y, classes=("without", "with"))
+
+    return Splits(*map(labelled, vars(_small_sentences()).values()))
+
+
+def _small_sentences() -> Splits[Sequences]:
+    rng = np.random.default_rng(6)
+    lengths = rng.integers(2, 7, size=42)
+    values = rng.integers(5, size=lengths.sum())
+    words = ("<unk>", "a", "b", "c", "d")
+    data = Sequences(values, offsets_of(lengths), vocabulary=words)
+    return consecutive_splits(data, n_train=24, n_valid=9)

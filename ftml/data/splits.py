@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
 
 
 class Block(Protocol):
@@ -35,3 +37,13 @@ class Splits(Generic[B]):
         """Return training and validation data as one training part."""
         joined = self.train if self.valid is None else self.train.join(self.valid)
         return Splits(train=joined)
+
+
+def consecutive_splits(data: Any, *, n_train: int, n_valid: int) -> Splits[Any]:
+    """Return the first n_train samples, the next n_valid, and the others as splits.
+
+    data: samples of any data kind that has `rows`.
+    """
+    index = np.arange(len(data))
+    parts = np.split(index, [n_train, n_train + n_valid])
+    return Splits(*(data.rows(part) for part in parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet
-from ftml.data.splits import Splits
+from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "table.parquet"
 NO_TARGET = np.zeros(0)
@@ -139,3 +140,34 @@ def load(folder: Path) -> Splits[Table]:
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def small(task: str) -> Splits[Table]:
+    """Return small splits of 4 features for tests of a task; always the same.
+
+    Classification and clustering have 3 classes; decomposition has no negative value,
+    and binary_density only the values 0 and 1.
+    """
+    if task in ("regression", "density", "conditional_density"):
+        return _small_regression()
+    if task == "decomposition":
+        return _map_splits(lambda part: Table(np.abs(part.X)))
+    if task == "binary_density":
+        return _map_splits(lambda part: Table((part.X > 0).astype(np.float64)))
+    rng = np.random.default_rng(2)
+    y = np.tile(np.arange(3), 14)
+    X = rng.normal(size=(42, 4)) + 2.0 * np.eye(3, 4)[y]
+    data = Table(X, y, classes=("a", "b", "c"))
+    return consecutive_splits(data, n_train=24, n_valid=9)
+
+
+def _small_regression() -> Splits[Table]:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 4))
+    y = X @ [1.0, -2.0, 0.5, 0.0] + 3.0 + 0.1 * rng.normal(size=40)
+    return consecutive_splits(Table(X, y), n_train=24, n_valid=8)
+
+
+def _map_splits(change: Callable[[Table], Table]) -> Splits[Table]:
+    """Return the small splits of regression, each changed by a function."""
+    return Splits(*map(change, vars(_small_regression()).values()))

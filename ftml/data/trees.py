@@ -24,7 +24,7 @@ from ftml.data.ragged import (
     taken,
 )
 from ftml.data.sequences import check_classes
-from ftml.data.splits import Splits
+from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "trees.parquet"
 NONE = -1
@@ -257,3 +257,13 @@ def load(folder: Path) -> Splits[Trees]:
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def small(task: str) -> Splits[Trees]:
+    """Return small splits for tests of a task: 42 boolean formulas of at most 3
+    operators, whose class is their value.
+    """
+    from ftml.data.formulas import formulas  # which imports this module
+
+    data = formulas("boolean", n=42, most=3, seed=0)
+    return consecutive_splits(data, n_train=24, n_valid=9)

@@ -2,13 +2,15 @@
 
 Every task module has
 
-- `DATA`: the data kind on which it is scored, if a family names no other; - `METRICS`:
-the name of each metric and whether less ("min") or more ("max") is better; a search
-uses the first one unless the dataset names another. If some families lack a metric,
-`PARTIAL` names it; - `evaluate(model, split)`: the metrics of a model on one split, a
-float each; - `figures(model, split)`: matplotlib figures by name; - `example(split)`: a
-few inputs as a frame, in the form that a served model takes; - `serve(model, frame)`: a
-frame of predictions, one row for each row of `frame`.
+- `DATA`: the data kinds that it accepts, a tuple of classes; a family that names no
+  data kind is trained on the first;
+- `METRICS`: the name of each metric and whether less ("min") or more ("max") is better;
+  a search uses the first one unless the dataset names another. If some families lack
+  a metric, `PARTIAL` names it;
+- `evaluate(model, split)`: the metrics of a model on one split, a float each;
+- `figures(model, split)`: matplotlib figures by name;
+- `example(split)`: a few inputs as a frame, in the form that a served model takes;
+- `serve(model, frame)`: a frame of predictions, one row for each row of `frame`.
 """
 
 from __future__ import annotations

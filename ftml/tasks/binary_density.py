@@ -26,7 +26,7 @@ from ftml.tasks.density import (
 
 __all__ = ["DATA", "METRICS", "evaluate", "example", "figures", "serve"]
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"log_likelihood": "max"}
 
 SHOWN = 12

@@ -27,7 +27,7 @@ from ftml.data.trees import Trees
 from ftml.plots import calibration_figure, confusion_figure, new_figure
 from ftml.tasks._inputs import frame_of, input_of
 
-DATA = Table
+DATA = (Table, Images, Sequences, Trees)
 Labelled = Table | Images | Sequences | Trees
 METRICS = {
     "accuracy": "max",

@@ -17,7 +17,7 @@ from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._pictures import Plane, is_picture, pictures_figure
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"silhouette": "max", "inertia": "min"}
 
 MARKERS = "o^sDPX"

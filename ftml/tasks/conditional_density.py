@@ -17,7 +17,7 @@ from sklearn.metrics import mean_squared_error
 from ftml.data.table import Table
 from ftml.plots import new_figure
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"nll": "min", "mse": "min"}
 
 BINS = 20

@@ -16,7 +16,7 @@ from ftml.data.table import Table
 from ftml.plots import new_figure
 from ftml.tasks._pictures import is_picture, pictures_figure
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"reconstruction_error": "min", "explained_variance": "max"}
 
 SHOWN = 12

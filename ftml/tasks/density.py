@@ -17,7 +17,7 @@ from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._pictures import Plane
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"log_likelihood": "max"}
 
 SEED = 0

@@ -25,7 +25,7 @@ from ftml.plots import (
 )
 from ftml.tasks._inputs import frame_of, input_of
 
-DATA = Domains
+DATA = (Domains,)
 METRICS = {
     "accuracy": "max",
     "worst_accuracy": "max",

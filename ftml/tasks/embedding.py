@@ -21,7 +21,7 @@ from ftml.data.word_sets import WordSets
 from ftml.plots import label_points, new_figure
 from ftml.tasks._word_lists import analogy_sections, word_list_scores
 
-DATA = Cooccurrence
+DATA = (Cooccurrence,)
 METRICS = {"auc": "max"}
 
 N_PAIRS, N_NOISE = 20_000, 5

@@ -28,7 +28,7 @@ from ftml.tasks._samples import (
     precision_recall,
 )
 
-DATA = Images
+DATA = (Images, Table)
 METRICS = {
     "frechet_distance": "min",
     "precision": "max",

@@ -17,7 +17,7 @@ from ftml.data.ragged import Ragged, encoded, offsets_of
 from ftml.data.sequences import Sequences
 from ftml.plots import new_figure
 
-DATA = Sequences
+DATA = (Sequences,)
 METRICS = {"perplexity": "min"}
 
 

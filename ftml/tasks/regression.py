@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from ftml.data.table import Table
 from ftml.plots import new_figure
 
-DATA = Table
+DATA = (Table,)
 METRICS = {"mse": "min", "mae": "min", "r2": "max", "rss": "min"}
 
 

@@ -35,7 +35,7 @@ from ftml.tasks.generation import (
     shows,
 )
 
-DATA = Images
+DATA = (Images, Table)
 METRICS = {
     "probe_accuracy": "max",
     "reconstruction_error": "min",

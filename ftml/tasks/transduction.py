@@ -18,7 +18,7 @@ from ftml.data.pairs import Pairs
 from ftml.data.ragged import encoded
 from ftml.plots import new_figure
 
-DATA = Pairs
+DATA = (Pairs,)
 METRICS = {"error_rate": "min", "exact_match": "max"}
 SHOWN = 12
 "Sources that a figure shows with their decoded targets."

@@ -18,7 +18,7 @@ from ftml.config import DISTRIBUTIONS, Distribution, FamilyConfig, nearest, sear
 from ftml.core import Family, families, family
 from ftml.tasks import tasks
 from pipelines.cli.terminal import table
-from pipelines.params.read import PARAMS, data_kinds, read_params
+from pipelines.params.read import PARAMS, Dataset, data_kinds, read_params
 
 
 @dataclass(frozen=True)
@@ -226,14 +226,12 @@ def _data(kind: Family) -> list[str]:
     return [*lines, f"Studies of {PARAMS}: {_listed(studies)}"]
 
 
-def datasets_of(kind: Family, datasets: Mapping[str, Any]) -> list[str]:
+def datasets_of(kind: Family, datasets: Mapping[str, Dataset]) -> list[str]:
     """Return the names of the datasets of a family's task and data kind."""
-    from pipelines.params.kinds import KINDS
-
     return [
         name
         for name, dataset in datasets.items()
-        if dataset.task == kind.task and KINDS[dataset.stage] in data_kinds(kind)
+        if dataset.task == kind.task and dataset.kind.data in data_kinds(kind)
     ]
 
 

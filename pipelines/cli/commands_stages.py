@@ -53,9 +53,9 @@ def stage_names() -> list[str]:
     """Return the names of the stages of dvc.yaml: those that prepare data, and those
     that use it.
     """
-    from pipelines.params.kinds import DATASETS
+    from pipelines.params.kinds import KIND_OF_STAGE
 
-    return [*DATASETS, "experiment", "claims", "report"]
+    return [*KIND_OF_STAGE, "experiment", "claims", "report"]
 
 
 @job.command()

@@ -1,8 +1,9 @@
 """params.yaml as a JSON schema, from the models that read it.
 
-It knows every key, type and bound of the datasets and studies, and of each family its
-configuration and what may be searched. What concerns two blocks at once (a study's
-dataset, its task, a distribution's order of ends) only `read_params` sees.
+It holds every key, type and bound of the datasets and studies, and for each family its
+configuration and the distributions of its search. Only `read_params` checks what
+concerns two values at once: the dataset and the task of a study, and that the low end
+of a distribution is below its high end.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from typing import Any
 
 from ftml.config import DISTRIBUTIONS, FORMS
 from ftml.core import families, family
-from pipelines.params.base import Schema
 from pipelines.params.claims import ClaimsSchema
-from pipelines.params.kinds import DATASETS
+from pipelines.params.kinds import KINDS
 from pipelines.params.study import StudySchema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,9 +26,11 @@ JsonSchema = dict[str, Any]
 def params_schema() -> JsonSchema:
     """Return the schema of params.yaml."""
     definitions: dict[str, JsonSchema] = {}
-    sections: list[type[Schema]] = [*DATASETS.values(), StudySchema, ClaimsSchema]
-    for section in sections:
-        definitions |= _defined(section)
+    for kind in KINDS:
+        definitions |= _definitions(kind.schema.__name__, kind.json_schema())
+    for schema in (StudySchema, ClaimsSchema):
+        content = schema.model_json_schema(ref_template="#/$defs/{model}")
+        definitions |= _definitions(schema.__name__, content)
     for name in families():
         definitions |= _family_definitions(name)
     study = definitions[StudySchema.__name__]
@@ -56,11 +58,10 @@ def params_schema() -> JsonSchema:
     }
 
 
-def _defined(section: type[Schema]) -> dict[str, JsonSchema]:
-    """Return the definition of a block, and of the blocks in it, by name."""
-    schema = section.model_json_schema(ref_template="#/$defs/{model}")
+def _definitions(name: str, schema: JsonSchema) -> dict[str, JsonSchema]:
+    """Return the definition of a section, and of the sections in it, by name."""
     inner: dict[str, JsonSchema] = schema.pop("$defs", {})
-    return inner | {section.__name__: schema}
+    return inner | {name: schema}
 
 
 def _ref(name: str) -> JsonSchema:
@@ -69,12 +70,15 @@ def _ref(name: str) -> JsonSchema:
 
 def _datasets() -> JsonSchema:
     return {
-        "description": "what is prepared, by the stage that makes it",
+        "description": "the datasets, by the stage that prepares them",
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            stage: {"type": "object", "additionalProperties": _ref(section.__name__)}
-            for stage, section in DATASETS.items()
+            kind.stage: {
+                "type": "object",
+                "additionalProperties": _ref(kind.schema.__name__),
+            }
+            for kind in KINDS
         },
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,17 +13,9 @@ from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probabilit
 class TableSchema(DatasetSchema):
     """A dataset of the kind Table, made by the stage `tables`."""
 
-    task: Literal[
-        "regression",
-        "classification",
-        "conditional_density",
-        "clustering",
-        "decomposition",
-        "density",
-        "binary_density",
-        "generation",
-        "representation",
-    ]
+    task: str
+    "what is learnt from the table: one of the tasks that accept this data kind"
+
     target: str | None = "target"
     """column to predict; for the tasks from clustering on no feature, and null where
     there is none. Classes, where it holds any, are for scores alone; representation
@@ -169,9 +161,10 @@ class ImagesSchema(DatasetSchema):
     `class/*.{png,jpg,jpeg}`.
     """
 
-    task: Literal["classification", "generation", "representation"] = "classification"
-    """what is done with them: told apart, drawn, or described by codes. For generation
-    a network learns their classes, by whose features draws are compared with them"""
+    task: str = "classification"
+    """what is learnt from the images: to classify them, to generate more of them, or
+    to represent them by codes. For generation, the stage also trains a network that
+    classifies them; generated images are compared with real ones by its features"""
 
     binarize: Annotated[int, Field(ge=0, lt=255)] | None = None
     "pixels above this become 255, all others 0"

@@ -1,8 +1,36 @@
-"""What params.yaml says of datasets, studies and claims."""
+"""The data kinds: one record for each, from which everything else about it follows.
+
+Reading of params.yaml, its JSON schema, the loaders of studies, the generated pages of
+the documentation and the contract tests are written over `KINDS`. To add a data kind:
+
+1. `ftml/data/<kind>.py`: its class, `write`, `load` and `small`;
+2. its stage: `pipelines/datasets/<stage>.py` with `prepare`, the main
+   `pipelines/stages/<stage>.py` and the stage in `dvc.yaml`;
+3. its schema and its record, below;
+4. its test.
+
+Which tasks a dataset of the kind may have follows from the task modules: each names in
+`DATA` the data kinds that it accepts.
+"""
 
 from __future__ import annotations
 
-from ftml.data import Cooccurrence, Domains, Images, Pairs, Sequences, Table, Trees
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftml.data import (
+    Splits,
+    cooccurrence,
+    domains,
+    images,
+    pairs,
+    sequences,
+    table,
+    trees,
+)
+from ftml.tasks import task, tasks
 from pipelines.params.arrays import DomainsSchema, ImagesSchema, TableSchema
 from pipelines.params.base import DatasetSchema
 from pipelines.params.text import (
@@ -12,32 +40,66 @@ from pipelines.params.text import (
     TreesSchema,
 )
 
-DATASETS: dict[str, type[DatasetSchema]] = {
-    "tables": TableSchema,
-    "images": ImagesSchema,
-    "domains": DomainsSchema,
-    "cooccurrence": CooccurrenceSchema,
-    "sequences": SequencesSchema,
-    "pairs": PairsSchema,
-    "trees": TreesSchema,
-}
-"The stages that prepare data, and the block that each reads."
 
-KINDS: dict[str, type] = {
-    "tables": Table,
-    "images": Images,
-    "domains": Domains,
-    "cooccurrence": Cooccurrence,
-    "sequences": Sequences,
-    "pairs": Pairs,
-    "trees": Trees,
-}
-"The data kind that each stage makes."
+@dataclass(frozen=True)
+class DataKind:
+    """What the pipeline and the contract tests need to know of a data kind."""
 
-TASKS = {
-    "domains": "domain_generalization",
-    "cooccurrence": "embedding",
-    "pairs": "transduction",
-    "trees": "classification",
-}
-"The task of a dataset, where its stage decides it; else its block says it."
+    stage: str
+    "name of the stage of dvc.yaml, and of the group of sections under `datasets`"
+
+    data: type
+    "class of the prepared data, as a family names it in `DATA`"
+
+    schema: type[DatasetSchema]
+    """class of a section of params.yaml. If it has a field `task`, that field names the
+    task; otherwise exactly one task accepts the data kind"""
+
+    load: Callable[[Path], Any]
+    """reads a prepared dataset: its splits, or for domains the samples and the split of
+    each, from which `ftml.data.domains.leave_out` makes splits"""
+
+    small: Callable[[str], Splits[Any]]
+    "returns small splits for the contract tests of a task"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that accept this data kind, in alphabetical order."""
+        return tuple(name for name in tasks() if self.data in task(name).DATA)
+
+    @property
+    def section_names_task(self) -> bool:
+        """Whether a section names its task; otherwise the data kind has only one."""
+        return "task" in self.schema.model_fields
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a section, which enumerates the tasks."""
+        schema = self.schema.model_json_schema(ref_template="#/$defs/{model}")
+        if self.section_names_task:
+            schema["properties"]["task"]["enum"] = list(self.tasks)
+        return schema
+
+
+KINDS = (
+    DataKind("tables", table.Table, TableSchema, table.load, table.small),
+    DataKind("images", images.Images, ImagesSchema, images.load, images.small),
+    DataKind("domains", domains.Domains, DomainsSchema, domains.read, domains.small),
+    DataKind(
+        "cooccurrence",
+        cooccurrence.Cooccurrence,
+        CooccurrenceSchema,
+        cooccurrence.load,
+        cooccurrence.small,
+    ),
+    DataKind(
+        "sequences",
+        sequences.Sequences,
+        SequencesSchema,
+        sequences.load,
+        sequences.small,
+    ),
+    DataKind("pairs", pairs.Pairs, PairsSchema, pairs.load, pairs.small),
+    DataKind("trees", trees.Trees, TreesSchema, trees.load, trees.small),
+)
+
+KIND_OF_STAGE = {kind.stage: kind for kind in KINDS}

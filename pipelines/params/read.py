@@ -25,9 +25,9 @@ from ftml.config import (
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
-from pipelines.params.base import Schema
+from pipelines.params.base import DatasetSchema, Schema
 from pipelines.params.claims import ClaimsSchema
-from pipelines.params.kinds import DATASETS, KINDS, TASKS
+from pipelines.params.kinds import KIND_OF_STAGE, DataKind
 from pipelines.params.study import DEFAULT_BATCH_TRIALS, StudySchema
 
 PARAMS = Path("params.yaml")
@@ -51,12 +51,17 @@ class Params(Schema):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset block, read: its name, the stage that makes it, and its task."""
+    """A section of `datasets`, checked: its name, data kind and task."""
 
     name: str
-    stage: str
+    kind: DataKind
     task: str
-    section: Any
+    section: DatasetSchema
+
+    @property
+    def stage(self) -> str:
+        """The stage of dvc.yaml that prepares the dataset."""
+        return self.kind.stage
 
     @property
     def folder(self) -> Path:
@@ -73,7 +78,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Study:
-    """A study block, read: its family, its fixed configuration and its search space."""
+    """A study, checked: its family, its fixed configuration and its search space."""
 
     name: str
     dataset: Dataset
@@ -95,18 +100,18 @@ class Study:
 
     @property
     def test_domains(self) -> list[str]:
-        """The names of the domains to test on; `EACH` where each is, one by one."""
+        """The names of the test domains, or `EACH` if each domain is one in turn."""
         return [domain_name(each) for each in self.section.test_domains or []]
 
 
 def domain_name(value: str | int | float) -> str:
-    """Return the name of a domain as data and params share it: 75.0 and 75 are "75"."""
+    """Return the name of a domain in data and params: 75.0 and 75 are both "75"."""
     return f"{value:g}" if isinstance(value, int | float) else value
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that params.yaml says, checked."""
+    """The content of params.yaml, checked."""
 
     datasets: Mapping[str, Dataset]
     experiments: Mapping[str, tuple[Study, ...]]
@@ -114,7 +119,10 @@ class Plan:
 
 
 def read_params(path: Path = PARAMS) -> Plan:
-    """Return the checked plan; ParamsError holds every problem of the file at once."""
+    """Return the checked content of a params file.
+
+    Raises ParamsError, which lists every problem of the file.
+    """
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text())
     except FileNotFoundError:
@@ -125,8 +133,8 @@ def read_params(path: Path = PARAMS) -> Plan:
         reason = " ".join(str(error).split()).partition(" To suppress this check")[0]
         raise ParamsError(f"{path}: not valid YAML: {reason}") from None
     if not isinstance(raw, dict):
-        came = "an empty file" if raw is None else f"a {type(raw).__name__}"
-        raise ParamsError(f"{path}: expected datasets: and experiments:, came {came}")
+        got = "an empty file" if raw is None else f"a {type(raw).__name__}"
+        raise ParamsError(f"{path}: expected datasets: and experiments:, got {got}")
     found: list[str] = []
     try:
         params = Params.model_validate(raw)
@@ -164,7 +172,7 @@ def read_params(path: Path = PARAMS) -> Plan:
 
 
 def _well_formed(raw: dict[Any, Any]) -> Params:
-    """Return what can be read of a faulty file, so that all is reported at once."""
+    """Return the readable part of a faulty file, so that all problems are reported."""
     parts: dict[str, Any] = {
         part: {
             group: {
@@ -182,42 +190,67 @@ def _well_formed(raw: dict[Any, Any]) -> Params:
 
 
 def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None]:
-    """Return every dataset, or None for one with problems, put in `found`."""
+    """Return every dataset, or None for one with problems; these go into `found`."""
     datasets: dict[str, Dataset | None] = {}
     for stage, sections in params.datasets.items():
-        if stage not in DATASETS:
-            found.append(f"datasets.{stage}: unknown key{nearest(stage, DATASETS)}")
+        if stage not in KIND_OF_STAGE:
+            known = nearest(stage, KIND_OF_STAGE)
+            found.append(f"datasets.{stage}: unknown key{known}")
             continue
+        kind = KIND_OF_STAGE[stage]
         for name, written in sections.items():
             where = f"datasets.{stage}.{name}"
             if name == "claims":
                 found.append(
-                    f"{where}: MLflow's experiment of the claims has this name"
+                    f"{where}: the MLflow experiment of the claims has this name"
                 )
                 continue
             if name in datasets:
-                found.append(f"{where}: another stage makes a dataset of this name")
+                found.append(f"{where}: another stage prepares a dataset of this name")
                 continue
-            datasets[name] = None
-            try:
-                section: Any = DATASETS[stage].model_validate(written)
-            except ValidationError as error:
-                found += problems(
-                    error, where=where, known=DATASETS[stage].model_fields
-                )
-                continue
-            kind = TASKS.get(stage) or section.task
-            if section.metric and section.metric not in task(kind).METRICS:
-                known = nearest(section.metric, task(kind).METRICS)
-                found.append(
-                    f"{where}.metric: unknown metric {section.metric!r}{known}"
-                )
-                continue
-            if validation_errors := section.validation_errors():
-                found += [f"{where}.{each}" for each in validation_errors]
-                continue
-            datasets[name] = Dataset(name, stage, kind, section)
+            datasets[name] = _read_dataset(name, written, kind, found)
     return datasets
+
+
+def _read_dataset(
+    name: str, written: dict[str, Any], kind: DataKind, found: list[str]
+) -> Dataset | None:
+    """Return a dataset, or None when it has problems, which are added to `found`."""
+    before = len(found)
+    where = f"datasets.{kind.stage}.{name}"
+    try:
+        section = kind.schema.model_validate(written)
+    except ValidationError as error:
+        found += problems(error, where=where, known=kind.schema.model_fields)
+        named = written.get("task") if kind.section_names_task else None
+    else:
+        named = getattr(section, "task", None)
+    if isinstance(named, str) and named not in kind.tasks:
+        known = kind.tasks
+        found.append(
+            f"{where}.task: expected {' or '.join(known)}, got {named!r}"
+            f"{nearest(named, known)}"
+        )
+    if len(found) > before:
+        return None
+    task_name = named or _only_task(kind)
+    metrics = task(task_name).METRICS
+    if section.metric and section.metric not in metrics:
+        known_metrics = nearest(section.metric, metrics)
+        found.append(
+            f"{where}.metric: unknown metric {section.metric!r}{known_metrics}"
+        )
+    else:
+        found += [f"{where}.{each}" for each in section.validation_errors()]
+    if len(found) > before:
+        return None
+    return Dataset(name, kind, task_name, section)
+
+
+def _only_task(kind: DataKind) -> str:
+    """Return the task of a data kind whose sections name none."""
+    (name,) = kind.tasks
+    return name
 
 
 def _read_study(
@@ -252,7 +285,7 @@ def _read_study(
         validation_errors = _validation_errors(written, kind, dataset)
         found += [f"{where}{each}" for each in validation_errors]
     if len(set(section.selections)) < len(section.selections):
-        found.append(f"{where}.selections: one stands there twice")
+        found.append(f"{where}.selections: a selection is named twice")
     config, search = (written.get(key) or {} for key in ("config", "search"))
     if not (isinstance(config, dict) and isinstance(search, dict)):
         return None
@@ -267,7 +300,7 @@ def _read_study(
 
 
 def _unusable(study: Study) -> list[str]:
-    """Return what a study asks for in vain: trials of nothing, files that lack."""
+    """Return what a study cannot do: trials without a search space, missing files."""
     found = []
     trials, space = study.section.trials, study.space
     if trials > 1 and all(isinstance(each, Grid) for each in space.values()):
@@ -284,18 +317,18 @@ def _unusable(study: Study) -> list[str]:
 def _validation_errors(
     written: Mapping[str, Any], kind: Family, dataset: Dataset
 ) -> list[str]:
-    """Return what a study's block says that its family or its dataset cannot do."""
+    """Return what a study's section asks of its family or dataset that it lacks."""
     found = []
     if kind.task != dataset.task:
         found.append(
             f": family {kind.name} is for {kind.task}, "
             f"dataset {dataset.name} for {dataset.task}"
         )
-    elif (came := KINDS[dataset.stage]) not in (known := data_kinds(kind)):
+    elif (data := dataset.kind.data) not in (known := data_kinds(kind)):
         names = " or ".join(each.__name__ for each in known)
         found.append(
             f": family {kind.name} is trained on {names}, "
-            f"dataset {dataset.name} is of the kind {came.__name__}"
+            f"dataset {dataset.name} is of the kind {data.__name__}"
         )
     if not kind.train_many and (written.get("batch_trials") or 1) != 1:
         found.append(
@@ -315,7 +348,8 @@ def _validation_errors(
 
 def data_kinds(kind: Family) -> tuple[type, ...]:
     """Return the data kinds that a family is trained on."""
-    return kind.data or (task(kind.task).DATA,)
+    accepted: tuple[type, ...] = task(kind.task).DATA
+    return kind.data or accepted[:1]
 
 
 def _search_problems(
@@ -335,7 +369,7 @@ def _search_problems(
 def _space(
     kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
 ) -> dict[str, Distribution]:
-    """Return what is searched: the family's own distributions and those written."""
+    """Return the search space: the family's distributions, and those of the study."""
     own = search_space(kind.Config).items()
     space = {key: each for key, each in own if key not in {*config, *search}}
     written = {

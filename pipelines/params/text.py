@@ -99,7 +99,8 @@ class SequencesSchema(DatasetSchema):
     language model, text.
     """
 
-    task: Literal["classification", "language_model"]
+    task: str
+    "what is learnt: the class of a sequence, or which word follows in a text"
 
     test: str | None = None
     "source of the test series, where they are apart"

@@ -9,22 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ftml.data import (
-    Domains,
-    Splits,
-    cooccurrence,
-    domains,
-    images,
-    pairs,
-    sequences,
-    table,
-    trees,
-)
+from ftml.data import Domains, Splits, domains
 from pipelines.params.read import Study
 from pipelines.params.study import EACH
 from pipelines.study.cross_validation import cross_validation
@@ -32,17 +21,6 @@ from pipelines.study.cross_validation import cross_validation
 Fold = tuple[str, ...]
 Data = Callable[[Fold], Splits[Any]]
 "The splits of each fold. Ray sends it to the workers with all that it holds, once."
-
-
-LOADERS: dict[str, Callable[[Path], Splits[Any]]] = {
-    "tables": table.load,
-    "images": images.load,
-    "cooccurrence": cooccurrence.load,
-    "sequences": sequences.load,
-    "pairs": pairs.load,
-    "trees": trees.load,
-}
-"What reads a dataset without domains, by the stage that made it."
 
 
 @dataclass(frozen=True)
@@ -67,14 +45,14 @@ def read_folds(study: Study) -> Folds:
     Raises ValueError for data that are not there or not whole, and for a fold that
     cannot be trained on or tested.
     """
-    folder = study.dataset.folder
-    if study.dataset.stage != "domains":
-        whole = LOADERS[study.dataset.stage](folder)
+    kind, folder = study.dataset.kind, study.dataset.folder
+    if kind.data is not Domains:
+        whole = kind.load(folder)
         _check_classes(study, whole)
         if study.section.cv:  # checks it before any work is done
             cross_validation(whole, n_folds=study.section.cv, seed=study.config.seed)
         return Folds(((),), ((),), (), partial(_always, whole))
-    data, split = domains.read(folder)
+    data, split = kind.load(folder)
     names = data.domain_names
     each = study.test_domains == EACH
     tested = (

@@ -223,7 +223,7 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
         ("source: 3", "source: expected a valid string, got 3"),
         (
             "task: regresion",
-            "task: expected 'regression', 'classification', 'conditional_density', ",
+            "task: expected binary_density or classification or clustering or condi",
         ),
         ("seed: -1", "seed: expected greater than or equal to 0, got -1"),
         ("seed: 1.5", "seed: expected a valid integer, got 1.5"),
@@ -441,7 +441,7 @@ datasets: {tables: {claims: {source: s, task: regression}}}
 experiments: {}
 """
     assert problems_of(text) == [
-        "datasets.tables.claims: MLflow's experiment of the claims has this name"
+        "datasets.tables.claims: the MLflow experiment of the claims has this name"
     ]
 
 
@@ -461,7 +461,7 @@ datasets:
 experiments: {}
 """
     assert problems_of(text) == [
-        "datasets.domains.d: another stage makes a dataset of this name"
+        "datasets.domains.d: another stage prepares a dataset of this name"
     ]
 
 
@@ -544,9 +544,9 @@ def test_missing_file_is_named_with_where_to_stand(tmp_path: Path) -> None:
         ("a: 1\n b: 2", "not valid YAML: "),
         ("datasets: {}\ndatasets: {}", 'found duplicate key "datasets"'),
         (study("{trials: 2, trials: 3}"), 'found duplicate key "trials"'),
-        ("", "expected datasets: and experiments:, came an empty file"),
-        ("# only this", "expected datasets: and experiments:, came an empty file"),
-        ("- 1", "expected datasets: and experiments:, came a list"),
+        ("", "expected datasets: and experiments:, got an empty file"),
+        ("# only this", "expected datasets: and experiments:, got an empty file"),
+        ("- 1", "expected datasets: and experiments:, got a list"),
     ],
 )
 def test_file_that_is_not_params_is_refused_in_one_line(
@@ -601,7 +601,7 @@ def test_each_domain_can_be_left_out_in_turn(plan_of) -> None:
         (
             "",
             "{test_domains: each, selections: [oracle, oracle]}",
-            "erm.selections: one stands there twice",
+            "erm.selections: a selection is named twice",
         ),
         (", baseline: em", "{test_domains: each}", "d.baseline: no study 'em' of this"),
     ],
@@ -668,6 +668,35 @@ def test_density_of_real_rows_is_refused_on_binary_ones(problems_of) -> None:
     )
     expected = "family kde is for density, dataset d for binary_density"
     assert problems_of(text) == [f"experiments.d.kde: {expected}"]
+
+
+def test_wrong_task_is_named_with_the_nearest_and_with_all_other_problems(
+    problems_of,
+) -> None:
+    lines = problems_of("""
+datasets:
+  tables:
+    a: {source: s, task: regresion, test_fraction: 2}
+    b: {source: s, task: language_model}
+    c: {source: s, task: 3}
+  images:
+    i: {source: s, task: regression}
+experiments: {}
+""")
+    keys = [line.partition(": ")[0] for line in lines]
+    assert keys == [
+        "datasets.tables.a.test_fraction",
+        "datasets.tables.a.task",
+        "datasets.tables.b.task",
+        "datasets.tables.c.task",
+        "datasets.images.i.task",
+    ]
+    assert lines[1].endswith("got 'regresion'; nearest: regression")
+    assert "expected a valid string" in lines[3]
+    assert lines[4].startswith(
+        "datasets.images.i.task: expected classification or generation or "
+        "representation, got 'regression'"
+    )
 
 
 TWO_KINDS = """
