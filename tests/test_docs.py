@@ -149,3 +149,13 @@ def test_every_mistake_of_the_notes_is_on_the_page_of_sources() -> None:
             cited.update(map(int, re.findall(r"\d+", group)))
         assert not re.search(r"\(E\d+\)|mistake E\d", text), path
     assert cited <= set(numbers)
+
+
+def test_the_page_of_sources_names_the_claims_and_modules_of_each_mistake() -> None:
+    text = (DOCS / "sources.md").read_text()
+    for number, cells in re.findall(r"(?m)^\| (\d+) \|.*\|.*\|.*\| (.*\|.*) \|$", text):
+        shown = re.findall(r"`([^`]+)`", cells)
+        modules = [name for name in shown if name.endswith(".py")]
+        named = {name for name in shown if name not in modules}
+        assert any(int(number) in claim(name).mistakes for name in named), number
+        assert all("mistake" in (ROOT / "ftml" / name).read_text() for name in modules)

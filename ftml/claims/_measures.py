@@ -1,5 +1,5 @@
-"""What many claims measure: a worst case, and orders of convergence, which are slopes
-in a chart whose axes are both logarithmic.
+"""Measures that many claims share: worst cases, and orders of convergence, which are
+slopes in a log-log plot.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def farthest(values: Iterable[float], expected: float) -> float:
 
 
 def root_mean_square(rests: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the root of the mean square of several rests, each (n,).
+    """Return the root mean square of several remainders, each (n,).
 
-    One alone may pass through zero, and then has no order.
+    A single one may pass through zero, where its order is undefined.
     """
     return np.sqrt(np.mean(np.square(rests), axis=0))
 

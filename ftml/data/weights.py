@@ -68,7 +68,7 @@ def thin(sentences: Sentences, keep: np.ndarray, *, stream: Sequence[int]) -> Se
     stream: the seed of the random numbers. The kept words of a sentence become
     neighbours.
     """
-    sampled = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
-    kept = sampled < keep[sentences.ids]
-    kept = np.concatenate([[0], np.cumsum(kept)])
-    return Sentences(sentences.ids[kept], kept[sentences.offsets])
+    uniform = np.random.default_rng(stream).random(len(sentences.ids), np.float32)
+    kept = uniform < keep[sentences.ids]
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Sentences(sentences.ids[kept], before[sentences.offsets])

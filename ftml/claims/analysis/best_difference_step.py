@@ -6,7 +6,8 @@ The measured value is the decimal logarithm of the ratio of the best step, on a 
 20 a decade, to the formula, the median over 21 random lines through the project's loss
 of softmax regression. A rounding error may be anything below some eps |f|, and the
 valley is flat: half a decade is tolerated. Lines are generated from the seed, and of
-210 two were off. Were it one in twenty, eleven of 21 would be with probability 2e-9.
+210 two were off. If one in twenty lines were off, eleven of 21 would be with
+probability 2e-9.
 
 Source: Deep learning cheat sheet, "8 Taylor Approximations" (finite difference method).
 """

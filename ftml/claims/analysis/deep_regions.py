@@ -1,14 +1,14 @@
 """A deep ReLU net can have more linear pieces than the bound printed as an upper one.
 
 For one input and L layers of m units (m/n)^((L-1)n) m^n is m^L. The notes say that a
-net has at most of the order of so many pieces; it is what some net has at least
+net has at most a number of pieces of this order; it is what some net has at least
 (mistake 24). Three units make the zigzag
 
     s(x) = 8 - 10 (0.8 - x)_+ - 12 (x - 0.1)_+ + 7 (x - 0.6)_+
 
 that maps each of four pieces onto [0, 1], so that L layers have 4^L: (4/3)^L times m^L,
-which no constant bounds. The measured value is the L-th root of the number of pieces at
-L = 6; one layer of as many units has 3 L + 1.
+which is not bounded by a constant. The measured value is the L-th root of the number of
+pieces at L = 6; one layer with as many units has 3 L + 1.
 
 Source: Deep learning cheat sheet, section 10.5.3, Montufar et al. 2014; that m + 1 is
 the most for one input: Serra et al. 2018, "Bounding and counting linear regions".
@@ -52,7 +52,9 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 
 def network(L: int) -> MLP:
-    """Return L zigzags, one in the other: what one puts out the next takes in."""
+    """Return the composition of L zigzags: the output of one is the input of
+    the next.
+    """
     net = MLP((1, *[UNITS] * L, 1), generator=torch.Generator()).double()
     (W, b), (V, c) = INTO, OUT
     weights = [W, *[W @ V] * (L - 1), V]
@@ -65,10 +67,11 @@ def network(L: int) -> MLP:
 
 
 def corners(L: int) -> np.ndarray:
-    """Return where L zigzags turn, and the ends of [0, 1], rising."""
+    """Return the corners of L zigzags, and the ends of [0, 1], increasing."""
     found = np.array([0.0, 1.0])
     for _ in range(L):
-        # Through every second piece it falls: they come from the other end.
+        # In every second piece the zigzag decreases, so its corners are in reverse
+        # order.
         turned = [found, 1 - found] * (len(CORNERS) // 2)
         pieces = zip(CORNERS, np.diff(CORNERS), turned, strict=False)
         inside = [start + length * each for start, length, each in pieces]
@@ -78,7 +81,7 @@ def corners(L: int) -> np.ndarray:
 
 @torch.no_grad()
 def count_pieces(L: int) -> int:
-    """Return how often the net rises or falls between the corners, in turns."""
+    """Return the number of alternating increases and decreases between the corners."""
     y = network(L)(torch.from_numpy(corners(L))[:, None])[:, 0].numpy()
     steps = np.diff(y)
     return 1 + int((steps[1:] * steps[:-1] < 0).sum())

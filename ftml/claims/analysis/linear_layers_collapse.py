@@ -2,9 +2,9 @@
 
     W_L ... W_1 = A,   rank A <= min_l rank W_l
 
-Depth without a nonlinearity adds nothing that a product of matrices has not. Five
-random layers of 12, 9, 3, 8, 11 and 10 units have the rank 3; the measured value is
-that of their product, by its singular values above 1e-10 of the largest.
+Depth without a nonlinearity adds nothing to a product of matrices. Five random layers
+of 12, 9, 3, 8, 11 and 10 units have the rank 3; the measured value is that of their
+product, by its singular values above 1e-10 of the largest.
 
 Source: Deep learning cheat sheet, section 10.2, compositions of maps.
 """

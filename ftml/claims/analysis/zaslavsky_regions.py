@@ -5,8 +5,8 @@
 A layer of m ReLUs is linear on each cell. Random hyperplanes are in general position;
 every cell of m >= n of them then has a corner, where n of them cross: there the signs
 of the others are fixed and those of the n take all 2^n values. The measured value is
-the largest number of cells too many or too few, for n up to 3 and m up to 8; in the
-plane `count_regions` counts a second time.
+the largest difference of the number of cells, for n up to 3 and m up to 8; in the plane
+`count_regions` counts a second time.
 
 Source: Deep learning cheat sheet, section 10.5.2, Zaslavsky.
 """

@@ -1,11 +1,11 @@
-"""The log-likelihood of factor analysis takes the log-determinant off, not on.
+"""The log-likelihood of factor analysis subtracts the log-determinant.
 
     (1/n) log p = -(1/2) (tr(S A^-1) + log |A| + d log 2 pi),   A = W W' + diag(psi)
 
 The notes print - log |A| within the bracket (mistake 45), and S W = diag(lambda) W for
 the equation of probabilistic PCA, where it is W diag(lambda). One factor on the iris
-table. The expected value is scipy's mean log-density under N(m, A), measured what the
-family says; the table has the largest gap of both orders of the equation.
+table. The expected value is scipy's mean log-density under N(m, A), the measured value
+that of the family; the table has the largest gap of both orders of the equation.
 
 Source: Deep learning cheat sheet, section 17.3, factor analysis.
 """

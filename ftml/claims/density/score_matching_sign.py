@@ -1,4 +1,4 @@
-"""Score matching adds half the squared score; subtracting it there is no minimum.
+"""Score matching adds half the squared score; with a minus there is no minimum.
 
     J = E[sum_i d_i psi_i + (1/2) psi_i^2],   psi = grad log p
 

@@ -20,7 +20,7 @@ from ftml.nn.mlp import MLP
 from ftml.optim.optimizers import sgd
 
 INNER_STEPS = np.array([4e-3, 2e-3, 1e-3])
-"""lambda: small enough that the next power is below a hundredth of the one looked at,
+"""lambda: small enough that the next power is below a hundredth of the measured one,
 and large enough that its third power is far above the rounding of float64.
 """
 

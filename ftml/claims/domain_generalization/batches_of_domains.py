@@ -2,7 +2,7 @@
 
     E[mean of the batch] = L_ERM,   Var = (1 / S^2) sum_s v_s / B
 
-with v_s the variance in domain s: rows are random with replacement. Domains have 5, 50
+with v_s the variance in domain s: rows are sampled with replacement. Domains have 5, 50
 and 500 rows, and losses generated from the seed. The measured value is the mean square
 of a batch's distance from L_ERM, in that variance, over 4000 batches of B = 16, as the
 families sample them; it is compared within its standard errors. A bias would add its

@@ -1,4 +1,4 @@
-"""Fish's inner loop walks against the gradients of the domains before, to first order.
+"""Fish's inner loop moves against the gradients of the previous domains.
 
     theta~_i - theta = -lambda sum_{j<i} G_j + O(lambda^2)
 

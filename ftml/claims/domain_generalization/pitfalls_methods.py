@@ -1,4 +1,4 @@
-"""On the pitfalls Fish, IDGM and MLDG stay where ERM is; a strong IRM does not.
+"""On the pitfalls Fish, IDGM and MLDG gain nothing over ERM; a strong IRM does.
 
 Trained on D1 and D2, ERM is right for .57 of D3, and so are Fish, MLDG and mild IDGM; a
 strong IDGM unlearns everything. A large penalty of IRM leaves f1 alone: .93 everywhere,

@@ -23,7 +23,7 @@ V = 40
 
 
 def check(seed: int, budget: Budget) -> Evidence:
-    """Return how many entries carry information."""
+    """Return the number of entries with information."""
     share = np.random.default_rng(seed).uniform(0.5, 1.5, size=V)
     row, col = np.triu_indices(V)
     weight = share[row] * share[col] * np.where(row == col, 0.5, 1.0)

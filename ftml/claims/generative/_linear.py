@@ -1,4 +1,4 @@
-"""A variational autoencoder without hidden layers, of which all is known."""
+"""A variational autoencoder without hidden layers, whose likelihood is known."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
     x = W z + m + noise:   max ELBO = max log p(x)
 
 since W may be rotated until the posterior's covariance is diagonal, as the encoder
-requires. 400 random rows of five columns and two factors. The measured value is by how
-much the mean ELBO, after 250 epochs, is below the mean log-likelihood of factor
-analysis by EM, in nats per sample; the bound is estimated from samples, so that it may
-exceed it. The bar is 0.05: of ten seeds none was farther off than 0.014.
+requires. 400 random rows of five columns and two factors. The measured value is the
+amount by which the mean ELBO, after 250 epochs, is below the mean log-likelihood of
+factor analysis by EM, in nats per sample; the bound is estimated from samples, so that
+it may exceed it. The bar is 0.05: of ten seeds none was farther off than 0.014.
 
 Source: Deep learning cheat sheet, sections 17.3 and 19.2.
 """

@@ -1,4 +1,4 @@
-"""With one matrix for both ways the encoder of a linear autoencoder turns orthogonal.
+"""With tied weights the encoder of a linear autoencoder becomes orthogonal.
 
     D = C':   C = A U_m'  with A' = A^-1,   so that  C C' = I
 

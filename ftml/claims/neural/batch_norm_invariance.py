@@ -1,11 +1,11 @@
-"""Batch normalisation takes away the scale and the bias of what comes before it.
+"""Batch normalisation removes the scale and the bias of the preceding layer.
 
     BN(a W x + b) = BN(W x)  for a > 0,   <W, dL/dW> = 0,   dL/d(a W) = (1 / a) dL/dW
 
-So a larger weight is a smaller step, and the gradient is orthogonal to the weights. All
-holds exactly where delta, added to the variance, is 0. The measured value is the
-largest relative gap of the three for a random layer of eight units; with delta = 1e-5,
-as in training, the gaps of the table are of that order.
+So a larger weight has a smaller gradient, and the gradient is orthogonal to the
+weights. All holds exactly where delta, added to the variance, is 0. The measured value
+is the largest relative gap of the three for a random layer of eight units; with delta =
+1e-5, as in training, the gaps of the table are of that order.
 
 Source: Deep learning cheat sheet, section 14.10.1, batch normalization.
 """

@@ -1,4 +1,4 @@
-"""Backwards a convolution is its adjoint: <x * w, y> = <x, x_bar> = <w, w_bar>.
+"""Backpropagation of a convolution is its adjoint: <x * w, y> = <x, x_bar>.
 
     x_bar = y padded, correlated with w turned round,   w_bar = x correlated with y
 

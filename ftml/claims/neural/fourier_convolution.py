@@ -2,7 +2,7 @@
 
     x * w = F^-1 (F x  conj(F w)),  where nothing wraps around
 
-The filter is not turned, hence the conjugate. The measured value is the largest gap to
+The filter is not rotated, hence the conjugate. The measured value is the largest gap to
 the direct sum, relative to |x| |w|, over filters from 1 x 1 to as large as the image.
 
 Source: Deep learning cheat sheet, section 13.7, efficient computation.

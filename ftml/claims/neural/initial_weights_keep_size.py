@@ -2,11 +2,11 @@
 
     E|h_L|^2 = |h_0|^2,   h_l = (W_l h_(l-1))_+,   Var W_ij = 2 / n
 
-for layers of n units without biases: half of each W_l h is cut off, and the 2 makes up
-for it. A sample is |h_5|^2 / |h_0|^2 of a network of five layers with 64 units that
-starts as the family's image networks do; the mean of 400 is compared with 1 within its
-standard errors. Started as an MLP, uniform in +- 1 / sqrt(n), of variance 1 / (3 n), a
-layer keeps a sixth (in the figure).
+for layers of n units without biases: the ReLU sets half of each W_l h to zero, which
+the factor 2 compensates. A sample is |h_5|^2 / |h_0|^2 of a network of five layers with
+64 units that starts as the family's image networks do; the mean of 400 is compared with
+1 within its standard errors. Started as an MLP, uniform in +- 1 / sqrt(n), of variance
+1 / (3 n), a layer keeps a sixth (in the figure).
 
 Source: Deep learning cheat sheet, section 14.10.2, other heuristics; He et al. 2015,
 "Delving deep into rectifiers".

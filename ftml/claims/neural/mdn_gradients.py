@@ -1,4 +1,4 @@
-"""What a mixture density network learns from is responsibility times a distance.
+"""The gradient of a mixture density network is responsibility times a distance.
 
     dL/da_pi = gamma - pi,   dL/dg = gamma (y - g) / v,
     dL/da_v = gamma ((y - g)^2 / v - 1) / 2,   gamma_k = pi_k p_k / sum_j pi_j p_j

@@ -2,7 +2,7 @@
 
     z_k(place) = <w_k(place), patch> + b_k(place),   w_k(place) = w_k
 
-So what a convolution saves is sharing alone: the same outputs from O times fewer
+So a convolution saves parameters by sharing only: the same outputs from O times fewer
 weights. The measured value is the largest gap of the outputs, images of three channels.
 
 Source: Deep learning cheat sheet, section 13.14, locally connected network.

@@ -6,8 +6,8 @@ A network of 16 hidden units learns 300 of the digits, for 15 epochs without the
 and for 45 with one of eight components. The measured value is the fraction of the
 weights' variance that is lost when each is rounded to the mean of its component.
 Weights of before that are rounded to eight values, the best by k-means, lose some 0.03
-(in the table); the bar is a tenth of that. What training samples is irrelevant: of
-eleven seeds none came to a thirtieth of the bar.
+(in the table); the bar is a tenth of that. What training samples is irrelevant: all of
+eleven seeds were below a thirtieth of the bar.
 
 Source: Exam solutions, "Exercise (2022)", (3.2); Nowlan and Hinton 1992.
 """

@@ -1,4 +1,4 @@
-"""Backwards through a softmax a sum over all outputs is needed; logits may be large.
+"""The backward pass of a softmax needs a sum over all outputs; logits may be large.
 
     r_bar = -sum_i y_bar_i e^(z_i) / r^2,   z_bar_j = y_j (y_bar_j - sum_i y_bar_i y_i)
 

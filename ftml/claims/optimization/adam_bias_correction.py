@@ -1,4 +1,4 @@
-"""Adam's first step already has the length of the learning rate, and goes down.
+"""Adam's first step already has the length of the learning rate, and descends.
 
     mhat = m / (1 - beta_1^t),   vhat = v / (1 - beta_2^t)
     theta <- theta - eta mhat / (sqrt(vhat) + eps)

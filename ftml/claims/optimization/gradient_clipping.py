@@ -3,7 +3,7 @@
     g -> min(1, c / |g|) g
 
 On R = theta^4 / 4 gradient descent with eta = 0.1 from theta_0 = 10 diverges; with its
-gradient clipped at c = 5 it comes down by eta c a step, and then as always. The
+gradient clipped at c = 5 it decreases by eta c per step, and then as usual. The
 measured value is theta after 10 steps, which is 10 - 10 eta c = 5; NaN where the steps
 without clipping do not diverge. Only rounding is tolerated.
 

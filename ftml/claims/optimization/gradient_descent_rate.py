@@ -7,8 +7,8 @@ so that in the flattest direction, of the least eigenvalue h >= mu of the Hessia
 optimum, the distance falls by 1 - h/L a step. The measured value is that factor, over
 ten steps from a distance of 1e-4 in that direction, where the next order is of 1e-4;
 NaN where the bound is broken by a run from zero. The notes write grad g(theta) without
-its iteration (mistake 11): with theta_0 for it the steps never turn, and the distance
-grows in the end. The classes are generated from the seed.
+its iteration (mistake 11): with theta_0 for it the direction never changes, and the
+distance grows in the end. The classes are generated from the seed.
 
 Source: FTML lecture 9, "Empirical risk minimization", (12) and (18); Deep learning
 cheat sheet, 14.4.

@@ -2,7 +2,7 @@
 
     g(theta_t) - g* <= L |theta_0 - theta*|^2 / (2 t)
 
-Classes that a line parts have no optimum: the loss falls to 0 forever, with a margin
+Linearly separable classes have no optimum: the loss falls to 0 forever, with a margin
 that grows as log t, hence as 1/t. The measured value is the slope of the loss over t =
 400 to 4000, both axes logarithmic. The logarithm in the margin bends it by less than 1
 / log t = 0.17. NaN where the bound is broken, with the last point for theta*. (The

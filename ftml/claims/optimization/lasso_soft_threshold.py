@@ -3,8 +3,8 @@
     argmin_v sum_i H_ii (v_i - w_i)^2 / 2 + lambda |v|_1
         = sign(w_i) max(|w_i| - lambda / H_ii, 0)
 
-The measured value is by how much ftml's soft threshold misses the condition of an
-optimum: 0 = H (v - w) + lambda s, with s the sign of v where v is not 0, found by
+The measured value is the amount by which ftml's soft threshold violates the condition
+of an optimum: 0 = H (v - w) + lambda s, with s the sign of v where v is not 0, found by
 autograd through ftml's penalty, and in [-1, 1] where it is. Only rounding is tolerated.
 The table counts zeros, beside those of an L2 penalty. Weights and curvatures are
 generated from the seed.

@@ -1,4 +1,4 @@
-"""In backpropagation through two steps both terms carry the error y^ - y.
+"""In backpropagation through two steps both terms have the factor y^ - y.
 
     dL/dW_i = e (D_1 W_h' D_2 W_o' x_1' + D_2 W_o' x_2'),   D_t = diag(1 - h_t^2)
 

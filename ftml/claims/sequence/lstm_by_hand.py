@@ -1,4 +1,4 @@
-"""The LSTM cell of the worked table keeps, adds and shows what its gates say.
+"""The LSTM cell of the worked table keeps, adds and outputs what its gates let pass.
 
     c' = f(z_i) z + f(z_f) c,   y = f(z_o) c',   f the sigmoid
     z_i = (90, 90, 190, 90), z_f = (10, 10, -90, 10), z_o = (-10, 90, 90, 90),

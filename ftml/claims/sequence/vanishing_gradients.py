@@ -1,4 +1,4 @@
-"""Back through time gradients shrink or grow with each step, as a product of Jacobians.
+"""Backwards in time gradients shrink or grow with each step: a product of Jacobians.
 
     dR/dh_t = U' D_{t+1} U' D_{t+2} ... U' D_T dR/dh_T
 

@@ -9,7 +9,7 @@ from ftml.families.optimization.sag import (
     Config,
     descend,
     enlarged,
-    law,
+    sampling_probabilities,
     step_size,
     train,
 )
@@ -98,9 +98,9 @@ def test_line_search_doubles_until_the_step_lowers_the_loss_enough() -> None:
 
 def test_half_of_the_samples_come_in_proportion_to_their_constants() -> None:
     constants = np.array([1.0, 2.0, 5.0])
-    p = law(constants, Config(sampling="lipschitz"))
+    p = sampling_probabilities(constants, Config(sampling="lipschitz"))
     np.testing.assert_allclose(p, [1 / 6 + 1 / 16, 1 / 6 + 2 / 16, 1 / 6 + 5 / 16])
-    assert law(constants, Config(sampling="uniform")) is None
+    assert sampling_probabilities(constants, Config(sampling="uniform")) is None
 
 
 def test_step_sizes_of_the_rules() -> None:
