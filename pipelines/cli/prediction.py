@@ -55,7 +55,7 @@ def load_model(uri: str) -> Any:
     if not uri.startswith(("models:/", "runs:/")):
         raise ValueError(
             f"expected a model such as models:/diabetes@champion or runs:/ID/model, "
-            f"came {uri!r}"
+            f"got {uri!r}"
         )
     open_existing_store()
     import mlflow
@@ -96,7 +96,7 @@ def _typed(column: pd.Series, kind: str, *, where: str) -> pd.Series:
         numbers = pd.to_numeric(column).astype("float64")
     except (ValueError, TypeError):
         wrong = column[pd.to_numeric(column, errors="coerce").isna()].iloc[0]
-        raise ValueError(f"{where}: expected numbers, came {wrong!r}") from None
+        raise ValueError(f"{where}: expected numbers, got {wrong!r}") from None
     if kind in REAL:
         return numbers.astype("float64" if kind == "double" else "float32")
     if numbers.isna().any() or (numbers % 1 != 0).any():

@@ -1,4 +1,4 @@
-"""Features of a data frame: its columns checked and encoded as numbers."""
+"""Checks the columns of a data frame and encodes them as features."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def encode_features(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the features (n, d) float64 of a frame, and their names.
 
-    A number stays, a boolean becomes 0 or 1, and a text column one column of 0 and 1
-    for each of its values, named `column=value`. A missing value is NaN, in all columns
-    of a text. Raises ValueError for a name in `reserved` or twice, an infinite value,
-    and a column of any other type.
+    Numbers are unchanged and booleans become 0 or 1. A text column is one-hot encoded:
+    one column of 0 and 1 for each value, named `column=value`. A missing value becomes
+    NaN, in a text column in each of its one-hot columns. Raises ValueError for a
+    feature name that is in `reserved` or occurs twice, for an infinite value, and for a
+    column of any other type.
     """
     columns: dict[str, np.ndarray] = {}
     for name, column in data.items():
@@ -55,7 +56,7 @@ def _all_of(values: pd.Series, kind: type | tuple[type, ...]) -> bool:
 
 
 def check_columns(data: pd.DataFrame, columns: Iterable[str], *, source: str) -> None:
-    """Raise ValueError for the first of the columns that the frame does not have."""
+    """Raise ValueError for the first of the columns that is not in the frame."""
     for name in columns:
         if name not in data.columns:
             raise ValueError(

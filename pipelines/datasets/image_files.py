@@ -1,4 +1,4 @@
-"""Images: scikit-learn's digits, idx files as MNIST has them, folders of image files.
+"""Reads images: scikit-learn's digits, idx files (the format of MNIST), image folders.
 
 Axes: n images, H x W pixels.
 """
@@ -23,16 +23,17 @@ from pipelines.datasets.sources import fetch, frame
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 IDX_BYTES = 8
-"What an idx file says of values of one byte each."
+"Code of an idx file for values of one byte each."
 
 
 def images(source: str, sha256: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the grey images (n, H, W) uint8 of a source, and their labels (n,).
 
-    `sklearn:digits` has 8 x 8 pixels of 0 to 16, here to 255. Any other source is idx
-    files, plain or gzip: `<any>images-idx3-ubyte` and the labels to it,
-    `<any>labels-idx1-ubyte`; several pairs come in the order of their names. Raises
-    ValueError as `fetch` does, and for files that are not whole or not such pairs.
+    `sklearn:digits` has 8 x 8 pixels of 0 to 16, which are scaled to 0 to 255. Any
+    other source is idx files, plain or gzip: `<any>images-idx3-ubyte` with the labels
+    in `<any>labels-idx1-ubyte`; several pairs are read in the order of their names.
+    Raises ValueError as `fetch` does, and for files that are truncated or have no
+    partner.
     """
     if source == "sklearn:digits":
         data = frame(source, sha256)
@@ -40,13 +41,13 @@ def images(source: str, sha256: str | None = None) -> tuple[np.ndarray, np.ndarr
         labels = data["target"].to_numpy(str)
         return np.rint(pixels * (255 / 16)).astype(np.uint8), labels
     if source.startswith("sklearn:"):
-        raise ValueError(f"{source}: holds no images; sklearn:digits does")
+        raise ValueError(f"{source}: contains no images; sklearn:digits does")
     pairs = _pairs(source, fetch(source, sha256))
     read = [(read_idx(x, ndim=3), read_idx(y, ndim=1)) for x, y in pairs]
     for (x, y), (pixels, labels) in zip(pairs, read, strict=True):
         if len(pixels) != len(labels):
             raise ValueError(
-                f"{x} holds {len(pixels)} images, {y.name} {len(labels)} labels"
+                f"{x} has {len(pixels)} images, {y.name} has {len(labels)} labels"
             )
     one_size({x: each.shape[1:] for (x, _), (each, _) in zip(pairs, read, strict=True)})
     pixels, labels = zip(*read, strict=True)
@@ -54,12 +55,12 @@ def images(source: str, sha256: str | None = None) -> tuple[np.ndarray, np.ndarr
 
 
 def _pairs(source: str, files: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Return the files of images, each with that of its labels."""
+    """Return each file of images with its file of labels."""
     named = {_plain(path): path for path in files if "ubyte" in path.name}
     pairs = {x: _labels_of(x) for x in named if "images" in PurePath(x).name}
     if not pairs:
         raise ValueError(
-            f"{source}: expected a source of images to turn: sklearn:digits, or idx "
+            f"{source}: expected a source of grey images: sklearn:digits, or idx "
             "files named ...images-idx3-ubyte and ...labels-idx1-ubyte, also .gz"
         )
     for x, y in pairs.items():
@@ -81,11 +82,11 @@ def _labels_of(name: str) -> str:
 
 
 def read_idx(path: Path, *, ndim: int) -> np.ndarray:
-    """Return the array uint8 of an idx file, plain or gzip, of so many axes.
+    """Return the array uint8 with `ndim` axes of an idx file, plain or gzip.
 
     An idx file is the bytes 0, 0, 8 (for uint8) and the number of axes, then the length
-    of each in 4 bytes, the highest first, then the values. Raises ValueError that names
-    the file for anything else.
+    of each axis as a big-endian integer of 4 bytes, then the values. Raises ValueError
+    that names the file for anything else.
     """
     raw = path.read_bytes()
     if raw.startswith(b"\x1f\x8b"):
@@ -105,7 +106,7 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
     if len(raw) != start + math.prod(shape):
         raise ValueError(
             f"{path}: expected {math.prod(shape)} bytes for shape {tuple(shape)}, "
-            f"came {len(raw) - start}"
+            f"got {len(raw) - start}"
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
@@ -113,10 +114,9 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
 def image_folders(
     source: str, sha256: str | None = None, *, size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Return colour images (n, H, W, 3) uint8, the domain and the class of each.
+    """Return colour images (n, H, W, 3) uint8, and the domain and the class of each.
 
-    The files are `domain/class/name` below the one folder that holds them all; see
-    `_read_folders`.
+    The files are `domain/class/name` below their common folder; see `_read_folders`.
     """
     x, folders = _read_folders(source, sha256, size, levels=("domain", "class"))
     return x, [domain for domain, _ in folders], [label for _, label in folders]
@@ -127,8 +127,7 @@ def class_folders(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return colour images (n, H, W, 3) uint8 and the class (n,) of each.
 
-    The files are `class/name` below the one folder that holds them all; see
-    `_read_folders`.
+    The files are `class/name` below their common folder; see `_read_folders`.
     """
     x, folders = _read_folders(source, sha256, size, levels=("class",))
     return x, np.array([label for (label,) in folders])
@@ -141,19 +140,19 @@ def _read_folders(
     *,
     levels: tuple[str, ...],
 ) -> tuple[np.ndarray, list[tuple[str, ...]]]:
-    """Return the images of a source, and the folders that each lies in.
+    """Return the images of a source, and the names of the folders of each.
 
-    Files other than .png, .jpg and .jpeg are left, and hidden ones. size: (H, W) that
-    every image is brought to by linear interpolation over the pixels that it shrinks;
-    without it all must have one. levels: what the folders tell, the outer one first.
-    Raises ValueError as `fetch` does, for a folder without an image, a file elsewhere,
-    and one that cannot be read, by its name.
+    Only .png, .jpg and .jpeg files are read, and no hidden files. size: (H, W) that
+    every image is resized to, with linear interpolation and antialiasing; without it
+    all images must have one size. levels: what the folders mean, the outer one first.
+    Raises ValueError as `fetch` does, for a folder without an image, and, by its name,
+    for a file at another depth or one that cannot be read.
     """
     if source.startswith("sklearn:"):
-        raise ValueError(f"{source}: is no folder of images")
+        raise ValueError(f"{source}: is not a folder of images")
     files = [p for p in fetch(source, sha256) if p.suffix.lower() in SUFFIXES]
     if not files:
-        raise ValueError(f"{source}: holds no image ({', '.join(SUFFIXES)})")
+        raise ValueError(f"{source}: contains no image ({', '.join(SUFFIXES)})")
     top = Path(os.path.commonpath([path.parent for path in files]))
     parts = [path.relative_to(top).parts for path in files]
     for path, each in zip(files, parts, strict=True):
@@ -166,7 +165,7 @@ def _read_folders(
 
 
 def _empty_folders(top: Path, *, depth: int) -> list[Path]:
-    """Return the folders, down to those of classes, that hold no image."""
+    """Return the folders, down to those of classes, that contain no image."""
     return sorted(
         folder
         for pattern in ("*", "*/*")[:depth]
@@ -178,7 +177,11 @@ def _empty_folders(top: Path, *, depth: int) -> list[Path]:
 
 
 def _read_files(files: Sequence[Path], size: tuple[int, int] | None) -> np.ndarray:
-    """Return the images of files; who decodes them need not see the files."""
+    """Return the images of files.
+
+    The bytes are read here, so that a worker on another node needs no access to the
+    files.
+    """
     decode = partial(_decode_files, size=size)
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     raw = ([(path, path.read_bytes()) for path in chunk] for chunk in chunks)
@@ -189,13 +192,13 @@ def _read_files(files: Sequence[Path], size: tuple[int, int] | None) -> np.ndarr
         zip(files, itertools.chain([first], images), strict=True)
     ):
         shapes = {files[0]: first.shape[:2], path: image.shape[:2]}
-        one_size(shapes, advice="; image_size makes them one")
+        one_size(shapes, advice="; set image_size to resize them")
         x[i] = image
     return x
 
 
 CHUNK = 64
-"Files that are decoded in one piece."
+"Number of files that one task decodes."
 
 
 def _decode_files(
@@ -205,11 +208,11 @@ def _decode_files(
 
 
 def _decode(path: Path, raw: bytes, size: tuple[int, int] | None) -> np.ndarray:
-    """Return the colours (H, W, 3) of an image file, from its name and content."""
+    """Return the pixels (H, W, 3) uint8 of an image file, from its content."""
     try:
         with Image.open(io.BytesIO(raw)) as opened:
             image = opened.convert("RGB")
-    except UnidentifiedImageError:  # which would name the bytes in memory
+    except UnidentifiedImageError:  # its message names the buffer, not the file
         raise ValueError(f"{path}: cannot be read as an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be read as an image ({error})") from None
@@ -219,11 +222,11 @@ def _decode(path: Path, raw: bytes, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def one_size(shapes: dict[Path, tuple[int, ...]], *, advice: str = "") -> None:
-    """Raise ValueError that names two files whose images differ in height or width."""
+    """Raise ValueError naming two files whose images differ in height or width."""
     (first, shape), *rest = shapes.items()
     for path, other in rest:
         if other != shape:
             raise ValueError(
                 f"images differ in size: {first} has {shape[0]} x {shape[1]} pixels, "
-                f"{path} {other[0]} x {other[1]}{advice}"
+                f"{path} has {other[0]} x {other[1]}{advice}"
             )

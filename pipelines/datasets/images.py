@@ -1,4 +1,4 @@
-"""Stage `images`: labelled images become one array and three splits."""
+"""Stage `images`: writes labelled images as one array with three splits."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ MOST_EPOCHS = 20
 
 
 def prepare(section: ImagesSchema, folder: Path) -> None:
-    """Write the images of a block into a folder.
+    """Write the images that a section describes into a folder.
 
-    Each class has its share of every split. Raises ValueError for a source without
-    images, and for a class too small to stand in every split or that only the test
-    images hold. For the task generation a feature
-    extractor is written beside them: LeNet-5, trained on the training images.
+    The splits are stratified by class. Raises ValueError for a source without images,
+    for a class with too few images for every split to get one, and for a class that
+    only the test images have. For the task generation, a feature extractor is written
+    next to the images: LeNet-5, trained on the training images.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     X, labels = _read(section.source, section.sha256, section)
-    shares = {"valid": section.valid_fraction}
+    fractions = {"valid": section.valid_fraction}
     if section.test is None:
-        shares["test"] = section.test_fraction or TEST_FRACTION
+        fractions["test"] = section.test_fraction or TEST_FRACTION
     else:
         X_test, labels_test = _read(section.test, section.test_sha256, section)
         if X_test.shape[1:] != X.shape[1:]:
@@ -54,9 +54,9 @@ def prepare(section: ImagesSchema, folder: Path) -> None:
             )
     y, classes = encode_labels(pd.Series(labels))
     if len(classes) < 2:
-        raise ValueError(f"{section.source}: holds one class only, {classes[0]}")
+        raise ValueError(f"{section.source}: all images are of one class, {classes[0]}")
     names = [f"class {name}" for name in classes]
-    split = draw_split(y, names, shares=shares, seed=section.seed)
+    split = draw_split(y, names, fractions=fractions, seed=section.seed)
     data = Images(X, y, classes)
     if section.test is not None:
         of_class = {name: c for c, name in enumerate(classes)}

@@ -1,4 +1,4 @@
-"""Stage `pairs`: what is to become what, symbol by symbol: words and their sounds."""
+"""Stage `pairs`: source and target sequences, such as words and their phonemes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from pipelines.params.text import PairsSchema
 
 BELOW = 10_000
 Lines = list[tuple[list[str], list[str]]]
-"Source and target of each line, in symbols."
+"The source and the target of each line, as lists of symbols."
 
 
 def prepare(section: PairsSchema, folder: Path) -> None:
-    """Write the pairs of a block into a folder; each source stands in one split alone.
+    """Write the pairs that a section describes into a folder.
 
-    Raises ValueError that names the file and the line for one without two sides.
+    Each source is in one split only. Raises ValueError that names the file and the line
+    that has no source or no target.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
@@ -34,14 +35,14 @@ def prepare(section: PairsSchema, folder: Path) -> None:
         data = _read(section)
     if section.n_samples is not None:
         data = random_pairs(data, section.n_samples, seed=section.seed)
-    shares = {"valid": section.valid_fraction, "test": section.test_fraction}
+    fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
     strata = np.zeros(len(data), np.int64)
-    split = draw_split(strata, ["the file"], shares=shares, seed=section.seed)
+    split = draw_split(strata, ["the file"], fractions=fractions, seed=section.seed)
     kind.write(folder, data, split)
 
 
 def _read(section: PairsSchema) -> Pairs:
-    """Return the pairs of a source's files; of two with one source the first."""
+    """Return the pairs of a source's files; of pairs with equal sources, the first."""
     lines: dict[tuple[str, ...], list[str]] = {}
     for path in fetch(section.source, section.sha256):
         read = _reader(path, stress=section.stress)
@@ -63,10 +64,11 @@ def _read(section: PairsSchema) -> Pairs:
 def _reader(
     path: Path, *, stress: bool
 ) -> Callable[[str], tuple[list[str], list[str]]]:
-    """Return what reads a line: of a pronouncing dictionary, or of two columns.
+    """Return the function that reads a line of a .dict or .tsv file.
 
-    A line of the first is a word, `(2)` behind a second pronunciation, and phonemes
-    with the digit of their stress; a remark follows #.
+    A line of a pronouncing dictionary is a word, with `(2)` after it for a second
+    pronunciation, and its phonemes, whose last digit marks the stress; a comment begins
+    with #. A line of a .tsv file is two columns of symbols separated by spaces.
     """
 
     def dictionary(line: str) -> tuple[list[str], list[str]]:

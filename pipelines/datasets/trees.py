@@ -1,4 +1,4 @@
-"""Stage `trees`: formulas that are drawn, or trees in brackets."""
+"""Stage `trees`: generated formulas, or trees in brackets from files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ N_SAMPLES, N_OPERATORS = 4000, 10
 
 
 def prepare(section: TreesSchema, folder: Path) -> None:
-    """Write the trees of a block into a folder; each class has its share of every
-    split.
+    """Write the trees that a section describes into a folder.
 
-    Raises ValueError that names the tree for one that is none.
+    The splits are stratified by class. Raises ValueError that names the text which is
+    not a tree.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
@@ -35,14 +35,14 @@ def prepare(section: TreesSchema, folder: Path) -> None:
     else:
         data = _read(section)
     names = [f"class {name}" for name in data.classes]
-    shares = {"valid": section.valid_fraction, "test": section.test_fraction}
+    fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
     kind.write(
-        folder, data, draw_split(data.y, names, shares=shares, seed=section.seed)
+        folder, data, draw_split(data.y, names, fractions=fractions, seed=section.seed)
     )
 
 
 def _read(section: TreesSchema) -> Trees:
-    """Return the trees of a source's files, a class and a tree in each line."""
+    """Return the trees of a source's files: each line holds a class and a tree."""
     labels, texts = [], []
     for path in fetch(section.source, section.sha256):
         for i, line in enumerate(path.read_text().splitlines(), start=1):

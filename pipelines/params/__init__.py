@@ -1,1 +1,10 @@
-"""."""
+"""Schemas of params.yaml, the reading of it, and the keys of studies and claims.
+
+A schema (`TableSchema`, `StudySchema`, ...) is a pydantic class; a section is the part
+of params.yaml that it describes, and its instance. `kinds.py` has one record for each
+data kind, from which the other modules learn what data kinds there are. `keys.py`
+computes the hash of everything that a result depends on.
+
+This package may import ftml and `pipelines.common`. Begin reading in `read.py`, with
+`read_params`, and then read `kinds.py`.
+"""

@@ -1,4 +1,4 @@
-"""What params.yaml says of tables, images and domains."""
+"""Schemas of the sections of tables, images and domains in params.yaml."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probabilit
 
 
 class TableSchema(DatasetSchema):
-    """A dataset of the kind Table, made by the stage `tables`."""
+    """A dataset of the kind Table, prepared by the stage `tables`."""
 
     task: str
     "what is learnt from the table: one of the tasks that accept this data kind"
 
     target: str | None = "target"
-    """column to predict; for the tasks from clustering on no feature, and null where
-    there is none. Classes, where it holds any, are for scores alone; representation
-    needs them"""
+    """name of the target column. A task that does not predict the target uses it for
+    evaluation only, never as a feature; null if the table has none. The task
+    representation requires a column of classes"""
 
     features: list[str] | None = None
-    "columns to keep; all others by default"
+    "columns that become features; by default all columns except the target"
 
     scale: bool = False
-    "centre each feature and divide it by its deviation, both of the training rows"
+    """whether to standardize each feature: subtract its mean and divide by its standard
+    deviation, both computed on the training rows"""
 
     binarize: float | None = None
-    "features above this become 1, all others 0"
+    "threshold: features above it become 1, all others 0. By default features are kept"
 
     test_fraction: Fraction = 0.2
-    "share of the samples held out for the test"
+    "fraction of the samples in the test split, between 0 and 1"
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
-    "rows that are drawn, for made:inverse_sinusoid and made:ring; 1000 by default"
+    "number of rows of made:inverse_sinusoid and made:ring; 1000 by default"
 
     @property
     def predicts(self) -> bool:
@@ -42,21 +43,25 @@ class TableSchema(DatasetSchema):
         return self.task in ("regression", "classification", "conditional_density")
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         found = []
         if self.target is None and self.predicts:
-            found.append(f"target: {self.task} needs a column to predict")
+            found.append(f"target: {self.task} needs a column to predict, got null")
         if self.target in (self.features or []):
-            found.append(f"features: holds {self.target}, the target")
+            found.append(f"features: contains {self.target}, the target")
         if self.scale and self.binarize is not None:
-            found.append("scale: not with binarize, whose features are 0 and 1")
+            found.append(
+                "scale: cannot be combined with binarize, whose features are 0 and 1"
+            )
         if self.task == "representation" and self.target is None:
             found.append("target: representation needs a column of classes")
         if self.source in MADE_TABLES:
             if self.target is None and not self.predicts:
-                found.append(f"target: that of {self.source} needs a name")
+                found.append(
+                    f"target: {self.source} needs a name for its target, got null"
+                )
             if self.sha256:
-                found.append("sha256: for files, not for data that are made")
+                found.append("sha256: for files, not for generated data")
         elif self.source.startswith("made:"):
             known = nearest(self.source, MADE_TABLES)
             found.append(f"source: unknown {self.source!r}{known}")
@@ -68,7 +73,7 @@ class TableSchema(DatasetSchema):
 MADE_TABLES = ("made:inverse_sinusoid", "made:ring")
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
-    "turned images": ("rotate",),
+    "rotated images": ("rotate",),
     "folders of images": ("image_size",),
     "a table": ("domain", "label", "label_above", "features", "missing"),
     "made:pitfalls": ("n_per_domain",),
@@ -80,68 +85,73 @@ FORMS = {
         "test_colour_agreement",
     ),
 }
-"What a source of domains is, and the fields that say how it is read or made."
+"The forms of a source of domains, and the fields that apply to each."
 
 
 class DomainsSchema(DatasetSchema):
-    """A dataset of the kind Domains, made by the stage `domains`.
+    """A dataset of the kind Domains, prepared by the stage `domains`.
 
-    With `rotate` the source is images that are turned, with `domain` a table; without
-    either it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or made here.
+    With `rotate` the source is grey images, which are rotated; with `domain` it is a
+    table. Otherwise it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or
+    generated data.
     """
 
     rotate: Annotated[list[float], Field(min_length=2)] | None = None
-    "angles in degrees: the images are turned by each, and each angle is a domain"
+    """angles in degrees, counter-clockwise. Each angle is a domain, and each image is
+    rotated by one of them"""
 
     image_size: ImageSize | None = None
-    """[height, width] of images from folders, which have one size by default, or of
-    sprites, 16 x 16 by default"""
+    """[height, width] in pixels. Images from folders are resized to it; by default they
+    must all have one size. Sprites are generated with it; 16 x 16 by default"""
 
     domain: str | None = None
-    "column that names the domain, for a table"
+    "for a table: the column that names the domain"
 
     label: str = "target"
-    "column to predict, for a table"
+    "for a table: the column to predict"
 
     label_above: float | None = None
-    "make two classes of a numeric label: whether it is above this"
+    "for a table with a numeric label: threshold between two classes, <= and > of it"
 
     features: list[str] | None = None
-    "columns to keep, for a table; all others by default. Text columns become one-hot"
+    """for a table: columns that become features; by default all columns except domain
+    and label. Text columns are one-hot encoded"""
 
     missing: dict[str, float] = {}
-    "value that stands for a missing one, by column"
+    "for a table: the value that marks a missing one, by column, such as {age: -1}"
 
     n_domains: Annotated[int, Field(ge=1)] = 5
-    "training domains of sprites; one domain, `test`, is added"
+    "number of training domains of made:sprites; one more domain, `test`, is added"
 
     n_per_domain: Annotated[int, Field(ge=2)] = 1000
-    "samples of each domain that is made; for pitfalls a multiple of 100"
+    "number of samples in each generated domain; for made:pitfalls a multiple of 100"
 
     colour_agreement: Probability = 1.0
-    "how often a sprite of a training domain has the colour of its class"
+    """for made:sprites: probability that a sprite of a training domain has the colour
+    of its class"""
 
     test_colour_agreement: Probability = 0.5
-    "the same in the domain `test`: at 0.5 colour tells nothing there, at 0 it lies"
+    """for made:sprites: the same probability in the domain `test`. At 0.5 the colour is
+    independent of the class there; at 0 it always indicates the wrong class"""
 
     @property
     def form(self) -> str:
-        """What the source is: one of `FORMS`, or made:name for a name unknown."""
+        """The form of the source: one of `FORMS`, or an unknown made:name."""
         if self.source.startswith("made:"):
             return self.source
         if self.rotate is not None:
-            return "turned images"
+            return "rotated images"
         name = self.source.lower()
         is_table = name.startswith("sklearn:") or name.endswith(TABLES)
         return "a table" if self.domain or is_table else "folders of images"
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that the source lacks or does not use."""
+        """Return a message for each field that is missing or does not apply."""
         if self.form not in FORMS:
             known = [form for form in FORMS if form.startswith("made:")]
             return [f"source: unknown {self.source!r}{nearest(self.source, known)}"]
         if self.form == "a table" and self.domain is None:
-            return ["domain: missing, the column of a table; or rotate, for images"]
+            return ["domain: missing; a table needs it, and grey images need rotate"]
         users = {
             name: " and ".join(form for form, fields in FORMS.items() if name in fields)
             for fields in FORMS.values()
@@ -150,14 +160,14 @@ class DomainsSchema(DatasetSchema):
         given = self.model_fields_set.intersection(users).difference(FORMS[self.form])
         lines = [f"{name}: for {users[name]}, not for {self.form}" for name in given]
         if self.sha256 and self.source.startswith("made:"):
-            lines.append("sha256: for files, not for data that are made")
+            lines.append("sha256: for files, not for generated data")
         return sorted(lines)
 
 
 class ImagesSchema(DatasetSchema):
-    """A dataset of the kind Images, made by the stage `images`.
+    """A dataset of the kind Images, prepared by the stage `images`.
 
-    The source is sklearn:digits, idx files as MNIST has them, or folders of images,
+    The source is sklearn:digits, idx files (the format of MNIST), or folders of images,
     `class/*.{png,jpg,jpeg}`.
     """
 
@@ -167,22 +177,24 @@ class ImagesSchema(DatasetSchema):
     classifies them; generated images are compared with real ones by its features"""
 
     binarize: Annotated[int, Field(ge=0, lt=255)] | None = None
-    "pixels above this become 255, all others 0"
+    "threshold: pixels above it become 255, all others 0. By default pixels are kept"
 
     test: str | None = None
-    "source of the test images, where they are apart, such as MNIST's t10k files"
+    """source of the test images if they are separate, such as the t10k files of MNIST;
+    by default the test split is taken from `source`"""
 
     test_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    "of the fetched bytes of `test`"
+    "SHA-256 hash that the files of `test` must have"
 
     test_fraction: Fraction | None = None
-    "share of the images held out for the test, 0.2 by default"
+    "fraction of the images in the test split, between 0 and 1; 0.2 by default"
 
     image_size: ImageSize | None = None
-    "[height, width] of images from folders, which have one size by default"
+    """[height, width] in pixels that images from folders are resized to; by default
+    they must all have one size"""
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         lines = []
         if self.test is not None and self.test_fraction is not None:
             lines.append("test_fraction: the test images are those of `test`")

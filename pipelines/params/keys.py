@@ -1,5 +1,6 @@
-"""What a study's result depends on, as one hash: when it has not changed, nothing is
-done.
+"""One hash of everything that the result of a study depends on.
+
+If the hash has not changed, the study is not run again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What params.yaml says of a study."""
+"""The schema of a study in params.yaml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from pipelines.params.base import Schema
 
 EACH = ["each"]
-"What `test_domains: each` is read as."
+"The value that `test_domains: each` is read as."
 TestDomains = Annotated[
     list[str | int | float],
     Field(min_length=1),
@@ -22,67 +22,71 @@ Selection = Literal["validation", "leave_one_domain_out", "oracle"]
 
 
 class Resources(Schema):
-    """What one trial holds while it runs."""
+    """The resources of one trial."""
 
     cpu: Annotated[float, Field(gt=0)] = 1.0
+    "CPU cores of a trial"
+
     gpu: Annotated[float, Field(ge=0)] = 0.0
-    "GPUs, or a fraction of one that several trials share"
+    "GPUs of a trial, or a fraction of one GPU, which several trials then share"
 
 
 class EarlyStopping(Schema):
-    """When trials that yield many steps are stopped: successive halving."""
+    """When trials are pruned: successive halving."""
 
     grace: Annotated[int, Field(ge=1)] = 4
-    "steps that every trial is given"
+    "number of steps that every trial is trained for before it can be pruned"
 
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    "one trial in this many goes on at each rung: grace, grace x factor, ... steps"
+    """at each rung, the best 1/reduction_factor of the trials continue. Rungs are after
+    grace, grace x reduction_factor, ... steps"""
 
 
 DEFAULT_BATCH_TRIALS = 16
-"Trials that are trained at once where the family can and the study does not say."
+"Trials in a batch, for a family with `train_many` if the study does not set it."
 
 
 class StudySchema(Schema):
     """A study: one family on one dataset with a search budget."""
 
     family: str = ""
-    "the study's name by default"
+    "name of the model family; by default the name of the study"
 
     trials: Annotated[int, Field(ge=1)] = 1
-    """configurations to try, each at every point of the grids, if there are any; the
-    first is the default one"""
+    """number of configurations to try, each at every point of the grids, if there are
+    any; the first is the default configuration"""
 
     seeds: Annotated[int, Field(ge=1)] = 1
-    "final fits of the chosen configuration, each with a seed of its own"
+    "number of final fits of the chosen configuration, each with its own seed"
 
     config: dict[str, Any] = {}
-    "values that stay fixed"
+    "fixed values of the configuration, by field"
 
     search: dict[str, Any] = {}
-    "distributions that replace the family's own; `null` keeps the default value fixed"
+    """distributions that replace those of the family, by field; `null` fixes a field at
+    its default"""
 
     resources: Resources = Resources()
     early_stopping: EarlyStopping = EarlyStopping()
     report_every: Annotated[int, Field(ge=1)] = 1
-    """steps between two reports of a trial; each is scored, checkpointed at need and
-    logged"""
+    """number of training steps between two reports of a trial; at each report the
+    metrics are computed and logged, and a checkpoint is saved if necessary"""
 
     batch_trials: Annotated[int, Field(ge=1)] | None = None
-    """trials that one worker trains at once, for a family with `train_many`: 16 by
-    default, for others 1"""
+    """number of trials that a worker trains at once; by default 16 for a family with
+    `train_many`. All other families train 1"""
 
     cv: Annotated[int, Field(ge=2)] | None = None
-    """folds of cross-validation that a trial is scored on, for tables: of all rows but
-    the test's, in place of the one validation split"""
+    """for tables: number of folds of the cross-validation that scores a trial, over all
+    rows except the test split; by default the validation split scores it"""
 
     learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = []
-    """for tables: shares of the rows that the chosen configuration is also fitted on,
-    once for each seed"""
+    """for tables: fractions of the rows, between 0 and 1, that the chosen configuration
+    is also fitted on, once for each seed"""
 
     test_domains: TestDomains | None = None
-    "domains that are left out of training and tested on; `each`: one after the other"
+    "domains that are left out of training and tested on; `each`: every domain in turn"
 
     selections: Annotated[list[Selection], Field(min_length=1)] = ["validation"]
-    """by what configurations are chosen (see `ftml.selection`): the first is what the
-    study is compared by, the others are for datasets of domains"""
+    """criteria that choose the configuration (see `ftml.selection`). The comparison
+    uses the first; others than validation are for datasets of domains only"""

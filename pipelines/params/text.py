@@ -1,4 +1,4 @@
-"""What params.yaml says of text, sequences, pairs and trees."""
+"""Schemas of the sections of text, sequences, pairs and trees in params.yaml."""
 
 from __future__ import annotations
 
@@ -17,126 +17,134 @@ class TextSchema(Schema):
     """A source of text."""
 
     source: str
-    "as that of a dataset"
+    "where the text comes from, as in a dataset"
 
     sha256: Sha256 | None = None
-    "of the fetched bytes, as that of a dataset"
+    "SHA-256 hash that the files must have, as in a dataset"
 
     column: str | None = None
-    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
+    """column of a .csv, .parquet or .jsonl file that contains the text; each row is one
+    paragraph"""
 
 
 class WordSetsSchema(Schema):
-    """Word lists that people rated, scored once, on the final fits."""
+    """Word lists rated by people. Only the final fits are evaluated on them."""
 
     source: str
-    "files of `word word score` or `a b c d` lines, as gensim's package carries them"
+    """files with lines `word word score` or `a b c d`, such as those in the gensim
+    package"""
 
     sha256: Sha256 | None = None
-    "of the fetched bytes"
+    "SHA-256 hash that the files must have"
 
 
 class CooccurrenceSchema(DatasetSchema):
-    """A dataset of the kind Cooccurrence, made by the stage `cooccurrence`."""
+    """A dataset of the kind Cooccurrence, prepared by the stage `cooccurrence`."""
 
     column: str | None = None
-    "column of a .csv, .parquet or .jsonl file that holds text; a row is a paragraph"
+    """column of a .csv, .parquet or .jsonl file that contains the text; each row is one
+    paragraph"""
 
     also: list[TextSchema] = []
-    "further sources of text, read after the first"
+    "more sources of text, read after `source`"
 
     sentences: Literal["line", "paragraph", "stop"] = "line"
-    """where a sentence ends: with its line, at a blank line, or at a full stop,
-    question mark or exclamation mark (and a blank line). No pair of words crosses it"""
+    """where a sentence ends: at the end of a line, at a blank line, or at a full stop,
+    question mark, exclamation mark or blank line. Words of different sentences are not
+    counted as a pair"""
 
     valid_fraction: Fraction = 0.05
-    "chance of a sentence to be held out for validation"
+    "probability that a sentence is in the validation split"
 
     test_fraction: Fraction = 0.05
-    "chance of a sentence to be held out for the test"
+    "probability that a sentence is in the test split"
 
     window: Annotated[int, Field(ge=1)] = 5
-    "largest distance, in words, between two words that are counted together"
+    "largest distance between two words of a pair, in words"
 
     weighting: Literal["harmonic", "dynamic", "flat"] = "harmonic"
-    "weight of distance d: 1/d (GloVe), (window - d + 1)/window (word2vec), or 1"
+    """weight of a pair at distance d: 1/d (harmonic, as GloVe), (window - d + 1)/window
+    (dynamic, as word2vec), or 1 (flat)"""
 
     min_count: Annotated[int, Field(ge=1)] = 5
-    "words that occur less often in the training sentences are dropped"
+    "words that occur less often than this in the training sentences are dropped"
 
     max_size: Annotated[int, Field(ge=1)] | None = None
-    "words that are kept at most, the most frequent ones"
+    "largest size of the vocabulary; the most frequent words are kept. By default all"
 
     subsample: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    "share of the text above which a word is thinned, as word2vec does (1e-3); 0: none"
+    """subsampling threshold of word2vec (there 1e-3): words whose fraction of the text
+    is larger are randomly left out. 0 means no subsampling"""
 
     passes: Annotated[int, Field(ge=0)] = 0
-    """texts that are thinned and counted, for their mean; 0 weighs pairs by the chance
-    that both words stay"""
+    """number of random subsamples of the text whose counts are averaged; with 0, each
+    pair is weighted by the probability that both words are kept"""
 
     memory_mb: Annotated[int, Field(ge=64)] = 1024
-    "memory that counting may use, in megabytes; what does not fit goes to disk"
+    "memory for counting, in megabytes; what does not fit is written to disk"
 
     word_sets: WordSetsSchema | None = None
-    "word lists to score the final fits on; without, held-out text alone is scored"
+    "word lists to evaluate the final fits on; by default only held-out text is used"
 
     def texts(self) -> list[TextSchema]:
-        """Return all sources of text, this block's own first."""
+        """Return all sources of text, the source of this section first."""
         own = TextSchema(source=self.source, sha256=self.sha256, column=self.column)
         return [own, *self.also]
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         if self.passes and not self.subsample:
-            return ["passes: only with subsample; without it all passes are the same"]
+            return ["passes: requires subsample; without it all passes are equal"]
         return []
 
 
 class SequencesSchema(DatasetSchema):
-    """A dataset of the kind Sequences, made by the stage `sequences`.
+    """A dataset of the kind Sequences, prepared by the stage `sequences`.
 
-    The source is a .ts file of time series, a table of texts with a label, or, for a
-    language model, text.
+    The source is a .ts file of time series, a table of labelled texts, or text for a
+    language model.
     """
 
     task: str
     "what is learnt: the class of a sequence, or which word follows in a text"
 
     test: str | None = None
-    "source of the test series, where they are apart"
+    """source of the test series if they are separate; by default the test split is
+    taken from `source`"""
 
     test_sha256: Sha256 | None = None
-    "of the fetched bytes of `test`"
+    "SHA-256 hash that the files of `test` must have"
 
     test_fraction: Fraction | None = None
-    "share of the sequences held out for the test, 0.2 by default"
+    "fraction of the sequences in the test split, between 0 and 1; 0.2 by default"
 
     column: str | None = None
-    "column of a table that holds the text"
+    "column of a table that contains the text"
 
     label: str | None = None
-    "column of a table that holds the class"
+    "column of a table that contains the class"
 
     rows: dict[str, str] = {}
-    "values that columns of a table must have: rows with others are left out"
+    "filter of a table: only rows with these values are read, by column"
 
     also: list[TextSchema] = []
-    "further sources of text for a language model"
+    "more sources of text for a language model, read after `source`"
 
     sentences: Literal["line", "paragraph", "stop"] = "line"
-    "where a sentence of a language model ends, as for cooccurrence"
+    """for a language model: where a sentence ends: at the end of a line, at a blank
+    line, or at a full stop, question mark, exclamation mark or blank line"""
 
     min_count: Annotated[int, Field(ge=1)] = 1
-    "words that occur less often in the training texts become <unk>"
+    "words that occur less often than this in the training texts become <unk>"
 
     max_size: Annotated[int, Field(ge=1)] | None = None
-    "words that are kept at most, the most frequent ones"
+    "largest size of the vocabulary; the most frequent words are kept. By default all"
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
-    "sequences that are drawn; all by default"
+    "number of sequences, chosen at random; by default all"
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         lines = []
         if self.test is not None and self.test_fraction is not None:
             lines.append("test_fraction: the test sequences are those of `test`")
@@ -151,26 +159,27 @@ class SequencesSchema(DatasetSchema):
 
 
 class PairsSchema(DatasetSchema):
-    """A dataset of the kind Pairs, made by the stage `pairs`.
+    """A dataset of the kind Pairs, prepared by the stage `pairs`.
 
-    The source is a .dict file, `word SYMBOL SYMBOL ...` in each line, a .tsv file with
-    source and target in two columns, symbols apart by spaces, or made:numerals.
+    The source is a .dict file with lines `word SYMBOL SYMBOL ...`, a .tsv file whose
+    two columns are source and target, with symbols separated by spaces, or
+    made:numerals.
     """
 
     below: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    "the numbers of made:numerals are 0 to this, without it; 10,000 by default"
+    "made:numerals has the numbers from 0 to `below` - 1; 10,000 by default"
 
     stress: bool = False
-    "keep the digits that mark the stress of a phoneme in a .dict file"
+    "whether to keep the digits that mark the stress of a phoneme in a .dict file"
 
     test_fraction: Fraction = 0.2
-    "share of the pairs held out for the test"
+    "fraction of the pairs in the test split, between 0 and 1"
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
-    "pairs that are drawn; all by default"
+    "number of pairs, chosen at random; by default all"
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         made = self.source.startswith("made:")
         if made and self.source != MADE_PAIRS:
             known = nearest(self.source, [MADE_PAIRS])
@@ -179,35 +188,35 @@ class PairsSchema(DatasetSchema):
         if not made and self.below is not None:
             lines.append(f"below: for {MADE_PAIRS}")
         if made and self.sha256:
-            lines.append("sha256: for files, not for data that are made")
+            lines.append("sha256: for files, not for generated data")
         return lines
 
 
 class TreesSchema(DatasetSchema):
-    """A dataset of the kind Trees, made by the stage `trees`.
+    """A dataset of the kind Trees, prepared by the stage `trees`.
 
-    The source is made:boolean, made:arithmetic, or a .tsv file with a class and a tree
-    in each line, `( a ( b c ) )`.
+    The source is made:boolean, made:arithmetic, or a .tsv file with a class and a tree,
+    such as `( a ( b c ) )`, in each line.
     """
 
     test_fraction: Fraction = 0.2
-    "share of the trees held out for the test"
+    "fraction of the trees in the test split, between 0 and 1"
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
-    "trees that are drawn: 4000 that are made by default, or all of a file"
+    "number of trees, chosen at random; by default 4000 generated ones or all of a file"
 
     n_operators: Annotated[int, Field(ge=1)] | None = None
-    "operators of a tree that is made, at most; 10 by default"
+    "largest number of operators in a generated tree; 10 by default"
 
     def validation_errors(self) -> list[str]:
-        """Return a line for each field that does not fit the others."""
+        """Return a message for each field that contradicts another."""
         made = self.source.startswith("made:")
         if made and self.source not in MADE_TREES:
             known = nearest(self.source, MADE_TREES)
             return [f"source: unknown {self.source!r}{known}"]
         lines = []
         if not made and self.n_operators is not None:
-            lines.append("n_operators: for trees that are made")
+            lines.append("n_operators: for generated trees")
         if made and self.sha256:
-            lines.append("sha256: for files, not for data that are made")
+            lines.append("sha256: for files, not for generated data")
         return lines

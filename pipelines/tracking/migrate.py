@@ -109,7 +109,7 @@ def _existing(source: str) -> str:
     url = _url(source)
     if url.get_backend_name() != "sqlite" or not Path(url.database or "").is_file():
         raise MigrationError(
-            f"SOURCE: expected a store, sqlite:///mlflow.db, came {shown(source)}"
+            f"SOURCE: expected a store, sqlite:///mlflow.db, got {shown(source)}"
         )
     return source
 

@@ -40,15 +40,15 @@ def text(tmp_path: Path) -> Path:
     return folder
 
 
-def block(text: Path, **changed) -> CooccurrenceSchema:
+def section_of(text: Path, **changed) -> CooccurrenceSchema:
     values = {"source": f"file:{text}/*.txt", "min_count": 2, "window": 2}
     values |= {"valid_fraction": 0.2, "test_fraction": 0.2}
     return CooccurrenceSchema.model_validate({**values, **changed})
 
 
-def prepared(block: CooccurrenceSchema, folder: Path) -> Path:
+def prepared(section: CooccurrenceSchema, folder: Path) -> Path:
     folder.mkdir()
-    prepare(block, folder)
+    prepare(section, folder)
     return folder
 
 
@@ -61,7 +61,7 @@ def sentences_of(folder: Path) -> dict[str, encoding.Sentences]:
 
 
 def test_splits_hold_every_sentence_once_and_nothing_of_one_word(text, tmp_path):
-    folder = prepared(block(text, min_count=1), tmp_path / "data")
+    folder = prepared(section_of(text, min_count=1), tmp_path / "data")
     words = cooccurrence.load(folder).train.words
     every = [
         " ".join(words[i] for i in each.ids[a:b])
@@ -74,7 +74,7 @@ def test_splits_hold_every_sentence_once_and_nothing_of_one_word(text, tmp_path)
 
 
 def test_counts_are_those_of_the_sentences_that_stand_beside_them(text, tmp_path):
-    folder = prepared(block(text, weighting="dynamic"), tmp_path / "data")
+    folder = prepared(section_of(text, weighting="dynamic"), tmp_path / "data")
     splits = cooccurrence.load(folder)
     for name, sentences in sentences_of(folder).items():
         part = getattr(splits, name)
@@ -86,12 +86,14 @@ def test_counts_are_those_of_the_sentences_that_stand_beside_them(text, tmp_path
 def test_vocabulary_is_that_of_the_training_sentences_alone(text, tmp_path):
     rare = text / "c.txt"
     rare.write_text("\n".join(f"rare{chr(97 + n)} king" for n in range(20)))
-    splits = cooccurrence.load(prepared(block(text, min_count=1), tmp_path / "data"))
+    splits = cooccurrence.load(
+        prepared(section_of(text, min_count=1), tmp_path / "data")
+    )
     assert (splits.train.counts >= 1).all()
     assert (np.diff(splits.train.counts) <= 0).all()
     # Of 50 sentences some are held out, and some of those hold a rare word.
     assert len(splits.train.words) < 7 + 20
-    kept = cooccurrence.load(prepared(block(text, max_size=3), tmp_path / "few"))
+    kept = cooccurrence.load(prepared(section_of(text, max_size=3), tmp_path / "few"))
     assert kept.train.words == splits.train.words[:3]
 
 
@@ -99,7 +101,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_other_splits(
     text, tmp_path
 ):
     first, again, other = (
-        prepared(block(text, seed=seed), tmp_path / name)
+        prepared(section_of(text, seed=seed), tmp_path / name)
         for seed, name in ((0, "first"), (0, "again"), (1, "other"))
     )
     names = sorted(path.name for path in first.iterdir())
@@ -111,7 +113,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_other_splits(
 
 
 def test_files_say_how_they_were_counted(text, tmp_path):
-    folder = prepared(block(text, seed=3), tmp_path / "data")
+    folder = prepared(section_of(text, seed=3), tmp_path / "data")
     _, about = parquet.read(folder / "train.parquet", kind="Cooccurrence")
     assert about.pop("total_weight") == pytest.approx(
         cooccurrence.load(folder).train.weight.sum()
@@ -134,15 +136,15 @@ def test_files_say_how_they_were_counted(text, tmp_path):
 
 
 def test_another_window_does_not_read_the_text_again(text, tmp_path, capsys):
-    first = prepared(block(text), tmp_path / "first")
+    first = prepared(section_of(text), tmp_path / "first")
     assert capsys.readouterr().out == ""
-    other = prepared(block(text, window=1, subsample=0.01), tmp_path / "other")
+    other = prepared(section_of(text, window=1, subsample=0.01), tmp_path / "other")
     assert capsys.readouterr().out == "corpus: reused\n"
     for name in ("ids.parquet", "vocabulary.parquet"):
         assert (first / name).read_bytes() == (other / name).read_bytes()
-    prepared(block(text, sentences="stop"), tmp_path / "stop")
+    prepared(section_of(text, sentences="stop"), tmp_path / "stop")
     (text / "a.txt").write_text("The king and the queen\n" * 9)
-    prepared(block(text), tmp_path / "changed")
+    prepared(section_of(text), tmp_path / "changed")
     assert capsys.readouterr().out == ""
 
 
@@ -150,9 +152,9 @@ def test_further_sources_and_columns_are_read_after_the_first(text, tmp_path):
     table = tmp_path / "more.csv"
     table.write_text('n,text\n1,"king of kings,\nmy king"\n' * 20)
     also = [{"source": f"file:{table}", "column": "text"}]
-    splits = cooccurrence.load(prepared(block(text, also=also), tmp_path / "data"))
+    splits = cooccurrence.load(prepared(section_of(text, also=also), tmp_path / "data"))
     assert {"of", "kings", "my"} < set(splits.train.words)
-    alone = block(text, source=f"file:{table}", column="text")
+    alone = section_of(text, source=f"file:{table}", column="text")
     assert (
         cooccurrence.load(prepared(alone, tmp_path / "alone")).train.words[0] == "king"
     )
@@ -162,7 +164,9 @@ def test_word_lists_go_with_the_test_split_alone(text, tmp_path):
     (tmp_path / "lists.tsv").write_text("# rated\nking\tQueen\t8.5\n")
     (tmp_path / "questions.txt").write_text(": royal\nking queen lord lady\n")
     sets = {"source": f"file:{tmp_path}/*s.t*"}
-    splits = cooccurrence.load(prepared(block(text, word_sets=sets), tmp_path / "data"))
+    splits = cooccurrence.load(
+        prepared(section_of(text, word_sets=sets), tmp_path / "data")
+    )
     assert splits.test.word_sets.similarities == (("lists", "king", "queen", 8.5),)
     assert splits.test.word_sets.analogies == (
         ("royal", "king", "queen", "lord", "lady"),
@@ -174,7 +178,7 @@ def test_word_lists_go_with_the_test_split_alone(text, tmp_path):
 def test_text_that_is_not_utf8_is_an_error_with_its_file_and_line(text, tmp_path):
     (text / "a.txt").write_bytes("two words\nthe caf\xe9\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"a\.txt: line 2 is not UTF-8 \(byte 0xe9\)"):
-        prepared(block(text), tmp_path / "data")
+        prepared(section_of(text), tmp_path / "data")
     assert not list((tmp_path / "cache").rglob("*.parquet"))
 
 
@@ -191,43 +195,45 @@ def test_a_file_without_a_sentence_is_an_error_with_its_name(
 ):
     (text / "b.txt").write_text(content)
     with pytest.raises(ValueError, match=rf"b\.txt: {message}"):
-        prepared(block(text), tmp_path / "data")
+        prepared(section_of(text), tmp_path / "data")
 
 
 def test_a_min_count_that_no_word_reaches_is_an_error(text, tmp_path):
     with pytest.raises(
         ValueError, match="no word occurs min_count = 99 times in the training"
     ):
-        prepared(block(text, min_count=99), tmp_path / "data")
+        prepared(section_of(text, min_count=99), tmp_path / "data")
 
 
 def test_a_split_without_pairs_is_an_error(text, tmp_path):
     with pytest.raises(ValueError, match=r"the valid split has no pair of words"):
-        prepared(block(text, valid_fraction=0.0001), tmp_path / "data")
+        prepared(section_of(text, valid_fraction=0.0001), tmp_path / "data")
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_an_error(text, tmp_path):
     with pytest.raises(
         ValueError, match=r"valid_fraction 0\.6 and test_fraction 0\.5 leave"
     ):
-        prepared(block(text, valid_fraction=0.6, test_fraction=0.5), tmp_path / "data")
+        prepared(
+            section_of(text, valid_fraction=0.6, test_fraction=0.5), tmp_path / "data"
+        )
 
 
 @pytest.mark.parametrize("bad", [{"window": 0}, {"memory_mb": 1}, {"subsample": 1.0}])
 def test_a_window_memory_or_threshold_out_of_range_is_refused(text, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
-        block(text, **bad)
+        section_of(text, **bad)
 
 
-def test_passes_without_a_threshold_are_a_misfit(text):
-    assert block(text).validation_errors() == []
-    (line,) = block(text, passes=2).validation_errors()
-    assert line.startswith("passes: only with subsample")
+def test_passes_without_a_threshold_are_a_validation_error(text):
+    assert section_of(text).validation_errors() == []
+    (line,) = section_of(text, passes=2).validation_errors()
+    assert line.startswith("passes: requires subsample")
 
 
 def test_a_source_that_does_not_match_its_hash_is_an_error(text, tmp_path):
-    with pytest.raises(ValueError, match=r"expected sha256 0{64}, came"):
-        prepared(block(text, sha256="0" * 64), tmp_path / "data")
+    with pytest.raises(ValueError, match=r"expected sha256 0{64}, got"):
+        prepared(section_of(text, sha256="0" * 64), tmp_path / "data")
 
 
 PARAMS = """
@@ -281,7 +287,7 @@ def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
 
     from pipelines.cluster.parallel_map import map_over_ray_tasks
 
-    here = prepared(block(text, passes=2, subsample=0.1), tmp_path / "here")
+    here = prepared(section_of(text, passes=2, subsample=0.1), tmp_path / "here")
 
     @contextmanager
     def on_ray(*, max_workers):
@@ -290,7 +296,7 @@ def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
     monkeypatch.setattr(stage_module, "executor", on_ray)
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        there = prepared(block(text, passes=2, subsample=0.1), tmp_path / "there")
+        there = prepared(section_of(text, passes=2, subsample=0.1), tmp_path / "there")
     finally:
         ray.shutdown()
     for path in here.iterdir():

@@ -14,7 +14,7 @@ from PIL import Image
 from ftml.data import domains
 from ftml.data.pitfalls import pitfalls
 from ftml.data.sprites import sprites
-from pipelines.datasets.domains import deal, prepare, rotate
+from pipelines.datasets.domains import assign_domains, prepare, rotate
 from pipelines.datasets.image_files import images
 from pipelines.params.arrays import DomainsSchema
 
@@ -35,7 +35,7 @@ def hospitals(n: int = 40) -> pd.DataFrame:
     )
 
 
-def block(folder: Path, data: pd.DataFrame, **fields: Any) -> DomainsSchema:
+def section_of(folder: Path, data: pd.DataFrame, **fields: Any) -> DomainsSchema:
     data.to_csv(folder / "data.csv", index=False)
     given = {"domain": "where", "label": "num", "label_above": 0.0, **fields}
     return DomainsSchema(source=f"file:{folder}/data.csv", **given)
@@ -55,7 +55,7 @@ def check_refused(folder: Path, given: DomainsSchema, *, expected: str) -> None:
     assert not (folder / domains.FILE).exists()
 
 
-def test_each_image_stands_in_one_domain(tmp_path: Path) -> None:
+def test_each_image_is_in_one_domain(tmp_path: Path) -> None:
     prepare(DomainsSchema(source="sklearn:digits", rotate=[0.0, 90.0, 180.0]), tmp_path)
     data, _ = domains.read(tmp_path)
     # Quarter turns lose nothing, so turning back gives the images, each once.
@@ -102,11 +102,11 @@ def test_turning_all_images_at_once_equals_turning_each() -> None:
 
 def test_domains_and_their_classes_differ_by_one_sample_at_most() -> None:
     y = np.repeat([0, 1, 2], [50, 31, 20])
-    domain = deal(y, 4, seed=0)
+    domain = assign_domains(y, 4, seed=0)
     counts = np.array([np.bincount(y[domain == s]) for s in range(4)])
     assert (np.ptp(counts, axis=0) <= 1).all()
     assert np.ptp(counts.sum(axis=1)) <= 1
-    assert not np.array_equal(domain, deal(y, 4, seed=1))
+    assert not np.array_equal(domain, assign_domains(y, 4, seed=1))
 
 
 def test_angles_name_the_domains_as_params_do(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_domain_of_one_class_and_a_single_domain_are_refused(tmp_path: Path) -> 
     write_images(tmp_path / "pacs")
     given = DomainsSchema(source=f"file:{tmp_path}/pacs")
     shutil.rmtree(tmp_path / "pacs/photo/dog")
-    check_refused(tmp_path, given, expected="domain photo holds one class only")
+    check_refused(tmp_path, given, expected="domain photo has one class only")
     for name in ("photo", "sketch"):
         shutil.rmtree(tmp_path / "pacs" / name)
     check_refused(tmp_path, given, expected="below")
@@ -184,7 +184,7 @@ def test_idx_files_are_turned_like_digits(tmp_path: Path) -> None:
     )
     data, _ = domains.read(tmp_path)
     assert data.class_names == ("8", "9", "10")
-    domain = deal(y - 8, 2, seed=0)
+    domain = assign_domains(y - 8, 2, seed=0)
     np.testing.assert_array_equal(data.x[data.domain == 0], pixels[domain == 0])
     turned = np.rot90(pixels[domain == 1], axes=(1, 2))
     np.testing.assert_array_equal(data.x[data.domain == 1], turned)
@@ -225,7 +225,7 @@ def test_one_seed_gives_the_same_bytes_and_another_others(
 
 def test_table_becomes_features_with_nan_for_missing(tmp_path: Path) -> None:
     features = ["chol", "sex", "fbs"]
-    given = block(tmp_path, hospitals(), features=features, missing={"chol": 0.0})
+    given = section_of(tmp_path, hospitals(), features=features, missing={"chol": 0.0})
     prepare(given, tmp_path)
     data, _ = domains.read(tmp_path)
     assert data.domain_names == ("north", "south")
@@ -240,13 +240,13 @@ def test_table_becomes_features_with_nan_for_missing(tmp_path: Path) -> None:
 
 
 def test_all_other_columns_are_features_by_default(tmp_path: Path) -> None:
-    prepare(block(tmp_path, hospitals()), tmp_path)
+    prepare(section_of(tmp_path, hospitals()), tmp_path)
     data, _ = domains.read(tmp_path)
     assert data.feature_names == ("id", "chol", "sex=f", "sex=m", "fbs")
 
 
 def test_split_has_its_share_of_each_class_of_each_domain(tmp_path: Path) -> None:
-    prepare(block(tmp_path, hospitals(), valid_fraction=0.3), tmp_path)
+    prepare(section_of(tmp_path, hospitals(), valid_fraction=0.3), tmp_path)
     data, split = domains.read(tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
     for s, name in enumerate(data.domain_names):
@@ -258,7 +258,7 @@ def test_split_has_its_share_of_each_class_of_each_domain(tmp_path: Path) -> Non
 
 def test_numbers_may_name_domains(tmp_path: Path) -> None:
     data = hospitals().assign(where=[10.0, 9.0] * 20, num=[0, 0, 1, 1] * 10)
-    prepare(block(tmp_path, data), tmp_path)
+    prepare(section_of(tmp_path, data), tmp_path)
     assert domains.read(tmp_path)[0].domain_names == ("9", "10")
 
 
@@ -271,41 +271,43 @@ def test_numbers_may_name_domains(tmp_path: Path) -> None:
         ({"missing": {"choll": 0.0}}, "no column 'choll'; nearest: chol"),
         ({"features": ["chol", "num"]}, "num cannot be a feature as well"),
         ({"label": "sex"}, "label_above needs a number, sex is"),
-        ({"domain": None}, "domain: missing, the column of a table; or rotate"),
-        ({"rotate": ANGLES}, "label: for a table, not for turned images"),
+        ({"domain": None}, "domain: missing; a table needs it"),
+        ({"rotate": ANGLES}, "label: for a table, not for rotated images"),
         ({"image_size": (8, 8)}, "image_size: for folders of images and made:sprites"),
         ({"valid_fraction": 0.01}, "has 10 rows, too few for train, valid"),
     ],
 )
-def test_block_that_does_not_fit_is_one_clear_error(
+def test_section_that_does_not_fit_is_one_clear_error(
     change: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
-    check_refused(tmp_path, block(tmp_path, hospitals(), **change), expected=expected)
+    check_refused(
+        tmp_path, section_of(tmp_path, hospitals(), **change), expected=expected
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "values", "expected"),
     [
-        ("where", ["south"] * 40, "expected two domains, came"),
+        ("where", ["south"] * 40, "expected at least two domains, got"),
         ("where", [None] + ["south"] * 39, "values are missing in where"),
-        ("num", [0] * 20 + [0, 1] * 10, "domain south holds one class only"),
+        ("num", [0] * 20 + [0, 1] * 10, "domain south has one class only"),
         ("num", [None] + [1] * 39, "values are missing in num"),
     ],
 )
 def test_data_without_two_domains_of_two_classes_are_refused(
     column: str, values: list, expected: str, tmp_path: Path
 ) -> None:
-    given = block(tmp_path, hospitals().assign(**{column: values}))
+    given = section_of(tmp_path, hospitals().assign(**{column: values}))
     check_refused(tmp_path, given, expected=expected)
 
 
 def test_column_named_like_one_of_ours_is_refused(tmp_path: Path) -> None:
-    given = block(tmp_path, hospitals().rename(columns={"id": "split"}))
+    given = section_of(tmp_path, hospitals().rename(columns={"id": "split"}))
     check_refused(tmp_path, given, expected="cannot be named 'split'")
 
 
-def test_tables_cannot_be_turned_and_no_angle_stands_twice(tmp_path: Path) -> None:
+def test_tables_cannot_be_turned_and_no_angle_occurs_twice(tmp_path: Path) -> None:
     given = DomainsSchema(source="sklearn:wine", rotate=ANGLES)
-    check_refused(tmp_path, given, expected="holds no images; sklearn:digits does")
+    check_refused(tmp_path, given, expected="contains no images; sklearn:digits does")
     given = DomainsSchema(source="sklearn:digits", rotate=[15.0, 15.0])
-    check_refused(tmp_path, given, expected="each angle must stand once")
+    check_refused(tmp_path, given, expected="expected different angles, got")

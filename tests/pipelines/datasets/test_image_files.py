@@ -37,11 +37,11 @@ def check_refused(source: str, *expected: str) -> None:
 
 def test_images_are_the_digits_scaled_to_bytes() -> None:
     pixels, labels = images("sklearn:digits")
-    raw = frame("sklearn:digits").clear(columns="target").to_numpy().reshape(-1, 8, 8)
+    raw = frame("sklearn:digits").drop(columns="target").to_numpy().reshape(-1, 8, 8)
     assert pixels.dtype == np.uint8
     np.testing.assert_allclose(pixels, raw * 255 / 16, atol=0.5)
     assert list(labels[:3]) == ["0", "1", "2"]
-    with pytest.raises(ValueError, match="sklearn:iris: holds no images"):
+    with pytest.raises(ValueError, match="sklearn:iris: contains no images"):
         images("sklearn:iris")
 
 
@@ -76,7 +76,7 @@ def test_labels_without_images_are_named(tmp_path: Path) -> None:
 
 def test_source_without_idx_files_says_what_was_expected(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    check_refused(f"file:{tmp_path}", "expected a source of images to turn")
+    check_refused(f"file:{tmp_path}", "expected a source of grey images")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_source_without_idx_files_says_what_was_expected(tmp_path: Path) -> None
         (idx(Y), "with 3 axes; it starts with 00 00 08 01"),
         (b"\0\0\x0d\x03" + idx(X)[4:], "it starts with 00 00 0d 03"),
         (idx(X)[:9], "truncated in its header of 16 bytes"),
-        (idx(X)[:-1], "expected 72 bytes for shape (6, 3, 4), came 71"),
-        (idx(X) + b"\0", "expected 72 bytes for shape (6, 3, 4), came 73"),
+        (idx(X)[:-1], "expected 72 bytes for shape (6, 3, 4), got 71"),
+        (idx(X) + b"\0", "expected 72 bytes for shape (6, 3, 4), got 73"),
         (gzip.compress(idx(X), mtime=0)[:-9], "truncated or not gzip"),
         (b"\x1f\x8b" + bytes(9), "truncated or not gzip"),
     ],
@@ -111,7 +111,7 @@ def test_idx_file_of_absurd_lengths_is_refused_at_once(tmp_path: Path) -> None:
 def test_numbers_of_images_and_labels_must_agree(tmp_path: Path) -> None:
     write_pair(tmp_path, "train", y=idx(Y[:5]))
     check_refused(
-        f"file:{tmp_path}", "holds 6 images, train-labels-idx1-ubyte 5 labels"
+        f"file:{tmp_path}", "has 6 images, train-labels-idx1-ubyte has 5 labels"
     )
 
 
@@ -121,7 +121,7 @@ def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
     check_refused(
         f"file:{tmp_path}",
         "a-images-idx3-ubyte has 3 x 4 pixels",
-        "b-images-idx3-ubyte 3 x 3",
+        "b-images-idx3-ubyte has 3 x 3",
     )
 
 
@@ -183,7 +183,7 @@ def test_images_are_resized_to_height_and_width(tmp_path: Path) -> None:
 def test_images_of_different_sizes_need_a_size(tmp_path: Path) -> None:
     save_four(tmp_path)
     odd = save(tmp_path / "photo/dog/1.png", colours(5, 6))
-    expected = f"1.png has 5 x 7 pixels, {odd} 5 x 6; image_size makes them one"
+    expected = f"1.png has 5 x 7 pixels, {odd} has 5 x 6; set image_size to resize them"
     with pytest.raises(ValueError, match=re.escape(expected)):
         image_folders(f"file:{tmp_path}")
 
@@ -220,7 +220,7 @@ def test_folder_without_an_image_is_named(tmp_path: Path, empty: str) -> None:
 
 def test_folder_without_any_image_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"holds no image \(.png, .jpg, .jpeg\)"):
+    with pytest.raises(ValueError, match=r"contains no image \(.png, .jpg, .jpeg\)"):
         image_folders(f"file:{tmp_path}")
 
 

@@ -31,9 +31,9 @@ def prepared(tmp_path: Path) -> Prepare:
 
     def prepare(stage: str, name: str, text: str, **fields: Any) -> Splits[Any]:
         (tmp_path / name).write_text(text)
-        block, write, load = KINDS[stage]
+        schema, write, load = KINDS[stage]
         (tmp_path / "out").mkdir()
-        write(block(source=f"file:{tmp_path / name}", **fields), tmp_path / "out")
+        write(schema(source=f"file:{tmp_path / name}", **fields), tmp_path / "out")
         splits: Splits[Any] = load(tmp_path / "out")
         return splits
 
@@ -143,7 +143,13 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
 @pytest.mark.parametrize(
     ("stage", "name", "text", "fields", "message"),
     [
-        ("sequences", "a.ts", "1,2:3:one", {"task": "classification"}, "line 1 is no"),
+        (
+            "sequences",
+            "a.ts",
+            "1,2:3:one",
+            {"task": "classification"},
+            "line 1 is not a",
+        ),
         ("sequences", "a.ts", "@data", {"task": "classification"}, "holds no series"),
         ("sequences", "a.csv", "1", {"task": "classification"}, "expected .ts files"),
         ("sequences", "a.txt", "x", {"task": "language_model"}, "no sentence of two"),
@@ -189,6 +195,6 @@ def test_what_cannot_be_read_is_refused(
 def test_unknown_made_data_name_the_known(
     stage: str, source: str, tmp_path: Path
 ) -> None:
-    block, prepare, _ = KINDS[stage]
+    schema, prepare, _ = KINDS[stage]
     with pytest.raises(ValueError, match=r"unknown 'made:.*'; (nearest|known): made:"):
-        prepare(block(source=source), tmp_path)
+        prepare(schema(source=source), tmp_path)

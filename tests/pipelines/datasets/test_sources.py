@@ -137,7 +137,7 @@ def test_file_with_a_bracket_in_its_name_is_found(tmp_path: Path) -> None:
 
 def test_mismatch_names_both_hashes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n")
-    expected = f"expected sha256 {'0' * 64}, came {sha256(CSV)}"
+    expected = f"expected sha256 {'0' * 64}, got {sha256(CSV)}"
     with pytest.raises(ValueError, match=expected):
         fetch(f"file:{tmp_path}/a.csv", "0" * 64)
 
@@ -290,7 +290,7 @@ def raising(error: Exception) -> Callable[[], Answer]:
             r"cannot be reached \(IncompleteRead",
         ),
         (raising(TimeoutError("timed out")), r"cannot be reached \(timed out"),
-        (lambda: Answer(b"x\n", length=4), "broke off after 2 of 4 bytes"),
+        (lambda: Answer(b"x\n", length=4), "incomplete: 2 of 4 bytes"),
     ],
 )
 def test_failed_download_is_one_clear_error_and_keeps_nothing(
@@ -305,7 +305,7 @@ def test_failed_download_is_one_clear_error_and_keeps_nothing(
 def test_refusal_of_the_server_is_told(server: SimpleNamespace) -> None:
     refusal = urllib.error.HTTPError("https://host/a.csv", 404, "Not Found", {}, None)
     server.answer = raising(refusal)
-    with pytest.raises(ValueError, match="the server says 404 Not Found"):
+    with pytest.raises(ValueError, match="the server answered 404 Not Found"):
         fetch("https://host/a.csv")
     refusal.close()
 
@@ -351,7 +351,7 @@ def test_file_that_is_no_table_is_refused(
 def test_several_files_are_not_one_table(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("x\n1\n")
-    with pytest.raises(ValueError, match="expected one table, came 2 files"):
+    with pytest.raises(ValueError, match="expected one table, got 2 files"):
         frame(f"file:{tmp_path}/*.csv")
 
 

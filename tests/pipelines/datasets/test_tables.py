@@ -16,8 +16,8 @@ from pipelines.datasets.tables import prepare
 from pipelines.params.arrays import TableSchema
 
 
-def block(folder: Path, data: dict[str, Any], **fields: Any) -> TableSchema:
-    """Return the block of a CSV file with these columns."""
+def section_of(folder: Path, data: dict[str, Any], **fields: Any) -> TableSchema:
+    """Return the section of a CSV file with these columns."""
     pd.DataFrame(data).to_csv(folder / "data.csv", index=False)
     return TableSchema(
         source=f"file:{folder}/data.csv", **{"task": "regression", **fields}
@@ -30,7 +30,7 @@ def check_refused(folder: Path, given: TableSchema, *, expected: str) -> None:
     assert not (folder / table.FILE).exists()
 
 
-def test_every_sample_of_diabetes_stands_in_one_split(tmp_path: Path) -> None:
+def test_every_sample_of_diabetes_is_in_one_split(tmp_path: Path) -> None:
     prepare(TableSchema(source="sklearn:diabetes", task="regression"), tmp_path)
     splits = table.load(tmp_path)
     parts = [splits.train, splits.valid, splits.test]
@@ -62,7 +62,7 @@ def test_one_seed_gives_one_file_and_another_seed_another(tmp_path: Path) -> Non
 
 def test_text_becomes_one_hot_and_booleans_numbers(tmp_path: Path) -> None:
     data = {"sex": list("mfmfm"), "smokes": [True, False] * 2 + [True], "y": range(5)}
-    prepare(block(tmp_path, data, target="y"), tmp_path)
+    prepare(section_of(tmp_path, data, target="y"), tmp_path)
     splits = table.load(tmp_path)
     rows = splits.train.join(splits.valid).join(splits.test)
     assert rows.feature_names == ("sex=f", "sex=m", "smokes")
@@ -106,28 +106,32 @@ def test_infinite_value_is_refused() -> None:
 def test_missing_values_are_counted(tmp_path: Path) -> None:
     data = {"a": [1, None, None], "b": [1, 2, 3], "y": [1, 2, None]}
     check_refused(
-        tmp_path, block(tmp_path, data, target="y"), expected="missing in a (2), y (1)"
+        tmp_path,
+        section_of(tmp_path, data, target="y"),
+        expected="missing in a (2), y (1)",
     )
 
 
 def test_missing_target_gives_the_nearest_column(tmp_path: Path) -> None:
-    given = block(tmp_path, {"a": [1], "price": [2]}, target="prize")
+    given = section_of(tmp_path, {"a": [1], "price": [2]}, target="prize")
     check_refused(tmp_path, given, expected="no column 'prize'; nearest: price")
 
 
 def test_column_named_split_is_refused(tmp_path: Path) -> None:
-    given = block(tmp_path, {"split": range(9), "target": range(9)})
+    given = section_of(tmp_path, {"split": range(9), "target": range(9)})
     check_refused(tmp_path, given, expected="cannot be named 'split'")
 
 
 def test_target_alone_is_refused(tmp_path: Path) -> None:
     check_refused(
-        tmp_path, block(tmp_path, {"target": range(9)}), expected="no column is left"
+        tmp_path,
+        section_of(tmp_path, {"target": range(9)}),
+        expected="no column is left",
     )
 
 
 def test_text_cannot_be_regressed_on(tmp_path: Path) -> None:
-    given = block(tmp_path, {"a": range(4), "target": list("abcd")})
+    given = section_of(tmp_path, {"a": range(4), "target": list("abcd")})
     check_refused(
         tmp_path, given, expected="regression needs a number to predict, target is"
     )
@@ -135,23 +139,23 @@ def test_text_cannot_be_regressed_on(tmp_path: Path) -> None:
 
 def test_class_too_small_for_every_split_is_named(tmp_path: Path) -> None:
     data = {"a": range(12), "target": ["many"] * 10 + ["few"] * 2}
-    given = block(tmp_path, data, task="classification")
+    given = section_of(tmp_path, data, task="classification")
     expected = "class few has 2 rows, too few for train, valid, test"
     check_refused(tmp_path, given, expected=expected)
 
 
-def test_shares_must_leave_something_to_train_on() -> None:
+def test_fractions_must_leave_something_to_train_on() -> None:
     with pytest.raises(
         ValueError, match=r"valid_fraction \+ test_fraction must be below 1"
     ):
         draw_split(
-            np.zeros(9, int), ["all"], shares={"valid": 0.5, "test": 0.5}, seed=0
+            np.zeros(9, int), ["all"], fractions={"valid": 0.5, "test": 0.5}, seed=0
         )
 
 
 def test_classes_of_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
     data = {"a": range(30), "target": [2, 10, 1] * 10}
-    prepare(block(tmp_path, data, task="classification"), tmp_path)
+    prepare(section_of(tmp_path, data, task="classification"), tmp_path)
     assert table.load(tmp_path).train.classes == ("1", "2", "10")
 
 
@@ -160,7 +164,7 @@ def test_classes_of_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
 
 def test_table_without_a_target_has_zeros_for_it(tmp_path: Path) -> None:
     data = {"a": range(10), "b": range(10)}
-    prepare(block(tmp_path, data, task="density", target=None), tmp_path)
+    prepare(section_of(tmp_path, data, task="density", target=None), tmp_path)
     splits = table.load(tmp_path)
     assert splits.train.feature_names == ("a", "b")
     assert (splits.train.target_name, splits.train.classes) == ("", ())
@@ -180,7 +184,7 @@ def test_target_of_clusters_is_classes_unless_it_has_fractions(
     tmp_path: Path, target: list, classes: tuple[str, ...]
 ) -> None:
     data = {"a": range(10), "y": target}
-    prepare(block(tmp_path, data, task="clustering", target="y"), tmp_path)
+    prepare(section_of(tmp_path, data, task="clustering", target="y"), tmp_path)
     train = table.load(tmp_path).train
     assert train.feature_names == ("a",)
     assert train.classes == classes
@@ -198,7 +202,7 @@ def test_scale_is_that_of_the_training_rows(tmp_path: Path) -> None:
 def test_binarize_makes_zeros_and_ones(tmp_path: Path) -> None:
     data = {"a": range(10), "b": [0.5] * 10}
     given = {"task": "binary_density", "target": None, "binarize": 4.0}
-    prepare(block(tmp_path, data, **given), tmp_path)
+    prepare(section_of(tmp_path, data, **given), tmp_path)
     splits = table.load(tmp_path)
     whole = splits.train.join(splits.valid).join(splits.test)
     assert sorted(whole.X[:, 0]) == [0.0] * 5 + [1.0] * 5
@@ -207,18 +211,18 @@ def test_binarize_makes_zeros_and_ones(tmp_path: Path) -> None:
 
 def test_only_the_named_features_are_kept(tmp_path: Path) -> None:
     data = {"a": range(10), "b": range(10), "c": [None] * 10, "y": range(10)}
-    prepare(block(tmp_path, data, target="y", features=["b"]), tmp_path)
+    prepare(section_of(tmp_path, data, target="y", features=["b"]), tmp_path)
     assert table.load(tmp_path).train.feature_names == ("b",)
 
 
 def test_missing_feature_is_named_with_the_nearest(tmp_path: Path) -> None:
     data = {"size": range(10), "y": range(10)}
-    given = block(tmp_path, data, target="y", features=["sise"])
+    given = section_of(tmp_path, data, target="y", features=["sise"])
     (tmp_path / "out").mkdir()
     check_refused(tmp_path / "out", given, expected="no column 'sise'; nearest: size")
 
 
-def test_inverse_sinusoid_is_drawn_by_the_seed_of_its_block(tmp_path: Path) -> None:
+def test_inverse_sinusoid_is_drawn_by_the_seed_of_its_section(tmp_path: Path) -> None:
     drawn = []
     for name, fields in (("a", {"n_samples": 50}), ("b", {"seed": 1}), ("c", {})):
         folder = tmp_path / name

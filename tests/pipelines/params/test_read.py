@@ -347,19 +347,22 @@ def test_family_of_another_task_than_the_dataset_is_a_problem(problems_of) -> No
     [
         (
             "source: 'file:a', rotate: [0, 15], label: y",
-            "label: for a table, not for tu",
+            "label: for a table, not for ro",
         ),
-        ("source: 'file:a.csv'", "domain: missing, the column of a table; or rotate"),
-        ("source: 'sklearn:wine'", "domain: missing, the column of a table; or rotate"),
+        ("source: 'file:a.csv'", "domain: missing; a table needs it, and grey images"),
+        (
+            "source: 'sklearn:wine'",
+            "domain: missing; a table needs it, and grey images",
+        ),
         ("source: 'file:pacs', label: y", "label: for a table, not for folders of ima"),
         (
             "source: 'file:a', domain: d, n_domains: 3",
             "n_domains: for made:sprites, no",
         ),
-        ("source: 'made:sprites', rotate: [0, 15]", "rotate: for turned images, not"),
+        ("source: 'made:sprites', rotate: [0, 15]", "rotate: for rotated images, no"),
         (
             "source: 'made:sprites', sha256: " + "a" * 64,
-            "sha256: for files, not for da",
+            "sha256: for files, not for ge",
         ),
         (
             "source: 'made:pitfalls', image_size: [8, 8]",
@@ -474,17 +477,17 @@ def test_trials_without_anything_to_search_are_a_problem(
 
 
 @pytest.mark.parametrize(
-    ("shares", "line"),
+    ("fractions", "line"),
     [
         ("[0.5, 1.0]", "learning_curve.1: expected less than 1, got 1.0"),
         ("[0]", "learning_curve.0: expected greater than 0, got 0"),
         ("5", "learning_curve: expected a valid list, got 5"),
     ],
 )
-def test_shares_of_a_learning_curve_lie_between_none_and_all(
-    problems_of, shares: str, line: str
+def test_fractions_of_a_learning_curve_lie_between_none_and_all(
+    problems_of, fractions: str, line: str
 ) -> None:
-    (found,) = problems_of(study(f"{{learning_curve: {shares}}}"))
+    (found,) = problems_of(study(f"{{learning_curve: {fractions}}}"))
     assert found == f"experiments.d.ridge.{line}"
 
 
@@ -649,8 +652,14 @@ def test_cross_validation_is_for_tables(plan_of, problems_of) -> None:
     ("fields", "expected"),
     [
         ("task: regression, target: null", "target: regression needs a column"),
-        ("task: density, features: [a, target]", "features: holds target, the target"),
-        ("task: density, scale: true, binarize: 1.0", "scale: not with binarize"),
+        (
+            "task: density, features: [a, target]",
+            "features: contains target, the target",
+        ),
+        (
+            "task: density, scale: true, binarize: 1.0",
+            "scale: cannot be combined with binarize",
+        ),
     ],
 )
 def test_fields_of_a_table_that_do_not_fit_are_named(
