@@ -1,4 +1,4 @@
-"""The families as they are written: read from their modules, never from a list."""
+"""Descriptions of the families, read from their modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipelines.params.read import PARAMS, Dataset, data_kinds, read_params
 
 @dataclass(frozen=True)
 class Outline:
-    """What the source of a family says of it, before it is imported."""
+    """The description of a family, read from its source without importing it."""
 
     name: str
     chapter: str
@@ -35,9 +35,9 @@ class Outline:
 
 
 def outlines(*, task: str | None = None, chapter: str | None = None) -> list[Outline]:
-    """Return every family, or those of a task or chapter, by chapter and name.
+    """Return all families, or those of a task or chapter, sorted by chapter and name.
 
-    Raises ValueError for a task or chapter that there is not.
+    Raises ValueError for an unknown task or chapter.
     """
     chapters = sorted(set(families().values()))
     for what, value, known in (
@@ -58,7 +58,10 @@ def outlines(*, task: str | None = None, chapter: str | None = None) -> list[Out
 
 
 def outline(name: str) -> Outline:
-    """Return the outline of a family. Its module is parsed, not run: torch is slow."""
+    """Return the outline of a family.
+
+    The module is parsed, not imported, because importing torch takes seconds.
+    """
     tree = ast.parse(source_file(name).read_text(encoding="utf-8"))
     text = ast.get_docstring(tree) or ""
     (task,) = (
@@ -79,7 +82,7 @@ def outline(name: str) -> Outline:
 
 
 def source_file(name: str) -> Path:
-    """Return the module of a family as a file."""
+    """Return the source file of a family."""
     folder = Path(ftml.__file__).parent / "families"
     return folder / families()[name] / f"{name}.py"
 
@@ -101,7 +104,7 @@ def families_table(found: Sequence[Outline]) -> Table:
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a configuration, for reading."""
+    """A field of a configuration, as texts for a reader."""
 
     name: str
     default: str
@@ -127,7 +130,7 @@ def settings(config: type[FamilyConfig]) -> list[Setting]:
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
-    """Return in words what a JSON schema allows: `number > 0`, `adam, sgd`, ..."""
+    """Return what a JSON schema allows as a text: `number > 0`, `adam, sgd`, ..."""
     if "anyOf" in schema:
         return " or ".join(allowed(each) for each in schema["anyOf"])
     if "enum" in schema:
@@ -171,7 +174,7 @@ def _bound(value: float) -> str:
 
 
 def written(distribution: Distribution) -> str:
-    """Return a distribution as params.yaml writes it."""
+    """Return a distribution in the syntax of params.yaml."""
     values = [_json(value) for value in distribution.ends()]
     (name,) = (
         name for name, kind in DISTRIBUTIONS.items() if kind is type(distribution)
@@ -180,7 +183,7 @@ def written(distribution: Distribution) -> str:
 
 
 def _json(value: Any) -> str:
-    """Return a value as YAML reads it; text without quotes, for people."""
+    """Return a value in the syntax of YAML; text has no quotes."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
@@ -194,7 +197,7 @@ def docstring(kind: Family) -> str:
 
 
 def page(name: str) -> list[Table | str]:
-    """Return what `ftml show` prints of a family."""
+    """Return what `ftml show` prints about a family."""
     kind = family(name)
     rows = [
         [e.name, e.default, e.allowed, e.search, e.about] for e in settings(kind.Config)
@@ -209,7 +212,7 @@ def page(name: str) -> list[Table | str]:
 
 
 def _data(kind: Family) -> list[str]:
-    """Return lines on the data that a family is trained on."""
+    """Return lines about the data kinds, datasets and studies of a family."""
     kinds = " or ".join(each.__name__ for each in data_kinds(kind))
     two = f", of {kind.n_classes} classes" if kind.n_classes else ""
     lines = [f"Trains on: {kinds}{two}"]

@@ -19,9 +19,9 @@ def compare(
 ) -> None:
     """Compare the studies of a dataset by the metrics that MLflow has recorded."""
     with report_errors():
-        from pipelines.cli import standings, terminal
+        from pipelines.cli import study_table, terminal
 
-        terminal.show(*standings.read(dataset, metric=metric))
+        terminal.show(*study_table.read(dataset, metric=metric))
 
 
 def reproduce(

@@ -1,4 +1,4 @@
-"""What `ftml claims` prints: all claims as they were measured, or one, measured now."""
+"""What `ftml claims` prints: all claims with their measurements, or one."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ COLUMNS = ["claim", "chapter", "expected", "measured", "tolerance", "value in so
 
 
 def listed(*, chapter: str | None = None) -> list[Table | str]:
-    """Return the table of all claims, or those of a chapter, with what the stage has
-    measured of them.
+    """Return the table of all claims, or those of a chapter, with the measurements of
+    the stage `claims`.
 
-    Raises ValueError for a chapter that there is not.
+    Raises ValueError for an unknown chapter.
     """
     known = sorted(set(claims().values()))
     if chapter is not None and chapter not in known:
@@ -65,8 +65,9 @@ def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
 
 
 def _title(name: str, chapter: str) -> str:
-    """Return the statement of a claim in a line. Its module is parsed, not run: torch
-    is slow.
+    """Return the first line of a claim's docstring.
+
+    The module is parsed, not imported, because importing torch takes seconds.
     """
     spec = importlib.util.find_spec(f"ftml.claims.{chapter}.{name}")
     source = (
@@ -76,7 +77,7 @@ def _title(name: str, chapter: str) -> str:
 
 
 def section(seed: int, budget: str) -> ClaimsSchema:
-    """Return how a claim is measured; ValueError for a budget that there is not."""
+    """Return the settings of a measurement. Raises ValueError for an unknown budget."""
     if budget not in FACTORS:
         raise ValueError(f"unknown budget {budget!r}{nearest(budget, FACTORS)}")
     return ClaimsSchema.model_validate({"seed": seed, "budget": budget})
@@ -85,21 +86,24 @@ def section(seed: int, budget: str) -> ClaimsSchema:
 def measured(
     name: str, section: ClaimsSchema, *, figure: Path | None = None
 ) -> tuple[bool, list[Table | str]]:
-    """Measure a claim now; return whether it holds, and what is printed of it.
+    """Measure a claim now; return whether it holds, and what is printed about it.
 
-    figure: a PNG file that its figure is written to. Raises ValueError for a claim
-    that there is not, and for a figure of one that has none.
+    figure: the PNG file to which the claim's figure is written. Raises ValueError for
+    an unknown claim, and for the figure of a claim that has none.
     """
-    read = claim(name)
+    checked = claim(name)
     with claim_budget(section) as budget:
-        evidence = read.check(section.seed, budget)
+        evidence = checked.check(section.seed, budget)
     if figure is not None:
         if evidence.figure is None:
             raise ValueError(f"the claim {name} has no figure")
         write_png(figure, evidence.figure())
-    found = measurement_of(read, evidence, section, key="")
-    shown: list[Table | str] = [f"{name}, chapter {read.chapter}\n", read.statement]
-    shown += [f"\nSource: {read.source}\n"]
+    found = measurement_of(checked, evidence, section, key="")
+    shown: list[Table | str] = [
+        f"{name}, chapter {checked.chapter}\n",
+        checked.statement,
+    ]
+    shown += [f"\nSource: {checked.source}\n"]
     if evidence.table is not None:
         shown.append(_numbers(evidence.table))
     return evidence.passed, [*shown, _verdict(found)]

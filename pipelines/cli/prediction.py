@@ -1,4 +1,4 @@
-"""Predictions of a model from MLflow for the rows of a file."""
+"""Predictions of a model in MLflow for the rows of a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from pipelines.cli.records import open_existing_store
 
 CSV, PARQUET = (".csv", ".csv.gz"), (".parquet", ".pq")
-"How the names of files end that hold rows."
+"Suffixes of the files that can be read."
 
 WHOLE = ("integer", "long")
 REAL = ("float", "double")
@@ -21,15 +21,15 @@ REAL = ("float", "double")
 def predictions(model: str, file: Path) -> pd.DataFrame:
     """Return a row of predictions for each row of a CSV or Parquet file.
 
-    The columns that the model needs are those of its signature, in any order. Raises
-    ValueError for columns that are missing or too many, for values that are no numbers,
-    for a file that cannot be read and for a model that is not in the store.
+    The file must have the columns of the model's signature, in any order. Raises
+    ValueError for missing or extra columns, for values that are not numbers, for a file
+    that cannot be read and for a model that is not in the store.
     """
     rows = read_rows(file)
     served = load_model(model)
     wanted = {each.name: each.type.name for each in served.metadata.get_input_schema()}
-    found = fitted(rows, wanted, where=str(file))
-    predicted: pd.DataFrame = served.predict(found)
+    columns = select_columns(rows, wanted, where=str(file))
+    predicted: pd.DataFrame = served.predict(columns)
     return predicted
 
 
@@ -46,12 +46,12 @@ def read_rows(file: Path) -> pd.DataFrame:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{file}: cannot be read: {reason}") from None
     if not len(rows):
-        raise ValueError(f"{file}: holds no row")
+        raise ValueError(f"{file}: has no row")
     return rows
 
 
 def load_model(uri: str) -> Any:
-    """Return a model of the store, as MLflow serves it; ValueError if there is none."""
+    """Return a model of the store as a pyfunc. Raises ValueError if there is none."""
     if not uri.startswith(("models:/", "runs:/")):
         raise ValueError(
             f"expected a model such as models:/diabetes@champion or runs:/ID/model, "
@@ -62,7 +62,7 @@ def load_model(uri: str) -> Any:
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hints on versions of packages
+        warnings.simplefilter("ignore")  # hints about package versions
         try:
             return mlflow.pyfunc.load_model(uri)
         except (mlflow.exceptions.MlflowException, OSError) as error:
@@ -70,18 +70,20 @@ def load_model(uri: str) -> Any:
             raise ValueError(f"{uri}: no such model can be loaded: {reason}") from None
 
 
-def fitted(rows: pd.DataFrame, wanted: dict[str, str], *, where: str) -> pd.DataFrame:
-    """Return the wanted columns, as the types of a signature (`double`, `long`, ...).
+def select_columns(
+    rows: pd.DataFrame, wanted: dict[str, str], *, where: str
+) -> pd.DataFrame:
+    """Return the wanted columns with the types of a signature (`double`, `long`, ...).
 
-    Raises ValueError that names all missing and extra columns, or one whose values do
-    not fit.
+    Raises ValueError, which names all missing and extra columns, or the first column
+    with a value of another type.
     """
     missing = [name for name in wanted if name not in rows]
     extra = [str(name) for name in rows if name not in wanted]
     if missing or extra:
         faults = [("missing", missing), ("extra", extra)]
-        said = "; ".join(f"{what}: {_some(names)}" for what, names in faults if names)
-        raise ValueError(f"{where}: not the columns of the model; {said}")
+        listed = "; ".join(f"{what}: {_some(names)}" for what, names in faults if names)
+        raise ValueError(f"{where}: not the columns of the model; {listed}")
     columns = {
         name: _typed(rows[name], kind, where=f"{where}: column {name}")
         for name, kind in wanted.items()
@@ -108,6 +110,6 @@ SHOWN = 12
 
 
 def _some(names: list[str]) -> str:
-    """Return names in a line, the first of them where they are many."""
+    """Return names as one text; of more than `SHOWN` names only the first."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -1,4 +1,4 @@
-"""What MLflow has recorded: a store that is there, and the runs in it."""
+"""Reads the MLflow store: the experiment of a dataset, and runs by their role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROLES = ("study", "trial", "fit")
 def open_existing_store() -> MlflowClient:
     """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` in this folder.
 
-    Raises ValueError where there is none: reading makes no new one.
+    Raises ValueError where there is none; no store is created.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{tracking_client.DATABASE}")
     path = Path(uri.removeprefix("sqlite:///"))
@@ -30,7 +30,7 @@ def open_existing_store() -> MlflowClient:
 
 
 def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
-    """Return the experiment of a dataset; ValueError for one that is not there."""
+    """Return the experiment of a dataset. Raises ValueError if there is none."""
     found = client.get_experiment_by_name(dataset)
     if found is None:
         known = [each.name for each in client.search_experiments() if each.name]
@@ -43,7 +43,7 @@ def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
 
 
 def role(run: Run) -> str:
-    """Return what a run is: study, trial, fit or comparison; "" if it is not ftml's."""
+    """Return the role of a run: study, trial, fit or comparison; "" if it has none."""
     return str(run.data.tags.get("ftml.role", ""))
 
 
@@ -51,9 +51,9 @@ def children(client: MlflowClient, study: Run) -> list[Run]:
     """Return the trials and final fits of a study, in order."""
     of_study = f"tags.`mlflow.parentRunId` = '{study.info.run_id}'"
     found = tracking_client.search(client, study.info.experiment_id, of_study)
-    return sorted(found, key=lambda run: (role(run) != "trial", place(run)[1]))
+    return sorted(found, key=lambda run: (role(run) != "trial", role_and_index(run)[1]))
 
 
-def place(run: Run) -> tuple[str, int]:
-    """Return what tells a run from the others of its study: its role and number."""
+def role_and_index(run: Run) -> tuple[str, int]:
+    """Return the role of a run and its index, which identify it within its study."""
     return role(run), int(run.data.tags.get("ftml.index", 0))

@@ -1,8 +1,8 @@
-"""Where a run comes from, and how it is made again.
+"""Finds the commit of a run, and prints the commands that reproduce the run.
 
-The commit that a run names is checked out in a temporary clone, and the study's key is
-computed there, by the code of that commit: where it equals the key of the run, code,
-params and data are those of the commit, and nothing else went into the run.
+The commit is checked out in a temporary clone, and the key of the study is computed
+there with the code of that commit. If it equals the key of the run, then the code,
+params and data of the run are those of the commit, and the run depends on nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
-from pipelines.cli.records import ROLES, open_existing_store, place, role
+from pipelines.cli.records import ROLES, open_existing_store, role, role_and_index
 from pipelines.tracking import client as tracking_client
 
 LOCK = "requirements.lock"
@@ -70,32 +70,32 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Origin:
-    """What the commit of a run says of it."""
+    """The commit of a run, and what it contains about the run."""
 
     subject: str
     "first line of the commit's message"
 
     params: Mapping[str, Any]
-    "params.yaml of the dataset and the study alone"
+    "params.yaml, reduced to the dataset and the study"
 
     stage: str
     "the stage that prepares the dataset"
 
     packages: tuple[str, ...]
-    "packages whose version here is not that of the commit, as name here (there)"
+    "packages whose version differs, as: name, version here, (version at the commit)"
 
 
 def find(run_id: str) -> Recorded:
     """Return a run of the store by its id.
 
-    Raises ValueError for a run that is not there, is none of ftml's, or names no
+    Raises ValueError for a run that does not exist, is not one of ftml's, or names no
     commit.
     """
     client = open_existing_store()
     try:
         run = client.get_run(run_id)
         if role(run) not in ROLES:
-            kind = role(run) or "no run of ftml's"
+            kind = role(run) or "not a run of ftml"
             raise ValueError(f"run {run_id} is {kind}, not a {', '.join(ROLES)}")
         study = run if role(run) == "study" else _parent(client, run)
     except MlflowException as error:
@@ -105,8 +105,8 @@ def find(run_id: str) -> Recorded:
     dataset = client.get_experiment(run.info.experiment_id).name
     if not study.data.tags.get("mlflow.source.git.commit"):
         raise ValueError(
-            f"run {run_id} names no commit: it was made outside of a git repository, "
-            "so what made it cannot be known"
+            f"run {run_id} names no commit: it was started outside of a git "
+            "repository, so its code is unknown"
         )
     return Recorded(client, run, study, dataset)
 
@@ -117,9 +117,9 @@ def _parent(client: MlflowClient, run: Run) -> Run:
 
 @contextmanager
 def checked_out(recorded: Recorded) -> Iterator[Path]:
-    """Give a temporary clone of this repository at the commit of a run.
+    """Provide a temporary clone of this repository at the commit of a run.
 
-    Raises ValueError where this folder has no such commit.
+    Raises ValueError when this repository does not have the commit.
     """
     commit = recorded.commit
     root = _git(Path.cwd(), "rev-parse", "--show-toplevel")
@@ -128,18 +128,18 @@ def checked_out(recorded: Recorded) -> Iterator[Path]:
     if _git(Path(root), "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise ValueError(
             f"commit {commit} of run {recorded.run.info.run_id} is not in the history "
-            "here; fetch it (git fetch --all), or ask who made the run to push it"
+            "here; fetch it (git fetch --all), or ask the owner of the run to push it"
         )
     with tempfile.TemporaryDirectory(prefix="ftml-reproduce-") as folder:
         clone = Path(folder) / "ftml"
-        # Shared: a commit that no branch holds any more is found, too.
+        # A shared clone also has commits that are on no branch.
         _git(Path(root), "clone", "--shared", "--no-checkout", root, str(clone))
         _git(clone, "checkout", "--detach", commit)
         yield clone
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, None where it fails."""
+    """Return what git prints, or None when it fails."""
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
@@ -149,10 +149,10 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def origin(recorded: Recorded, clone: Path) -> Origin:
-    """Return what the commit says of a run.
+    """Return what the commit of a run contains about it.
 
-    Raises ValueError where the study's key at the commit is not that of the run: the
-    tree held changes that were not committed.
+    Raises ValueError when the study's key at the commit is not that of the run: the
+    working tree had changes that were not committed.
     """
     tags = recorded.study.data.tags
     digest = tags["ftml.data"]
@@ -189,7 +189,7 @@ def origin(recorded: Recorded, clone: Path) -> Origin:
         "datasets": {each: {} for each in params["datasets"]},
         "experiments": {recorded.dataset: {recorded.name: study}},
     }
-    # The baseline is another study, and changes nothing in this one.
+    # The baseline is another study, which does not affect this one.
     kept = {key: value for key, value in section.items() if key != "baseline"}
     only["datasets"][stage] = {recorded.dataset: kept}
     subject = _git(clone, "log", "-1", "--format=%s") or ""
@@ -197,8 +197,8 @@ def origin(recorded: Recorded, clone: Path) -> Origin:
 
 
 def environment(clone: Path) -> dict[str, str]:
-    """Return the environment of processes in a clone: its code, a store of its own, a
-    Ray of its own.
+    """Return the environment variables of processes in a clone, which import its code
+    and use an MLflow store and a Ray of their own.
     """
     mine = ("MLFLOW_", "RAY_ADDRESS", "FTML_", "PYTHONPATH", "DVC_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
@@ -210,7 +210,7 @@ def environment(clone: Path) -> dict[str, str]:
 
 
 def _other_packages(lock: Path) -> tuple[str, ...]:
-    """Return the packages that are installed in another version than a lock file's."""
+    """Return the packages whose installed version differs from that of a lock file."""
     if not lock.exists():
         return ()
     lines = [line.partition("==") for line in lock.read_text().splitlines()]
@@ -230,10 +230,10 @@ def _installed(package: str) -> str | None:
 
 
 def instructions(recorded: Recorded, found: Origin) -> str:
-    """Return in words and commands how a run is made again."""
+    """Return a description of a run and the commands that reproduce it."""
     run, dataset = recorded.run, recorded.dataset
     digest = recorded.study.data.tags["ftml.data"]
-    which, number = place(run)
+    which, number = role_and_index(run)
     what = {
         "study": "the study",
         "trial": f"trial {number} of",

@@ -1,4 +1,4 @@
-"""params.yaml as a JSON schema, from the models that read it.
+"""The JSON schema of params.yaml, made from the pydantic models that read it.
 
 It holds every key, type and bound of the datasets and studies, and for each family its
 configuration and the distributions of its search. Only `read_params` checks what
@@ -84,7 +84,9 @@ def _datasets() -> JsonSchema:
 
 
 def _experiment() -> JsonSchema:
-    """Return the schema of a dataset's studies: a key is a family, or names one."""
+    """Return the schema of a dataset's studies: a key is the name of a family, or the
+    study has the key `family`.
+    """
     own = {
         name: {
             "if": {"type": "object", "required": ["family"]},
@@ -117,15 +119,15 @@ def _study_of(name: str) -> JsonSchema:
 
 
 def _family_definitions(name: str) -> dict[str, JsonSchema]:
-    """Return what a study of a family may hold under `config` and `search`."""
+    """Return the schemas of the keys `config` and `search` of a study of a family."""
     kind = family(name)
     config = kind.Config.model_json_schema(ref_template="#/$defs/{model}")
     inner: dict[str, JsonSchema] = config.pop("$defs", {})
     searched: dict[str, JsonSchema] = {}
     for field, schema in config["properties"].items():
         if field != "seed":
-            drawn = {"anyOf": [{"type": "null"}, *_distributions(schema)]}
-            inner[key := _named(drawn)] = drawn
+            sampled = {"anyOf": [{"type": "null"}, *_distributions(schema)]}
+            inner[key := _named(sampled)] = sampled
             searched[field] = {"description": schema["description"], **_ref(key)}
     search = {
         "type": "object",
@@ -137,13 +139,13 @@ def _family_definitions(name: str) -> dict[str, JsonSchema]:
 
 
 def _named(schema: JsonSchema) -> str:
-    """Return the name of a definition that many families share: from its content."""
+    """Return the name of a definition that families share: a hash of its content."""
     content = json.dumps(schema, sort_keys=True).encode()
-    return f"drawn_{hashlib.sha256(content).hexdigest()[:12]}"
+    return f"distribution_{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _distributions(field: JsonSchema) -> list[JsonSchema]:
-    """Return the distributions that a field can be drawn from, as they are written."""
+    """Return the schemas of the distributions from which a field can be sampled."""
     branches: list[JsonSchema] = field.get("anyOf", [field])
     found = []
     for name in DISTRIBUTIONS:
@@ -164,7 +166,7 @@ def _distributions(field: JsonSchema) -> list[JsonSchema]:
 
 
 NOTES = ("default", "description", "title")
-"Keys of a schema that say nothing of the value."
+"Keys of a schema that do not restrict the value."
 
 
 def _one_key(name: str, arguments: JsonSchema) -> JsonSchema:

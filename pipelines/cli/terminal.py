@@ -1,4 +1,4 @@
-"""Tables and text on the terminal."""
+"""Prints tables and texts on the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 PIPED = 200
-"Columns where the output is no terminal."
+"Width in columns when standard output is not a terminal."
 
 
 def show(*parts: Table | str) -> None:
@@ -24,13 +24,13 @@ def show(*parts: Table | str) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, unbroken: int = 1
 ) -> Table:
-    """Return a table of text; the first `unbroken` columns are never wrapped."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    """Return a table of texts; the first `unbroken` columns are never wrapped."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for j, column in enumerate(columns):
-        made.add_column(column, no_wrap=j < unbroken, overflow="fold")
+        result.add_column(column, no_wrap=j < unbroken, overflow="fold")
     for row in rows:
-        made.add_row(*map(_escaped, row))
-    return made
+        result.add_row(*map(_escaped, row))
+    return result
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A run made again in a clone, and its final metrics compared with those recorded."""
+"""Reproduces a run in a clone and compares its final metrics with the recorded ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from pipelines.cli.records import children, experiment_of, place
+from pipelines.cli.records import children, experiment_of, role_and_index
 from pipelines.cli.reproduction import Origin, Recorded, environment
 from pipelines.common import formatting
 from pipelines.tracking import client as tracking_client
@@ -22,7 +22,7 @@ from pipelines.tracking import views
 
 @dataclass(frozen=True)
 class Compared:
-    """A final metric as it was recorded and as it came again; None where one lacks."""
+    """A final metric of the recorded and of the reproduced run; None where missing."""
 
     run: str
     metric: str
@@ -32,49 +32,49 @@ class Compared:
 
     @property
     def difference(self) -> float:
-        """Return the relative difference; infinity where one of the two lacks."""
+        """Return the relative difference; infinity where one of the two is None."""
         return _difference(self.recorded, self.again)
 
 
 def verify(
     recorded: Recorded, found: Origin, clone: Path, *, tolerance: float
 ) -> list[Compared]:
-    """Run a study in the clone, and return its metrics beside those recorded.
+    """Run a study in the clone, and return its metrics with the recorded ones.
 
-    Those of a trial or a final fit are its own; of a study those of all its runs. The
-    clone has the store that the stages make there. Raises ValueError for a study that
-    asks for a GPU where no tolerance is given, and when a stage fails.
+    For a trial or a final fit these are the metrics of its run; for a study those of
+    all its runs. The clone has an MLflow store of its own. Raises ValueError when the
+    study asks for a GPU and no tolerance is given, and when a stage fails.
     """
     (study,) = found.params["experiments"][recorded.dataset].values()
     gpu = ((study or {}).get("resources") or {}).get("gpu", 0)
     if gpu and not tolerance:
         raise ValueError(
-            f"{recorded.name} asks for a GPU, whose sums have no fixed order: say what "
-            "counts as equal, such as --tolerance 1e-3"
+            f"{recorded.name} asks for a GPU, whose sums have no fixed order: give a "
+            "tolerance, such as --tolerance 1e-3"
         )
     with (clone / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(dict(found.params), file)
-    carry_out(clone, f"experiment@{recorded.dataset}")
+    run_stage(clone, f"experiment@{recorded.dataset}")
     again = MlflowClient(f"sqlite:///{clone / tracking_client.DATABASE}")
     experiment = experiment_of(again, recorded.dataset).experiment_id
     (rerun,) = tracking_client.search(again, experiment, "tags.`ftml.role` = 'study'")
     digests = [each.data.tags["ftml.data"] for each in (recorded.study, rerun)]
     if digests[0] != digests[1]:
         raise ValueError(
-            f"the data prepared here are others: DVC's hash {digests[1]}, of the run "
-            f"{digests[0]}; the source has changed"
+            f"the data prepared here differ: DVC's hash is {digests[1]}, that of the "
+            f"run is {digests[0]}; the source has changed"
         )
     ours, theirs = runs(recorded.client, recorded.study), runs(again, rerun)
     if recorded.run is not recorded.study:
-        ours = {place(recorded.run): recorded.run}
+        ours = {role_and_index(recorded.run): recorded.run}
         theirs = {key: run for key, run in theirs.items() if key in ours}
     return compared(ours, theirs, tolerance=tolerance)
 
 
-def carry_out(clone: Path, stage: str) -> None:
-    """Run a stage of DVC, and what it needs; its output goes to standard error.
+def run_stage(clone: Path, stage: str) -> None:
+    """Run a stage and its dependencies by DVC; the output goes to standard error.
 
-    Raises ValueError with the last line that it printed as an error.
+    Raises ValueError, with the last error line of the output, when a stage fails.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", stage],
@@ -84,20 +84,20 @@ def carry_out(clone: Path, stage: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = ""
+    reason = ""
     for line in process.stdout or ():
         print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
         if line.startswith("error: "):
-            said = line.removeprefix("error: ").strip()
+            reason = line.removeprefix("error: ").strip()
     if process.wait():
         raise ValueError(
-            f"dvc repro {stage} failed in the clone: {said or 'see above'}"
+            f"dvc repro {stage} failed in the clone: {reason or 'see above'}"
         )
 
 
 def runs(client: MlflowClient, study: Run) -> dict[tuple[str, int], Run]:
-    """Return a study's run and those of its trials and final fits, by what they are."""
-    return {place(run): run for run in (study, *children(client, study))}
+    """Return the runs of a study, its trials and its final fits, by role and index."""
+    return {role_and_index(run): run for run in (study, *children(client, study))}
 
 
 def compared(
@@ -106,7 +106,7 @@ def compared(
     *,
     tolerance: float,
 ) -> list[Compared]:
-    """Return every final metric of the runs of either side."""
+    """Return every final metric that a recorded or a reproduced run has."""
     found = []
     for key in sorted({*recorded, *again}):
         ours, theirs = (_metrics(each.get(key)) for each in (recorded, again))
@@ -119,7 +119,7 @@ def compared(
 
 
 def _metrics(run: Run | None) -> dict[str, float]:
-    """Return the final metrics of a run but those that say how long it took."""
+    """Return the final metrics of a run without its training times."""
     found = {} if run is None else run.data.metrics
     return {name: value for name, value in found.items() if name not in views.SECONDS}
 
@@ -134,14 +134,17 @@ def _difference(a: float | None, b: float | None) -> float:
 
 
 def verdict(found: Sequence[Compared], *, tolerance: float) -> str:
-    """Return what came out: how many metrics are equal, and each that is not."""
+    """Return how many metrics are equal, and a line for each that differs."""
     metrics = formatting.counted(len(found), "final metric")
     of = f"{metrics} of {formatting.counted(len({each.run for each in found}), 'run')}"
-    limit = f"within a relative {tolerance:g}" if tolerance else "to the bit"
     wrong = [each for each in found if each.differs]
     if not wrong:
-        return f"reproduced: {of}, all equal {limit}"
-    lines = [f"not reproduced: {len(wrong)} of {of} differ, not equal {limit}"]
+        equal = (
+            f"equal within a relative {tolerance:g}" if tolerance else "bit-identical"
+        )
+        return f"reproduced: {of}, all {equal}"
+    limit = f" by more than a relative {tolerance:g}" if tolerance else ""
+    lines = [f"not reproduced: {len(wrong)} of {of} differ{limit}"]
     lines += [
         f"  {each.run}: {each.metric} was {each.recorded}, is {each.again} "
         f"(relative {each.difference:.1e})"

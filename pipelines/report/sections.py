@@ -257,7 +257,7 @@ def read_sections(plan: Plan) -> list[Section]:
 def _read(study: Study, found: list[str]) -> Result | None:
     """Return a study's result; None when there is none, which is added to `found`."""
     folder = study.folder
-    command = f"python -m pipelines.stages.experiment {study.dataset.name}"
+    command = f"ftml stage experiment {study.dataset.name}"
     try:
         result = Result(
             study=study,

@@ -97,7 +97,7 @@ def test_a_run_is_reproduced_to_the_bit_in_a_clone(
     run = tracking_client.search(client, experiment, f"tags.`ftml.role` = '{role}'")[0]
     status, printed = verify(repository, run.info.run_id)
     assert status == 0, printed
-    assert f"{expected}, all equal to the bit" in printed
+    assert f"{expected}, all bit-identical" in printed
     # Not one of the seconds, which differ whenever it runs.
     tested = [name for name in run.data.metrics if name.startswith("test_")]
     metric = min(tested)

@@ -292,7 +292,7 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     said = error_of("predict", uri, "text.csv")
     assert said == "text.csv: column a: expected numbers, got 'x'"
     rows[:0].to_csv("empty.csv", index=False)
-    assert error_of("predict", uri, "empty.csv") == "empty.csv: holds no row"
+    assert error_of("predict", uri, "empty.csv") == "empty.csv: has no row"
     assert error_of("predict", uri, "none.csv") == "none.csv: no such file"
     assert "expected a file .csv" in error_of("predict", uri, "rows.txt")
     Path("broken.parquet").write_text("no")

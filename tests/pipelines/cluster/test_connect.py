@@ -132,7 +132,7 @@ def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
     assert printed.startswith("softmax_regression: 4 trials, 1 final fits")
 
 
-def test_the_address_of_a_job_server_is_told_from_that_of_a_cluster(
+def test_the_address_of_a_job_server_is_refused_as_that_of_a_cluster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "http://head:8265")

@@ -42,7 +42,7 @@ def surroundings(
     return tmp_path
 
 
-def test_a_job_is_told_the_server_and_the_commit_and_no_secret(
+def test_a_job_gets_the_server_and_the_commit_and_no_secret(
     surroundings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")

@@ -1,4 +1,4 @@
-"""Stages whose heavy part Ray tasks carry: to the byte what this process makes."""
+"""Stages that map over Ray tasks write the same bytes as with threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def _ray() -> Iterator[None]:
 
 @pytest.fixture
 def by_tasks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
-    """Return what has Ray carry what follows; it gives the pieces asked for."""
+    """Return a function that switches the executor to Ray tasks from then on, and
+    returns the list of the requested numbers of workers.
+    """
     asked: list[int] = []
 
     @contextmanager

@@ -472,9 +472,9 @@ def test_missing_results_are_one_error_and_nothing_is_written(project):
     problems = str(caught.value).splitlines()[1:]
     assert problems == [
         "  experiments/diabetes/wide is not there; "
-        "make it with: python -m pipelines.stages.experiment diabetes",
+        "make it with: ftml stage experiment diabetes",
         f"  experiments/angles/{LONG} has no run.json; "
-        "make it with: python -m pipelines.stages.experiment angles",
+        "make it with: ftml stage experiment angles",
     ]
     assert not Path("reports").exists()
 

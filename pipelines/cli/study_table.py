@@ -1,4 +1,4 @@
-"""The studies of a dataset, compared by what MLflow has of them."""
+"""The studies of a dataset, compared by the metrics that MLflow has recorded."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pipelines.tracking import views
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A study as it stands among the others."""
+class StudyRow:
+    """The results of one study: a row of the table."""
 
     study: str
     family: str
     test: float
     half: float | None
-    "half of the 95 % t interval over seeds; None for one seed"
+    "half the width of the 95 % t interval over seeds; None for one seed"
 
     valid: float | None
     seeds: int
@@ -39,18 +39,18 @@ class Standing:
 def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
     """Return what `ftml compare` prints of a dataset: a table and a line below it.
 
-    Raises ValueError for a dataset or a metric of which nothing is recorded.
+    Raises ValueError when the dataset has no finished study, and for an unknown metric.
     """
     client = open_existing_store()
     experiment = experiment_of(client, dataset)
     condition = "tags.`ftml.role` = 'study' and attributes.status = 'FINISHED'"
     runs = newest(tracking_client.search(client, experiment.experiment_id, condition))
     if not runs:
-        raise ValueError(f"no study of {dataset} has been finished")
+        raise ValueError(f"no study of {dataset} has finished")
     if tracking_client.TASK not in experiment.tags:
         raise ValueError(
-            f"the experiment {dataset} does not say its task, as it was made by an "
-            f"earlier version; run experiment@{dataset} again"
+            f"the experiment {dataset} has no tag for its task: an earlier version "
+            f"created it; rerun experiment@{dataset}"
         )
     name = metric or experiment.tags[tracking_client.METRIC]
     modes = task(experiment.tags[tracking_client.TASK]).METRICS
@@ -58,21 +58,23 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
         raise ValueError(f"unknown metric {name!r}{nearest(name, modes)}")
     best = champion(client, dataset)
     found = [
-        standing(run, name, best) for run in runs if f"test_{name}" in _metrics(run)
+        study_row(run, name, best) for run in runs if f"test_{name}" in _metrics(run)
     ]
     sign = 1.0 if modes[name] == "min" else -1.0
     found.sort(key=lambda each: sign * each.test)
     less = "less" if modes[name] == "min" else "more"
-    about = "the champion is the best in validation" if best else "no champion is named"
+    about = "the champion is the best in validation" if best else "there is no champion"
     return [
-        standings_table(found, name),
+        table_of(found, name),
         f"{less} is better; intervals are 95 % t intervals over seeds; {about}",
     ]
 
 
 def newest(runs: Sequence[Run]) -> list[Run]:
-    """Return the last run of each study, of those on the data that were used last;
-    none that the last comparison left out, as params.yaml names it no more.
+    """Return the last run of each study, of the runs on the data that were used last.
+
+    A study that params.yaml no longer contains is left out: the last comparison has
+    tagged its run as not current.
     """
     known = [run for run in runs if run.data.tags.get("ftml.current") != "false"]
     by_time = sorted(known, key=lambda run: run.info.start_time)
@@ -85,7 +87,7 @@ def newest(runs: Sequence[Run]) -> list[Run]:
 
 
 def champion(client: MlflowClient, dataset: str) -> str | None:
-    """Return the run of the study whose model is the champion; None where none is."""
+    """Return the id of the study run whose model is the champion, or None."""
     try:
         version = client.get_model_version_by_alias(dataset, "champion")
         run = client.get_run(str(version.run_id))
@@ -96,15 +98,17 @@ def champion(client: MlflowClient, dataset: str) -> str | None:
     return str(run.data.tags.get("mlflow.parentRunId", run.info.run_id))
 
 
-def standing(run: Run, metric: str, best: str | None) -> Standing:
-    """Return how a finished study stands by a test metric."""
+def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
+    """Return the results of a finished study by a test metric; `best` is the id of the
+    champion's run.
+    """
     metrics = _metrics(run)
     seeds = int(run.data.params.get("seeds", 1))
     error = metrics.get(f"test_{metric}_standard_error")
     half = None
     if error is not None:
         half = float(student_t.ppf(0.975, seeds - 1)) * error
-    return Standing(
+    return StudyRow(
         study=run.data.tags["ftml.study"],
         family=run.data.tags["ftml.family"],
         test=metrics[f"test_{metric}"],
@@ -116,8 +120,8 @@ def standing(run: Run, metric: str, best: str | None) -> Standing:
     )
 
 
-def standings_table(found: Sequence[Standing], metric: str) -> Table:
-    """Return the table of studies, in the order that they are given in."""
+def table_of(found: Sequence[StudyRow], metric: str) -> Table:
+    """Return the table of studies, in the given order."""
     columns = ["study", "family", f"test {metric}", "95 % interval", "seeds"]
     columns += [f"valid {metric}", "seconds", ""]
     rows = [
@@ -136,7 +140,7 @@ def standings_table(found: Sequence[Standing], metric: str) -> Table:
     return table(columns, rows, unbroken=len(columns))
 
 
-def _interval(each: Standing) -> str:
+def _interval(each: StudyRow) -> str:
     if each.half is None:
         return ""
     ends = (each.test - each.half, each.test + each.half)
