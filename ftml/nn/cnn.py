@@ -40,9 +40,9 @@ class CNN(nn.Module):
         super().__init__()
         for name, value in (("channels", channels), ("n_classes", n_classes)):
             if value < 1:
-                raise ValueError(f"{name}: expected >= 1, came {value}")
+                raise ValueError(f"{name}: expected >= 1, got {value}")
         if width < 1 or width % GROUPS:
-            raise ValueError(f"width: expected a multiple of {GROUPS}, came {width}")
+            raise ValueError(f"width: expected a multiple of {GROUPS}, got {width}")
         sizes = (channels, width, 2 * width, 2 * width, 2 * width)
         # On "meta" a layer draws nothing, so global random state is left alone.
         self.convolutions = nn.ModuleList(

@@ -40,7 +40,7 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(
-                f"sizes: expected two or more, each >= 1, came {tuple(sizes)}"
+                f"sizes: expected two or more, each >= 1, got {tuple(sizes)}"
             )
         self.activation, self.n_pieces = activation, n_pieces
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout

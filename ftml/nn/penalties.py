@@ -55,8 +55,7 @@ def gaussian_prior(
     """
     if len(weights) != len(sigmas):
         raise ValueError(
-            f"sigmas: expected one for each of {len(weights)} layers, came "
-            f"{len(sigmas)}"
+            f"sigmas: expected one for each of {len(weights)} layers, got {len(sigmas)}"
         )
     parts = [
         (rows.square() / s**2 + math.log(2 * math.pi * s**2)).sum(dim=-1) / 2

@@ -108,10 +108,10 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         if depth not in STAGES:
-            raise ValueError(f"depth: expected 18 or 50, came {depth}")
+            raise ValueError(f"depth: expected 18 or 50, got {depth}")
         for name, value in (("channels", channels), ("n_classes", n_classes)):
             if value < 1:
-                raise ValueError(f"{name}: expected >= 1, came {value}")
+                raise ValueError(f"{name}: expected >= 1, got {value}")
         self.freeze_norm = freeze_norm
         self.conv1, self.bn1 = _convolution(channels, 64, 7, stride=2), _norm(64)
         first, second, third, fourth = STAGES[depth]

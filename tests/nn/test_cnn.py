@@ -105,10 +105,10 @@ def test_network_without_generator_is_a_shape_for_weights_from_elsewhere() -> No
 @pytest.mark.parametrize(
     ("channels", "n_classes", "width", "message"),
     [
-        (0, 3, 8, "channels: expected >= 1, came 0"),
-        (1, 0, 8, "n_classes: expected >= 1, came 0"),
-        (1, 3, 12, "width: expected a multiple of 8, came 12"),
-        (1, 3, 0, "width: expected a multiple of 8, came 0"),
+        (0, 3, 8, "channels: expected >= 1, got 0"),
+        (1, 0, 8, "n_classes: expected >= 1, got 0"),
+        (1, 3, 12, "width: expected a multiple of 8, got 12"),
+        (1, 3, 0, "width: expected a multiple of 8, got 0"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(

@@ -315,9 +315,9 @@ def test_weights_applied_elsewhere_give_the_same_outputs(network: ResNet) -> Non
 @pytest.mark.parametrize(
     ("depth", "n_classes", "channels", "message"),
     [
-        (34, 3, 3, "depth: expected 18 or 50, came 34"),
-        (18, 0, 3, "n_classes: expected >= 1, came 0"),
-        (18, 3, 0, "channels: expected >= 1, came 0"),
+        (34, 3, 3, "depth: expected 18 or 50, got 34"),
+        (18, 0, 3, "n_classes: expected >= 1, got 0"),
+        (18, 3, 0, "channels: expected >= 1, got 0"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(

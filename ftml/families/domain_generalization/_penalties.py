@@ -66,7 +66,7 @@ def counts(sizes: tuple[int, ...], *, like: Tensor) -> Tensor:
     """
     if min(sizes) < 2:
         raise ValueError(
-            f"an update needs 2 samples of each domain or more, came {min(sizes)}"
+            f"an update needs 2 samples of each domain or more, got {min(sizes)}"
         )
     return sent(torch.tensor(sizes, dtype=like.dtype), like.device)
 

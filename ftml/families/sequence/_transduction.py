@@ -23,6 +23,7 @@ from ftml.data.ragged import Ragged, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
 from ftml.plots import new_figure
 from ftml.training import run
@@ -79,10 +80,8 @@ class Model:
         check_symbols_of(X, self.source_symbols)
         network, where = made(self)
         end, found = len(self.target_symbols), {}
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, mask = (tensor(each, where) for each in X.padded(index))
                 written, _ = beam_search(
                     network,
@@ -107,10 +106,8 @@ def check_symbols_of(X: Ragged, symbols: tuple[str, ...] | list[str]) -> None:
 
 
 def made(model: Model) -> tuple[Any, torch.device]:
-    """Return the network of a model with its weights, and where it is."""
-    network = NETWORKS[model.network](**model.options)
-    network.load_state_dict(model.weights, assign=True)
-    return network.eval(), next(iter(model.weights.values())).device
+    """Return the network of a model with its weights, and their device."""
+    return loaded(NETWORKS[model.network](**model.options), model.weights)
 
 
 def train_transducer(

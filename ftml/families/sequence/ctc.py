@@ -32,6 +32,7 @@ from ftml.families.text import ngram_lm
 from ftml.nn.ctc import LanguageModel, beam, ctc_loss, greedy, times_needed
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.sequence_networks import CTCNetwork
 from ftml.training import run
 
@@ -86,14 +87,10 @@ class Model:
     def log_probs(self, X: Ragged) -> list[np.ndarray]:
         """Return log P of each symbol and the blank at each time, (T, V + 1) each."""
         check_symbols_of(X, self.source_symbols)
-        network = CTCNetwork(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = next(iter(self.weights.values())).device
+        network, where = loaded(CTCNetwork(**self.options), self.weights)
         times, found = self.options["n_outputs"] * X.lengths, {}
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, mask = (tensor(each, where) for each in X.padded(index))
                 rows = network(x, mask).double().log_softmax(dim=2).cpu().numpy()
                 for i, row in zip(index, rows, strict=True):

@@ -127,7 +127,7 @@ def text_problem(config: Any, data: Sequences, network: str, **options: Any) -> 
     Raises ValueError for sequences that are no texts.
     """
     if not data.vocabulary:
-        raise ValueError("the network needs sequences of symbols, came numbers")
+        raise ValueError("the network needs sequences of symbols, got numbers")
     options |= {
         "d": config.dimension,
         "widths": list(config.widths),

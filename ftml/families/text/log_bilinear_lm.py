@@ -18,7 +18,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +30,7 @@ from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import in_chunks, loaded
 from ftml.training import run
 
 TASK = "language_model"
@@ -64,16 +64,14 @@ class Model:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
         check_vocabulary(X, self.vocabulary)
         grams = windows(X, self.options["n_past"] + 1)
-        network = LogBilinear(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = self.weights["next.weight"].device
-        found = []
-        with torch.inference_mode():
-            for start in range(0, len(grams), CHUNK):
-                part = tensor(grams[start : start + CHUNK], where)
-                logits = network(part[:, :-1]).double()
-                found.append(-F.cross_entropy(logits, part[:, -1], reduction="none"))
-        return torch.cat(found).cpu().numpy()
+        network, where = loaded(LogBilinear(**self.options), self.weights)
+
+        def log_prob(rows: slice) -> Tensor:
+            part = tensor(grams[rows], where)
+            logits = network(part[:, :-1]).double()
+            return -F.cross_entropy(logits, part[:, -1], reduction="none")
+
+        return in_chunks(log_prob, len(grams), size=CHUNK).numpy()
 
 
 def train(

@@ -31,6 +31,7 @@ from ftml.families.text._windows import check_symbols, check_vocabulary
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LSTMLanguage
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.training import run
 
 TASK = "language_model"
@@ -66,15 +67,11 @@ class Model:
     def log_prob(self, X: Ragged) -> np.ndarray:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
         check_vocabulary(X, self.vocabulary)
-        network = LSTMLanguage(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = self.weights["bias"].device
+        network, where = loaded(LSTMLanguage(**self.options), self.weights)
         ends = offsets_of(X.lengths + 1)
         found = np.empty(ends[-1])
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, y, mask = shifted(X, index)
                 logits = network(tensor(x, where), tensor(mask, where)).double()
                 target = tensor(y[mask], where)

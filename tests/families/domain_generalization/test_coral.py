@@ -120,10 +120,10 @@ def test_linear_model_has_nothing_to_align() -> None:
 
 
 def test_too_few_domains_or_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match="training needs 2 domains or more, came 1"):
+    with pytest.raises(ValueError, match="training needs 2 domains or more, got 1"):
         next(train(Config(), Splits(blobs((20,)))))
     with pytest.raises(
-        ValueError, match="needs 2 samples of each domain or more, came 1"
+        ValueError, match="needs 2 samples of each domain or more, got 1"
     ):
         next(train(Config(batch_size=None), Splits(blobs((1, 20)))))
 

@@ -171,10 +171,10 @@ def test_before_the_annealing_ends_it_is_erm_that_follows_the_variances() -> Non
 
 
 def test_too_few_domains_or_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match="training needs 2 domains or more, came 1"):
+    with pytest.raises(ValueError, match="training needs 2 domains or more, got 1"):
         next(train(Config(), Splits(blobs((20,)))))
     with pytest.raises(
-        ValueError, match="needs 2 samples of each domain or more, came 1"
+        ValueError, match="needs 2 samples of each domain or more, got 1"
     ):
         next(train(Config(batch_size=1), Splits(blobs())))
 

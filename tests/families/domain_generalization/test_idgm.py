@@ -77,5 +77,5 @@ def test_trained_domains_agree_more_than_those_of_erm() -> None:
 
 
 def test_one_domain_is_refused() -> None:
-    with pytest.raises(ValueError, match="training needs 2 domains or more, came 1"):
+    with pytest.raises(ValueError, match="training needs 2 domains or more, got 1"):
         next(train(Config(), Splits(turned().only(["turn 0"]))))

@@ -130,7 +130,7 @@ def test_order_of_the_domains_does_not_matter(sampled: bool) -> None:
 
 def test_domain_of_one_row_has_no_estimate() -> None:
     with pytest.raises(
-        ValueError, match="needs 2 samples of each domain or more, came 1"
+        ValueError, match="needs 2 samples of each domain or more, got 1"
     ):
         invariance(normal(4, 3), labels(4, 3), (3, 1), sampled=True)
     with pytest.raises(ValueError, match="needs 2 samples"):

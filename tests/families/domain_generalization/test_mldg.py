@@ -58,5 +58,5 @@ def test_second_order_changes_the_weights_and_not_the_loss_before_the_first_step
 
 
 def test_meta_test_that_takes_all_domains_is_refused() -> None:
-    with pytest.raises(ValueError, match="training needs 4 domains or more, came 3"):
+    with pytest.raises(ValueError, match="training needs 4 domains or more, got 3"):
         next(train(Config(n_meta_test=3), Splits(turned())))

@@ -111,7 +111,7 @@ def test_penalty_sets_in_after_the_annealing() -> None:
 
 
 def test_one_domain_has_no_variance() -> None:
-    with pytest.raises(ValueError, match="training needs 2 domains or more, came 1"):
+    with pytest.raises(ValueError, match="training needs 2 domains or more, got 1"):
         next(train(Config(), Splits(blobs((20,)))))
 
 

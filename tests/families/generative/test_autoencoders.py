@@ -180,7 +180,7 @@ def test_features_are_rebuilt_in_their_units() -> None:
 
 
 def test_a_family_of_images_refuses_features() -> None:
-    with pytest.raises(ValueError, match="needs data of the kind Images, came Table"):
+    with pytest.raises(ValueError, match="needs data of the kind Images, got Table"):
         fit(conv_autoencoder.Config(), Table(np.zeros((4, 9))))
 
 

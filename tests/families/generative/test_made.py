@@ -61,7 +61,7 @@ def test_images_are_drawn_in_black_and_white_of_their_shape() -> None:
 
 def test_grey_values_and_other_shapes_are_refused() -> None:
     grey = Images(np.full((4, 2, 2), 7, np.uint8), np.arange(4) % 2, ("a", "b"))
-    with pytest.raises(ValueError, match="values of 0 and 255, came 7; `binarize`"):
+    with pytest.raises(ValueError, match="values of 0 and 255, got 7; `binarize`"):
         fit(made.Config(), grey)
     model = fit(made.Config(n_epochs=1), Table(np.eye(3))).model
     with pytest.raises(ValueError, match=r"shape \(2,\), the model was fitted on \(3,"):

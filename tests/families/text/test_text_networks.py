@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(ValueError, match="vectors of 4 numbers, dimension is 64"):
         fit(kind.Config(vectors=vectors), DATA.train)
     series = small_data("classification", kind=Sequences).train
-    with pytest.raises(ValueError, match="needs sequences of symbols, came numbers"):
+    with pytest.raises(ValueError, match="needs sequences of symbols, got numbers"):
         fit(kind.Config(), series)
     (tmp_path / "bad.txt").write_text("1 4\nb 1 2\n")
     with pytest.raises(ValueError, match="not word2vec's text format"):
