@@ -2,7 +2,7 @@
 
 Axes: B batch, C channels, H x W pixels, k classes. Weights are uniform with variance 2
 / fan_in, which keeps the size of what goes through ReLU layers, biases 0; they are
-drawn from `generator` alone, and without one stand on the device "meta". Dropout is in
+drawn from `generator` alone, and without one are on the device "meta". Dropout is in
 the dense layers.
 
 Source: 004_df1c07f69d89a0c0.txt, sections 13.12 to 13.15, and 14.10 for the start.

@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.bptt import rnn_slopes
+from ftml.nn.bptt import rnn_gradients
 from ftml.plots import COLOURS, new_figure
 
 T, UNITS = 40, 6
@@ -56,7 +56,7 @@ def drawn(seed: int, deviation: float) -> tuple[torch.Tensor, ...]:
 def lengths(rho: float, seed: int, *, deviation: float) -> np.ndarray:
     """Return the length of dR/dh_t at each time, (T,)."""
     x, into, W, Q = drawn(seed, deviation)
-    slopes = rnn_slopes(x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64))
+    slopes = rnn_gradients(x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64))
     found: np.ndarray = slopes.h[0].norm(dim=1).numpy()
     return found
 

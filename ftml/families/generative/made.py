@@ -84,7 +84,7 @@ class Model:
 
     @torch.inference_mode()
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n draws as data are, value after value."""
+        """Return n samples in the form of the data, generated value by value."""
         network, where = self._network()
         generator = torch.Generator().manual_seed(seed)
         x = torch.zeros(n, int(np.prod(self.shape)), device=where)

@@ -1,4 +1,4 @@
-"""Sequences that are told apart: what a network is given, and the model that predicts.
+"""Classification of sequences: the problem, and the model that predicts.
 
 Axes: n sequences, T time, d channels, k classes, B batch.
 """
@@ -108,13 +108,13 @@ def classification(
     prepared: Callable[[nn.Module], nn.Module] = lambda made: made,
     model: Callable[..., Any] = Model,
 ) -> Problem:
-    """Return the problem of telling sequences apart by cross-entropy.
+    """Return the problem of classifying sequences by cross-entropy.
 
-    options: of the network, `n_inputs` and `n_classes` left out. prepared: changes a
-    network that has drawn its weights. Raises ValueError for sequences without classes.
+    options: of the network, without `n_inputs` and `n_classes`. prepared: changes a
+    network with its random weights. Raises ValueError for sequences without classes.
     """
     if not data.classes:
-        raise ValueError("the sequences have no classes to be told apart")
+        raise ValueError("the sequences have no classes")
     scaling = None if data.vocabulary else learn_scaling(data.values)
     X = scaled(data.X, scaling, data.vocabulary)
     n_inputs = len(data.vocabulary) or X.values.shape[1]

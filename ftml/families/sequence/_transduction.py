@@ -41,7 +41,7 @@ class TransductionConfig(TrainingConfig):
     """How a network that reads and writes is made and trained."""
 
     dimension: Annotated[int, Field(ge=2)] = 64
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     n_layers: Annotated[int, Field(ge=1)] = 1
     "layers that read, and as many that write"
@@ -117,7 +117,7 @@ def train_transducer(
     network: str,
     options: Mapping[str, Any],
 ) -> Iterator[Step]:
-    """Yield after each epoch of training to tell each next symbol of the target.
+    """Yield after each epoch of training to predict each next symbol of the target.
 
     The decoder is given the symbols of the target before it, not its own: teacher
     forcing.
@@ -180,6 +180,6 @@ def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
     axes.set_xticks(range(X.lengths[index[0]]), X.rows(index).texts()[0].split())
     told = [*(model.target_symbols[v] for v in written), "end"]
     axes.set_yticks(range(len(told)), told)
-    axes.set(xlabel="source", ylabel="told")
+    axes.set(xlabel="source", ylabel="predicted")
     figure.colorbar(image, ax=axes, label="attention", shrink=0.8)
     return {"attention": figure}

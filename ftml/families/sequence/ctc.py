@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: each time tells a symbol, or nothing.
+"""Connectionist temporal classification: each time predicts a symbol or a blank.
 
     P(y | x) = sum over alignments with B(path) = y of prod_t P(path_t | x)
 
@@ -42,7 +42,7 @@ CHUNK = 256
 
 class Config(TrainingConfig):
     dimension: Annotated[int, Field(ge=1)] = 64
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     units: Annotated[int, Field(ge=1)] = 64
     "of a layer, in each direction"
@@ -51,7 +51,7 @@ class Config(TrainingConfig):
     "layers, each given the states of the one below"
 
     n_outputs: Annotated[int, Field(ge=1)] = 2
-    "times that something is told at for each symbol read"
+    "output times for each symbol read"
 
     too_long: Literal["refuse", "leave_out"] = "refuse"
     "what happens to training targets that take more times than there are"
@@ -112,7 +112,7 @@ class Model:
 
 
 def language_of(fields: Mapping[str, Any] | None) -> LanguageModel | None:
-    """Return log P(next | those before) of an n-gram model, remembered once told."""
+    """Return log P(next | those before) of an n-gram model, with a cache."""
     if fields is None:
         return None
     model, known = ngram_lm.Model(**fields), dict[tuple[int, ...], float]()

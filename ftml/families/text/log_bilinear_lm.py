@@ -1,4 +1,4 @@
-"""Log-bilinear language model: vectors of the last symbols tell that of the next.
+"""Log-bilinear language model: vectors of the last symbols predict the next.
 
     log P(w | past) = x_w' z_past + b_w - log sum_v exp(x_v' z_past + b_v)
     z_past = sum_j C_j r_{w_(t-j)} + c
@@ -39,10 +39,10 @@ CHUNK = 2048
 
 class Config(TrainingConfig):
     n_past: Annotated[int, Field(ge=1)] = 4
-    "symbols that tell the next; 4 as in 5-grams"
+    "symbols that predict the next; 4 as in 5-grams"
 
     dimension: Annotated[int, Field(ge=1)] = 64
-    "numbers of a vector"
+    "dimension of a vector"
 
     batch_size: Annotated[int, Field(ge=1)] = 256
     "windows of an update"
@@ -51,7 +51,7 @@ class Config(TrainingConfig):
     "passes over the text"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    "chance that a number of z is left out in training"
+    "probability that a number of z is dropped in training"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""LSTM language model: a memory of all symbols so far tells the next.
+"""LSTM language model: a memory of all symbols so far predicts the next.
 
     log P(w | past) = x_w' (P h_t + p) + b_w - log sum_v exp(likewise)
     h_t = LSTM(past)
 
 No symbol is too far back to count. The vectors that symbols are read as are those that
-they are told by, where `tied` (Press and Wolf 2017, "Using the output embedding").
+they are predicted by, where `tied` (Press and Wolf 2017, "Using the output embedding").
 
 Source: 004_df1c07f69d89a0c0.txt, sections 15.2 and 15.3; Zaremba et al. 2014,
 "Recurrent neural network regularization".
@@ -46,16 +46,16 @@ class Config(TrainingConfig):
     "layers, each given the states of the one below"
 
     dimension: Annotated[int, Field(ge=1)] = 128
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     tied: bool = True
-    "the same vectors for reading and for telling"
+    "the same vectors for the input and the output"
 
     n_epochs: Annotated[int, Field(ge=1)] = 6
     "passes over the text"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    "chance that a number between layers is left out in training"
+    "probability that a number between layers is dropped in training"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ CHUNK = 256
 
 class Config(TrainingConfig):
     dimension: Annotated[int, Field(ge=1), Integers(16, 64)] = 32
-    "numbers of a node's state"
+    "dimension of a node's state"
 
     composition: Composition = "lstm"
     "F: one dense layer, or a Tree-LSTM's gates"
@@ -112,7 +112,7 @@ def train(
 
 
 def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, Figure]:
-    """Return how often trees of each height are told right, of those trained on."""
+    """Return the accuracy on training trees of each height."""
     X = data.train.X
     height, right = X.heights()[X.roots()], model.predict(X) == data.train.y
     found = np.unique(height)
@@ -120,5 +120,5 @@ def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, F
     shares = [right[height == h].mean() for h in found]
     axes.plot(found, shares, marker=".")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="height of the tree", ylabel="share told right", ylim=(0, 1.02))
+    axes.set(xlabel="height of the tree", ylabel="accuracy", ylim=(0, 1.02))
     return {"accuracy_by_height": figure}
