@@ -32,15 +32,16 @@ from ftml.families.domain_generalization._training import (
     Batch,
     Direction,
     DomainConfig,
+    batch_of,
     domain_losses,
     domain_weights,
-    epoch_batches,
+    epoch_rows,
     gradient_of,
     outer_adam,
 )
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
-from ftml.optim.optimizers import Optimizer
+from ftml.optim.optimizers import MakeOptimizer, sgd
 
 S, B, K = 5, 64, 10
 "Training domains, rows of each in an update, classes."
@@ -58,7 +59,6 @@ WHY = [
 "What the table shows, and where it falls short."
 
 Task = Callable[[], object]
-MakeOptimizer = Callable[[DomainConfig], Optimizer]
 
 
 def best_of(rounds: int, **tasks: Task) -> dict[str, float]:
@@ -189,14 +189,15 @@ def stepper(
     config: DomainConfig,
     optimizer: MakeOptimizer,
 ) -> Task:
-    """Return one update as `_training.run` makes it."""
-    descend, memory, moments, draw = optimizer(config), {}, {}, generator()
+    """Return one update as `ftml.training.run` makes it."""
+    optimize = optimizer(learning_rate=config.learning_rate)
+    memory, state, draw = {}, {}, generator()
     parameters = list(network.parameters())
 
     def update() -> None:
         nonlocal memory
-        _, ascent, memory = direction(network, batch, memory, draw)
-        descend(parameters, ascent, moments)
+        _, gradient, memory = direction(network, batch, memory, draw)
+        optimize(parameters, gradient, state)
 
     return update
 
@@ -235,10 +236,14 @@ def measure_updates() -> Iterator[Row]:
             rounds,
             plain_erm=lambda plain=plain_erm, p=pairs: plain.update(p),
             erm=stepper(
-                make(), batch, gradient_of(erm.objective), erm.Config(), outer_adam
+                make(),
+                batch,
+                gradient_of(erm.objective),
+                erm.Config(),
+                outer_adam(erm.Config()),
             ),
             plain_fish=lambda plain=plain_fish, p=pairs: plain.update(p),
-            fish=stepper(make(), batch, fish.fish(config), config, fish.outer_sgd),
+            fish=stepper(make(), batch, fish.fish(config), config, sgd),
         )
         yield f"an update of ERM, {name}", found["plain_erm"], found["erm"]
         yield (
@@ -311,8 +316,8 @@ def measure_data(data: Splits[Domains]) -> Iterator[Row]:
                 next(loader)
 
     def ours() -> None:
-        for _ in epoch_batches(config, x, y, data.train.offsets, generator=draw):
-            pass
+        for rows in epoch_rows(config, data.train.offsets, x.device, draw):
+            batch_of(config, x, y, rows)
 
     found = best_of(3, plain=plain, ours=ours)
     yield "loading 100 batches", found["plain"], found["ours"]

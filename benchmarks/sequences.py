@@ -30,9 +30,9 @@ from ftml import family, fit
 from ftml.data import Sequences, Splits, cooccurrence, pairs, sequences
 from ftml.data.formulas import formulas
 from ftml.data.ragged import by_length
-from ftml.families.sequence._training import tensor
 from ftml.families.text._networks import parameters_by_part
 from ftml.nn.ctc import ctc_loss
+from ftml.nn.inputs import tensor
 from ftml.nn.recurrent import Recurrent
 from ftml.tasks import classification, language_model, transduction
 from pipelines.datasets.cooccurrence import prepare as prepare_cooccurrence

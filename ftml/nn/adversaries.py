@@ -1,6 +1,6 @@
-"""Two networks that are adversaries: one makes data, the other tells them apart.
+"""Two networks that are adversaries: a generator and a discriminator.
 
-Axes: B batch, d values of a sample, m numbers of noise, C channels, H x W pixels.
+Axes: B batch, d values of a sample, m dimension of noise, C channels, H x W pixels.
 
 Source: Deep learning cheat sheet, section 19.4.
 """
@@ -18,7 +18,7 @@ from ftml.nn.mlp import MLP
 
 
 class Adversaries(nn.Module):
-    """A generator that makes data of noise, and a discriminator that tells them apart.
+    """A generator of data from noise, and a discriminator of real and generated data.
 
     width: of convolutions in both; without one both are dense, `hidden` their units,
     the discriminator's in the reverse order. pixels: what is made is between 0 and 1.
@@ -54,7 +54,7 @@ class Adversaries(nn.Module):
         x = torch.sigmoid(x) if self.pixels else x
         return x if self.width else x.unflatten(1, self.shape)
 
-    def tell(self, x: Tensor) -> Tensor:
+    def log_odds(self, x: Tensor) -> Tensor:
         """Return the log-odds that each x is of the data, (B,)."""
         x = x if self.width else x.flatten(1)
         odds: Tensor = self.discriminator(x)

@@ -1,10 +1,10 @@
 """Networks that describe data by codes and make data of codes.
 
 Every one takes and returns data in their shape, (B, d) or (B, C, H, W); dense ones lay
-images out as rows inside. Weights are drawn from `generator` alone; without one they
-stand on the device "meta", as a shape that weights are loaded into.
+images out as rows inside. Random weights come from `generator` alone; without one they
+are on the device "meta", as a shape that weights are loaded into.
 
-Axes: B batch, d values of a sample, m numbers of a code, C channels, H x W pixels, w
+Axes: B batch, d values of a sample, m dimension of a code, C channels, H x W pixels, w
 width.
 
 Source: Deep learning cheat sheet, section 17.2; Exam solutions, "Convolutional NN

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 
-class Slopes(NamedTuple):
+class Gradients(NamedTuple):
     """Derivatives of the loss."""
 
     W: Tensor
@@ -37,7 +37,7 @@ class Slopes(NamedTuple):
     "(B, T, u), at each time, through all later ones as well"
 
 
-def rnn_slopes(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Slopes:
+def rnn_gradients(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Gradients:
     """Return the derivatives of a tanh network, from h_0 = 0.
 
     x: (B, T, d). e: (B, T, u), dL/dh_t by the outputs at t. W: (u, d), U: (u, u), b:
@@ -55,11 +55,11 @@ def rnn_slopes(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Slopes:
     return _summed(x, torch.stack(h[:-1], dim=1), a, delta, (W, U))
 
 
-def lstm_slopes(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Slopes:
+def lstm_gradients(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Gradients:
     """Return the derivatives of an LSTM, from h_0 = c_0 = 0.
 
-    As `rnn_slopes`, with the gates i, f, g, o one under the other: W (4 u, d), U (4 u,
-    u), b (4 u,).
+    As `rnn_gradients`, with the gates i, f, g, o stacked: W (4 u, d), U (4 u, u),
+    b (4 u,).
     """
     h, c, gates = (
         [x.new_zeros(len(x), U.shape[1])],
@@ -80,13 +80,13 @@ def lstm_slopes(x: Tensor, e: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Slopes
         squashed = torch.tanh(c[t + 1])
         a.append(e[:, t] + back)
         memory = memory + a[-1] * o * (1 - squashed**2)
-        slopes = (
+        gradients = (
             memory * g * i * (1 - i),
             memory * c[t] * f * (1 - f),
             memory * i * (1 - g**2),
             a[-1] * squashed * o * (1 - o),
         )
-        delta.append(torch.cat(slopes, dim=1))
+        delta.append(torch.cat(gradients, dim=1))
         back, memory = delta[-1] @ U, memory * f
     return _summed(x, torch.stack(h[:-1], dim=1), a, delta, (W, U))
 
@@ -97,10 +97,10 @@ def _summed(
     a: Sequence[Tensor],
     delta: Sequence[Tensor],
     weights: tuple[Tensor, Tensor],
-) -> Slopes:
+) -> Gradients:
     """Return the sums over time; a and delta come from the last time to the first."""
     D = torch.stack(list(reversed(delta)), dim=1)  # (B, T, gates u)
-    return Slopes(
+    return Gradients(
         W=torch.einsum("btg,btd->gd", D, x),
         U=torch.einsum("btg,btu->gu", D, before),
         b=D.sum(dim=(0, 1)),

@@ -22,7 +22,7 @@ class CNN(nn.Module):
 
     channels, n_classes: C and k, each >= 1. width: w, a multiple of 8; 16 is enough for
     the 8 x 8 digits. Weights and biases are uniform in +- 1 / sqrt(fan_in), as torch
-    draws them, but from `generator` alone; without one they stand on the device "meta",
+    draws them, but from `generator` alone; without one they are on the device "meta",
     as a shape for `torch.func.functional_call`.
 
     Source: Gulrajani and Lopez-Paz 2021, "In search of lost domain generalization", its
@@ -44,7 +44,7 @@ class CNN(nn.Module):
         if width < 1 or width % GROUPS:
             raise ValueError(f"width: expected a multiple of {GROUPS}, got {width}")
         sizes = (channels, width, 2 * width, 2 * width, 2 * width)
-        # On "meta" a layer draws nothing, so global random state is left alone.
+        # On "meta" a layer leaves the global random state unchanged.
         self.convolutions = nn.ModuleList(
             nn.Conv2d(
                 sizes[i], sizes[i + 1], 3, stride=1 + (i == 1), padding=1, device="meta"
@@ -63,7 +63,7 @@ class CNN(nn.Module):
     def _draw(self, generator: torch.Generator) -> None:
         for module in self.modules():
             if isinstance(module, nn.GroupNorm):
-                module.reset_parameters()  # constants: nothing is drawn
+                module.reset_parameters()  # constants: no random numbers
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 bound = module.weight[0].numel() ** -0.5
                 for parameter in module.parameters():

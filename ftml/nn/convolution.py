@@ -83,7 +83,7 @@ def count_parameters(
 
 
 def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
-    """Return how many pixels along a side one output sees.
+    """Return how many pixels along a side one output depends on.
 
     layers: (kernel size, stride) of each, the first one first; each adds (size - 1)
     times the strides before it.

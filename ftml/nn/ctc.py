@@ -13,7 +13,7 @@ The sum over all beginnings of paths that stand at l_s at time t is
 
 and -log P is what is minimised, in log space. b_t(s) is the same from the end, so that
 a_t(s) b_t(s) / P(l_s at t) sums to P(y | x) at each t: its share at a symbol is the
-slope. The alignment is monotonic: a target with R repeats needs U + R times.
+gradient. The alignment is monotonic: a target with R repeats needs U + R times.
 
 Axes: B batch, T time, U symbols of a target, S places of the extended target, V symbols
 and the blank, which is number V.
@@ -36,7 +36,7 @@ from torch import Tensor
 LanguageModel = Callable[[tuple[int, ...], int], float]
 "log P of the next symbol, -1 for the end, after those so far."
 IMPOSSIBLE = -1e30
-"Stands for log 0: of infinities differences would be no numbers."
+"In place of log 0, because the difference of two infinities is NaN."
 
 
 def times_needed(target: np.ndarray) -> int:
@@ -45,7 +45,7 @@ def times_needed(target: np.ndarray) -> int:
 
 
 class _Loss(torch.autograd.Function):
-    """The loss, with its slope by the backward sums and not through T steps."""
+    """The loss, with its gradient by the backward sums and not through T steps."""
 
     @staticmethod
     def forward(
@@ -68,7 +68,7 @@ class _Loss(torch.autograd.Function):
         return -found
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple:
         log_probs, labels, skip, lengths, ends, at, forwards, found = ctx.saved_tensors
         backwards = _backward_sums(at, skip, lengths, ends)
         inside = _before(lengths, at.shape[1])[:, :, None]
@@ -78,7 +78,7 @@ class _Loss(torch.autograd.Function):
         share = share.masked_fill(~inside, -torch.inf).exp()
         into = torch.zeros_like(log_probs)
         into.scatter_add_(2, labels[:, None].expand_as(share), share)
-        return -slopes[0][:, None, None] * into, None, None, None, None
+        return -gradients[0][:, None, None] * into, None, None, None, None
 
 
 def _before(ends: Tensor, n: int) -> Tensor:

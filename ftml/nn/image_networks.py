@@ -2,7 +2,7 @@
 
 Axes: B batch, C channels, H x W pixels, k classes. Weights are uniform with variance 2
 / fan_in, which keeps the size of what goes through ReLU layers, biases 0; they are
-drawn from `generator` alone, and without one stand on the device "meta". Dropout is in
+drawn from `generator` alone, and without one are on the device "meta". Dropout is in
 the dense layers.
 
 Source: Deep learning cheat sheet, sections 13.13.1 to 13.14, and 14.10.2 for the

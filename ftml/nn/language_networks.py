@@ -44,9 +44,9 @@ class LogBilinear(nn.Module):
 
 
 class LSTMLanguage(nn.Module):
-    """An LSTM over the symbols so far, whose state tells the next.
+    """An LSTM over the symbols so far, whose state predicts the next.
 
-    tied: the vectors that symbols are read as are those that they are told by, so that
+    tied: input and output vectors of the symbols are the same, so that
     the state is mapped to d numbers first.
     """
 

@@ -1,9 +1,9 @@
 """Networks of Gaussian latent variables: an encoder q(z | x) and a decoder p(x | z).
 
-They take and return data in their shape, (B, d) or (B, C, H, W). Weights are drawn from
-`generator` alone; without one they stand on the device "meta".
+They take and return data in their shape, (B, d) or (B, C, H, W). Random weights come
+from `generator` alone; without one they are on the device "meta".
 
-Axes: B batch, d values of a sample, m numbers of a code, L layers of variables.
+Axes: B batch, d values of a sample, m dimension of a code, L layers of variables.
 
 Source: Deep learning cheat sheet, sections 17.4.2 and 19.2.
 """

@@ -4,7 +4,7 @@ A stack of M networks of one shape has its parameters side by side, (M, ...), an
 x (M, B, d): `torch.func.functional_call` puts them in. A layer without such a form says
 so. What is random comes from a `Draw`, which is None when the network only predicts.
 
-Axes: M members of a stack, B batch, d inputs, C channels, H x W pixels.
+Axes: M entries of a stack, B batch, d inputs, C channels, H x W pixels.
 
 Source: Deep learning cheat sheet, sections 13.13.4 and 13.13.5 (Inception), 13.14
 (locally connected), 14.10 (batch normalisation) and 14.13 (dropout).
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 
 class Draw:
-    """Random numbers for a network: from one generator, or for each member its own."""
+    """Random numbers for a network, or for each entry of a stack from its generator."""
 
     def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool) -> None:
         self.generators, self.stacked = generators, stacked

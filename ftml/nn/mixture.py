@@ -68,12 +68,12 @@ class NegativeLogLikelihood(Function):
         apart = y[:, None] - mean
         precision = (-log_variance).exp()
         inside = outputs.chunk(3, dim=-1)[2].abs() <= LIMIT
-        slopes = (
+        gradients = (
             gamma - log_share.exp(),
             gamma * apart * precision,
             inside * gamma * (apart.square() * precision - 1) / 2,
         )
-        return -bar[:, None] * torch.cat(slopes, dim=-1), None
+        return -bar[:, None] * torch.cat(gradients, dim=-1), None
 
 
 def mean_of(mixture: Mixture) -> Tensor:

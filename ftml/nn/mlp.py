@@ -1,4 +1,4 @@
-"""A multilayer perceptron. Axes: B batch, M members, layers of sizes d_0, ..., d_L."""
+"""A multilayer perceptron. Axes: B batch, M entries, layers of sizes d_0, ..., d_L."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MLP(nn.Module):
     left out. Weights and biases of a layer are uniform in +- 1 / sqrt(d_in), as
     torch.nn.Linear draws them, but from `generator` alone; without one they stand on
     the device "meta", as a shape for `torch.func.functional_call`, which may put in
-    those of M members side by side (`ftml.nn.layers`).
+    those of M entries side by side (`ftml.nn.layers`).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class MLP(nn.Module):
         self.activation, self.n_pieces = activation, n_pieces
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
         *hidden, (last, k) = pairwise(sizes)
-        # On "meta" a layer draws nothing, so global random state is left alone.
+        # On "meta" a layer leaves the global random state unchanged.
         self.layers = nn.ModuleList(
             [nn.Linear(i, o * n_pieces, device="meta") for i, o in hidden]
             + [nn.Linear(last, k, device="meta")]
@@ -66,7 +66,7 @@ class MLP(nn.Module):
                 bound = parameter.shape[1] ** -0.5
             parameter.uniform_(-bound, bound, generator=generator)
         for norm in self.norms:
-            cast(BatchNorm, norm).reset_parameters()  # constants: nothing is drawn
+            cast(BatchNorm, norm).reset_parameters()  # constants: no random numbers
 
     @property
     def head(self) -> nn.Linear:

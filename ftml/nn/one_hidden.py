@@ -14,7 +14,7 @@ class OneHiddenNet(nn.Module):
 
     d, n_units, k: inputs, hidden units, outputs. activation: a name of `ACTIVATIONS`.
     Weights and biases are uniform in +- 1 / sqrt(inputs), from `generator` alone;
-    without one they stand on the device "meta".
+    without one they are on the device "meta".
     """
 
     def __init__(

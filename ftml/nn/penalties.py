@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 Strength = float | Tensor
-"A number, or one for each of M members, (M,), whose weights are (M, ...)."
+"A number, or one for each of M entries, (M,), whose weights are (M, ...)."
 
 
 def l1(weights: Sequence[Tensor], strength: Strength) -> Tensor:
@@ -44,7 +44,7 @@ def soft_threshold(w: Tensor, limit: Tensor | float) -> Tensor:
 def gaussian_prior(
     weights: Sequence[Tensor], sigmas: Sequence[float], *, lead: int = 0
 ) -> Tensor:
-    """Return -ln p of a Gaussian prior with a deviation for each layer, ().
+    """Return -ln p of a Gaussian prior with a standard deviation for each layer, ().
 
         sum_l |w_l|^2 / (2 sigma_l^2) + d_l / 2 ln(2 pi sigma_l^2)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +25,17 @@ def chunks(n: int, size: int) -> Iterator[slice]:
     """Yield slices that cover n samples, `size` at a time; one empty slice for none."""
     for start in range(0, max(n, 1), size):
         yield slice(start, start + size)
+
+
+def chunks_by_length(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield the indices of n samples, `size` at a time, sorted by length (n,).
+
+    Samples of similar lengths need little padding. The order has no influence on the
+    results.
+    """
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(lengths), size):
+        yield order[start : start + size]
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Recurrent cells written out, layers of them, and torch's fused ones beside.
+"""Recurrent cells written out, layers of them, and torch's fused ones.
 
     rnn   h' = tanh(W x + b + U h + b_U)
     lstm  i, f, o = s(W x + b + U h + b_U),  g = tanh(likewise)
@@ -115,7 +115,7 @@ class Recurrent(nn.Module):
 
     Parameters have the names and shapes of torch's nn.RNN, nn.LSTM and nn.GRU. A layer
     that runs backwards is given each sequence from its own end. Weights are uniform in
-    +- 1 / sqrt(u), from `generator` alone; without one they stand on "meta".
+    +- 1 / sqrt(u), from `generator` alone; without one they are on "meta".
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class ResNet(nn.Module):
 
     Convolutions are normal with variance 2 / fan_out, batch-norm starts at scale one
     and shift zero, the head is uniform in +- 1 / sqrt(fan_in): torchvision's laws, but
-    drawn from `generator` alone; without one the weights stand on the device "meta", as
+    drawn from `generator` alone; without one the weights are on the device "meta", as
     a shape for `torch.func.functional_call`.
     """
 
@@ -134,7 +134,7 @@ class ResNet(nn.Module):
                 fan_out = module.weight[:, 0].numel()
                 module.weight.normal_(0.0, (2 / fan_out) ** 0.5, generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
-                module.reset_parameters()  # constants: nothing is drawn
+                module.reset_parameters()  # constants: no random numbers
         bound = self.fc.in_features**-0.5
         self.fc.weight.uniform_(-bound, bound, generator=generator)
         self.fc.bias.uniform_(-bound, bound, generator=generator)

@@ -1,7 +1,7 @@
 """Encoders that read a sequence, decoders that write another, and beam search.
 
 Axes: B batch, S times of the source, U symbols written, V symbols of the target and 1
-boundary, number V, which begins and ends it; d numbers of a vector, u units.
+boundary, number V, which begins and ends it; d dimension of a vector, u units.
 
 Source: Deep learning cheat sheet, section 16.3; Sutskever et al. 2014, "Sequence to
 sequence learning with neural networks"; Luong et al. 2015, "Effective approaches to
@@ -179,11 +179,11 @@ class Layer(nn.Module):
 
 
 def norm(d: int, generator: torch.Generator | None) -> nn.LayerNorm:
-    """Return a layer that normalises, at first to deviation 1 and mean 0."""
+    """Return a layer that normalises, initially to standard deviation 1 and mean 0."""
     layer = nn.LayerNorm(d, device="meta")
     if generator is not None:
         layer.to_empty(device=generator.device)
-        layer.reset_parameters()  # constants: nothing is drawn
+        layer.reset_parameters()  # constants: no random numbers
     return layer
 
 
@@ -197,9 +197,9 @@ def positions(T: int, d: int, like: Tensor) -> Tensor:
 
 
 class Transformer(nn.Module):
-    """Attention alone: symbols read look at each other, those written at earlier ones.
+    """Attention alone: source symbols attend to each other, targets to earlier ones.
 
-    What a place is, sines and cosines tell. d must be even and a multiple of `heads`.
+    Sines and cosines encode the positions. d must be even and a multiple of `heads`.
     """
 
     def __init__(
@@ -217,8 +217,8 @@ class Transformer(nn.Module):
         if d % heads or d % 2:
             raise ValueError(f"dimension {d} is odd or no multiple of {heads} heads")
         self.dropout, self.d = dropout, d
-        self.source = Embedding(n_source, d, deviation=1.0, generator=generator)
-        self.target = Embedding(n_target + 1, d, deviation=1.0, generator=generator)
+        self.source = Embedding(n_source, d, std=1.0, generator=generator)
+        self.target = Embedding(n_target + 1, d, std=1.0, generator=generator)
         self.reads, self.writes = (
             nn.ModuleList(
                 Layer(d, heads, writes=writes, generator=generator)
@@ -292,11 +292,11 @@ def beam_search(
         n = told.shape[2]
         total = (score[..., None] + told).flatten(1)
         score, place = total.topk(min(width, total.shape[1]), dim=1)
-        came, symbol = place // n, place % n
-        before = written.gather(1, came[..., None].expand(-1, -1, t + 1))
+        parent, symbol = place // n, place % n
+        before = written.gather(1, parent[..., None].expand(-1, -1, t + 1))
         written = torch.cat([before, symbol[..., None]], dim=2)
-        over = over.gather(1, came) | (symbol == end)
-        at = (torch.arange(B, device=x.device)[:, None] * W + came).flatten()
+        over = over.gather(1, parent) | (symbol == end)
+        at = (torch.arange(B, device=x.device)[:, None] * W + parent).flatten()
         state = tuple(each[at] for each in state)
         if bool(over.all()):
             break

@@ -34,14 +34,14 @@ class Embedding(nn.Embedding):
         n_symbols: int,
         d: int,
         *,
-        deviation: float = 0.1,
+        std: float = 0.1,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_symbols, d, device="meta")
         if generator is not None:
             self.to_empty(device=generator.device)
             with torch.no_grad():
-                self.weight.normal_(0.0, deviation, generator=generator)
+                self.weight.normal_(0.0, std, generator=generator)
 
 
 def linear(d: int, k: int, generator: torch.Generator | None) -> nn.Linear:
@@ -114,7 +114,7 @@ class RecurrentClassifier(nn.Module):
 
 
 class CTCNetwork(nn.Module):
-    """A bidirectional LSTM that tells symbols or blanks, several times a symbol."""
+    """A bidirectional LSTM that predicts symbols or blanks, several times a symbol."""
 
     def __init__(
         self,

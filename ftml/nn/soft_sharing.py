@@ -20,7 +20,7 @@ from ftml.nn.mlp import MLP
 from ftml.nn.penalties import mixture_prior, nearest_component
 
 SIGMA_MIN = 1e-3
-"Least deviation of a component: a density without bound would hold a weight for ever."
+"Least standard deviation of a component, so that its density is bounded."
 
 
 class SharedMLP(nn.Module):

@@ -1,6 +1,6 @@
 """Convolutions over the words of a text.
 
-Axes: B batch, T words, d numbers of a vector, C channels, k classes.
+Axes: B batch, T words, d dimension of a vector, C channels, k classes.
 
 Source: Deep learning cheat sheet, sections 15.2.1 and 15.2.2; Kim 2014, "Convolutional
 neural networks for sentence classification"; Kalchbrenner et al. 2014, "A convolutional
@@ -76,7 +76,7 @@ class TextCNN(nn.Module):
 
 
 def k_max(x: Tensor, mask: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the k largest numbers of each row of x, in the order they stand in.
+    """Return the k largest numbers of each row of x, in their original order.
 
     x: (B, C, T). mask: (B, T), true where there are numbers. k: (B,), no more than
     there are. What comes out is (B, C, largest k), 0 past a text's own k, and its mask.
@@ -85,7 +85,7 @@ def k_max(x: Tensor, mask: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     hidden = x.masked_fill(~mask[:, None], -torch.inf)
     value, place = hidden.topk(most, dim=2)
     kept = torch.arange(most, device=x.device) < k[:, None]  # (B, most)
-    # What is not kept goes to the end; the others stand as they stood in the text.
+    # What is not kept goes to the end; the others keep the order of the text.
     place = place.masked_fill(~kept[:, None], x.shape[2])
     order = place.argsort(dim=2, stable=True)
     value = value.masked_fill(~kept[:, None], 0.0)

@@ -4,7 +4,7 @@
     lstm    i, f_left, f_right, o = s(W [h_left; h_right] + b),  g = tanh(likewise)
             c = i g + f_left c_left + f_right c_right,  h = o tanh(c)
 
-A leaf's state is learnt for its symbol. Axes: N nodes, n trees, d numbers of a state.
+A leaf's state is learnt for its symbol. Axes: N nodes, n trees, d dimension of a state.
 
 Source: Deep learning cheat sheet, section 16.4 (h = F(h_left, h_right)); Socher et al.
 2011, "Parsing natural scenes and natural language with recursive neural networks"; Tai
@@ -58,7 +58,7 @@ class RecursiveNet(nn.Module):
         self.dropout, self.gated = dropout, composition == "lstm"
         # Of a Tree-LSTM's node h and c, one behind the other.
         self.embedding = Embedding(
-            n_symbols, 2 * d if self.gated else d, deviation=0.5, generator=generator
+            n_symbols, 2 * d if self.gated else d, std=0.5, generator=generator
         )
         self.compose = linear(2 * d, 5 * d if self.gated else d, generator)
         self.head = linear(d, n_classes, generator)

@@ -1,7 +1,7 @@
 """What is done to a gradient before a step, and to parameters after it.
 
 Parameters and gradients are lists of tensors. `lead` is the number of leading axes that
-number members of a stack, each by itself: 0 for one network, 1 for (M, ...).
+index the entries of a stack: 0 for one network, 1 for (M, ...).
 
 Source: Deep learning cheat sheet, sections 14.5 (clipping), 14.9 (Polyak averaging) and
 14.11.1 (projected gradient).

@@ -148,11 +148,11 @@ class Loop:
         self, batch: Any, scale: float, means: Means, norms: list[Tensor]
     ) -> None:
         """Take the turns of an update; add their metrics to `means` and `norms`."""
-        before = self._add_noise() if self.problem.weight_noise else []
+        before = self.add_noise() if self.problem.weight_noise else []
         context = Context(self.draw, self.memory, self.n)
         for turn in self.problem.turns(self.callable, batch, context):
             parameters = self._parameters_of(turn.player)
-            gradient = self._gradient(turn, parameters, before)
+            gradient = self.gradient(turn, parameters, before)
             if "gradient_norm" in self.problem.metrics:
                 norms.append(torch.stack(torch._foreach_norm(gradient)).norm())
             if self.problem.clip is not None:
@@ -166,7 +166,7 @@ class Loop:
                 self.memory = turn.memory
             means.add(turn.scalars, size=turn.size)
 
-    def _gradient(
+    def gradient(
         self, turn: Turn, parameters: list[Tensor], before: list[Tensor]
     ) -> list[Tensor]:
         """Return the gradient of a turn with those of all penalties.
@@ -209,7 +209,7 @@ class Loop:
         return found + self.problem.penalty(self.weights, self.rates.lead, self.n)
 
     @torch.no_grad()
-    def _add_noise(self) -> list[Tensor]:
+    def add_noise(self) -> list[Tensor]:
         """Add noise to the parameters; return copies of them without noise."""
         parameters = self.parameters[""]
         before = [each.detach().clone() for each in parameters]

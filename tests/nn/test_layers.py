@@ -157,23 +157,23 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_stack_of_mlps_gives_what_each_gives_alone(options: dict) -> None:
-    members = [
+    entries = [
         MLP((4, 6, 3), generator=generator(s), **options).double() for s in range(3)
     ]
     x = normal(3, 5, 4)
     stack = {
-        key: torch.stack([each.state_dict()[key] for each in members])
-        for key in members[0].state_dict()
+        key: torch.stack([each.state_dict()[key] for each in entries])
+        for key in entries[0].state_dict()
     }
     together = functional_call(
         MLP((4, 6, 3), **options),
         stack,
         (x, Draw([generator(9 + s) for s in range(3)], stacked=True)),
     )
-    for s, member in enumerate(members):
-        alone = member(x[s], Draw([generator(9 + s)], stacked=False))
+    for s, entry in enumerate(entries):
+        alone = entry(x[s], Draw([generator(9 + s)], stacked=False))
         torch.testing.assert_close(together[s], alone, rtol=0, atol=1e-12)
-        for key, value in member.state_dict().items():  # running statistics too
+        for key, value in entry.state_dict().items():  # running statistics too
             torch.testing.assert_close(stack[key][s], value, rtol=0, atol=1e-12)
 
 

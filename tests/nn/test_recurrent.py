@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ftml.nn.bptt import lstm_slopes, rnn_slopes
+from ftml.nn.bptt import lstm_gradients, rnn_gradients
 from ftml.nn.recurrent import Recurrent, lstm_memory, no_state, unrolled
 
 TORCH: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -78,7 +78,8 @@ def test_the_table_of_the_notes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "slopes", "gates"), [("rnn", rnn_slopes, 1), ("lstm", lstm_slopes, 4)]
+    ("cell", "slopes", "gates"),
+    [("rnn", rnn_gradients, 1), ("lstm", lstm_gradients, 4)],
 )
 def test_slopes_by_hand_are_those_of_autograd(
     cell: str, slopes: Any, gates: int
@@ -109,7 +110,7 @@ def test_the_error_stands_in_both_terms_of_the_notes() -> None:
     D1, D2 = torch.diag(1 - h1**2), torch.diag(1 - h2**2)
     first = torch.outer(D1 @ N.T @ D2 @ V[0], x[0, 0])
     second = torch.outer(D2 @ V[0], x[0, 1])
-    found = rnn_slopes(x, slopes, W, N, zero)
+    found = rnn_gradients(x, slopes, W, N, zero)
     torch.testing.assert_close(found.W, error * (first + second), rtol=0, atol=1e-12)
     notes = error * first + second  # mistake 14
     assert (found.W - notes).abs().max() > 0.01

@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.bptt import rnn_slopes
+from ftml.nn.bptt import rnn_gradients
 from ftml.nn.recurrent import no_state, unrolled
 
 MISTAKES = (41,)
@@ -40,7 +40,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     h = torch.stack([state[0] for state in states], dim=1)
     expected = torch.autograd.grad((h * into).sum(), (U, W))
     h = h.detach()
-    found = rnn_slopes(x, into, U.detach(), W.detach(), b)
+    found = rnn_gradients(x, into, U.detach(), W.detach(), b)
     earlier = torch.cat([torch.zeros_like(found.h[:, :1]), found.h[:, :-1]], dim=1)
     delta = (1 - h**2) * earlier
     before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)

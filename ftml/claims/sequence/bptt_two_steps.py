@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.bptt import rnn_slopes
+from ftml.nn.bptt import rnn_gradients
 
 MISTAKES = (14,)
 
@@ -38,7 +38,7 @@ def check(seed: int, budget: Budget) -> Evidence:
     e = torch.sigmoid(W_o @ h_2) - 1.0
     into = torch.zeros(1, 2, U, dtype=torch.float64)
     into[0, 1] = e * W_o
-    found = rnn_slopes(x, into, W_i, W_h, torch.zeros(U, dtype=torch.float64)).W
+    found = rnn_gradients(x, into, W_i, W_h, torch.zeros(U, dtype=torch.float64)).W
     last = (1 - h_2**2) * W_o
     first = (1 - h_1**2) * (W_h.T @ last)
     printed = e * torch.outer(first, x[0, 0]) + torch.outer(last, x[0, 1])

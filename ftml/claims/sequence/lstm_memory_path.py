@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.bptt import lstm_slopes
+from ftml.nn.bptt import lstm_gradients
 from ftml.plots import COLOURS, new_figure
 
 T = 20
@@ -46,7 +46,7 @@ def gradients(seed: int, bias: float) -> tuple[np.ndarray, np.ndarray]:
     b = torch.tensor([0.0, bias, 0.0, 0.0], dtype=torch.float64)
     into = torch.zeros(1, T, 1, dtype=torch.float64)
     into[0, -1] = 1.0
-    found = lstm_slopes(x, into, W, torch.zeros(4, 1, dtype=torch.float64), b)
+    found = lstm_gradients(x, into, W, torch.zeros(4, 1, dtype=torch.float64), b)
     f, half = 1 / (1 + np.exp(-bias)), 0.5  # of the input and the output gate
     g = np.tanh(x[0, :, 0].numpy())
     c = 0.0

@@ -18,7 +18,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.bptt import rnn_slopes
+from ftml.nn.bptt import rnn_gradients
 from ftml.plots import COLOURS, new_figure
 
 T, UNITS = 40, 6
@@ -57,7 +57,9 @@ def drawn(seed: int, deviation: float) -> tuple[torch.Tensor, ...]:
 def lengths(rho: float, seed: int, *, deviation: float) -> np.ndarray:
     """Return the length of dR/dh_t at each time, (T,)."""
     x, into, W, Q = drawn(seed, deviation)
-    gradients = rnn_slopes(x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64))
+    gradients = rnn_gradients(
+        x, into, W, rho * Q, torch.zeros(UNITS, dtype=torch.float64)
+    )
     found: np.ndarray = gradients.h[0].norm(dim=1).numpy()
     return found
 

@@ -1,12 +1,12 @@
 """The networks of domain generalization: their config, and the model that predicts.
 
-Batch-norm, in every family: a ResNet's normalises by running statistics that are fixed,
-those of the pretrained weights or else of the first rows drawn, and its scale and shift
-learn like any weight. This is DomainBed's choice (its `freeze_bn` calls `eval()` and no
-more). A loss is then a mean over rows, each by itself, which the mathematics of the
-families takes for granted: an inner step of Fish or MLDG must not move a statistic, a
-row's gradient in Fishr must not hold the other rows, and one domain in IDGM's vmap must
-be normalised as all are together.
+Batch-norm of a ResNet, in every family, normalises by fixed running statistics: those
+of the pretrained weights, or else of some random rows before training. Its scale and
+shift are trained like any weight. This is DomainBed's choice (its
+`freeze_bn` calls `eval()` and no more). A loss is then a mean of losses of single rows,
+which the mathematics of the families assumes: an inner step of Fish or MLDG must not
+change a statistic, the gradient of a row in Fishr must not depend on the other rows,
+and one domain in IDGM's vmap must be normalised as all domains together.
 
 Axes: n samples, d features, k classes, C channels, H x W pixels.
 """

@@ -40,7 +40,7 @@ def domain_products(a: Tensor, b: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return torch.stack([each.mT @ other / len(each) for each, other in pairs])
 
 
-def spread(values: Tensor) -> Tensor:
+def squared_deviations(values: Tensor) -> Tensor:
     """Return |a_s - abar|^2 of each domain, element by element, of values (S, ...)."""
     # Not torch.var, whose gradient along a leading axis takes twice as long.
     return (values - values.mean(dim=0)).square()

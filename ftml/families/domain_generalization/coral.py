@@ -10,7 +10,7 @@ the variance over domains (with S - 1), summed over coordinates.
 
 This is DomainBed's version. The paper aligns the covariances of one source and one
 target, with the factor 1 / (4 h^2), and not the means; DomainBed adds the means, drops
-the 4, and takes all pairs of training domains, for there is no target to look at. Its
+the 4, and takes all pairs of training domains, because there is no target. Its
 1 / h and 1 / h^2 keep the penalty's size from depending on the width. A batch's
 covariance is noisy where h is larger than B, and its noise is penalised too.
 
@@ -41,7 +41,7 @@ from ftml.families.domain_generalization._penalties import (
     counts,
     domain_means,
     domain_products,
-    spread,
+    squared_deviations,
     to_rows,
 )
 from ftml.families.domain_generalization._training import (
@@ -85,7 +85,12 @@ def distance(features: Tensor, sizes: tuple[int, ...]) -> Tensor:
     covariances = domain_products(centred, centred, sizes)  # (S, h, h)
     covariances = covariances * (n / (n - 1))[:, None, None]
     S = len(sizes)
-    return 2 * S / (S - 1) * (spread(means).mean() + spread(covariances).mean())
+    return (
+        2
+        * S
+        / (S - 1)
+        * (squared_deviations(means).mean() + squared_deviations(covariances).mean())
+    )
 
 
 def coral(*, penalty: float) -> Objective:

@@ -37,7 +37,7 @@ TASK = "domain_generalization"
 
 
 class Config(DomainConfig):
-    """What every family of the chapter has, and nothing else."""
+    """The fields of every family of the chapter."""
 
 
 def erm_loss(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def erm_loss(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
 def objective(
     network: nn.Module, batch: Batch, memory: State, generator: torch.Generator
 ) -> tuple[Scalars, State]:
-    """Return L_ERM; nothing is remembered or drawn."""
+    """Return L_ERM; it has no memory and uses no random numbers."""
     return {"loss": erm_loss(network(batch.x), batch.y, batch.weight)}, memory
 
 

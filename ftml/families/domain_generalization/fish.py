@@ -79,7 +79,7 @@ class Config(DomainConfig):
     "optimizer of the inner step; Adam keeps its state from update to update"
 
     order: Order = "shuffled"
-    "of the domains: by chance, by chance and back, or always as they come"
+    "of the domains: random, random and then reversed, or that of the data"
 
 
 def gamma_of(inner_learning_rate: float, *, S: int) -> float:
@@ -147,7 +147,7 @@ def fish(config: Config) -> Direction:
 def train(
     config: Config, data: Splits[Domains], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each epoch; `train_loss` is that met on the way, at theta~.
+    """Yield after each epoch; `train_loss` is the mean along the inner path, at theta~.
 
     Raises ValueError for a domain without samples.
     """

@@ -43,7 +43,7 @@ from ftml.families.domain_generalization._penalties import (
     counts,
     domain_products,
     run_annealed,
-    spread,
+    squared_deviations,
 )
 from ftml.families.domain_generalization._training import (
     Batch,
@@ -65,7 +65,7 @@ class Config(DomainConfig):
     "weight of the distance between variances, from `anneal_epochs` on"
 
     ema: Annotated[float, Field(ge=0, lt=1), Uniform(0.9, 0.99)] = 0.95
-    "share of the old average of the variances in the new one"
+    "weight of the old average of the variances in the new one"
 
     anneal_epochs: Annotated[int, Field(ge=0), Integers(0, 30)] = 18
     "epochs at the start without the penalty"
@@ -84,13 +84,13 @@ def gradient_variances(
     z = F.pad(features, (0, 1), value=1.0)  # the bias is the weight of a constant
     mean = domain_products(e, z, sizes)  # (S, k, h + 1)
     second = domain_products(e.square(), z.square(), sizes)
-    # A mean gradient is small beside the spread of the rows: little cancels here.
+    # A mean gradient is small beside the variance of the rows: little cancels here.
     return ((second - mean.square()) * (n / (n - 1))).flatten(1)
 
 
 def distance(variances: Tensor) -> Tensor:
     """Return (1/S) sum_s |v_s - vbar|^2 for variances (S, P)."""
-    return spread(variances).sum() / len(variances)
+    return squared_deviations(variances).sum() / len(variances)
 
 
 def fishr(*, penalty: float, ema: float) -> Objective:

@@ -126,15 +126,15 @@ def idgm_gradient(
     loss, S = losses.mean(), len(losses)
     # The chain rule by hand: P goes to theta through the G_i alone, and its derivative
     # by G_i is 2 / (S (S - 1)) (sum_j G_j - G_i). It takes the place of G_i, which
-    # nothing needs any more: S gradients are large.
-    slopes = [
+    # is not needed any more: S gradients are large.
+    factors = [
         g.detach().sub_(total).mul_(2 * gamma / (S * (S - 1)))
         for g, total in zip(gradients, totals, strict=True)
     ]
     gradient = torch.autograd.grad(
         [loss, *gradients],
         list(network.parameters()),
-        [torch.ones_like(loss), *slopes],
+        [torch.ones_like(loss), *factors],
     )
     return {"loss": loss.detach() - gamma * P, "alignment": P}, gradient
 

@@ -52,11 +52,11 @@ TASK = "domain_generalization"
 
 class Config(DomainConfig):
     alpha: Annotated[float, Field(gt=0), LogUniform(0.05, 2.0)] = 0.2
-    "of Beta(alpha, alpha): near 0 hardly any mixing, at 1 every share alike"
+    "of Beta(alpha, alpha): near 0 hardly any mixing, at 1 a uniform share"
 
 
 def draw_shares(S: int, *, alpha: float, generator: torch.Generator) -> Tensor:
-    """Return S draws of Beta(alpha, alpha), float64 in [0, 1].
+    """Return S random numbers from Beta(alpha, alpha), float64 in [0, 1].
 
     torch draws from Beta only with its global generator, so numpy does, each time from
     a seed that `generator` draws: the generator's state is then all there is to save.
@@ -68,7 +68,7 @@ def draw_shares(S: int, *, alpha: float, generator: torch.Generator) -> Tensor:
 def draw_partners(sizes: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Return the row that each row is mixed with, (m,): one of the next domain's.
 
-    Which domain is next to which is drawn: a random circle through all S.
+    The next domain is that of a random circle through all S.
     """
     order = torch.randperm(len(sizes), generator=generator)
     following = torch.empty_like(order)

@@ -61,7 +61,7 @@ class Config(DomainConfig):
     "domains in B, fewer than there are to train on"
 
     second_order: bool = True
-    "the exact gradient; without it the Hessian of L_A is left out"
+    "use the exact gradient; false omits the Hessian of L_A"
 
 
 def mldg_loss(

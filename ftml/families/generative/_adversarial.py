@@ -1,18 +1,18 @@
-"""What adversaries share: the game of two networks, the model, what is drawn of it.
+"""What adversaries share: the game of two networks, the model, its figures.
 
     V = E_x log D(x) + E_z log (1 - D(G(z))),   x of the data, z ~ N(0, I)
 
 D ascends V, k times an update with rows of its own each time (mistake 47: x is of the
 data, not of the noise). Then G descends V (minimax) or ascends E_z log D(G(z))
-(non-saturating), whose slope does not vanish where D is sure. In logits l, log D =
+(non-saturating), whose gradient does not vanish where D is sure. In logits l, log D =
 -softplus(-l) and log (1 - D) = -softplus(l). For D at its best, p_data / (p_data +
 p_G), V = -log 4 + 2 JSD(p_data, p_G).
 
-With `gradient_penalty` g, g/2 E_x |grad_x l(x)|^2 is added to what D descends: without
+With `gradient_penalty` g, g/2 E_x |grad_x l(x)|^2 is added to the loss of D: without
 it the game may turn around its equilibrium, with it it comes to rest. Inputs are pixels
 from 0 to 1, or scaled features.
 
-Axes: n rows, B batch, m numbers of noise.
+Axes: n rows, B batch, m dimension of noise.
 
 Source: Deep learning cheat sheet, section 19.4; Goodfellow et al. 2014, "Generative
 adversarial nets", algorithm 1; Mescheder et al. 2018, "Which training methods for GANs
@@ -57,7 +57,7 @@ from ftml.training import Problem, Turn
 SHOWN = 12
 "Samples that are kept of an epoch."
 SHOWN_OF_TABLE = 256
-"The same of features, which are drawn as points."
+"The same for features, which are plotted as points."
 
 
 class AdversarialConfig(TrainingConfig):
@@ -67,19 +67,19 @@ class AdversarialConfig(TrainingConfig):
     "step size of Adam, of both players"
 
     n_code: Size = 16
-    "m, the numbers of noise that a sample is made of"
+    "m, dimension of the noise that a sample is generated from"
 
     objective: Literal["non_saturating", "minimax"] = "non_saturating"
-    "what the generator does: ascend log D(G(z)), or descend log (1 - D(G(z)))"
+    "loss of the generator: -log D(G(z)), or log (1 - D(G(z)))"
 
     discriminator_steps: Size = 1
     "k, steps of the discriminator for one of the generator, each with its own rows"
 
     gradient_penalty: Annotated[float, Field(ge=0), LogUniform(0.05, 5.0)] = 0.5
-    "weight g of the squared slope of the discriminator's log-odds at the data"
+    "weight g of the squared gradient of the discriminator's log-odds at the data"
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    "share of the past in Adam's mean gradient; the usual 0.9 makes the game swing"
+    "decay of Adam's mean gradient; with the usual 0.9 the game oscillates"
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,13 @@ class Model:
         return as_data(self, decoded(self, z))
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n draws as data are."""
+        """Return n samples in the form of the data."""
         z = np.random.default_rng(seed).normal(size=(n, self.n_code))
         return as_samples(self, decoded(self, z))
 
     def discriminate(self, X: np.ndarray) -> np.ndarray:
         """Return D(x), (n,): how probable each row is of the data, as D has it."""
-        log_odds = mapped(self, X, lambda network, x: network.tell(x))
+        log_odds = mapped(self, X, lambda network, x: network.log_odds(x))
         chances: np.ndarray = 1.0 / (1.0 + np.exp(-log_odds))
         return chances
 
@@ -168,7 +168,7 @@ def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
 
 
 def generator_loss(made: Tensor, objective: str) -> Tensor:
-    """Return what the generator descends, of log-odds of what it made (B,)."""
+    """Return the generator loss, of the log-odds of generated rows (B,)."""
     if objective == "minimax":
         return -F.softplus(made).mean()
     return F.softplus(-made).mean()
@@ -183,7 +183,7 @@ def _turns(
     for rows in x.chunk(config.discriminator_steps):
         yield _discriminator_turn(config, network, rows, draw)
     rows = x[: config.batch_size]
-    odds = network.tell(network.decode(_noise(config, rows, draw)))
+    odds = network.log_odds(network.decode(_noise(config, rows, draw)))
     loss = generator_loss(odds, config.objective)
     yield Turn({"generator_loss": loss}, loss=loss, player="generator")
 
@@ -199,11 +199,11 @@ def _discriminator_turn(
     with torch.no_grad():
         made = network.decode(_noise(config, rows, draw))
     rows = rows.detach().requires_grad_(config.gradient_penalty > 0)
-    real, fake = network.tell(rows), network.tell(made)
+    real, fake = network.log_odds(rows), network.log_odds(made)
     loss = total = discriminator_loss(real, fake)
     if config.gradient_penalty:
-        (slope,) = torch.autograd.grad(real.sum(), rows, create_graph=True)
-        square = slope.flatten(1).square().sum(dim=1).mean()
+        (gradient,) = torch.autograd.grad(real.sum(), rows, create_graph=True)
+        square = gradient.flatten(1).square().sum(dim=1).mean()
         total = loss + 0.5 * config.gradient_penalty * square
     right = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())
     scalars = {"discriminator_loss": loss, "discriminator_accuracy": right}

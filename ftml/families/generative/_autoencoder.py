@@ -1,8 +1,8 @@
-"""What autoencoders share: the loss, penalties, the model and what is drawn of it.
+"""What autoencoders share: the loss, penalties, the model and its figures.
 
     R = (1 / 2n) sum_i |x_i - H(G(x_i))|^2 + Omega,   z = G(x)
 
-Axes: n rows, B batch, d values of a row, m numbers of a code.
+Axes: n rows, B batch, d values of a row, m dimension of a code.
 
 Source: Deep learning cheat sheet, section 17.2.
 """
@@ -40,7 +40,7 @@ class AutoencoderConfig(TrainingConfig):
     """What every autoencoder has."""
 
     n_code: Size = 16
-    "m, the numbers that describe a row"
+    "m, dimension of the code of a row"
 
 
 class DenseConfig(AutoencoderConfig):
@@ -85,7 +85,7 @@ class Model:
     "of the features; None for images"
 
     noise: float = 0.0
-    "deviation of the noise that it was trained to remove, scaled as the inputs are"
+    "standard deviation of the noise that training adds, in units of scaled inputs"
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes (n, m) float64 of X, features or images."""

@@ -17,7 +17,7 @@ from ftml.tasks._pictures import panels_figure, pictures_figure
 GRID = 12
 "Pictures along each side of a latent plane."
 REACH = 2.0
-"The plane goes so many deviations of the prior to each side."
+"Extent of the plane to each side, in standard deviations of the prior."
 POINTS = 8
 "Panels of points over training: the last ones."
 
@@ -79,7 +79,7 @@ def _adversaries(model: Any) -> Figure:
         epochs, accuracy, color=COLOURS[2], label="accuracy of the discriminator"
     )
     share.axhline(0.5, color="black", linewidth=0.8)
-    share.set(ylabel="share told apart rightly; 0.5 is chance", ylim=(0, 1.03))
+    share.set(ylabel="discriminator accuracy; 0.5 is chance", ylim=(0, 1.03))
     lines = [*axes.get_lines(), share.get_lines()[0]]
     axes.legend(
         lines,

@@ -11,13 +11,13 @@ From K draws of q
 
 which rises with K to log p(x).
 
-Two laws p(x | z). Bernoulli, of pixels: a grey pixel x stands for black with
+Two distributions p(x | z). Bernoulli, of pixels: a grey pixel x stands for black with
 probability x, and its term x log p + (1 - x) log (1 - p) is the mean over black and
 white; so both bounds hold for the mean log-probability of images drawn so. Gaussian,
 its variances learnt, one for each value: densities in the units of the data, pixels
 from 0 to 1.
 
-Axes: n rows, B batch, m numbers of a code, K draws.
+Axes: n rows, B batch, m dimension of a code, K draws.
 
 Source: Deep learning cheat sheet, sections 17.4.2 and 19.2; Burda et al. 2016,
 "Importance weighted autoencoders", for the bound of K draws.
@@ -66,7 +66,7 @@ DRAWS = 8
 SHOWN = 12
 "Samples that are kept of an epoch."
 SHOWN_OF_TABLE = 256
-"The same of features, which are drawn as points."
+"The same for features, which are plotted as points."
 
 
 class LatentConfig(TrainingConfig):
@@ -129,7 +129,7 @@ class Model:
         return self.decode(self.transform(X))
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n draws as data are.
+        """Return n samples in the form of the data.
 
         Of p(x | z) with z of the prior; where grey pixels were learnt as Bernoulli, its
         mean, for a draw of it is black and white.
@@ -181,7 +181,7 @@ def gaussian_kl(mu: Tensor, log_v: Tensor) -> Tensor:
 
 
 def drawn_code(mu: Tensor, log_v: Tensor, draw: Draw) -> Tensor:
-    """Return mu + sqrt(v) e, e of the standard normal law."""
+    """Return mu + sqrt(v) e, e standard normal."""
     return mu + (0.5 * log_v).exp() * draw.normal(mu)
 
 
@@ -219,7 +219,7 @@ def problem_of(
 ) -> Problem:
     """Return the problem of a latent-variable model: less ELBO, the KL times beta.
 
-    Raises ValueError for features under a Bernoulli law.
+    Raises ValueError for features with a Bernoulli likelihood.
     """
     block = data.train
     inputs, is_images = inputs_of(block), isinstance(block, Images)

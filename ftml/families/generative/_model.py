@@ -1,6 +1,6 @@
 """What models of this chapter share: predictions, and data in their own units.
 
-Axes: n rows, d values of a row, m numbers of a code.
+Axes: n rows, d values of a row, m dimension of a code.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     R = (1 / 2n) sum E |x - H(G(x + e))|^2,   e ~ N(0, noise^2 I)
 
 It works where |x - H(G(x + e))|^2 < |x - (x + e)|^2: less is wrong after than before.
-Noise is drawn anew at every update; none is added where the model describes rows.
+New noise is added at every update; none is added where the model describes rows.
 
 Source: Deep learning cheat sheet, section 17.2.4; Vincent et al. 2010, "Stacked
 denoising autoencoders".
@@ -34,7 +34,7 @@ DATA = (Images, Table)
 
 class Config(DenseConfig):
     noise: Annotated[float, Field(gt=0)] = 0.3
-    "deviation of the noise, of pixels from 0 to 1 or of scaled features"
+    "standard deviation of the noise, for pixels from 0 to 1 or scaled features"
 
 
 def train(

@@ -1,8 +1,8 @@
-"""Generative adversarial network: one network makes data, another tells them apart.
+"""Generative adversarial network: a generator and a discriminator.
 
     min_G max_D E_x log D(x) + E_z log (1 - D(G(z)))
 
-Both are dense. Nothing is said of a density: only samples are to be had.
+Both are dense. The model has samples and no density.
 
 Source: Deep learning cheat sheet, section 19.4; Goodfellow et al. 2014, "Generative
 adversarial nets".

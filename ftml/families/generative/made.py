@@ -30,13 +30,11 @@ from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 from ftml.nn.made import MADE
+from ftml.nn.prediction import in_chunks, loaded
 from ftml.training import Turn, run
 
 TASK = "generation"
 DATA = (Images, Table)
-
-CHUNK = 1024
-"Rows that are given to the network at once."
 
 
 class Config(TrainingConfig):
@@ -61,36 +59,33 @@ class Model:
     shape: tuple[int, ...]
     "of one row as data have it: (d,), or (H, W) or (H, W, 3) of images"
 
-    def _network(self) -> MADE:
+    def _network(self) -> tuple[Any, torch.device]:
         d = int(np.prod(self.shape))
         network = MADE(d, hidden=self.hidden, activation=self.activation)
-        network.load_state_dict(self.weights, assign=True)
-        return network
+        return loaded(network, self.weights)
 
-    @torch.inference_mode()
     def log_likelihood(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) of each row, (n,) nats: exact.
 
         Raises ValueError for values that are neither 0 nor 1, or neither black nor
         white, and for rows of another shape.
         """
-        network, parts = self._network(), []
-        where = next(network.parameters()).device
+        network, where = self._network()
         bits, shape = as_bits(X), tuple(self.shape)
         if shape != X.shape[1:]:
             raise ValueError(
                 f"X has rows of shape {X.shape[1:]}, the model was fitted on {shape}"
             )
-        for start in range(0, max(len(X), 1), CHUNK):
-            x = torch.from_numpy(bits[start : start + CHUNK]).to(where)
-            parts.append(log_probability(network, x).double().cpu())
-        return torch.cat(parts).numpy()
+
+        def chunk(rows: slice) -> Tensor:
+            return log_probability(network, torch.from_numpy(bits[rows]).to(where))
+
+        return in_chunks(chunk, len(X)).numpy()
 
     @torch.inference_mode()
     def sample(self, n: int, *, seed: int) -> np.ndarray:
-        """Return n draws as data are, value after value."""
-        network = self._network()
-        where = next(network.parameters()).device
+        """Return n samples in the form of the data, generated value by value."""
+        network, where = self._network()
         generator = torch.Generator().manual_seed(seed)
         x = torch.zeros(n, int(np.prod(self.shape)), device=where)
         for i in range(x.shape[1]):

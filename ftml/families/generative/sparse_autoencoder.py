@@ -37,7 +37,7 @@ DATA = (Images, Table)
 
 class Config(DenseConfig):
     n_code: Size = 64
-    "m, the numbers that describe a row, most of them 0"
+    "m, dimension of the code of a row; most of its entries are 0"
 
     hidden: tuple[Size, ...] = ()
     "units of the encoder's hidden layers; the decoder's are in the reverse order"

@@ -1,4 +1,4 @@
-"""What networks have learnt, drawn: filters, and weights.
+"""Figures of learnt filters and weights.
 
 Axes: m filters, C channels, p x q pixels.
 """

@@ -130,25 +130,24 @@ def classification(
     inputs = inputs_of(block)
     made = dict(options(inputs, len(block.classes)))
 
-    def loss(logits: Tensor, y: Tensor) -> Tensor:
-        # torch expects the classes at axis 1, also for a stack.
-        each = F.cross_entropy(
-            logits.movedim(-1, 1),
-            y,
-            reduction="none",
-            label_smoothing=config.label_smoothing,
-        )
-        return each.mean(dim=-1)
-
     return supervised_problem(
         config,
         train=rows_of(block, inputs),
         valid=None if data.valid is None else rows_of(data.valid, inputs),
         network=network,
         options=made,
-        loss=loss,
+        loss=partial(cross_entropy, label_smoothing=config.label_smoothing),
         model=partial(model, network, made, inputs),
     )
+
+
+def cross_entropy(logits: Tensor, y: Tensor, *, label_smoothing: float) -> Tensor:
+    """Return the mean loss, () or (M,), of logits (..., B, k) and classes (..., B)."""
+    # torch expects the classes at axis 1, also for a stack.
+    each = F.cross_entropy(
+        logits.movedim(-1, 1), y, reduction="none", label_smoothing=label_smoothing
+    )
+    return each.mean(dim=-1)
 
 
 def rows_of(block: Table | Images, inputs: Inputs) -> Rows:

@@ -244,7 +244,7 @@ def _metrics(
 
 
 def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
-    """Return the strength of each mode in time, beside its closed form."""
+    """Return the strength of each mode over time, with its closed form."""
     figure, axes = new_figure()
     fine = np.linspace(0, model.time[-1], 300)
     for j, s in enumerate(model.strengths):
@@ -255,7 +255,7 @@ def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Fig
                 fine, s=s, u_0=config.strength, n_layers=config.n_layers
             )
             axes.plot(fine, closed, color="black", linewidth=0.8, linestyle="--")
-    axes.plot([], [], color=COLOURS[0], label="gradient descent, one line a mode")
+    axes.plot([], [], color=COLOURS[0], label="gradient descent, one line per mode")
     if config.start == "balanced":
         axes.plot([], [], color="black", linestyle="--", label="gradient flow, solved")
     axes.set(xlabel="time: learning rate x steps", ylabel="strength of the mode")

@@ -38,7 +38,7 @@ class Config(DropoutConfig):
     "affine maps that a unit is the maximum of"
 
     input_dropout: Rate = 0.0
-    "chance that an input is left out in training"
+    "probability that an input is dropped in training"
 
 
 def train(

@@ -1,11 +1,11 @@
-"""Mixture density network: a whole law of y for each x, not its mean alone.
+"""Mixture density network: a distribution of y for each x, not only its mean.
 
     p(y | x) = sum_k pi_k(x) N(y; g_k(x), v_k(x)),   pi = softmax(a_pi), v = exp(a_v)
 
 The outputs of a perceptron are a_pi, g and a_v, for K components; the loss is the mean
 of -ln p(y | x), its gradient that of the notes (`ftml/nn/mixture.py`). One component is
 a Gaussian whose mean and variance both depend on x. Features and target are scaled for
-training, densities are of the target as it was given.
+training, densities are of the original target.
 
 Source: Exam solutions, "NN & conditional density mixture".
 """
@@ -47,10 +47,10 @@ from ftml.training import Problem, run
 
 TASK = "conditional_density"
 APART = 1e-3
-"Modes nearer than that, in deviations of the target, are one."
+"Modes that are nearer, in standard deviations of the target, count as one."
 
 LOW = 0.03
-"Modes below that share of the highest density at their x are not drawn."
+"Modes below this fraction of the highest density at their x are not plotted."
 
 
 class Config(TrainingConfig):
@@ -94,7 +94,7 @@ class Model:
         return (self.options["sizes"][0],)
 
     def mixture(self, X: np.ndarray) -> Mixture:
-        """Return the mixture for each row of X (n, d), of the target as it was given.
+        """Return the mixture for each row of X (n, d), of the original target.
 
         log_share, mean, log_variance: (n, K) float64 tensors.
         """
@@ -129,7 +129,7 @@ class Model:
         return [row[kept] for row, kept in zip(found, new, strict=True)]
 
     def sample(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a draw of y for each row of X, (n,)."""
+        """Return a random y for each row of X, (n,)."""
         log_share, mean, log_variance = (each.numpy() for each in self.mixture(X))
         level = rng.random((len(X), 1))
         k = np.minimum(

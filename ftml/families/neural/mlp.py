@@ -3,12 +3,12 @@
     f(x) = W_L sigma(... sigma(W_1 x + b_1) ...) + b_L,   P(y | x) = softmax(f(x))_y
 
 minimising the mean cross-entropy. Universal for any sigma that is no polynomial, with
-one hidden layer that is wide enough. A Gaussian prior with a deviation for each layer
-(`prior_sigmas`) adds -ln p(W) / n to the mean loss: of the sum over all rows it is the
-maximum a posteriori. Images are taken as rows of pixels.
+one hidden layer that is wide enough. A Gaussian prior, with a standard deviation for
+each layer (`prior_sigmas`), adds -ln p(W) / n to the mean loss: of the sum over all
+rows it is the maximum a posteriori. Images are taken as rows of pixels.
 
 Many configurations that differ in seed, learning rate, l1 and l2 are trained as one
-stacked network (`_training.py`).
+stacked network (`ftml.training.stacks`).
 
 Source: FTML lecture 9, "Neural networks"; Deep learning cheat sheet, sections 10 and
 14; Exam solutions, "Exercise (2022)", 2.
@@ -50,10 +50,10 @@ class Config(DropoutConfig):
     "normalise what goes into each activation over the batch"
 
     input_dropout: Rate = 0.0
-    "chance that an input is left out in training"
+    "probability that an input is dropped in training"
 
     prior_sigmas: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    "deviation of the Gaussian prior of each layer's weights; none: no such prior"
+    "standard deviation of the Gaussian prior of each layer; empty: no prior"
 
 
 def problem_of(config: Config, data: Splits[Any]) -> Problem:

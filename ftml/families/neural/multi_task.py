@@ -2,10 +2,10 @@
 
     minimise mean cross-entropy(y, f(x)) + auxiliary_weight mean |z - g(x)|^2
 
-f tells the classes, g predicts the auxiliary targets z, both linear in the same hidden
-units, which so learn from both. z are columns of the table, which then are no inputs,
-or else the scaled features (pixels) themselves: features that are learnt without
-labels. With weight 0 the second task says nothing.
+f predicts the classes, g predicts the auxiliary targets z. Both are linear in the same
+hidden units, which are trained by both losses. z are columns of the table, which then
+are not inputs, or else the scaled features (pixels) themselves. With weight
+0 the second task has no influence.
 
 Source: Deep learning cheat sheet, section 14.12 (multi-task sharing, features learnt
 from inputs alone); Caruana 1997, "Multitask learning".
@@ -49,7 +49,7 @@ class Config(DropoutConfig):
     "columns that are predicted in place of being inputs; none: all are reconstructed"
 
     auxiliary_weight: Annotated[float, Field(ge=0), LogUniform(1e-2, 10.0)] = 0.3
-    "weight of the auxiliary squared error beside the cross-entropy"
+    "weight of the auxiliary squared error; the cross-entropy has weight 1"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Model:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k) float64, for X (n, n_columns).
 
-        The auxiliary columns of X are not looked at.
+        The auxiliary columns of X are not used.
         """
         return F.softmax(self._outputs(X)[:, : self.n_classes], dim=1).numpy()
 

@@ -1,13 +1,13 @@
-"""Soft weight sharing: a prior that draws the weights to few centres, and quantises.
+"""Soft weight sharing: a prior that pulls the weights to few centres.
 
     minimise mean cross-entropy + (strength / n) R(w),
     R(w) = -sum_i ln sum_k pi_k N(w_i; mu_k, v_k)
 
 The mixture is learnt with the network. Training begins without it, for `warm_up`
-epochs; then the components are spread over the weights and draw them together. At the
+epochs; then the components are spread over the weights and pull them together. At the
 end every weight may be replaced by the mean of its most probable component
 (`quantised`): the saved network holds one byte a weight and the K means, and
-`bits_per_weight` says what remains to be told.
+`bits_per_weight` is the size of a weight after coding.
 
 Source: Exam solutions, "Exercise (2022)", 3 (its derivative in sigma is corrected:
 mistake 7); Nowlan and Hinton 1992, "Simplifying neural networks by soft
@@ -56,7 +56,7 @@ class Config(ClassifierConfig):
     "Gaussians K of the prior, and values that a quantised weight can have"
 
     strength: Annotated[float, Field(ge=0), LogUniform(1e-2, 1.0)] = 0.1
-    "weight of -ln p(w) / n beside the mean loss; 1 is the maximum a posteriori"
+    "weight of -ln p(w) / n in the loss; 1 is the maximum a posteriori"
 
     warm_up: Annotated[int, Field(ge=0)] = 15
     "epochs without the prior"

@@ -1,4 +1,4 @@
-"""Sequences that are told apart: what a network is given, and the model that predicts.
+"""Classification of sequences: the problem, and the model that predicts.
 
 Axes: n sequences, T time, d channels, k classes, B batch.
 """
@@ -21,6 +21,7 @@ from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.sequence_networks import RecurrentClassifier
 from ftml.nn.text_networks import DynamicCNN, TextCNN
 from ftml.training import Problem
@@ -60,16 +61,14 @@ class Model:
         """
         X = scaled(X, self.scaling, self.vocabulary)
         network, where = made(self)
-        logits = []
+        order, logits = [], []
         with torch.inference_mode():
-            # By length: little is padded then. What comes out does not depend on it.
-            order = np.argsort(X.lengths, kind="stable")
-            for start in range(0, len(X), CHUNK):
-                x, mask = X.padded(order[start : start + CHUNK])
-                found = network(tensor(x, where), tensor(mask, where))
-                logits.append(found.double().cpu())
+            for index in chunks_by_length(X.lengths, CHUNK):
+                x, mask = (tensor(each, where) for each in X.padded(index))
+                order.append(index)
+                logits.append(network(x, mask).double().cpu())
         proba = F.softmax(torch.cat(logits), dim=1).numpy()
-        return proba[np.argsort(order)]
+        return proba[np.argsort(np.concatenate(order))]
 
     def predict(self, X: Ragged) -> np.ndarray:
         """Return the index of the most probable class, (n,)."""
@@ -77,11 +76,9 @@ class Model:
         return index
 
 
-def made(model: Any) -> tuple[nn.Module, torch.device]:
-    """Return the network of a model with its weights, and where it is."""
-    network = NETWORKS[model.network](**model.options)
-    network.load_state_dict(model.weights, assign=True)
-    return network.eval(), next(iter(model.weights.values())).device
+def made(model: Any) -> tuple[Any, torch.device]:
+    """Return the network of a model with its weights, and their device."""
+    return loaded(NETWORKS[model.network](**model.options), model.weights)
 
 
 def scaled(X: Ragged, scaling: Any, vocabulary: tuple[str, ...] | list[str]) -> Ragged:
@@ -111,13 +108,13 @@ def classification(
     prepared: Callable[[nn.Module], nn.Module] = lambda made: made,
     model: Callable[..., Any] = Model,
 ) -> Problem:
-    """Return the problem of telling sequences apart by cross-entropy.
+    """Return the problem of classifying sequences by cross-entropy.
 
-    options: of the network, `n_inputs` and `n_classes` left out. prepared: changes a
-    network that has drawn its weights. Raises ValueError for sequences without classes.
+    options: of the network, without `n_inputs` and `n_classes`. prepared: changes a
+    network with its random weights. Raises ValueError for sequences without classes.
     """
     if not data.classes:
-        raise ValueError("the sequences have no classes to be told apart")
+        raise ValueError("the sequences have no classes")
     scaling = None if data.vocabulary else learn_scaling(data.values)
     X = scaled(data.X, scaling, data.vocabulary)
     n_inputs = len(data.vocabulary) or X.values.shape[1]

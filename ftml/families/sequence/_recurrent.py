@@ -32,13 +32,13 @@ SHOWN = 64
 
 
 class RecurrentConfig(TrainingConfig):
-    """How a recurrent network that tells sequences apart is made and trained."""
+    """How a recurrent classifier of sequences is built and trained."""
 
     n_epochs: Annotated[int, Field(ge=1)] = 40
     "passes over the sequences"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    "chance that an input or a unit is left out in training"
+    "probability that an input or a unit is dropped in training"
 
     units: Annotated[int, Field(ge=1), Integers(16, 128)] = 64
     "units of a layer, in each direction"
@@ -47,10 +47,10 @@ class RecurrentConfig(TrainingConfig):
     "layers, each given the states of the one below"
 
     embedding: Annotated[int, Field(ge=1)] = 64
-    "numbers of a symbol's vector, for sequences of symbols"
+    "dimension of a symbol's vector, for sequences of symbols"
 
     pooling: Pooling = "max"
-    "what the class is told from: the last state, or the mean or maximum over time"
+    "input of the classifier: the last state, or the mean or maximum over time"
 
     fused: bool = True
     "use torch's loop over time; else the cells written out, which give the same"
@@ -87,19 +87,19 @@ def recurrent_figures(model: Model, data: Splits[Sequences]) -> Mapping[str, Fig
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(
         xlabel="time, counted from the end of the sequence",
-        ylabel="mean norm of the last state's slope",
+        ylabel="mean norm of the gradient of the loss",
         yscale="log",
     )
     return {"gradient_by_time": figure}
 
 
 def gradient_by_time(model: Model, block: Sequences) -> np.ndarray:
-    """Return the mean norm of dL/dh_t at each t, (T,), where the class is told from the
-    last state.
+    """Return the mean norm of dL/dh_t at each t, (T,), for a class that is predicted
+    from the last state.
 
-    So the gradient at t has come back through T - t steps. Of the first sequences that
-    are as long as most; in the first layer, forwards; of a network of more layers these
-    are left out. T is their length.
+    The gradient at t has passed back through T - t steps. T is the most frequent
+    length; the mean is over the first sequences of this length. h_t are the forward
+    states of the first layer; layers above it are not used.
     """
     X = scaled(block.X, model.scaling, model.vocabulary)
     T = int(np.bincount(X.lengths).argmax())
@@ -113,8 +113,8 @@ def gradient_by_time(model: Model, block: Sequences) -> np.ndarray:
         h = torch.cat([h, torch.zeros_like(h)], dim=-1)
     logits = network.outputs(h, mask[:, -1:])
     loss = F.cross_entropy(logits, tensor(block.y[index], where), reduction="sum")
-    slopes = torch.autograd.grad(loss, states)
-    return np.array([each.norm(dim=1).mean().item() for each in slopes])
+    gradients = torch.autograd.grad(loss, states)
+    return np.array([each.norm(dim=1).mean().item() for each in gradients])
 
 
 def _states(network: RecurrentClassifier, x: Tensor) -> list[Tensor]:

@@ -23,6 +23,7 @@ from ftml.data.ragged import Ragged, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
 from ftml.plots import new_figure
 from ftml.training import run
@@ -40,7 +41,7 @@ class TransductionConfig(TrainingConfig):
     """How a network that reads and writes is made and trained."""
 
     dimension: Annotated[int, Field(ge=2)] = 64
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     n_layers: Annotated[int, Field(ge=1)] = 1
     "layers that read, and as many that write"
@@ -79,10 +80,8 @@ class Model:
         check_symbols_of(X, self.source_symbols)
         network, where = made(self)
         end, found = len(self.target_symbols), {}
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, mask = (tensor(each, where) for each in X.padded(index))
                 written, _ = beam_search(
                     network,
@@ -107,10 +106,8 @@ def check_symbols_of(X: Ragged, symbols: tuple[str, ...] | list[str]) -> None:
 
 
 def made(model: Model) -> tuple[Any, torch.device]:
-    """Return the network of a model with its weights, and where it is."""
-    network = NETWORKS[model.network](**model.options)
-    network.load_state_dict(model.weights, assign=True)
-    return network.eval(), next(iter(model.weights.values())).device
+    """Return the network of a model with its weights, and their device."""
+    return loaded(NETWORKS[model.network](**model.options), model.weights)
 
 
 def train_transducer(
@@ -120,7 +117,7 @@ def train_transducer(
     network: str,
     options: Mapping[str, Any],
 ) -> Iterator[Step]:
-    """Yield after each epoch of training to tell each next symbol of the target.
+    """Yield after each epoch of training to predict each next symbol of the target.
 
     The decoder is given the symbols of the target before it, not its own: teacher
     forcing.
@@ -183,6 +180,6 @@ def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
     axes.set_xticks(range(X.lengths[index[0]]), X.rows(index).texts()[0].split())
     told = [*(model.target_symbols[v] for v in written), "end"]
     axes.set_yticks(range(len(told)), told)
-    axes.set(xlabel="source", ylabel="told")
+    axes.set(xlabel="source", ylabel="predicted")
     figure.colorbar(image, ax=axes, label="attention", shrink=0.8)
     return {"attention": figure}

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: each time tells a symbol, or nothing.
+"""Connectionist temporal classification: each time predicts a symbol or a blank.
 
     P(y | x) = sum over alignments with B(path) = y of prod_t P(path_t | x)
 
@@ -32,6 +32,7 @@ from ftml.families.text import ngram_lm
 from ftml.nn.ctc import LanguageModel, beam, ctc_loss, greedy, times_needed
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.sequence_networks import CTCNetwork
 from ftml.training import run
 
@@ -41,7 +42,7 @@ CHUNK = 256
 
 class Config(TrainingConfig):
     dimension: Annotated[int, Field(ge=1)] = 64
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     units: Annotated[int, Field(ge=1)] = 64
     "of a layer, in each direction"
@@ -50,7 +51,7 @@ class Config(TrainingConfig):
     "layers, each given the states of the one below"
 
     n_outputs: Annotated[int, Field(ge=1)] = 2
-    "times that something is told at for each symbol read"
+    "output times for each symbol read"
 
     too_long: Literal["refuse", "leave_out"] = "refuse"
     "what happens to training targets that take more times than there are"
@@ -86,14 +87,10 @@ class Model:
     def log_probs(self, X: Ragged) -> list[np.ndarray]:
         """Return log P of each symbol and the blank at each time, (T, V + 1) each."""
         check_symbols_of(X, self.source_symbols)
-        network = CTCNetwork(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = next(iter(self.weights.values())).device
+        network, where = loaded(CTCNetwork(**self.options), self.weights)
         times, found = self.options["n_outputs"] * X.lengths, {}
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, mask = (tensor(each, where) for each in X.padded(index))
                 rows = network(x, mask).double().log_softmax(dim=2).cpu().numpy()
                 for i, row in zip(index, rows, strict=True):
@@ -115,7 +112,7 @@ class Model:
 
 
 def language_of(fields: Mapping[str, Any] | None) -> LanguageModel | None:
-    """Return log P(next | those before) of an n-gram model, remembered once told."""
+    """Return log P(next | those before) of an n-gram model, with a cache."""
     if fields is None:
         return None
     model, known = ngram_lm.Model(**fields), dict[tuple[int, ...], float]()

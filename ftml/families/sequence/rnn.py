@@ -1,10 +1,10 @@
-"""Simple recurrent network: a sequence is told by tanh states over its time.
+"""Simple recurrent network: tanh states over the times of a sequence.
 
     h_t = tanh(U h_{t-1} + W x_t + b),  h_0 = 0,   P(y | x) = softmax(V pool(h) + c)_y
 
 The gradient at t has come back through a product of diag(1 - h^2) U: it vanishes, or
 explodes and is clipped (figure `gradient_by_time`). Backpropagation through time by
-hand stands in `ftml/nn/bptt.py`; training uses torch's.
+hand is in `ftml/nn/bptt.py`; training uses torch's.
 
 Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, problem 2; Elman
 1990, "Finding structure in time".

@@ -3,7 +3,7 @@
     softmax(Q K' / sqrt(d_head)) V
 
 in several heads: each symbol of the source looks at all of them, each symbol of the
-target at those before it and at the source. What stands where, sines and cosines tell.
+target at those before it and at the source. Sines and cosines encode the positions.
 Layers normalise what they are given ("pre-norm"), so that no warm-up is needed.
 
 Source: Deep learning cheat sheet, section 16.3 (attention); Vaswani et al. 2017,

@@ -1,6 +1,6 @@
-"""What the networks on texts share: vectors to begin with, and a figure of parameters.
+"""What the networks on texts share: initial vectors, and a figure of parameters.
 
-Axes: V words, d numbers of a vector.
+Axes: V words, d dimension of a vector.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TextConfig(TrainingConfig):
     """How a network on words is made and trained."""
 
     dimension: Annotated[int, Field(ge=1)] = 64
-    "numbers of a word's vector"
+    "dimension of a word's vector"
 
     vectors: Annotated[str | None, InputFile()] = None
     """file of vectors to begin with, in word2vec's text format, as `write_word2vec` of
@@ -43,7 +43,7 @@ class TextConfig(TrainingConfig):
     "passes over the texts"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    "chance that a feature is left out in training"
+    "probability that a feature is dropped in training"
 
 
 def beginning(
@@ -122,7 +122,7 @@ def text_figures(model: Model) -> Mapping[str, Figure]:
 
 
 def text_problem(config: Any, data: Sequences, network: str, **options: Any) -> Problem:
-    """Return the problem of telling texts apart; `options` are the network's own.
+    """Return the problem of classifying texts; `options` are the network's own.
 
     Raises ValueError for sequences that are no texts.
     """

@@ -1,4 +1,4 @@
-"""Log-bilinear language model: vectors of the last symbols tell that of the next.
+"""Log-bilinear language model: vectors of the last symbols predict the next.
 
     log P(w | past) = x_w' z_past + b_w - log sum_v exp(x_v' z_past + b_v)
     z_past = sum_j C_j r_{w_(t-j)} + c
@@ -18,7 +18,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +30,7 @@ from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import in_chunks, loaded
 from ftml.training import run
 
 TASK = "language_model"
@@ -39,10 +39,10 @@ CHUNK = 2048
 
 class Config(TrainingConfig):
     n_past: Annotated[int, Field(ge=1)] = 4
-    "symbols that tell the next; 4 as in 5-grams"
+    "symbols that predict the next; 4 as in 5-grams"
 
     dimension: Annotated[int, Field(ge=1)] = 64
-    "numbers of a vector"
+    "dimension of a vector"
 
     batch_size: Annotated[int, Field(ge=1)] = 256
     "windows of an update"
@@ -51,7 +51,7 @@ class Config(TrainingConfig):
     "passes over the text"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    "chance that a number of z is left out in training"
+    "probability that a number of z is dropped in training"
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,14 @@ class Model:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
         check_vocabulary(X, self.vocabulary)
         grams = windows(X, self.options["n_past"] + 1)
-        network = LogBilinear(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = self.weights["next.weight"].device
-        found = []
-        with torch.inference_mode():
-            for start in range(0, len(grams), CHUNK):
-                part = tensor(grams[start : start + CHUNK], where)
-                logits = network(part[:, :-1]).double()
-                found.append(-F.cross_entropy(logits, part[:, -1], reduction="none"))
-        return torch.cat(found).cpu().numpy()
+        network, where = loaded(LogBilinear(**self.options), self.weights)
+
+        def log_prob(rows: slice) -> Tensor:
+            part = tensor(grams[rows], where)
+            logits = network(part[:, :-1]).double()
+            return -F.cross_entropy(logits, part[:, -1], reduction="none")
+
+        return in_chunks(log_prob, len(grams), size=CHUNK).numpy()
 
 
 def train(

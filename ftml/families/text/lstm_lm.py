@@ -1,10 +1,10 @@
-"""LSTM language model: a memory of all symbols so far tells the next.
+"""LSTM language model: a memory of all symbols so far predicts the next.
 
     log P(w | past) = x_w' (P h_t + p) + b_w - log sum_v exp(likewise)
     h_t = LSTM(past)
 
 No symbol is too far back to count. The vectors that symbols are read as are those that
-they are told by, where `tied` (Press and Wolf 2017, "Using the output embedding").
+they are predicted by, where `tied` (Press and Wolf 2017, "Using the output embedding").
 
 Source: Deep learning cheat sheet, sections 15.2 and 15.3; Zaremba et al. 2014,
 "Recurrent neural network regularization".
@@ -31,6 +31,7 @@ from ftml.families.text._windows import check_symbols, check_vocabulary
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LSTMLanguage
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.training import run
 
 TASK = "language_model"
@@ -45,16 +46,16 @@ class Config(TrainingConfig):
     "layers, each given the states of the one below"
 
     dimension: Annotated[int, Field(ge=1)] = 128
-    "numbers of a symbol's vector"
+    "dimension of a symbol's vector"
 
     tied: bool = True
-    "the same vectors for reading and for telling"
+    "the same vectors for the input and the output"
 
     n_epochs: Annotated[int, Field(ge=1)] = 6
     "passes over the text"
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    "chance that a number between layers is left out in training"
+    "probability that a number between layers is dropped in training"
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,11 @@ class Model:
     def log_prob(self, X: Ragged) -> np.ndarray:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
         check_vocabulary(X, self.vocabulary)
-        network = LSTMLanguage(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        where = self.weights["bias"].device
+        network, where = loaded(LSTMLanguage(**self.options), self.weights)
         ends = offsets_of(X.lengths + 1)
         found = np.empty(ends[-1])
-        order = np.argsort(X.lengths, kind="stable")
         with torch.inference_mode():
-            for start in range(0, len(X), CHUNK):
-                index = order[start : start + CHUNK]
+            for index in chunks_by_length(X.lengths, CHUNK):
                 x, y, mask = shifted(X, index)
                 logits = network(tensor(x, where), tensor(mask, where)).double()
                 target = tensor(y[mask], where)

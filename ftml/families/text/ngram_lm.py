@@ -1,4 +1,4 @@
-"""n-gram language model: the last symbols tell the next, by smoothed counts.
+"""n-gram language model: the last symbols predict the next, by smoothed counts.
 
     add-k        P(w | h) = (c(h w) + k) / (c(h) + k (V + 1))
     Kneser-Ney   P(w | h) = max(c(h w) - D, 0) / c(h) + D N(h .) / c(h) P(w | h')
@@ -38,10 +38,10 @@ TASK = "language_model"
 
 class Config(FamilyConfig):
     order: Annotated[int, Field(ge=1, le=9), Integers(2, 5)] = 3
-    "symbols of a window: order - 1 tell the next"
+    "symbols of a window: order - 1 predict the next"
 
     smoothing: Literal["kneser_ney", "add_k"] = "kneser_ney"
-    "how symbols that never followed a history get their share"
+    "how symbols that never followed a history get their probability"
 
     k: Annotated[float, Field(gt=0), LogUniform(1e-3, 1.0)] = 0.1
     "what add-k adds to each count; 1 is Laplace's rule"
@@ -110,7 +110,7 @@ class Model:
 def _find(
     table: np.ndarray, node: np.ndarray, symbol: np.ndarray, V1: int
 ) -> np.ndarray:
-    """Return where node (V + 1) + symbol stands in a sorted table, or -1."""
+    """Return the index of node (V + 1) + symbol in a sorted table, or -1."""
     key = node * V1 + symbol
     at = np.minimum(np.searchsorted(table, key), len(table) - 1)
     return np.where((node >= 0) & (table[at] == key), at, -1)

@@ -18,7 +18,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -32,6 +31,7 @@ from ftml.data.trees import Forest
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import in_chunks, loaded
 from ftml.nn.tree_networks import Composition, RecursiveNet
 from ftml.plots import new_figure
 from ftml.training import run
@@ -43,7 +43,7 @@ CHUNK = 256
 
 class Config(TrainingConfig):
     dimension: Annotated[int, Field(ge=1), Integers(16, 64)] = 32
-    "numbers of a node's state"
+    "dimension of a node's state"
 
     composition: Composition = "lstm"
     "F: one dense layer, or a Tree-LSTM's gates"
@@ -71,14 +71,10 @@ class Model:
                 f"the trees have a vocabulary of {len(X.vocabulary)} symbols, the "
                 f"model was fitted on another, of {len(self.vocabulary)}"
             )
-        network = RecursiveNet(**self.options)
-        network.load_state_dict(self.weights, assign=True)
-        with torch.inference_mode():
-            logits = [
-                network(X.rows(np.arange(start, min(start + CHUNK, len(X)))))
-                for start in range(0, len(X), CHUNK)
-            ]
-        return F.softmax(torch.cat(logits).double(), dim=1).cpu().numpy()
+        network, _ = loaded(RecursiveNet(**self.options), self.weights)
+        n, every = len(X), np.arange(len(X))
+        logits = in_chunks(lambda rows: network(X.rows(every[rows])), n, size=CHUNK)
+        return F.softmax(logits, dim=1).numpy()
 
     def predict(self, X: Forest) -> np.ndarray:
         """Return the index of the most probable class, (n,)."""
@@ -116,7 +112,7 @@ def train(
 
 
 def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, Figure]:
-    """Return how often trees of each height are told right, of those trained on."""
+    """Return the accuracy on training trees of each height."""
     X = data.train.X
     height, right = X.heights()[X.roots()], model.predict(X) == data.train.y
     found = np.unique(height)
@@ -124,5 +120,5 @@ def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, F
     shares = [right[height == h].mean() for h in found]
     axes.plot(found, shares, marker=".")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="height of the tree", ylabel="share told right", ylim=(0, 1.02))
+    axes.set(xlabel="height of the tree", ylabel="accuracy", ylim=(0, 1.02))
     return {"accuracy_by_height": figure}

@@ -99,7 +99,7 @@ def weights_of(step: Step) -> Tensor:
 
 
 def assert_same(a: Any, b: Any) -> None:
-    """Compare two trees of dicts, lists and tensors to the bit."""
+    """Check that two trees of dicts, lists and tensors are bit-identical."""
     assert type(a) is type(b)
     if isinstance(a, Tensor):
         assert a.dtype == b.dtype
@@ -117,7 +117,7 @@ def assert_same(a: Any, b: Any) -> None:
 
 
 def assert_resumes(train: Callable[..., Any], config: Any, folder: Path) -> None:
-    """Go on from every step, saved and loaded: the rest must be the same to the bit."""
+    """Resume from every step, saved and loaded: the rest must be bit-identical."""
     data = Splits(blobs())
     whole = list(train(config, data))
     assert [step.n for step in whole] == list(range(1, config.n_epochs + 1))
@@ -147,7 +147,7 @@ def assert_steps_stand_still(train: Callable[..., Any], config: Any) -> None:
 def assert_equals_erm(
     train: Callable[..., Any], config: Any, **erm_config: Any
 ) -> None:
-    """See that a family with this configuration goes ERM's way to the bit."""
+    """See that a family with this configuration is bit-identical to ERM."""
     data = Splits(blobs())
     expected = erm.train(erm.Config(**erm_config), data)
     for a, b in zip(train(config, data), expected, strict=True):

@@ -70,7 +70,7 @@ def test_shift_and_mirror_of_all_domains_and_their_order_do_not_matter() -> None
 
 def test_domains_of_one_law_have_no_distance_and_a_zero_gradient() -> None:
     part = normal(4, 3)
-    features = part.repeat(2, 1).requires_grad_()  # (a + a) / 2 is a to the bit
+    features = part.repeat(2, 1).requires_grad_()  # (a + a) / 2 is a, bit-identical
     penalty = distance(features, (4, 4))
     (slope,) = torch.autograd.grad(penalty, features)
     assert penalty.item() == 0.0
@@ -132,5 +132,5 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path) -> None:
     assert_resumes(train, Config(**SETTINGS), tmp_path)
 
 
-def test_step_does_not_change_when_training_goes_on() -> None:
+def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS))

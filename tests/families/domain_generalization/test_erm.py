@@ -167,7 +167,7 @@ def test_resumed_training_equals_uninterrupted_training(
             assert_same(a, b)
 
 
-def test_step_and_state_do_not_change_when_training_goes_on() -> None:
+def test_step_and_state_do_not_change_when_training_continues() -> None:
     data, config = Splits(blobs()), Config(hidden=(8,), n_epochs=4)
     steps = train(config, data)
     first = next(steps)

@@ -28,7 +28,7 @@ def scaled(data: Domains) -> Tensor:
 def like_domainbed(config: Config, data: Domains) -> dict[str, Tensor]:
     """Train as DomainBed's Fish does: copies of the network, a new Adam, every update.
 
-    The domains stand in fixed order, and the moments of Adam go on by its state dict.
+    The domains stand in fixed order, and a state dict keeps the state of Adam.
     """
     draw = torch.Generator().manual_seed(config.seed)
     x = scaled(data)
@@ -126,7 +126,7 @@ def test_order_changes_the_weights() -> None:
         assert (trained[i] - trained[i - 1]).abs().max() > 1e-4
 
 
-def test_moments_of_the_inner_adam_are_remembered(tmp_path: Path) -> None:
+def test_optimizer_state_of_the_inner_adam_is_kept(tmp_path: Path) -> None:
     config = Config(**SMALL, inner_optimizer="adam", inner_learning_rate=1e-2)
     steps = list(train(config, Splits(turned())))
     assert [s.state["memory"]["step"].item() for s in steps] == [

@@ -142,5 +142,5 @@ def test_weights_of_the_domains_are_in_the_state() -> None:
         assert_same(third.model.weights, steps[2].model.weights)
 
 
-def test_step_does_not_change_when_training_goes_on() -> None:
+def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, CONFIG)

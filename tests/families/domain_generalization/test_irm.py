@@ -169,5 +169,5 @@ def test_resumed_training_equals_uninterrupted_training(
     assert_resumes(train, Config(**SETTINGS, anneal_epochs=anneal_epochs), tmp_path)
 
 
-def test_step_does_not_change_when_training_goes_on() -> None:
+def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS, anneal_epochs=2))

@@ -1,4 +1,4 @@
-"""What each family tells of its training."""
+"""The metrics that each family reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ftml import families, family, fit
-from ftml.families.domain_generalization._training import epoch_metrics
+from ftml.training import MeanOfUpdates
 from tests.families.domain_generalization.checks import blobs
 
 BESIDE_THE_LOSS = {
@@ -56,8 +56,11 @@ def test_what_is_told_has_no_weight_that_the_loss_gives_it(
 
 
 def test_metrics_are_means_over_the_updates_of_an_epoch() -> None:
-    met = [
+    updates = [
         {"loss": torch.tensor(a), "penalty": torch.tensor(b)}
         for a, b in [(1.0, 6.0), (2.0, 0.0)]
     ]
-    assert epoch_metrics(met) == {"train_loss": 1.5, "train_penalty": 3.0}
+    means = MeanOfUpdates()
+    for scalars in updates:
+        means.add(scalars, size=1)
+    assert means.result() == {"loss": 1.5, "penalty": 3.0}

@@ -104,7 +104,7 @@ def test_loss_is_the_mean_over_the_domains_of_the_rows_mixed_one_by_one() -> Non
     )
 
 
-def test_rows_with_a_share_of_one_are_those_of_erm_to_the_bit() -> None:
+def test_rows_with_a_share_of_one_are_those_of_erm_bit_identically() -> None:
     batch = small_batch(dtype=torch.float32)
     network = small_network(5, dtype=torch.float32)
     partner = torch.randperm(12, generator=generator())
@@ -162,7 +162,7 @@ def test_resumed_training_equals_uninterrupted_training(
     assert_resumes(train, config, tmp_path)
 
 
-def test_step_does_not_change_when_training_goes_on() -> None:
+def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS))
 
 

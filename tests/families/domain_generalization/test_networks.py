@@ -35,7 +35,9 @@ def images(*colours: int, size: tuple[int, int] = (5, 6)) -> Domains:
 
 
 @pytest.mark.parametrize("name", CHAPTER)
-def test_family_trains_a_cnn_and_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_family_trains_a_cnn_and_resumes_bit_identically(
+    name: str, tmp_path: Path
+) -> None:
     kind, data = family(name), Splits(images())
     config = kind.Config(**CNN_CONFIG, n_epochs=3)
     first, *_, last = kind.train(config, data, None)
@@ -112,7 +114,7 @@ def statistics(weights: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["fish", "mldg", "idgm", "fishr"])
-def test_family_trains_a_resnet_with_fixed_statistics_and_goes_on_to_the_bit(
+def test_family_trains_a_resnet_with_fixed_statistics_and_resumes_bit_identically(
     name: str,
 ) -> None:
     kind, data = family(name), Splits(PIXELS.rows(np.arange(16)).only(["a", "b"]))

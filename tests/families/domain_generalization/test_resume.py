@@ -32,7 +32,9 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_training_killed_anywhere_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_training_killed_anywhere_resumes_bit_identically(
+    name: str, tmp_path: Path
+) -> None:
     kind = family(FAMILIES[name][0])
     data, config = Splits(turned()), kind.Config(**SMALL, **FAMILIES[name][1])
     *_, whole = kind.train(config, data, None)

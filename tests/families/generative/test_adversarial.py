@@ -89,7 +89,7 @@ def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data() -> None:
     draw = Draw([generator], stacked=False)
     first = next(iter(_turns(config, _in_double(network), x, draw)))
     slopes = [
-        torch.autograd.functional.jacobian(lambda r: network.tell(r[None])[0], row)
+        torch.autograd.functional.jacobian(lambda r: network.log_odds(r[None])[0], row)
         for row in x
     ]
     expected = 0.4 * torch.stack(slopes).square().sum(dim=1).mean()
