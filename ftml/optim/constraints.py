@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ftml.optim import foreach
+
 
 def clip(gradient: Sequence[Tensor], limit: float, *, lead: int = 0) -> list[Tensor]:
     """Return min(1, limit / |g|) g, with |g| the norm of the whole gradient."""
@@ -53,4 +55,4 @@ def project_units(weights: Sequence[Tensor], radius: float, *, lead: int = 0) ->
 @torch.no_grad()
 def update_mean(mean: list[Tensor], parameters: Sequence[Tensor], *, t: int) -> None:
     """Bring the mean of t - 1 iterates to that of t, in place: Polyak's average."""
-    torch._foreach_lerp_(mean, list(parameters), 1.0 / t)
+    foreach.lerp_(mean, list(parameters), 1.0 / t)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ftml.core import State
+from ftml.optim import foreach
 
 Rate = float | Tensor
 
@@ -77,7 +78,7 @@ def sgd(*, learning_rate: Rate, weight_decay: float = 0.0) -> Optimizer:
     def rule(g: list[Tensor], state: State, parameters: list[Tensor]) -> Update:
         if not weight_decay:
             return g, 1.0
-        return torch._foreach_add(g, parameters, alpha=weight_decay), 1.0
+        return foreach.add(g, parameters, alpha=weight_decay), 1.0
 
     return _optimizer(rule, learning_rate)
 
@@ -94,7 +95,7 @@ def momentum(*, learning_rate: Rate, alpha: float = 0.9) -> Optimizer:
     def rule(g: list[Tensor], state: State, parameters: list[Tensor]) -> Update:
         _begin(state, parameters, "mean")
         state["step"] = state.get("step", 0) + 1
-        torch._foreach_lerp_(state["mean"], g, 1 - alpha)
+        foreach.lerp_(state["mean"], g, 1 - alpha)
         return state["mean"], 1 - alpha ** state["step"]
 
     return _optimizer(rule, learning_rate)
@@ -112,9 +113,9 @@ def nesterov(*, learning_rate: Rate, alpha: float = 0.9) -> Optimizer:
 
     def rule(g: list[Tensor], state: State, parameters: list[Tensor]) -> Update:
         _begin(state, parameters, "sum")
-        torch._foreach_mul_(state["sum"], alpha)
-        torch._foreach_add_(state["sum"], g)
-        return torch._foreach_add(g, state["sum"], alpha=alpha), 1.0
+        foreach.mul_(state["sum"], alpha)
+        foreach.add_(state["sum"], g)
+        return foreach.add(g, state["sum"], alpha=alpha), 1.0
 
     return _optimizer(rule, learning_rate)
 
@@ -129,7 +130,7 @@ def adagrad(*, learning_rate: Rate, delta: float = 1e-10) -> Optimizer:
 
     def rule(g: list[Tensor], state: State, parameters: list[Tensor]) -> Update:
         _begin(state, parameters, "squares")
-        torch._foreach_addcmul_(state["squares"], g, g)
+        foreach.addcmul_(state["squares"], g, g)
         return _scaled(g, state["squares"], delta), 1.0
 
     return _optimizer(rule, learning_rate)
@@ -143,8 +144,8 @@ def rmsprop(*, learning_rate: Rate, rho: float = 0.9, delta: float = 1e-8) -> Op
 
     def rule(g: list[Tensor], state: State, parameters: list[Tensor]) -> Update:
         _begin(state, parameters, "squares")
-        torch._foreach_mul_(state["squares"], rho)
-        torch._foreach_addcmul_(state["squares"], g, g, 1 - rho)
+        foreach.mul_(state["squares"], rho)
+        foreach.addcmul_(state["squares"], g, g, 1 - rho)
         return _scaled(g, state["squares"], delta), 1.0
 
     return _optimizer(rule, learning_rate)
@@ -184,7 +185,7 @@ def adam(
             _adam_of_stack(parameters, g, state, learning_rate, scale, betas, eps)
             return
         state["step"].add_(1)
-        torch._fused_adam_(
+        foreach.fused_adam_(
             parameters,
             g,
             state["exp_avg"],
@@ -216,13 +217,13 @@ def _adam_of_stack(
     mean, square = state["exp_avg"], state["exp_avg_sq"]
     state["step"].add_(1)
     t = state["step"].item()
-    torch._foreach_lerp_(mean, g, 1 - betas[0])
-    torch._foreach_mul_(square, betas[1])
-    torch._foreach_addcmul_(square, g, g, 1 - betas[1])
-    root = torch._foreach_sqrt(square)
-    torch._foreach_div_(root, (1 - betas[1] ** t) ** 0.5)
-    torch._foreach_add_(root, eps)
-    direction = torch._foreach_div(mean, root)
+    foreach.lerp_(mean, g, 1 - betas[0])
+    foreach.mul_(square, betas[1])
+    foreach.addcmul_(square, g, g, 1 - betas[1])
+    root = foreach.sqrt(square)
+    foreach.div_(root, (1 - betas[1] ** t) ** 0.5)
+    foreach.add_(root, eps)
+    direction = foreach.div(mean, root)
     _subtract(parameters, direction, learning_rate, scale / (1 - betas[0] ** t))
 
 
@@ -234,16 +235,16 @@ def _begin(state: State, parameters: list[Tensor], name: str) -> None:
 
 def _scaled(g: list[Tensor], squares: list[Tensor], delta: float) -> Sequence[Tensor]:
     """Return g / (delta + sqrt(squares))."""
-    root = torch._foreach_sqrt(squares)
-    torch._foreach_add_(root, delta)
-    return torch._foreach_div(g, root)
+    root = foreach.sqrt(squares)
+    foreach.add_(root, delta)
+    return foreach.div(g, root)
 
 
 def _subtract(
     parameters: list[Tensor], direction: Sequence[Tensor], rate: Rate, scale: float
 ) -> None:
     if not isinstance(rate, Tensor):
-        torch._foreach_add_(parameters, list(direction), alpha=-rate * scale)
+        foreach.add_(parameters, list(direction), alpha=-rate * scale)
         return
     for parameter, each in zip(parameters, direction, strict=True):
         own = rate.view(-1, *[1] * (parameter.ndim - 1))

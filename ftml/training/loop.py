@@ -26,6 +26,7 @@ from ftml.core import State, Step, device
 from ftml.nn.layers import Draw
 from ftml.nn.penalties import l1, l2
 from ftml.nn.trees import copied, entry, stacked
+from ftml.optim import foreach
 from ftml.optim.constraints import clip, project_units, update_mean
 from ftml.optim.schedules import SCHEDULES
 from ftml.training.metrics import Means
@@ -154,7 +155,7 @@ class Loop:
             parameters = self._parameters_of(turn.player)
             gradient = self.gradient(turn, parameters, before)
             if "gradient_norm" in self.problem.metrics:
-                norms.append(torch.stack(torch._foreach_norm(gradient)).norm())
+                norms.append(torch.stack(foreach.norm(gradient)).norm())
             if self.problem.clip is not None:
                 gradient = clip(gradient, self.problem.clip, lead=self.rates.lead)
             state = self._optimizer_state_of(turn.player)
@@ -184,7 +185,7 @@ class Loop:
         found = list(torch.autograd.grad(total.sum(), parameters))
         if before:
             with torch.no_grad():
-                torch._foreach_copy_(parameters, before)
+                foreach.copy_(parameters, before)
         self._add_penalty_gradients(found)
         return found
 

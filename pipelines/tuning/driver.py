@@ -36,6 +36,7 @@ from pipelines.cluster.resources import ResourcesUnavailableError
 from pipelines.study.plan import is_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
+from pipelines.tuning import ray_internals
 from pipelines.tuning.coordinator import Coordinator, TuneSession
 from pipelines.tuning.queue import ActiveSearch, StudyCoroutine, StudyQueue
 from pipelines.tuning.worker import run_trial_batch
@@ -58,13 +59,13 @@ def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> 
     Raises the error of the first study that failed, after all have ended; SearchError
     when the Tune run itself cannot continue; KeyboardInterrupt when interrupted.
     """
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_max_pending_batches())
+    ray_internals.set_max_pending_trials(_max_pending_batches())
     session = TuneSession(StudyQueue(studies), coordinator, folder)
     try:
         _tuner(session).fit()
     except Exception as error:
         reason = session.fatal or f"{type(error).__name__}: {error}"
-        if NODE_OUT_OF_MEMORY in str(error):
+        if ray_internals.NODE_OUT_OF_MEMORY in str(error):
             reason = (
                 "a node was out of memory, and Ray killed a trial on it; raise "
                 "`resources: {cpu: ...}` so that fewer trials share a node, or lower "
@@ -82,11 +83,6 @@ def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> 
     if interrupted:
         raise KeyboardInterrupt
     storage.remove(folder)
-
-
-NODE_OUT_OF_MEMORY = "killed due to the node running low on memory"
-"""Part of Ray's message when its memory monitor kills a worker. Tune treats this as an
-error of the run and does not retry the trial."""
 
 
 def _max_pending_batches() -> int:
@@ -238,7 +234,7 @@ class RecordCallback(tune.Callback):
         if (found := self.session.find(trial)) is None:
             return
         active, _ = found
-        failure = trial.get_pickled_error() or trial.get_error()
+        failure = ray_internals.error_of(trial)
         lines = str(failure).strip().splitlines() or [type(failure).__name__]
         reason = active.fatal or lines[-1]
         error = SearchError(f"{active.search.folder}: a trial crashed: {reason}")
@@ -270,7 +266,7 @@ class PruningScheduler(FIFOScheduler):
         FIFOScheduler looks through all trials of the run at every step, which takes
         time proportional to the square of their number.
         """
-        live = tune_controller.get_live_trials()
+        live = ray_internals.live_trials(tune_controller)
         pending = (trial for trial in live if trial.status == trial.PENDING)
         return min(pending, key=lambda t: self._order[t.trial_id], default=None)
 

@@ -57,6 +57,7 @@ from ftml.families.domain_generalization._training import (
     Scalars,
     run,
 )
+from ftml.optim import foreach
 from ftml.optim.optimizers import Optimizer, adam, sgd
 
 __all__ = ["TASK", "Config", "Model", "train"]
@@ -119,8 +120,8 @@ def inner_loop(
         optimizer(parameters, torch.autograd.grad(value, parameters), state)
         losses.append(value.detach())
     with torch.no_grad():
-        way = torch._foreach_sub(start, parameters)
-        torch._foreach_copy_(parameters, start)
+        way = foreach.sub(start, parameters)
+        foreach.copy_(parameters, start)
     return torch.stack(losses).mean(), way
 
 
@@ -138,7 +139,7 @@ def fish(config: Config) -> Direction:
         loops = [inner_loop(network, batch, each, inner, memory) for each in orders]
         losses, (way, *back) = zip(*loops, strict=True)
         if back:
-            way = torch._foreach_lerp(way, back[0], 0.5)
+            way = foreach.lerp(way, back[0], 0.5)
         return {"loss": torch.stack(losses).mean()}, way, memory
 
     return direction

@@ -1,0 +1,35 @@
+"""What the driver uses of Ray Tune that its documentation does not promise.
+
+An upgrade of Ray that changes one of these fails tests/pipelines/tuning/
+test_ray_internals.py, and is handled here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+NODE_OUT_OF_MEMORY = "killed due to the node running low on memory"
+"""Part of Ray's message when its memory monitor kills a worker. Tune treats this as an
+error of the run and does not retry the trial."""
+
+MAX_PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
+"Environment variable that Tune reads when a run starts."
+
+
+def set_max_pending_trials(count: int) -> None:
+    """Set how many trials of the next Tune run may wait for a worker at once."""
+    os.environ[MAX_PENDING_TRIALS] = str(count)
+
+
+def live_trials(tune_controller: Any) -> Collection[Any]:
+    """Return the trials of a Tune run that have not ended."""
+    live: Collection[Any] = tune_controller.get_live_trials()
+    return live
+
+
+def error_of(trial: Any) -> Exception | str | None:
+    """Return the error of a failed Tune trial, the original exception if known."""
+    error: Exception | str | None = trial.get_pickled_error() or trial.get_error()
+    return error
