@@ -1,8 +1,9 @@
 """Operations on lists of tensors, each in one call: `foreach.add(a, b)` adds in pairs.
 
-They are torch's `_foreach` functions and its fused Adam, which its own optimizers use and its
-documentation does not list. Only this module names them, so that an upgrade of torch
-that changes them is handled here. A name that ends with `_` changes its first argument.
+They are torch's `_foreach` functions and its fused Adam, which its own optimizers use
+and its documentation does not list. Only this module names them, so that an upgrade of
+torch that changes them is handled here. A name that ends with `_` changes its first
+argument.
 """
 
 from __future__ import annotations
