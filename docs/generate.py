@@ -29,6 +29,7 @@ from pipelines.params.text import (
     TreesSchema,
     WordSetsSchema,
 )
+from pipelines.study.metrics import load_metrics
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -145,15 +146,14 @@ def results(name: str) -> list[str]:
     """Return what the studies of a family left in `experiments/`, with figures."""
     lines: list[str] = []
     for path in sorted(EXPERIMENTS.glob("*/*/metrics.json")):
-        measured = json.loads(path.read_text())
-        if measured["family"] != name:
+        metrics = load_metrics(path.parent)
+        if metrics.family != name:
             continue
-        test = formatting.spread(measured["test"][measured["metric"]])
-        where = f"{measured['study']} on {measured['dataset']}"
+        where = f"{metrics.study} on {metrics.dataset}"
         lines += [
             f"## Last run: {where}",
             "",
-            f"Test {measured['metric']}: {test}.",
+            f"Test {metrics.metric}: {metrics.test_score.text}.",
             "",
         ]
         for figure in sorted((path.parent / "figures").glob("*.png")):

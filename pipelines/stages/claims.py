@@ -8,7 +8,6 @@ does not hold is a result as any other: it is written, logged and said.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -27,11 +26,12 @@ from pipelines.params.keys import claim_key
 from pipelines.params.read import read_params
 from pipelines.study.measurements import (
     CLAIMS,
-    RUN,
+    ClaimRunMetadata,
     Measurement,
     measurement_of,
     read_measurement,
     write_evidence,
+    write_run_metadata,
 )
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def measure(
     with whole_folder(measurement.folder) as folder:
         write_evidence(folder, measurement, evidence)
         run = log.log(measurement, folder, seconds=seconds)
-        about = {"seconds": round(seconds, 3), "mlflow": run}
-        (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
+        metadata = ClaimRunMetadata(seconds=round(seconds, 3), mlflow=run)
+        write_run_metadata(folder, metadata)
     return measurement
 
 
