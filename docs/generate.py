@@ -22,6 +22,7 @@ from pipelines.params.kinds import KINDS
 from pipelines.params.read import data_kinds
 from pipelines.params.study import EarlyStopping, Resources, StudySchema
 from pipelines.params.text import TextSchema, WordSetsSchema
+from pipelines.study.metrics import load_metrics
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -137,15 +138,14 @@ def results(name: str) -> list[str]:
     """Return what the studies of a family left in `experiments/`, with figures."""
     lines: list[str] = []
     for path in sorted(EXPERIMENTS.glob("*/*/metrics.json")):
-        measured = json.loads(path.read_text())
-        if measured["family"] != name:
+        metrics = load_metrics(path.parent)
+        if metrics.family != name:
             continue
-        test = formatting.spread(measured["test"][measured["metric"]])
-        where = f"{measured['study']} on {measured['dataset']}"
+        where = f"{metrics.study} on {metrics.dataset}"
         lines += [
             f"## Last run: {where}",
             "",
-            f"Test {measured['metric']}: {test}.",
+            f"Test {metrics.metric}: {metrics.test_score.text}.",
             "",
         ]
         for figure in sorted((path.parent / "figures").glob("*.png")):

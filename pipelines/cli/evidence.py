@@ -14,7 +14,7 @@ from ftml.evidence import claim, claims
 from pipelines.cli.terminal import table
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.figures import write_png
-from pipelines.common.formatting import number, setting
+from pipelines.common.formatting import format_number, setting
 from pipelines.params.claims import FACTORS, ClaimsSchema
 from pipelines.study.measurements import (
     CLAIMS,
@@ -51,12 +51,14 @@ def listed(*, chapter: str | None = None) -> list[Table | str]:
 def _row(name: str, chapter: str, found: Measurement | None) -> list[str]:
     if found is None:
         return [name, chapter, "", "", "", "", "", _title(name, chapter)]
-    printed = "" if found.value_in_source is None else number(found.value_in_source)
+    printed = (
+        "" if found.value_in_source is None else format_number(found.value_in_source)
+    )
     return [
         name,
         chapter,
-        number(found.expected),
-        number(found.measured),
+        format_number(found.expected),
+        format_number(found.measured),
         setting(found.tolerance),
         printed,
         "yes" if found.passed else "NO",
@@ -111,7 +113,7 @@ def measured(
 
 def _numbers(frame: pd.DataFrame) -> Table:
     rows = [
-        [number(v) if isinstance(v, float) else str(v) for v in row]
+        [format_number(v) if isinstance(v, float) else str(v) for v in row]
         for row in frame.values.tolist()
     ]
     return table(list(map(str, frame.columns)), rows)
@@ -119,14 +121,14 @@ def _numbers(frame: pd.DataFrame) -> Table:
 
 def _verdict(found: Measurement) -> str:
     lines = [
-        f"expected        {number(found.expected)} ± {setting(found.tolerance)}",
-        f"measured        {number(found.measured)}",
+        f"expected        {format_number(found.expected)} ± {setting(found.tolerance)}",
+        f"measured        {format_number(found.measured)}",
     ]
     if found.interval is not None:
-        low, high = map(number, found.interval)
+        low, high = map(format_number, found.interval)
         lines[-1] += f", 95 % interval {low} to {high}"
     if found.value_in_source is not None:
-        lines.append(f"value in source {number(found.value_in_source)}")
+        lines.append(f"value in source {format_number(found.value_in_source)}")
     if found.chance:
         lines.append(f"A true claim fails with probability below {found.chance:g}.")
     lines.append("The claim holds." if found.passed else "The claim does NOT hold.")

@@ -128,10 +128,10 @@ def table_of(found: Sequence[StudyRow], metric: str) -> Table:
         [
             each.study,
             each.family,
-            formatting.number(each.test),
+            formatting.format_number(each.test),
             _interval(each),
             str(each.seeds),
-            "" if each.valid is None else formatting.number(each.valid),
+            "" if each.valid is None else formatting.format_number(each.valid),
             f"{each.seconds:.1f}",
             "champion" if each.champion else "",
         ]
@@ -144,7 +144,7 @@ def _interval(each: StudyRow) -> str:
     if each.half is None:
         return ""
     ends = (each.test - each.half, each.test + each.half)
-    return " to ".join(map(formatting.number, ends))
+    return " to ".join(map(formatting.format_number, ends))
 
 
 def _metrics(run: Run) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Figures that compare studies, and what a page shows of them."""
+"""Figures that compare studies, and figures as parts of a page: SVG and PNG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,12 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 from scipy.stats import t as student_t
 
 from ftml.plots import COLOURS, label_points, new_figure
+from pipelines.common.estimate import Estimate
 
 BLUE, VERMILION = COLOURS[:2]
 GREY = "#8c8c8c"
@@ -31,7 +33,7 @@ DECADES = 2
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as SVG that stands in a page, in the page's own colours."""
+    """A figure as SVG that is embedded in a page and takes the colours of the page."""
 
     svg: Markup
     caption: str
@@ -39,7 +41,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image beside a page, with its size in CSS pixels."""
+    """An image file that a page links to, with its size in CSS pixels."""
 
     path: Path
     width: int
@@ -48,13 +50,13 @@ class Picture:
 
 
 def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
-    """Return a figure as SVG: the same text for the same figure.
+    """Return a figure as SVG; equal figures give equal bytes.
 
-    Black is the colour of the text around it, and white is nothing, so that it can be
-    read on a dark page as on paper. Text stays text.
+    Black becomes the text colour of the page and the background is transparent, so that
+    the figure is readable on light and dark pages. Text is kept as text.
     """
     buffer = io.StringIO()
-    # Read when the file is written; identifiers are random without the salt.
+    # Matplotlib reads both options on saving; without the salt, identifiers are random.
     with rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}):
         about = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=about, transparent=True)
@@ -69,7 +71,7 @@ def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
 
 
 def read_png(path: Path, caption: str) -> Picture:
-    """Return a PNG file as a picture; ValueError names a file that is none."""
+    """Return a PNG file as a picture; ValueError for a file that is not PNG."""
     with path.open("rb") as file:
         head = file.read(24)
     if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
@@ -79,71 +81,71 @@ def read_png(path: Path, caption: str) -> Picture:
 
 
 def write_png(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG of at most 256 colours: less than half of the size."""
+    """Write a figure as a PNG file of at most 256 colours, for a smaller file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     image = Image.open(buffer).convert("RGB")
-    # Other methods lose the colour of a thin line.
+    # The other methods of quantisation lose the colour of a thin line.
     method, without = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
     image.quantize(256, method=method, dither=without).save(path, optimize=True)
 
 
 def study_pictures(folder: Path) -> list[Picture]:
-    """Return the figures of a study's folder: its search first."""
+    """Return the figures in the folder of a study, those of the search first."""
     order = ("search_", "training_curves", "learning_curve")
 
-    def place(path: Path) -> tuple[int, str]:
-        places = [i for i, start in enumerate(order) if path.name.startswith(start)]
-        return (places or [len(order)])[0], path.name
+    def rank(path: Path) -> tuple[int, str]:
+        ranks = [i for i, start in enumerate(order) if path.name.startswith(start)]
+        return (ranks or [len(order)])[0], path.name
 
-    paths = sorted((folder / "figures").glob("*.png"), key=place)
+    paths = sorted((folder / "figures").glob("*.png"), key=rank)
     return [read_png(path, path.stem.replace("_", " ")) for path in paths]
 
 
 def comparison_figure(
-    studies: Sequence[tuple[str, Mapping[str, Any]]],
+    studies: Sequence[tuple[str, Estimate]],
     *,
     metric: str,
     mode: str,
     best: str | None = None,
 ) -> Figure:
-    """Return the test metric of each study, first on top: mean, standard error, seeds.
+    """Return a dot plot of the test metric of each study, the first study on top.
 
-    `studies` holds pairs of a name and `{"mean", "standard_error", "values"}`; the one
-    called `best` has a colour of its own.
+    `studies` pairs the name of a study with its metric: a large dot marks the mean, a
+    bar the standard error, small dots the seeds. The study named `best` is in red.
     """
     figure, axes = _rows_figure([name for name, _ in studies])
     for row, (name, test) in enumerate(studies):
-        mean, error, values = test["mean"], test["standard_error"], test["values"]
+        mean, error, values = test.mean, test.standard_error, test.values
         if error is not None:
             axes.plot(values, [row] * len(values), "o", color=GREY, ms=4, alpha=0.5)
         colour = VERMILION if name == best else BLUE
         axes.errorbar(mean, row, xerr=error, fmt="o", color=colour, ms=6, elinewidth=2)
     axes.margins(x=0.08)
     axes.set_xlabel(f"test {metric} ({_direction(mode)})")
-    log_if_wide(axes, "x", [value for _, test in studies for value in test["values"]])
+    log_if_wide(axes, "x", [value for _, test in studies for value in test.values])
     return figure
 
 
 def differences_figure(
     differences: Sequence[tuple[str, float, float]], *, to: str, metric: str, mode: str
 ) -> Figure:
-    """Return differences to a study with half of their 95 % intervals, around zero.
+    """Return a plot of the differences of studies to the study `to`.
 
-    `differences` holds a name, the mean and the half; those whose interval leaves zero
-    out are filled.
+    `differences` holds the name of a study, the mean difference and half the width of
+    its 95 % interval. Dots are filled where the interval excludes zero.
     """
     figure, axes = _rows_figure([name for name, _, _ in differences])
     axes.axvline(0.0, color="black", linewidth=0.9)
-    for row, (_, mean, half) in enumerate(differences):
-        shown = abs(mean) > half
+    for row, (_, mean, half_width) in enumerate(differences):
+        excludes_zero = abs(mean) > half_width
         axes.errorbar(
             mean,
             row,
-            xerr=half,
+            xerr=half_width,
             fmt="o",
-            color=BLUE if shown else GREY,
-            mfc=BLUE if shown else "none",
+            color=BLUE if excludes_zero else GREY,
+            mfc=BLUE if excludes_zero else "none",
             ms=6,
             elinewidth=2,
         )
@@ -154,10 +156,10 @@ def differences_figure(
 def cost_figure(
     studies: Sequence[tuple[str, float, float]], *, metric: str, mode: str
 ) -> Figure:
-    """Return the test metric of studies by the seconds that they took.
+    """Return a scatter plot of the test metric of studies against their duration.
 
-    `studies` holds a name, seconds and the metric. A line joins those that no other
-    study beats in both (the Pareto front).
+    `studies` holds the name of a study, its seconds and its metric. A line joins the
+    Pareto front: studies for which no other study is both faster and better.
     """
     points = np.array([(seconds, value) for _, seconds, value in studies])
     front = pareto_front(points, mode=mode)
@@ -173,7 +175,7 @@ def cost_figure(
     log_if_wide(axes, "x", points[:, 0])
     log_if_wide(axes, "y", points[:, 1])
     others = [i for i in range(len(studies)) if i not in front]
-    # The line passes on the other side.
+    # Labels of the front are on the side of the dots that its line does not cross.
     up = 1 if mode == "max" else -1
     sides = [(-1, up)] * len(front) + [(1, -up)] * len(others)
     order = [*front, *others]
@@ -182,8 +184,10 @@ def cost_figure(
 
 
 def pareto_front(points: np.ndarray, *, mode: str) -> list[int]:
-    """Return the rows of points (n, 2), cost and value, that no other one beats: it
-    costs no more and is better, or costs less and is as good. Cheapest first.
+    """Return the indices of the Pareto front of points (n, 2), the cheapest first.
+
+    Columns are cost and value. A point is in the front unless another point costs no
+    more and is better, or costs less and is equally good.
     """
     sign = 1.0 if mode == "min" else -1.0
     order = np.lexsort((sign * points[:, 1], points[:, 0]))
@@ -195,7 +199,7 @@ def pareto_front(points: np.ndarray, *, mode: str) -> list[int]:
 
 
 def _rows_figure(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Return a figure with a line for each name, the first on top."""
+    """Return axes with a horizontal line for each name, the first name on top."""
     labels = [_wrapped(name) for name in names]
     lines = sum(label.count("\n") + 1 for label in labels)
     figure, axes = new_figure(6.0, 0.9 + 0.13 * lines + 0.2 * len(labels))
@@ -209,8 +213,9 @@ def domains_figure(
 ) -> Figure:
     """Return the test metric of each study on each test domain, with 95 % intervals.
 
-    `table` is that of `study.comparison.compare`; the studies' own selection is
-    shown. Domains whose names are numbers, angles for one, stand at these.
+    `table` is the table of `pipelines.study.comparison.compare`; of several model
+    selections, the figure shows each study's own. Domains whose names are numbers, such
+    as angles, are placed at these numbers.
     """
     numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in domains)
     x = np.array([float(name) if numeric else i for i, name in enumerate(domains)])
@@ -220,12 +225,12 @@ def domains_figure(
     for i, row in enumerate(rows):
         names = [f"{metric}/{name}" for name in domains]
         error = np.array([row[f"{name}_standard_error"] for name in names], float)
-        half = error * student_t.ppf(0.975, max(1, row["seeds"] - 1))
+        half_width = error * student_t.ppf(0.975, max(1, row["seeds"] - 1))
         is_baseline = row["study"] == row["baseline"]
         axes.errorbar(
             x + gap * 0.5 * ((i + 0.5) / len(rows) - 0.5),
             np.array([row[name] for name in names], float),
-            yerr=np.nan_to_num(half),
+            yerr=np.nan_to_num(half_width),
             fmt=MARKERS[i % len(MARKERS)] + ("-" if numeric else ""),
             color="black" if is_baseline else COLOURS[i % (len(COLOURS) - 1)],
             label=row["study"],
@@ -239,8 +244,8 @@ def domains_figure(
     return figure
 
 
-def shared_curves_figure(name: str, curves: Mapping[str, pd.Series]) -> Figure:
-    """Return a training metric of several studies by step, in one pair of axes."""
+def training_curves_figure(name: str, curves: Mapping[str, pd.Series]) -> Figure:
+    """Return a training metric of several studies by training step."""
     figure, axes = new_figure(7.2, 4.6)
     for i, (study, curve) in enumerate(curves.items()):
         style = ("-", "--", ":")[i // len(COLOURS) % 3]
@@ -249,19 +254,20 @@ def shared_curves_figure(name: str, curves: Mapping[str, pd.Series]) -> Figure:
     axes.set(xlabel="training step", ylabel=name.replace("train_", "training ", 1))
     values = pd.concat(list(curves.values()))
     log_if_wide(axes, "x", values.index)
-    if (values >= 0).all():  # an optimality gap ends at zero, where no line can go
+    # An optimality gap may end at zero, which a logarithmic axis cannot show.
+    if (values >= 0).all():
         log_if_wide(axes, "y", values[values > 0])
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 
 def _wrapped(name: str) -> str:
-    """Return a name in lines of up to 28 characters, broken after underscores."""
+    """Return a name broken after underscores into lines of up to 28 characters."""
     return textwrap.fill(name.replace("_", "_ "), 28).replace("_ ", "_")
 
 
-def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Any) -> None:
-    """Make an axis logarithmic where its values are positive and span many decades."""
+def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: ArrayLike) -> None:
+    """Make an axis logarithmic if its values are positive and span many decades."""
     numbers = np.asarray(values, float)
     numbers = numbers[np.isfinite(numbers)]
     if len(numbers) and 0 < numbers.min() * 10**DECADES < numbers.max():

@@ -1,4 +1,4 @@
-"""How the report says numbers, names and times; the filters of its templates."""
+"""Numbers, names and durations as text; the filters of the report's templates."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import html
 import math
 import re
 import textwrap
-from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup, escape
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number with four significant digits: 3054, 0.9777, 1.200e-07."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else str(value)
@@ -21,27 +19,27 @@ def number(value: float) -> str:
     return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
 
 
-def spread(test: Mapping[str, Any]) -> str:
-    """Return mean ± standard error, to two digits of it; the mean for one seed."""
-    mean, error = test["mean"], test["standard_error"]
-    return number(mean) if error is None else _to_error(mean, error)
+def format_mean_and_error(mean: float, error: float | None) -> str:
+    """Return `mean ± error` with two digits of the error.
 
-
-def signed(difference: tuple[float, float]) -> str:
-    """Return a difference and half of its interval, with its sign."""
-    mean, half = difference
-    return ("+" if mean > 0 else "") + _to_error(mean, half)
-
-
-def _to_error(mean: float, error: float) -> str:
+    `error` is a standard error, or half the width of an interval. None stands for an
+    unknown error, as with one seed; the mean is then formatted alone.
+    """
+    if error is None:
+        return format_number(mean)
     if not (math.isfinite(mean) and error > 1e-8 * abs(mean) and 1e-5 < error < 1e7):
-        return f"{number(mean)} ± {error:.2g}"
+        return f"{format_number(mean)} ± {error:.2g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
 
 
+def format_difference(mean: float, half_width: float) -> str:
+    """Return a difference with its sign and half the width of its interval."""
+    return ("+" if mean > 0 else "") + format_mean_and_error(mean, half_width)
+
+
 def duration(seconds: float) -> str:
-    """Return seconds in the unit that people would use."""
+    """Return a duration in milliseconds, seconds, minutes or hours."""
     if seconds < 1:
         return f"{1000 * seconds:.3g} ms"
     for unit, size in (("h", 3600), ("min", 60)):
@@ -50,8 +48,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def setting(value: Any) -> str:
-    """Return a hyper-parameter's value, rounded for reading."""
+def setting(value: object) -> str:
+    """Return the value of a hyper-parameter; floats have four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -62,19 +60,21 @@ def counted(n: int, noun: str) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Return a name that HTML may break after its underscores."""
+    """Return a name in HTML that a browser may break after each underscore."""
     return Markup(str(escape(name)).replace("_", "_<wbr>"))
 
 
-def escape_markdown(text: Any) -> str:
-    """Return text whose characters mean nothing to Markdown or HTML."""
+def escape_markdown(text: object) -> str:
+    """Return text with the special characters of Markdown and HTML escaped."""
     marked = re.sub(r"([\\`*\[\]|])", r"\\\1", str(text))
     return html.escape(marked, quote=False)
 
 
 def parts(text: str) -> list[tuple[bool, str]]:
-    """Return the parts of a docstring and whether each is a formula, which is indented;
-    the lines of the others are joined.
+    """Return the paragraphs of a docstring, each with whether it is a formula.
+
+    Indented paragraphs are formulas and keep their lines; the lines of every other
+    paragraph are joined.
     """
     apart = re.sub(r"(?m)(^\S.*\n)(?=    )", r"\1\n", text)
     apart = re.sub(r"(?m)(^    .*\n)(?=\S)", r"\1\n", apart)
@@ -89,13 +89,11 @@ def parts(text: str) -> list[tuple[bool, str]]:
 
 FILTERS = {
     "parts": parts,
-    "number": number,
-    "spread": spread,
-    "signed": signed,
+    "format_number": format_number,
     "duration": duration,
     "setting": setting,
     "counted": counted,
     "breakable": breakable,
     "md": escape_markdown,
 }
-"By the name that the templates use."
+"Filters of the templates, by the name that a template calls."

@@ -1,8 +1,8 @@
-"""The stage `report`: an overview, a page for each dataset, a page of the claims, one
-table and one file of metrics of all experiments.
+"""Renders the report: an overview, one page for each dataset, the page of the claims,
+and the metrics of all experiments as JSON, CSV and Markdown.
 
-metrics.json, report.md and the CSV files hold only what data, code, params and seeds
-determine; the pages also say how long things took and where MLflow has them.
+metrics.json, report.md and the CSV files depend only on data, code, params and seeds;
+the HTML pages also show durations and links to MLflow.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -22,55 +21,60 @@ from ftml.saving import whole_folder
 from pipelines.common import formatting
 from pipelines.common.files import write_files
 from pipelines.params.read import read_params
-from pipelines.report.claim_sections import read_claims
-from pipelines.report.sections import Section, overall, read_sections
-from pipelines.study.comparison import ENOUGH_SEEDS, markdown
+from pipelines.report.claim_pages import read_claims
+from pipelines.report.dataset_pages import DatasetPage, over_domains, read_pages
+from pipelines.report.drawings import drawings
+from pipelines.study.comparison import MIN_SEEDS, markdown
+from pipelines.study.metrics import StudyMetrics
 
-REPORTS, PAGES = Path("reports"), "datasets"
+REPORTS, DATASET_PAGES = Path("reports"), "datasets"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def main() -> None:
-    """Write the report of all that params.yaml names, or nothing."""
-    sections, claims = read_sections(read_params()), read_claims()
+    """Write the report of all studies of params.yaml.
+
+    Raises ValueError, and writes nothing, if the results of a study are missing.
+    """
+    pages, claims = read_pages(read_params()), read_claims()
     content = {
-        "index.html": render("index.html.j2", sections=sections, claims=claims),
+        "index.html": render("index.html.j2", pages=pages, claims=claims),
         "claims.html": render("claims.html.j2", claims=claims),
-        "report.md": render("report.md.j2", sections=sections, claims=claims),
-        "metrics.json": json.dumps(metrics(sections), indent=1, allow_nan=False) + "\n",
-        "comparison.csv": comparison(sections).to_csv(index=False),
-        "training_curves.csv": training_curves(sections).to_csv(index=False),
+        "report.md": render("report.md.j2", pages=pages, claims=claims),
+        "metrics.json": json.dumps(metrics(pages), indent=1, allow_nan=False) + "\n",
+        "comparison.csv": comparison(pages).to_csv(index=False),
+        "training_curves.csv": training_curves(pages).to_csv(index=False),
     }
-    with whole_folder(REPORTS / PAGES) as folder:
-        for section in sections:
-            write_page(folder, section, sections)
+    with whole_folder(REPORTS / DATASET_PAGES) as folder:
+        for page in pages:
+            write_page(folder, page, pages)
     with whole_folder(REPORTS / "claims") as folder:
-        for shown in (each for chapter in claims.chapters for each in chapter.claims):
-            if shown.picture:
-                shutil.copyfile(shown.picture.path, folder / f"{shown.name}.png")
+        for claim in (each for chapter in claims.chapters for each in chapter.claims):
+            if claim.picture:
+                shutil.copyfile(claim.picture.path, folder / f"{claim.name}.png")
     write_files(REPORTS, content)
-    studies = formatting.counted(sum(section.size for section in sections), "study")
-    datasets = formatting.counted(len(sections), "dataset")
+    studies = formatting.counted(sum(page.n_studies for page in pages), "study")
+    datasets = formatting.counted(len(pages), "dataset")
     print(f"report: {studies} of {datasets}; open {REPORTS / 'index.html'}")
 
 
-def metrics(sections: Sequence[Section]) -> dict[str, Any]:
-    """Return what `dvc metrics` shows: the metrics of each study of each dataset."""
+def metrics(
+    pages: Sequence[DatasetPage],
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return the metrics of each study of each dataset, for `dvc metrics show`."""
     return {
-        section.dataset.name: {
-            r.name: _study_metrics(r.measured) for r in section.results
-        }
-        for section in sections
+        page.dataset.name: {r.name: _study_metrics(r.metrics) for r in page.results}
+        for page in pages
     }
 
 
-def _study_metrics(measured: Mapping[str, Any]) -> dict[str, float | None]:
+def _study_metrics(metrics: StudyMetrics) -> dict[str, float | None]:
     found = {}
-    for name, test in overall(measured["test"]).items():
-        found[f"test_{name}"] = test["mean"]
-        if test["standard_error"] is not None:
-            found[f"test_{name}_standard_error"] = test["standard_error"]
-    search = overall(measured["search"])
+    for name, test in over_domains(metrics.test).items():
+        found[f"test_{name}"] = test.mean
+        if test.standard_error is not None:
+            found[f"test_{name}_standard_error"] = test.standard_error
+    search = over_domains(metrics.search)
     found |= {
         name: value for name, value in search.items() if name.startswith("valid_")
     }
@@ -80,53 +84,57 @@ def _study_metrics(measured: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def comparison(sections: Sequence[Section]) -> pd.DataFrame:
-    """Return a row for each study, best first within its dataset."""
+def comparison(pages: Sequence[DatasetPage]) -> pd.DataFrame:
+    """Return a table with one row for each study, the best study of a dataset first."""
     rows = [
         {
-            "dataset": section.dataset.name,
+            "dataset": page.dataset.name,
             "study": result.name,
-            "family": result.measured["family"],
-            "metric": section.dataset.metric,
-            "test": result.test["mean"],
-            "standard_error": result.test["standard_error"],
+            "family": result.metrics.family,
+            "metric": page.dataset.metric,
+            "test": result.test.mean,
+            "standard_error": result.test.standard_error,
             "valid": result.valid,
         }
-        for section in sections
-        for result in section.results
+        for page in pages
+        for result in page.results
     ]
     names = ["dataset", "study", "family", "metric", "test", "standard_error", "valid"]
     return pd.DataFrame(rows, columns=names)
 
 
-def training_curves(sections: Sequence[Section]) -> pd.DataFrame:
-    """Return the first training metric of each final fit by step."""
+def training_curves(pages: Sequence[DatasetPage]) -> pd.DataFrame:
+    """Return a table of the first training metric of each final fit by step."""
     parts = [pd.DataFrame(columns=["dataset", "study", "seed", "n", "metric", "value"])]
-    for section in sections:
-        for result in section.results:
+    for page in pages:
+        for result in page.results:
             fits = result.fits[result.fits["share"] == 1.0]
             names = [name for name in fits.columns if name.startswith("train_")]
             if not names or fits.groupby("seed").size().max() < 2:
                 continue
             curve = fits[["seed", "n"]].assign(metric=names[0], value=fits[names[0]])
-            about = {"dataset": section.dataset.name, "study": result.name}
+            about = {"dataset": page.dataset.name, "study": result.name}
             parts.append(curve.assign(**about)[list(parts[0].columns)])
     return pd.concat(parts[1:]) if parts[1:] else parts[0]
 
 
-def write_page(folder: Path, section: Section, sections: Sequence[Section]) -> None:
-    """Write the page of a dataset and, beside it, the figures that it shows."""
-    page = render("dataset.html.j2", section=section, sections=sections)
-    (folder / f"{section.name}.html").write_text(page, encoding="utf-8")
-    for result in section.results:
-        beside = folder / section.name / result.name
+def write_page(folder: Path, page: DatasetPage, pages: Sequence[DatasetPage]) -> None:
+    """Write the page of a dataset, and the figures of its studies into a folder named
+    after the dataset.
+    """
+    text = render("dataset.html.j2", page=page, pages=pages, drawings=drawings(page))
+    (folder / f"{page.name}.html").write_text(text, encoding="utf-8")
+    for result in page.results:
+        target = folder / page.name / result.name
         for picture in result.pictures:
-            beside.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture.path, beside / picture.path.name)
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture.path, target / picture.path.name)
 
 
-def render(template: str, **content: Any) -> str:
-    """Return a template filled with the results; HTML is escaped, Markdown by `md`."""
+def render(template: str, **content: object) -> str:
+    """Return the text of a template. HTML templates escape every value; the Markdown
+    template escapes values with the filter `md`.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=template.endswith(".html.j2"),
@@ -137,8 +145,8 @@ def render(template: str, **content: Any) -> str:
     )
     environment.filters |= {**formatting.FILTERS, "table": markdown}
     return environment.get_template(template).render(
-        pages=PAGES,
-        enough=ENOUGH_SEEDS,
+        dataset_pages=DATASET_PAGES,
+        min_seeds=MIN_SEEDS,
         standard_errors=STANDARD_ERRORS,
         **content,
     )

@@ -7,7 +7,6 @@ succeeds.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -24,11 +23,12 @@ from pipelines.params.keys import claim_key
 from pipelines.params.read import read_params
 from pipelines.study.measurements import (
     CLAIMS,
-    RUN,
+    ClaimRunMetadata,
     Measurement,
     measurement_of,
     read_measurement,
     write_evidence,
+    write_run_metadata,
 )
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def measure(
     with whole_folder(measurement.folder) as folder:
         write_evidence(folder, measurement, evidence)
         run = claim_runs.log(measurement, folder, seconds=seconds)
-        about = {"seconds": round(seconds, 3), "mlflow": run}
-        (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
+        metadata = ClaimRunMetadata(seconds=round(seconds, 3), mlflow=run)
+        write_run_metadata(folder, metadata)
     return measurement
 
 

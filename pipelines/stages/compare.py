@@ -1,5 +1,5 @@
-"""The second half of the stage `experiment`: compares the studies of a dataset when all
-of them have results, and sets the alias `champion`.
+"""The end of the stage `experiment`: compares all studies of a dataset and names the
+champion.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ftml.saving import whole_folder
 from pipelines.params.read import Dataset, Study
-from pipelines.study import comparison, results
+from pipelines.study import comparison
+from pipelines.study.metrics import load_metrics, load_run_metadata
+from pipelines.study.results import load_trials
 
 if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset saves
     from mlflow import MlflowClient
@@ -20,22 +22,22 @@ if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset save
 def compare_studies(
     dataset: Dataset, studies: Sequence[Study], *, digest: str, fresh: bool
 ) -> None:
-    """Write the comparison of the studies to `experiments/<dataset>/comparison`.
+    """Write the comparison of the studies into `experiments/<dataset>/comparison/`.
 
-    When the comparison table has changed, or when `fresh` says that a study has run
-    again, the champion alias is set and the comparison is logged before the folder is
-    replaced: a stage that is killed in between repeats both.
+    If the comparison differs from the one on disk, or `fresh` says that a study has new
+    results, the champion alias is set and the comparison is logged to MLflow before
+    the folder is replaced.
     """
-    measured = [results.measured(study) for study in studies]
+    metrics = [load_metrics(study.folder) for study in studies]
     best = best_in_validation(dataset, studies)
     baseline = dataset.section.baseline or best.name
-    table = comparison.compare(measured, baseline=baseline)
+    table = comparison.compare(metrics, baseline=baseline)
     target = Path("experiments") / dataset.name / comparison.FOLDER
     path = target / comparison.TABLE
     before = path.read_bytes() if path.exists() else None
     with whole_folder(target) as folder:
-        trials = {study.name: results.trials(study) for study in studies}
-        comparison.write(folder, measured, trials, table)
+        trials = {study.name: load_trials(study) for study in studies}
+        comparison.write(folder, metrics, trials, table)
         if fresh or (folder / comparison.TABLE).read_bytes() != before:
             from pipelines.tracking import client as tracking_client
             from pipelines.tracking import study_run
@@ -51,16 +53,15 @@ def compare_studies(
                 tracking_client.retry_until_available(opened),
                 dataset,
             )
-            curves = list(comparison.shared_curves(measured, trials))
-            about = {
-                "best": results.measured(best),
-                "curves": curves,
-                "studies": [
-                    results.load_run_metadata(s)["mlflow"]["run"] for s in studies
-                ],
-            }
             tracking_client.retry_until_available(
-                partial(logged, folder, digest=digest, **about)
+                partial(
+                    logged,
+                    folder,
+                    digest=digest,
+                    best=load_metrics(best.folder),
+                    curves=list(comparison.common_training_curves(metrics, trials)),
+                    studies=[load_run_metadata(s.folder).mlflow.run for s in studies],
+                )
             )
 
 
@@ -70,11 +71,11 @@ def set_champion_alias(
     """Set the alias `champion` to the model of the study that is best in validation."""
     from pipelines.tracking import client as tracking_client
 
-    if why := comparison.no_champion(studies):
-        print(f"champion of {dataset.name}: none, the studies {why}")
+    if reason := comparison.reason_for_no_champion(studies):
+        print(f"champion of {dataset.name}: none, the studies {reason}")
         return
     best = best_in_validation(dataset, studies)
-    version = results.load_run_metadata(best)["mlflow"]["model_version"]
+    version = load_run_metadata(best.folder).mlflow.model_version
     registered = tracking_client.retry_until_available(
         partial(tracking_client.set_champion, client, dataset.name, version)
     )
@@ -89,6 +90,8 @@ def set_champion_alias(
 
 
 def best_in_validation(dataset: Dataset, studies: Sequence[Study]) -> Study:
-    """Return the study with the best validation score; the first one on a tie."""
+    """Return the study with the best validation score, the first one if scores tie."""
     sign = 1.0 if dataset.mode == "min" else -1.0
-    return min(studies, key=lambda study: sign * results.validation(study))
+    return min(
+        studies, key=lambda study: sign * load_metrics(study.folder).validation_score
+    )

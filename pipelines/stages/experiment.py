@@ -26,6 +26,7 @@ from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
 from pipelines.study import results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
+from pipelines.study.metrics import finished_key, write_run_metadata
 from pipelines.study.plan import (
     Search,
     choose,
@@ -57,9 +58,7 @@ def main(dataset: str) -> None:
     prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
     digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
-    due = [
-        study for study in studies if results.finished_key(study) != keys[study.name]
-    ]
+    due = [study for study in studies if finished_key(study.folder) != keys[study.name]]
     for study in studies:
         if study not in due:
             print(f"{study.name}: reused", flush=True)
@@ -154,7 +153,7 @@ def run_study(
     for record in (tried, fitted):
         driver.delete_checkpoints(record)
     workspace.clear(directory)
-    print(f"{results.sentence(outcome)}, {seconds:.0f} s", flush=True)
+    print(f"{results.summary(outcome)}, {seconds:.0f} s", flush=True)
 
 
 def _write_results(
@@ -182,9 +181,10 @@ def _write_results(
             partial(run.log_results, outcome, folder, example, fit_runs)
         )
         seconds = time.monotonic() - start
-        results.write_run_metadata(
-            folder, outcome, key=key, seconds=seconds, mlflow=run.metadata(version)
+        metadata = outcome.run_metadata(
+            key=key, seconds=seconds, ids=run.metadata(version)
         )
+        write_run_metadata(folder, metadata)
     return seconds
 
 

@@ -1,7 +1,7 @@
-"""The studies of a dataset compared: one table, as Parquet, Markdown and LaTeX, and a
-figure.
+"""The comparison of all studies of a dataset: a table as Parquet, Markdown and LaTeX,
+and figures.
 
-Everything is computed from what `pipelines.study.results` wrote of each study.
+Everything is computed from the metrics.json and trials.parquet of the studies.
 """
 
 from __future__ import annotations
@@ -11,86 +11,81 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from scipy.stats import t as student_t
 
 from pipelines.common import figures, formatting
 from pipelines.params.read import Study
+from pipelines.study.metrics import StudyMetrics
 
-ENOUGH_SEEDS = 5
-"With fewer seeds a difference between two studies is not tested."
+MIN_SEEDS = 5
+"With fewer common seeds, the difference between two studies is not tested."
 
 FOLDER, TABLE = "comparison", "table.parquet"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference over pairs, and half of its 95 % t interval."""
+    """A mean difference over pairs of seeds, with its 95 % t interval."""
 
     mean: float
-    half: float
+    half_width: float
+    "half the width of the interval"
 
     @property
     def text(self) -> str:
-        return formatting.signed((self.mean, self.half))
+        return formatting.format_difference(self.mean, self.half_width)
 
     @property
-    def shown(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return abs(self.mean) > self.half
+    def excludes_zero(self) -> bool:
+        """Whether the interval excludes zero."""
+        return abs(self.mean) > self.half_width
 
     @property
     def verdict(self) -> str:
-        """What may be said of it."""
-        if not self.shown:
+        """The conclusion from the interval: higher, lower or no difference shown."""
+        if not self.excludes_zero:
             return "no difference shown"
         return "higher" if self.mean > 0 else "lower"
 
 
 def paired_difference(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, selection: str | None = None
+    ours: StudyMetrics, theirs: StudyMetrics, *, selection: str | None = None
 ) -> Difference | None:
-    """Return the difference of two studies in their test metric, paired by seed.
+    """Return `ours` minus `theirs` in the test metric, paired by seed.
 
-    `ours` and `theirs` are the content of metrics.json; `selection` is the studies'
-    own by default. None where fewer than `ENOUGH_SEEDS` seeds are common to both, for
-    a value that is not a number, for a selection that one of them does not have, and
-    where they were tested on different domains.
+    `selection` is each study's own by default. The difference is None if the studies
+    have fewer than `MIN_SEEDS` seeds in common, if a value is not finite, if one study
+    lacks the selection, or if the studies have different test domains.
     """
-    tests = [_test(each, selection) for each in (ours, theirs)]
-    if None in tests or parts_of(ours) != parts_of(theirs):
+    test, their_test = (each.test_under(selection) for each in (ours, theirs))
+    if test is None or their_test is None:
         return None
-    metric = ours["metric"]
-    mine, other = (
-        dict(zip(each["seeds"], test[metric]["values"], strict=True))
-        for each, test in zip((ours, theirs), tests, strict=True)
-        if test is not None
-    )
-    pairs = [mine[seed] - other[seed] for seed in mine if seed in other]
-    if len(pairs) < ENOUGH_SEEDS or not all(map(math.isfinite, pairs)):
+    if tested_domains(ours) != tested_domains(theirs):
+        return None
+    values = dict(zip(ours.seeds, test[ours.metric].values, strict=True))
+    their_values = dict(zip(theirs.seeds, their_test[ours.metric].values, strict=True))
+    pairs = [
+        values[seed] - their_values[seed] for seed in values if seed in their_values
+    ]
+    if len(pairs) < MIN_SEEDS or not all(map(math.isfinite, pairs)):
         return None
     quantile = float(student_t.ppf(0.975, len(pairs) - 1))
     error = statistics.stdev(pairs) / len(pairs) ** 0.5
     return Difference(statistics.fmean(pairs), quantile * error)
 
 
-def _test(measured: Mapping[str, Any], selection: str | None) -> Mapping | None:
-    if selection in (None, measured["selection"]):
-        found: Mapping[str, Any] = measured["test"]
-        return found
-    return measured["tests"].get(selection)
+def tested_domains(metrics: StudyMetrics) -> list[str]:
+    """Return the names of the test domains that have metrics of their own."""
+    start = f"{metrics.metric}/"
+    return [name.removeprefix(start) for name in metrics.test if name.startswith(start)]
 
 
-def parts_of(measured: Mapping[str, Any]) -> list[str]:
-    """Return the domains that a study was tested on, as its metrics name them."""
-    start = f"{measured['metric']}/"
-    return [k.removeprefix(start) for k in measured["test"] if k.startswith(start)]
-
-
-def no_champion(studies: Sequence[Study]) -> str | None:
-    """Return why none of these studies can be called the best; None where one can."""
+def reason_for_no_champion(studies: Sequence[Study]) -> str | None:
+    """Return why no study of a dataset can be called the best, as the end of a sentence
+    that begins "the studies"; None where one can.
+    """
     if len({tuple(study.test_domains) for study in studies}) > 1:
         return "test on other domains"
     if len({study.section.cv for study in studies}) > 1:
@@ -98,75 +93,81 @@ def no_champion(studies: Sequence[Study]) -> str | None:
     return None
 
 
-def compare(studies: Sequence[Mapping[str, Any]], *, baseline: str) -> pd.DataFrame:
-    """Return a row for each study and each of its selections.
+def compare(studies: Sequence[StudyMetrics], *, baseline: str) -> pd.DataFrame:
+    """Return a table with one row for each study and each of its model selections.
 
-    `studies` are the contents of their metrics.json. `mean`, `standard_error` and
-    `seeds` are of the test metric; `<metric>/<domain>` with its `_standard_error` of
-    single domains, where there are any; `worst_domain` and `worst` of the one with the
-    worst mean. `difference` is that to the study `baseline` under the same selection,
-    with its 95 % interval from `low` to `high`; they are missing where there are fewer
-    than five common seeds.
+    `mean`, `standard_error` and `seeds` are of the test metric. If there are several
+    test domains, `<metric>/<domain>` and `<metric>/<domain>_standard_error` are those
+    of each domain, and `worst_domain` and `worst` name the domain with the worst mean
+    and its mean. `difference` is the difference to the study `baseline` under the same
+    selection, with its 95 % interval from `low` to `high`; the three are NaN where
+    `paired_difference` returns None.
     """
-    (theirs,) = (each for each in studies if each["study"] == baseline)
+    (reference,) = (each for each in studies if each.study == baseline)
     rows = [
-        _row(measured, theirs, selection)
-        for measured in studies
-        for selection in (measured["selection"], *measured["tests"])
+        _row(metrics, reference, selection)
+        for metrics in studies
+        for selection in (metrics.selection, *metrics.tests)
     ]
     return pd.DataFrame(rows)
 
 
 def _row(
-    measured: Mapping[str, Any], theirs: Mapping[str, Any], selection: str
-) -> dict[str, Any]:
-    test, metric = _test(measured, selection) or {}, measured["metric"]
-    row: dict[str, Any] = {
-        "study": measured["study"],
-        "family": measured["family"],
+    metrics: StudyMetrics, baseline: StudyMetrics, selection: str
+) -> dict[str, object]:
+    test, metric = metrics.test_under(selection) or {}, metrics.metric
+    row: dict[str, object] = {
+        "study": metrics.study,
+        "family": metrics.family,
         "selection": selection,
         "metric": metric,
-        "seeds": len(measured["seeds"]),
-        "mean": test[metric]["mean"],
-        "standard_error": test[metric]["standard_error"],
+        "seeds": len(metrics.seeds),
+        "mean": test[metric].mean,
+        "standard_error": test[metric].standard_error,
     }
-    parts = parts_of(measured)
-    for name in (f"{metric}/{part}" for part in parts):
-        row[name] = test[name]["mean"]
-        row[f"{name}_standard_error"] = test[name]["standard_error"]
-    if parts:
-        worst = min if measured["mode"] == "max" else max
-        row["worst_domain"] = worst(parts, key=lambda part: row[f"{metric}/{part}"])
-        row["worst"] = row[f"{metric}/{row['worst_domain']}"]
+    domains = tested_domains(metrics)
+    means = {domain: test[f"{metric}/{domain}"].mean for domain in domains}
+    for domain in domains:
+        name = f"{metric}/{domain}"
+        row[name] = means[domain]
+        row[f"{name}_standard_error"] = test[name].standard_error
+    if domains:
+        worst = min if metrics.mode == "max" else max
+        worst_domain = worst(domains, key=means.__getitem__)
+        row |= {"worst_domain": worst_domain, "worst": means[worst_domain]}
     difference = None
-    if measured["study"] != theirs["study"]:
-        difference = paired_difference(measured, theirs, selection=selection)
-    mean, half = (difference.mean, difference.half) if difference else (math.nan,) * 2
+    if metrics.study != baseline.study:
+        difference = paired_difference(metrics, baseline, selection=selection)
+    mean, half_width = math.nan, math.nan
+    if difference:
+        mean, half_width = difference.mean, difference.half_width
     return row | {
-        "baseline": theirs["study"],
+        "baseline": baseline.study,
         "difference": mean,
-        "low": mean - half,
-        "high": mean + half,
+        "low": mean - half_width,
+        "high": mean + half_width,
         "verdict": difference.verdict if difference else None,
     }
 
 
-def spoken(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table as it is read: numbers with their errors, as text."""
+def display_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `compare` with display names and formatted numbers."""
     metric, baseline = table["metric"].iloc[0], table["baseline"].iloc[0]
     columns = {"study": table["study"]}
     if table["selection"].nunique() > 1:
         columns["selection"] = table["selection"].str.replace("_", " ")
-    columns[f"test {metric}"] = _spreads(table, "mean", "standard_error")
-    for part in domains_of(table):
-        name = f"{metric}/{part}"
-        columns[part] = _spreads(table, name, f"{name}_standard_error")
+    columns[f"test {metric}"] = _format_estimates(table, "mean", "standard_error")
+    for domain in domains_of_table(table):
+        name = f"{metric}/{domain}"
+        columns[domain] = _format_estimates(table, name, f"{name}_standard_error")
     if "worst" in table:
-        columns["worst"] = table["worst"].map(formatting.number)
+        columns["worst"] = table["worst"].map(formatting.format_number)
     if table["verdict"].notna().any():
         columns[f"minus {baseline}"] = pd.Series(
             [
-                formatting.signed((row["difference"], row["high"] - row["difference"]))
+                formatting.format_difference(
+                    row["difference"], row["high"] - row["difference"]
+                )
                 if isinstance(row["verdict"], str)
                 else ""
                 for _, row in table.iterrows()
@@ -177,24 +178,24 @@ def spoken(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def domains_of(table: pd.DataFrame) -> list[str]:
-    """Return the names of the single domains of a table."""
+def domains_of_table(table: pd.DataFrame) -> list[str]:
+    """Return the names of the test domains with columns in a table of `compare`."""
     names = [name.partition("/")[2] for name in map(str, table.columns)]
     return [name for name in names if name and not name.endswith("_standard_error")]
 
 
-def _spreads(table: pd.DataFrame, mean: str, error: str) -> pd.Series:
+def _format_estimates(table: pd.DataFrame, mean: str, error: str) -> pd.Series:
     texts = [
         ""
         if pd.isna(m)
-        else formatting.spread({"mean": m, "standard_error": None if pd.isna(e) else e})
+        else formatting.format_mean_and_error(m, None if pd.isna(e) else e)
         for m, e in zip(table[mean], table[error], strict=True)
     ]
     return pd.Series(texts, index=table.index)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return a frame of text as a table of Markdown."""
+    """Return a table of text in Markdown."""
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy()]
     return "".join(
         f"| {' | '.join(map(formatting.escape_markdown, row))} |\n" for row in rows
@@ -202,54 +203,55 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def latex(table: pd.DataFrame) -> str:
-    """Return a frame of text as a table of LaTeX, which needs the package booktabs."""
+    """Return a table of text in LaTeX, for a document that loads booktabs."""
     return table.to_latex(index=False, escape=True)
 
 
-def shared_curves(
-    studies: Sequence[Mapping[str, Any]], trials: Mapping[str, pd.DataFrame]
+def common_training_curves(
+    studies: Sequence[StudyMetrics], trials: Mapping[str, pd.DataFrame]
 ) -> dict[str, dict[str, pd.Series]]:
-    """Return each training metric that two studies or more have at several steps: for
-    each of these its values by step, of the chosen trial.
+    """Return the training curves that several studies have in common.
 
-    `studies` and `trials` hold the metrics.json and trials.parquet of each study.
+    The result maps each training metric that at least two studies report at several
+    steps to the curve of each of these studies: the values of its chosen trial, indexed
+    by step. `trials` holds the trials.parquet of each study by the name of the study.
     """
     found: dict[str, dict[str, pd.Series]] = {}
     for study in studies:
-        rows, choice = trials[study["study"]], study["chosen"][0]
-        chosen = rows["trial"] == choice["trial"]
-        chosen &= rows["left_out"].map(tuple) == tuple(choice["left_out"])
+        rows, choice = trials[study.study], study.chosen[0]
+        chosen = rows["trial"] == choice.trial
+        chosen &= rows["left_out"].map(tuple) == tuple(choice.left_out)
         of_trial = rows[chosen].set_index("n")
         for name in of_trial:
             curve = of_trial[name].dropna()
             if str(name).startswith("train_") and len(curve) > 1:
-                found.setdefault(str(name), {})[study["study"]] = curve
+                found.setdefault(str(name), {})[study.study] = curve
     return {name: curves for name, curves in found.items() if len(curves) > 1}
 
 
 def write(
     folder: Path,
-    studies: Sequence[Mapping[str, Any]],
+    studies: Sequence[StudyMetrics],
     trials: Mapping[str, pd.DataFrame],
     table: pd.DataFrame,
 ) -> None:
-    """Write the table and its figures into an empty folder.
+    """Write a table of `compare` and its figures into an empty folder.
 
-    `studies` and `trials` hold the metrics.json and trials.parquet of each study.
+    `trials` holds the trials.parquet of each study by the name of the study.
     """
-    metric, mode = studies[0]["metric"], studies[0]["mode"]
+    metric, mode = studies[0].metric, studies[0].mode
     table.to_parquet(folder / TABLE, index=False)
-    (folder / "table.md").write_text(markdown(spoken(table)))
-    (folder / "table.tex").write_text(latex(spoken(table)))
-    domains = domains_of(table)
+    (folder / "table.md").write_text(markdown(display_table(table)))
+    (folder / "table.tex").write_text(latex(display_table(table)))
+    domains = domains_of_table(table)
     if len(domains) > 1:
         figure = figures.domains_figure(table, domains, metric=metric, mode=mode)
     else:
-        pairs = [(each["study"], each["test"][metric]) for each in studies]
-        figure = figures.comparison_figure(pairs, metric=metric, mode=mode)
-    drawn = {"figure": figure} | {
-        f"curves_{name}": figures.shared_curves_figure(name, curves)
-        for name, curves in shared_curves(studies, trials).items()
+        scores = [(each.study, each.test_score) for each in studies]
+        figure = figures.comparison_figure(scores, metric=metric, mode=mode)
+    written = {"figure": figure} | {
+        f"curves_{name}": figures.training_curves_figure(name, curves)
+        for name, curves in common_training_curves(studies, trials).items()
     }
-    for name, each in drawn.items():
+    for name, each in written.items():
         figures.write_png(folder / f"{name}.png", each)

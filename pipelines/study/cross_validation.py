@@ -1,4 +1,4 @@
-"""Cross-validation inside a trial: a configuration trained on k folds side by side."""
+"""Cross-validation inside a trial: one configuration trained on k folds in lockstep."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from ftml.data import Splits, Table
 def cross_validation(
     data: Splits[Table], *, n_folds: int, seed: int
 ) -> list[Splits[Table]]:
-    """Return k splits of all rows but the test's: each row is in one validation part.
+    """Return k splits of the training and validation samples. Each sample is in the
+    validation part of exactly one split.
 
-    Folds are drawn from the seed, stratified by class where there are classes. Raises
-    ValueError for fewer rows, or fewer of a class, than folds.
+    The folds depend on the seed and are stratified by class if the table has classes.
+    Raises ValueError if there are fewer samples than folds, or a class has fewer.
     """
     table = data.for_final_fit().train
     if table.classes:
         rarest = int(np.bincount(table.y, minlength=len(table.classes)).min())
-        kind, fewest, what = StratifiedKFold, rarest, "rows of the rarest class"
+        kind, fewest, what = StratifiedKFold, rarest, "samples of the rarest class"
     else:
-        kind, fewest, what = KFold, len(table.y), "rows"
+        kind, fewest, what = KFold, len(table.y), "samples"
     if fewest < n_folds:
         raise ValueError(f"cv: {n_folds} folds of {fewest} {what}")
     splitter = kind(n_folds, shuffle=True, random_state=seed)
@@ -43,11 +44,13 @@ def train_folds(
     folds: Sequence[Splits[Table]],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield steps of all folds together: metrics are means, the model is a tuple.
+    """Yield one step of each configuration over all folds: its metrics are means over
+    the folds and its model is the tuple of the models of the folds.
 
-    Like `train_many`, which trains the configurations on one fold: an entry for each of
-    them, None for one that has ended on all folds. A fold whose training ends before
-    that of the others keeps its last model.
+    The list that is yielded has the form of `train_many`: one entry for each
+    configuration, None if its training has ended on all folds. A fold whose training
+    ends before that of other folds keeps its last model. `states` resumes each
+    configuration from a state of an earlier step.
     """
     states = states or [None] * len(configs)
     before = [state["folds"] if state else [None] * len(folds) for state in states]
@@ -60,32 +63,37 @@ def train_folds(
         found = [next(steps, None) for steps in training]
         if not any(found):
             return
-        together: list[Step | None] = []
+        entries: list[Step | None] = []
         for c, config in enumerate(configs):
             new = [steps[c] if steps else None for steps in found]
             if not any(new):
-                together.append(None)
+                entries.append(None)
                 continue
             last = [
-                step or kept or _ended(train_many, config, fold)
+                step or kept or _last_step(train_many, config, fold)
                 for step, kept, fold in zip(new, current[c], folds, strict=True)
             ]
             current[c] = list(last)
-            together.append(_together(last))
-        yield together
+            entries.append(_mean_step(last))
+        yield entries
 
 
-def _ended(train_many: TrainMany, config: FamilyConfig, fold: Splits[Table]) -> Step:
-    """Return the last step of a fold that had ended before the state was saved, which
-    does not hold its model.
+def _last_step(
+    train_many: TrainMany, config: FamilyConfig, fold: Splits[Table]
+) -> Step:
+    """Return the last step of a fold by training it again.
+
+    This is needed after resuming: the state of a fold whose training had already ended
+    does not hold the model of the fold.
     """
     step = deque(train_many([config], fold, None), maxlen=1)[0][0]
     if step is None:
-        raise ValueError("training of many configurations ended in a step of none")
+        raise ValueError("train_many ended without a step of the configuration")
     return step
 
 
-def _together(steps: Sequence[Step]) -> Step:
+def _mean_step(steps: Sequence[Step]) -> Step:
+    """Return the step over all folds, given the step of each fold."""
     names: dict[str, Any] = dict.fromkeys(name for s in steps for name in s.metrics)
     metrics = {
         name: float(np.mean([s.metrics[name] for s in steps if name in s.metrics]))

@@ -1,10 +1,9 @@
-"""The figures of one study: its search, its trials by step, its learning curve."""
+"""The figures of one study: its search, its training curves, its learning curve."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,40 +12,43 @@ from matplotlib.figure import Figure
 
 from ftml.plots import new_figure
 from pipelines.common.figures import BLUE, GREY, VERMILION, log_if_wide
+from pipelines.study.metrics import StudyMetrics
 
 SIZE = (3.9, 2.8)
-"of a figure, in inches"
+"Width and height of a figure, in inches."
 
 
 def study_figures(
-    results: Mapping[str, Any], trials: pd.DataFrame, fits: pd.DataFrame
+    metrics: StudyMetrics, trials: pd.DataFrame, fits: pd.DataFrame
 ) -> dict[str, Figure]:
-    """Return a figure of each searched hyper-parameter, of the trials by step, and of
-    the learning curve, where a study has them, by name.
+    """Return the figures of a study by name: `search_<hyper-parameter>` for each
+    searched hyper-parameter, `training_curves` if trials have several steps, and
+    `learning_curve` if there are final fits on fractions of the training samples.
 
-    The arguments are the content of metrics.json, trials.parquet and fits.parquet.
+    `trials` and `fits` are the content of trials.parquet and fits.parquet.
     """
-    metric, mode = f"valid_{results['metric']}", results["mode"]
-    choices = [c for c in results["chosen"] if c["selection"] == results["selection"]]
-    chosen = {(choice["trial"], choice["steps"]) for choice in choices}
-    trials = over_folds(trials, [tuple(choice["left_out"]) for choice in choices])
-    drawn = {}
+    metric, mode = f"valid_{metrics.metric}", metrics.mode
+    choices = metrics.own_choices
+    chosen = {(choice.trial, choice.steps) for choice in choices}
+    trials = over_folds(trials, [tuple(choice.left_out) for choice in choices])
+    found = {}
     if trials["trial"].nunique() > 1:
         numbers = {number for number, _ in chosen}
-        for name in choices[0]["config"]:
-            drawn[f"search_{name}"] = search_figure(
+        for name in choices[0].config:
+            found[f"search_{name}"] = search_figure(
                 trials, name, metric=metric, mode=mode, chosen=numbers
             )
     if trials.groupby("trial").size().max() > 1:
-        drawn["training_curves"] = curves_figure(trials, metric=metric, chosen=chosen)
+        found["training_curves"] = curves_figure(trials, metric=metric, chosen=chosen)
     if fits["share"].nunique() > 1:
-        drawn["learning_curve"] = learning_curve_figure(fits, results["metric"])
-    return drawn
+        found["learning_curve"] = learning_curve_figure(fits, metrics.metric)
+    return found
 
 
 def learning_curve_figure(fits: pd.DataFrame, metric: str) -> Figure:
-    """Return a metric of the final fits by the number of their training rows, on these
-    rows and on the test split: the mean over seeds, with its standard error.
+    """Return the learning curve: a metric of the final fits by the number of training
+    samples, on the training samples and on the test split. Dots are means over seeds,
+    bars standard errors.
     """
     ends = fits.dropna(subset=[f"test_{metric}"]).groupby("train_rows")
     figure, axes = new_figure(*SIZE)
@@ -62,7 +64,7 @@ def learning_curve_figure(fits: pd.DataFrame, metric: str) -> Figure:
 
 
 def over_folds(trials: pd.DataFrame, folds: Sequence[tuple[str, ...]]) -> pd.DataFrame:
-    """Return a row for each trial and step: numbers are means over these folds."""
+    """Return a table with one row for each trial and step: means over these folds."""
     rows = trials[trials["left_out"].map(tuple).isin(folds)].drop(columns="left_out")
     if len(folds) == 1:
         return rows
@@ -83,22 +85,25 @@ def search_figure(
     mode: str,
     chosen: Collection[int],
 ) -> Figure:
-    """Return the best validation value of each trial against one hyper-parameter.
+    """Return a plot of the best validation score of each trial against one
+    hyper-parameter.
 
-    Filled: trained to the end; hollow: stopped early; cross at the bottom: without a
-    value, since it failed. The chosen trials are ringed. Bars are standard errors over
-    the folds of cross-validation, where there are any.
+    A filled dot is a trial that was trained to the end, a hollow dot a pruned trial,
+    and a cross at the bottom a failed trial without a score. Chosen trials have a ring.
+    Bars are standard errors over cross-validation folds.
     """
     best = best_of_trials(trials, metric=metric, mode=mode)
-    x, ticks = _positions(best[f"config.{name}"])
+    x, ticks = _axis_positions(best[f"config.{name}"])
     y = best[metric].to_numpy(float)
     figure, axes = new_figure(*SIZE)
-    _draw_trials(axes, best, x, y, metric=metric, chosen=chosen)
-    axes.set(xlabel=name, ylabel=_spoken(metric))
+    _plot_trials(axes, best, x, y, metric=metric, chosen=chosen)
+    axes.set(xlabel=name, ylabel=_display_name(metric))
     if ticks is None:
         log_if_wide(axes, "x", x)
         if axes.get_xscale() == "linear":
-            axes.locator_params(axis="x", nbins=5)  # 0.00325 is wide
+            axes.locator_params(
+                axis="x", nbins=5
+            )  # tick labels such as 0.00325 are wide
     else:
         axes.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 3 else 0)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
@@ -106,7 +111,7 @@ def search_figure(
     return figure
 
 
-def _draw_trials(
+def _plot_trials(
     axes: Axes,
     best: pd.DataFrame,
     x: np.ndarray,
@@ -117,10 +122,10 @@ def _draw_trials(
 ) -> None:
     has_value, stopped = np.isfinite(y), best["stopped"].to_numpy(bool)
     for which, face in ((~stopped, BLUE), (stopped, "none")):
-        shown = which & has_value
+        selected = which & has_value
         axes.plot(
-            x[shown],
-            y[shown],
+            x[selected],
+            y[selected],
             "o",
             markersize=5,
             markerfacecolor=face,
@@ -149,9 +154,8 @@ def _draw_trials(
 def curves_figure(
     trials: pd.DataFrame, *, metric: str, chosen: Collection[tuple[int, int]]
 ) -> Figure:
-    """Return the validation metric of every trial by step, the chosen ones on top.
-
-    `chosen` holds pairs of a trial and the step that was chosen.
+    """Return a plot of the validation metric of every trial by step, with the chosen
+    trials on top. `chosen` holds pairs of a chosen trial and its chosen step.
     """
     figure, axes = new_figure(*SIZE)
     rows = trials[np.isfinite(trials[metric].to_numpy(float))]
@@ -166,28 +170,28 @@ def curves_figure(
         axes.plot(best["n"], best[metric], color=VERMILION, linewidth=1.8)
         at = best[best["n"] == steps]
         axes.plot(at["n"], at[metric], "o", color=VERMILION, markersize=6)
-    axes.set(xlabel="training step", ylabel=_spoken(metric))
+    axes.set(xlabel="training step", ylabel=_display_name(metric))
     log_if_wide(axes, "y", rows[metric])
     return figure
 
 
 def best_of_trials(trials: pd.DataFrame, *, metric: str, mode: str) -> pd.DataFrame:
-    """Return a row for each trial: that of its best value, if it has one."""
+    """Return the row of each trial with its best score; any row if it has no score."""
     ordered = trials.sort_values(
         metric, ascending=mode == "min", na_position="last", kind="stable"
     )
     return ordered.drop_duplicates("trial").sort_values("trial", ignore_index=True)
 
 
-def _positions(values: pd.Series) -> tuple[np.ndarray, list[str] | None]:
-    """Return where values stand on an axis, and its labels for other than numbers."""
+def _axis_positions(values: pd.Series) -> tuple[np.ndarray, list[str] | None]:
+    """Return the positions of values on an axis, and tick labels for non-numbers."""
     if pd.api.types.is_numeric_dtype(values) and values.dtype != bool:
         return values.to_numpy(float), None
     labels = [str(list(v)) if isinstance(v, np.ndarray) else str(v) for v in values]
     known = sorted(set(labels))
-    shown = [textwrap.shorten(label, 18, placeholder="...") for label in known]
-    return np.array([known.index(label) for label in labels], float), shown
+    ticks = [textwrap.shorten(label, 18, placeholder="...") for label in known]
+    return np.array([known.index(label) for label in labels], float), ticks
 
 
-def _spoken(metric: str) -> str:
+def _display_name(metric: str) -> str:
     return metric.replace("valid_", "validation ", 1)

@@ -1,7 +1,8 @@
-"""Which domains a study leaves out of training, and the splits that this makes.
+"""The folds of a study and the splits of the data for each fold.
 
-A fold is the names of the domains that are left out, in the order of the data; data
-that have no domains have one fold, the empty one.
+A fold is the tuple of the names of the domains that are left out of training and
+tested on, in the order of the dataset. A dataset without domains has one fold, the
+empty tuple.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from pipelines.study.cross_validation import cross_validation
 
 Fold = tuple[str, ...]
 Data = Callable[[Fold], Splits[Any]]
-"The splits of each fold. Ray sends it to the workers with all that it holds, once."
+"Function from a fold to its splits; Ray sends it with its dataset to each node once."
 
 
 @dataclass(frozen=True)
 class Folds:
-    """The folds of a study and their splits."""
+    """The folds of a study and the splits of each fold."""
 
     tested: tuple[Fold, ...]
-    "those whose left-out domains are tested on, each by final fits of its own"
+    "folds with final fits, which are tested on the domains that are left out"
 
     tried: tuple[Fold, ...]
-    "those that every configuration of the search is trained on; the tested ones first"
+    "folds on which the search trains every configuration; begins with `tested`"
 
     domains: tuple[str, ...]
-    "the names of all domains"
+    "names of all domains of the dataset"
 
     splits: Data
 
@@ -42,36 +43,38 @@ class Folds:
 def read_folds(study: Study) -> Folds:
     """Return the folds of a study's dataset.
 
-    Raises ValueError for data that are not there or not whole, and for a fold that
-    cannot be trained on or tested.
+    Raises ValueError for a dataset that is absent or incomplete, and for a fold without
+    samples to train on or to test on.
     """
     kind, folder = study.dataset.kind, study.dataset.folder
     if kind.data is not Domains:
         whole = kind.load(folder)
         _check_classes(study, whole)
-        if study.section.cv:  # checks it before any work is done
+        if study.section.cv:  # raises before any trial starts
             cross_validation(whole, n_folds=study.section.cv, seed=study.config.seed)
-        return Folds(((),), ((),), (), partial(_always, whole))
+        return Folds(((),), ((),), (), partial(_same_splits, whole))
     data, split = kind.load(folder)
     names = data.domain_names
     each = study.test_domains == EACH
     tested = (
-        [(name,) for name in names] if each else [_ordered(study.test_domains, names)]
+        [(name,) for name in names]
+        if each
+        else [_in_dataset_order(study.test_domains, names)]
     )
     tried = tested
     if "leave_one_domain_out" in study.section.selections:
-        further = [
-            _ordered((*fold, name), names)
+        pairs = [
+            _in_dataset_order((*fold, name), names)
             for fold in tested
             for name in names
             if name not in fold
         ]
-        tried = list(dict.fromkeys([*tested, *further]))
-    splits = partial(_left_out, data, split, study.dataset.name)
+        tried = list(dict.fromkeys([*tested, *pairs]))
+    splits = partial(_leave_out, data, split, study.dataset.name)
     for fold in tried:
-        splits(fold)  # checks it before any work is done
+        splits(fold)  # raises before any trial starts
     if len(tried) == 1:
-        splits = partial(_always, splits(tried[0]))
+        splits = partial(_same_splits, splits(tried[0]))
     return Folds(tuple(tested), tuple(tried), names, splits)
 
 
@@ -80,22 +83,22 @@ def _check_classes(study: Study, splits: Splits[Any]) -> None:
     if expected is not None and len(classes) != expected:
         raise ValueError(
             f"experiments.{study.dataset.name}.{study.name}: family "
-            f"{study.family.name} tells {expected} classes apart, the dataset has "
-            f"{len(classes)}; one_vs_rest and one_vs_one take it for more"
+            f"{study.family.name} classifies {expected} classes, the dataset has "
+            f"{len(classes)}; one_vs_rest and one_vs_one extend the family to more"
         )
 
 
-def _ordered(fold: Sequence[str], names: Sequence[str]) -> Fold:
-    """Return a fold in the order of the data; names that it lacks come last."""
+def _in_dataset_order(fold: Sequence[str], names: Sequence[str]) -> Fold:
+    """Return a fold in the order of the dataset, with unknown domains at the end."""
     known = [name for name in names if name in fold]
     return (*known, *(name for name in fold if name not in names))
 
 
-def _always(splits: Splits[Any], fold: Fold) -> Splits[Any]:
+def _same_splits(splits: Splits[Any], fold: Fold) -> Splits[Any]:
     return splits
 
 
-def _left_out(
+def _leave_out(
     data: Domains, split: np.ndarray, name: str, fold: Fold
 ) -> Splits[Domains]:
     return domains.leave_out(data, split, fold, where=name)

@@ -1,7 +1,7 @@
-"""What was measured of each claim, as files: `claims/<chapter>/<claim>/`.
+"""The measurements of claims, as files in `claims/<chapter>/<claim>/`.
 
-evidence.json holds what data, code, params and seeds determine, run.json what it took
-and where MLflow has it; beside them a table and a figure, where the claim has them.
+`evidence.json` depends only on code, params and seeds. `run.json` holds the duration
+and the MLflow ids. `table.csv` and `figure.png` exist for claims that have them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NUMBERS = (
     "standard_error",
     "chance",
 )
-"The numbers of `ftml.evidence.Evidence`."
+"The fields of `ftml.evidence.Evidence` that are numbers."
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What evidence.json holds of a claim."""
+    """The content of evidence.json: a claim, how it was measured, and the result."""
 
     claim: str
     chapter: str
@@ -52,28 +52,44 @@ class Measurement:
 
     @property
     def title(self) -> str:
-        """The statement in a line."""
+        """The first line of the statement."""
         return self.statement.partition("\n")[0]
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of what was measured; None of what is no mean of
-        random draws.
+        """The 95 % confidence interval of the measured value; None if the value is not
+        a mean over random samples.
         """
         if not self.standard_error:
             return None
-        half = 1.96 * self.standard_error
-        return self.measured - half, self.measured + half
+        half_width = 1.96 * self.standard_error
+        return self.measured - half_width, self.measured + half_width
 
     @property
     def folder(self) -> Path:
         return CLAIMS / self.chapter / self.claim
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClaimMlflowIds:
+    """The ids by which MLflow finds a measurement: its experiment and its run."""
+
+    experiment: str
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRunMetadata:
+    """The content of run.json of a claim: the duration and the MLflow ids."""
+
+    seconds: float
+    mlflow: ClaimMlflowIds
+
+
 def measurement_of(
     claim: Claim, evidence: Evidence, section: ClaimsSchema, *, key: str
 ) -> Measurement:
-    """Return what is recorded of a claim's evidence."""
+    """Return the measurement of a claim from its evidence."""
     values = {name: getattr(evidence, name) for name in NUMBERS}
     numbers: dict[str, Any] = {
         name: None if value is None else float(value) for name, value in values.items()
@@ -102,14 +118,14 @@ def write_evidence(folder: Path, measurement: Measurement, evidence: Evidence) -
         write_png(folder / FIGURE, evidence.figure())
 
 
-def _as_json(value: Any) -> Any:
-    """Return a value as JSON has it, which knows no NaN and no infinity."""
+def _as_json(value: object) -> object:
+    """Return a value for JSON, in which NaN and infinities become strings."""
     special = isinstance(value, float) and not math.isfinite(value)
     return str(value) if special else value
 
 
 def read_measurement(folder: Path) -> Measurement | None:
-    """Return what evidence.json in a folder holds; None where there is none."""
+    """Return the content of evidence.json in a folder; None if the file is absent."""
     path = folder / EVIDENCE
     if not path.exists():
         return None
@@ -118,13 +134,18 @@ def read_measurement(folder: Path) -> Measurement | None:
     return Measurement(**{**content, **numbers})
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """Return what run.json in a folder holds: seconds, and where MLflow has it."""
-    found: dict[str, Any] = json.loads((folder / RUN).read_text())
-    return found
+def write_run_metadata(folder: Path, metadata: ClaimRunMetadata) -> None:
+    """Write run.json into the folder of a claim."""
+    (folder / RUN).write_text(json.dumps(asdict(metadata), indent=1) + "\n")
+
+
+def load_run_metadata(folder: Path) -> ClaimRunMetadata:
+    """Return the content of run.json in the folder of a claim."""
+    content = json.loads((folder / RUN).read_text())
+    return ClaimRunMetadata(**content | {"mlflow": ClaimMlflowIds(**content["mlflow"])})
 
 
 def read_measurements() -> list[Measurement]:
-    """Return what was measured of all claims, by chapter and name."""
+    """Return the measurements of all claims, by chapter and name."""
     folders = sorted(path.parent for path in CLAIMS.glob(f"*/*/{EVIDENCE}"))
     return [found for each in folders if (found := read_measurement(each))]

@@ -1,15 +1,13 @@
-"""What a study leaves in `experiments/<dataset>/<study>/`.
+"""The results of a study, and the files in `experiments/<dataset>/<study>/`.
 
 `metrics.json`, `best.yaml`, `trials.parquet`, `fits.parquet`, `figures/` and `model/`
-hold only what data, code, params and seeds determine; times and places stand in
-`run.json`.
+depend only on data, code, params and seeds. `run.json`, the run metadata, holds what
+differs when the study runs again: durations and MLflow ids (`pipelines.study.metrics`).
 """
 
 from __future__ import annotations
 
-import json
 import re
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,26 +21,37 @@ from ftml.config import FamilyConfig, read_config
 from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
+from pipelines.common.estimate import Estimate, estimate
 from pipelines.common.figures import write_png
 from pipelines.params.read import Study
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
+from pipelines.study.metrics import (
+    METRICS,
+    ChosenConfiguration,
+    MlflowIds,
+    RunMetadata,
+    StudyMetrics,
+    write_metrics,
+)
 from pipelines.study.plan import Assignment, final_fits_of
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 
-METRICS, RUN_METADATA = "metrics.json", "run.json"
-FILES = (METRICS, "best.yaml", "trials.parquet", "fits.parquet")
+TRIALS = "trials.parquet"
+FILES = (METRICS, "best.yaml", TRIALS, "fits.parquet")
+"Files of results in the folder of a study, beside its figures and its model."
 
 
 def runs_table(
     tried: Record, decisions: Mapping[int, PruningDecision], *, n_folds: int
 ) -> pd.DataFrame:
-    """Return the table of runs of a search, as `ftml.selection` reads it.
+    """Return the table of runs of a search, in the form that `ftml.selection` reads.
 
-    A row for each trial and step that counts. `trial` is the number of the
-    configuration, which was tried on all folds before the next one; `config.<name>`
-    what was drawn for it; `stopped` says whether the run was stopped early.
+    The table has one row for each trial and step, up to the step at which the trial was
+    pruned. The column `trial` is the number of the configuration: each configuration is
+    trained on all folds before the next one. `config.<name>` is the sampled value of a
+    hyper-parameter, and `stopped` whether the run was pruned.
     """
     rows = [
         {
@@ -63,45 +72,54 @@ def runs_table(
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study that is through: its runs, its choices, its tested final fits."""
+    """A finished study: its runs, its chosen configurations and its final fits."""
 
     study: Study
     runs: pd.DataFrame
     "see `runs_table`"
 
     configs: Sequence[Mapping[str, Any]]
-    "what was drawn, by the number that the table of runs calls `trial`"
+    "sampled configurations, by the number in the column `trial` of the table of runs"
 
     choices: Mapping[tuple[str, Fold], Choice]
-    "by selection and tested fold"
+    "chosen configuration and step, by model selection and tested fold"
 
     fits: Sequence[Assignment]
+    "final fits, by the index of their trial in `fitted`"
+
     tried: Record
+    "record of the search"
+
     fitted: Record
+    "record of the final fits"
 
     @property
     def selection(self) -> str:
-        """What the study is compared by."""
+        """The model selection by which the study is compared."""
         return self.study.section.selections[0]
 
     @property
     def seeds(self) -> list[int]:
+        """The seeds of the final fits, sorted."""
         return sorted({fit.config["seed"] for fit in self.fits})
 
     def fits_of(self, fold: Fold, *, selection: str | None = None) -> list[int]:
-        """Return the places of the final fits of a choice, one for each seed."""
+        """Return the indices of the final fits of a tested fold, one for each seed.
+
+        `selection` is the study's own by default.
+        """
         choice = self.choices[selection or self.selection, fold]
         wanted = final_fits_of(self.study, fold, choice, self.configs)
         return [self.fits.index(fit) for fit in wanted]
 
     def config(self, fit: Assignment) -> FamilyConfig:
-        """Return the whole configuration of a final fit."""
+        """Return the complete configuration of a final fit, with its fixed values."""
         fixed = self.study.config.model_dump(mode="json")
         return read_config(self.study.family.Config, {**fixed, **fit.config})
 
     @property
     def search(self) -> dict[str, float]:
-        """The metrics of the chosen runs at their steps, the mean over folds."""
+        """The metrics of the chosen runs at their chosen steps, means over folds."""
         names = [
             name
             for name in map(str, self.runs.columns)
@@ -122,114 +140,127 @@ class Outcome:
         return {str(name): float(value) for name, value in means.items()}
 
     def tests(self, selection: str) -> list[dict[str, float]]:
-        """Return the test metrics of each seed, over the domains of all folds."""
+        """Return the test metrics of each seed, over the test domains of all folds."""
         folds = [fold for name, fold in self.choices if name == selection]
-        places = [self.fits_of(fold, selection=selection) for fold in folds]
+        indices = [self.fits_of(fold, selection=selection) for fold in folds]
         return [
-            self._together([self._test(index) for index in of_seed])
-            for of_seed in zip(*places, strict=True)
+            self._over_folds([self._test_metrics(index) for index in of_seed])
+            for of_seed in zip(*indices, strict=True)
         ]
 
-    def _test(self, index: int) -> dict[str, float]:
+    def _test_metrics(self, index: int) -> dict[str, float]:
+        """Return the test metrics of a final fit, named without `test_`."""
         trial = self.fitted.trials[index]
         start = "test_"
         metrics = trial.steps[trial.last].items()
         return {k.removeprefix(start): v for k, v in metrics if k.startswith(start)}
 
-    def _together(self, parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        if len(parts) == 1:
-            return dict(parts[0])
-        found: dict[str, float] = task(self.study.family.task).over_domains(parts)
-        return found
+    def _over_folds(self, tests: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Return the test metrics over all folds, given those of each fold."""
+        if len(tests) == 1:
+            return dict(tests[0])
+        metrics: dict[str, float] = task(self.study.family.task).over_domains(tests)
+        return metrics
 
-    def test(self, selection: str | None = None) -> dict[str, dict[str, Any]]:
-        """Return each test metric over the seeds of the final fits."""
+    def test(self, selection: str | None = None) -> dict[str, Estimate]:
+        """Return each test metric over the seeds of the final fits.
+
+        `selection` is the study's own by default.
+        """
         tests = self.tests(selection or self.selection)
-        return {name: _spread([scores[name] for scores in tests]) for name in tests[0]}
+        return {name: estimate([scores[name] for scores in tests]) for name in tests[0]}
 
-    def chosen(self, selection: str | None = None) -> list[dict[str, Any]]:
-        """Return what a selection, the study's own by default, chose for each fold."""
+    def chosen(self, selection: str | None = None) -> list[ChosenConfiguration]:
+        """Return the configurations that a model selection chose, by tested fold.
+
+        `selection` is the study's own by default.
+        """
         return [
-            {
-                "selection": name,
-                "left_out": list(fold),
-                "trial": choice.trial,
-                "steps": choice.n,
-                "config": dict(sorted(self.configs[choice.trial].items())),
-            }
+            ChosenConfiguration(
+                selection=name,
+                left_out=list(fold),
+                trial=choice.trial,
+                steps=choice.n,
+                config=dict(sorted(self.configs[choice.trial].items())),
+            )
             for (name, fold), choice in self.choices.items()
             if name == (selection or self.selection)
         ]
 
-    def measured(self) -> dict[str, Any]:
+    def metrics(self) -> StudyMetrics:
         """Return the content of metrics.json."""
         study = self.study
         selections = study.section.selections
-        return {
-            "dataset": study.dataset.name,
-            "study": study.name,
-            "family": study.family.name,
-            "task": study.family.task,
-            "metric": study.dataset.metric,
-            "mode": study.dataset.mode,
-            "trials": len(self.tried.trials),
-            "failed_trials": sum(
-                bool(t.error) and not t.diverged for t in self.tried.trials.values()
-            ),
-            "diverged_trials": sum(t.diverged for t in self.tried.trials.values()),
-            "seeds": self.seeds,
-            "selection": self.selection,
-            "chosen": [each for name in selections for each in self.chosen(name)],
-            "search": self.search,
-            "test": self.test(),
-            "tests": {name: self.test(name) for name in selections[1:]},
-        }
+        trials = self.tried.trials.values()
+        return StudyMetrics(
+            dataset=study.dataset.name,
+            study=study.name,
+            family=study.family.name,
+            task=study.family.task,
+            metric=study.dataset.metric,
+            mode=study.dataset.mode,
+            trials=len(trials),
+            failed_trials=sum(bool(t.error) and not t.diverged for t in trials),
+            diverged_trials=sum(t.diverged for t in trials),
+            seeds=self.seeds,
+            selection=self.selection,
+            chosen=[each for name in selections for each in self.chosen(name)],
+            search=self.search,
+            test=self.test(),
+            tests={name: self.test(name) for name in selections[1:]},
+        )
 
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    """Return mean, standard error over seeds (None for one seed) and the values."""
-    error = None
-    if len(values) > 1:
-        error = statistics.stdev(values) / len(values) ** 0.5
-    return {"mean": statistics.fmean(values), "standard_error": error, "values": values}
+    def run_metadata(self, *, key: str, seconds: float, ids: MlflowIds) -> RunMetadata:
+        """Return the content of run.json; `seconds` is the duration of the process."""
+        return RunMetadata(
+            key=key,
+            seconds=seconds,
+            search_seconds=self.tried.seconds,
+            fit_seconds=self.fitted.seconds,
+            mlflow=ids,
+        )
 
 
 def write(folder: Path, outcome: Outcome, model: Any) -> None:
-    """Write everything that is determined; `model` is that of the first final fit."""
+    """Write all result files but run.json; `model` is that of the first final fit."""
     save(folder / "model", model, outcome.config(outcome.fits[0]))
-    _write_json(folder / METRICS, outcome.measured())
+    metrics = outcome.metrics()
+    write_metrics(folder, metrics)
     with (folder / "best.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
-    fitted = _fits(outcome)
-    outcome.runs.to_parquet(folder / "trials.parquet", index=False)
-    fitted.to_parquet(folder / "fits.parquet", index=False)
-    write_figures(folder, study_figures(outcome.measured(), outcome.runs, fitted), ())
+    fits = _fits_table(outcome)
+    outcome.runs.to_parquet(folder / TRIALS, index=False)
+    fits.to_parquet(folder / "fits.parquet", index=False)
+    write_figures(folder, study_figures(metrics, outcome.runs, fits), ())
 
 
-def write_figures(folder: Path, drawn: Mapping[str, Figure], fold: Fold) -> None:
-    """Write figures as PNG files; `fold` stands in their names."""
+def write_figures(folder: Path, figures: Mapping[str, Figure], fold: Fold) -> None:
+    """Write figures as PNG files; the names of the files end with those of `fold`."""
     (folder / "figures").mkdir(exist_ok=True)
     suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
-    for name, figure in drawn.items():
+    for name, figure in figures.items():
         path = folder / "figures" / f"{name}{suffix}.png"
         write_png(path, figure)
 
 
-def _best(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return the whole configuration that was chosen for each fold, and its steps."""
+def _best(outcome: Outcome) -> list[dict[str, object]]:
+    """Return the content of best.yaml: the complete configuration that was chosen for
+    each tested fold, and its number of steps.
+    """
     folds = [fold for name, fold in outcome.choices if name == outcome.selection]
-    found = []
+    entries: list[dict[str, object]] = []
     for fold in folds:
         fit = outcome.fits[outcome.fits_of(fold)[0]]
         config = outcome.config(fit).model_dump(mode="json", exclude={"seed"})
-        entry = {"left_out": list(fold), "config": config, "steps": fit.last_step}
-        found.append(entry)
-    return found
+        entries.append(
+            {"left_out": list(fold), "config": config, "steps": fit.last_step}
+        )
+    return entries
 
 
-def _fits(outcome: Outcome) -> pd.DataFrame:
-    """Return a row for each final fit and step: what was left out, the share of the
-    rows that it was trained on, seed and metrics.
+def _fits_table(outcome: Outcome) -> pd.DataFrame:
+    """Return the table of fits.parquet, one row for each final fit and step: domains
+    left out, fraction of the training samples (`share`), seed, step and metrics.
     """
     rows = [
         {
@@ -245,67 +276,20 @@ def _fits(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_run_metadata(
-    folder: Path,
-    outcome: Outcome,
-    *,
-    key: str,
-    seconds: float,
-    mlflow: Mapping[str, str],
-) -> None:
-    """Write what differs when the same study runs again: times and places."""
-    content = {
-        "key": key,
-        "seconds": seconds,
-        "search_seconds": outcome.tried.seconds,
-        "fit_seconds": outcome.fitted.seconds,
-        "mlflow": dict(mlflow),
-    }
-    _write_json(folder / RUN_METADATA, content)
+def load_trials(study: Study) -> pd.DataFrame:
+    """Return the table of runs in a study's trials.parquet (see `runs_table`)."""
+    return pd.read_parquet(study.folder / TRIALS)
 
 
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def load_run_metadata(study: Study) -> dict[str, Any]:
-    """Return what `write_circumstances` wrote for a study."""
-    content: dict[str, Any] = json.loads((study.folder / RUN_METADATA).read_text())
-    return content
-
-
-def measured(study: Study) -> dict[str, Any]:
-    """Return the content of a study's metrics.json."""
-    content: dict[str, Any] = json.loads((study.folder / METRICS).read_text())
-    return content
-
-
-def trials(study: Study) -> pd.DataFrame:
-    """Return the content of a study's trials.parquet."""
-    return pd.read_parquet(study.folder / "trials.parquet")
-
-
-def validation(study: Study) -> float:
-    """Return the validation score that a study's configuration was chosen by."""
-    return float(measured(study)["search"][f"valid_{study.dataset.metric}"])
-
-
-def finished_key(study: Study) -> str | None:
-    """Return the key that a study was finished with; None when it has no results."""
-    try:
-        return str(load_run_metadata(study)["key"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def sentence(outcome: Outcome) -> str:
-    """Return what came out, for the terminal."""
+def summary(outcome: Outcome) -> str:
+    """Return the summary of a finished study that the terminal shows, in one line."""
     study = outcome.study
     score = outcome.test()[study.dataset.metric]
-    spread = score["standard_error"]
-    error = "" if spread is None else f" +- {spread:.2g}"
+    error = ""
+    if score.standard_error is not None:
+        error = f" +- {score.standard_error:.2g}"
     return (
         f"{study.name}: {len(outcome.tried.trials)} trials, "
         f"{len(outcome.fits)} final fits, "
-        f"test {study.dataset.metric} {score['mean']:.5g}{error}"
+        f"test {study.dataset.metric} {score.mean:.5g}{error}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.entities import Metric, Run
 
 from pipelines.params.keys import commit
-from pipelines.study.measurements import FIGURE, TABLE, Measurement
+from pipelines.study.measurements import FIGURE, TABLE, ClaimMlflowIds, Measurement
 from pipelines.tracking import descriptions, views
 from pipelines.tracking.client import (
     close_stale_runs,
@@ -38,12 +38,12 @@ class ClaimRuns:
 
     def log(
         self, measurement: Measurement, folder: Path, *, seconds: float
-    ) -> dict[str, str]:
+    ) -> ClaimMlflowIds:
         """Log a measurement with the table and figure in `folder`; return what finds
         it again. A server that does not answer is waited for.
         """
         run = retry_until_available(lambda: self._log(measurement, folder, seconds))
-        return {"experiment": self.experiment, "run": run}
+        return ClaimMlflowIds(experiment=self.experiment, run=run)
 
     def _log(self, measurement: Measurement, folder: Path, seconds: float) -> str:
         """Log a measurement if that was not done, and have it be the one that counts.

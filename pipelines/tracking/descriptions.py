@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from ftml.config import Grid
 from pipelines.common import formatting
 from pipelines.params.keys import commit
 from pipelines.params.read import Dataset, Study
 from pipelines.study.measurements import Measurement
+from pipelines.study.metrics import StudyMetrics
 from pipelines.study.record import Trial
 from pipelines.tracking import views
 
@@ -22,7 +21,7 @@ def experiment(
     identity: str,
     *,
     digest: str,
-    best: Mapping[str, Any] | None = None,
+    best: StudyMetrics | None = None,
     curves: bool = False,
 ) -> str:
     """Return what an experiment is, and where to look.
@@ -38,8 +37,8 @@ def experiment(
     first = ""
     if best:
         first = (
-            f"Best in validation: {best['study']}, test {best['metric']} "
-            f"{formatting.spread(best['test'][best['metric']])}. "
+            f"Best in validation: {best.study}, test {best.metric} "
+            f"{best.test_score.text}. "
         )
     direction = "lower" if dataset.mode == "min" else "higher"
     parts = [
@@ -77,16 +76,16 @@ def version(this: Study, identity: str) -> str:
     return f"{about_family(this)[0]}\n\n{study(this, identity)}"
 
 
-def result(measured: Mapping[str, Any], version: str) -> str:
+def result(metrics: StudyMetrics, version: str) -> str:
     """Return what came out of a study, from its metrics.json, and how to load its
     model.
     """
-    metric, dataset = measured["metric"], measured["dataset"]
-    seeds = formatting.counted(len(measured["seeds"]), "seed")
-    chosen = formatting.number(measured["search"][f"valid_{metric}"])
+    metric, dataset = metrics.metric, metrics.dataset
+    seeds = formatting.counted(len(metrics.seeds), "seed")
+    chosen = formatting.format_number(metrics.validation_score)
     return (
-        f"Test {metric} **{formatting.spread(measured['test'][metric])}** "
-        f"({seeds}); the chosen trial of {measured['trials']} has {chosen} in "
+        f"Test {metric} **{metrics.test_score.text}** "
+        f"({seeds}); the chosen trial of {metrics.trials} has {chosen} in "
         f"validation.\n\nModel: [{dataset}, version {version}]"
         f"(#/models/{dataset}/versions/{version}); figures are among the artifacts."
         f"\n\n{loaded(dataset, f'/{version}')}"
@@ -135,10 +134,12 @@ def claim(measurement: Measurement) -> str:
     verdict = "holds" if this.passed else "does NOT hold"
     printed = ""
     if this.value_in_source is not None:
-        printed = f"; value in the source: {formatting.number(this.value_in_source)}"
+        printed = (
+            f"; value in the source: {formatting.format_number(this.value_in_source)}"
+        )
     parts = [
-        f"**The claim {verdict}**: expected {formatting.number(this.expected)}, "
-        f"measured {formatting.number(this.measured)}, "
+        f"**The claim {verdict}**: expected {formatting.format_number(this.expected)}, "
+        f"measured {formatting.format_number(this.measured)}, "
         f"tolerance {formatting.setting(this.tolerance)}{printed}.",
         this.statement,
         f"Source: {this.source}",

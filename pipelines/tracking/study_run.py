@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -35,6 +34,7 @@ from ftml.tasks import task
 from pipelines.params.keys import imported, source_modules, study_modules
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
+from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
 from pipelines.tracking import descriptions, views
 from pipelines.tracking.child_runs import ChildRuns, as_params, distinct, run_tags
@@ -126,14 +126,14 @@ class StudyRun:
         self._children.append(retry_until_available(lambda: ChildRuns(self, role=role)))
         return self._children[-1]
 
-    def metadata(self, version: str) -> dict[str, str]:
+    def metadata(self, version: str) -> MlflowIds:
         """Return what finds this study in MLflow again."""
-        return {
-            "experiment": self.experiment,
-            "run": self.run,
-            "model": self.study.dataset.name,
-            "model_version": version,
-        }
+        return MlflowIds(
+            experiment=self.experiment,
+            run=self.run,
+            model=self.study.dataset.name,
+            model_version=version,
+        )
 
     def log_results(
         self, outcome: Outcome, folder: Path, example: pd.DataFrame, fits: ChildRuns
@@ -154,11 +154,11 @@ class StudyRun:
         for name in FILES:
             self.client.log_artifact(self.run, str(folder / name))
         test, metric = outcome.test(), self.study.dataset.metric
-        summary = {f"test_{name}": spread["mean"] for name, spread in test.items()}
-        if (error := test[metric]["standard_error"]) is not None:
+        summary = {f"test_{name}": estimate.mean for name, estimate in test.items()}
+        if (error := test[metric].standard_error) is not None:
             summary[f"test_{metric}_standard_error"] = error
         for other in self.study.section.selections[1:]:
-            summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric]["mean"]
+            summary[f"test_{metric}_by_{other}"] = outcome.test(other)[metric].mean
         scores = {k: v for k, v in outcome.search.items() if k.startswith("valid_")}
         seconds = {
             "search_seconds": round(outcome.tried.seconds, 3),
@@ -174,7 +174,7 @@ class StudyRun:
         """Log what was chosen, the model of a fit as an output, and all there is to
         say.
         """
-        chosen = [choice["config"] for choice in outcome.chosen()]
+        chosen = [choice.config for choice in outcome.chosen()]
         alike = {
             name: value
             for name, value in chosen[0].items()
@@ -184,7 +184,7 @@ class StudyRun:
         if not self._models(self.run):
             self.client.log_outputs(self.run, self._models(fit))
         about = [
-            descriptions.result(outcome.measured(), version),
+            descriptions.result(outcome.metrics(), version),
             descriptions.study(self.study, self.experiment),
         ]
         self.client.set_tag(self.run, "mlflow.note.content", "\n\n".join(about))
@@ -244,7 +244,7 @@ def log_comparison(
     folder: Path,
     *,
     digest: str,
-    best: Mapping[str, Any],
+    best: StudyMetrics,
     curves: Sequence[str],
     studies: Collection[str],
 ) -> None:

@@ -20,10 +20,18 @@ from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from pipelines.common import formatting
+from pipelines.common.estimate import estimate
 from pipelines.params.read import read_params
 from pipelines.report import render
 from pipelines.study.figures import best_of_trials, study_figures
+from pipelines.study.metrics import (
+    MlflowIds,
+    RunMetadata,
+    write_metrics,
+    write_run_metadata,
+)
 from pipelines.study.results import write_figures
+from tests.pipelines.metrics import choice, study_metrics
 from tests.pipelines.study.test_figures import search_of
 
 LONG = "erm_with_every_augmentation_we_know_and_a_name_that_goes_on_for_long"
@@ -47,14 +55,6 @@ PARAMS = {
         },
     },
 }
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    error = None
-    if len(values) > 1:
-        error = statistics.stdev(values) / len(values) ** 0.5
-    mean = statistics.fmean(values)
-    return {"mean": mean, "standard_error": error, "values": values}
 
 
 def write_study(
@@ -89,51 +89,46 @@ def write_study(
     ]
     fits = pd.DataFrame(rows)
     fits.to_parquet(folder / "fits.parquet", index=False)
-    content = {
-        "dataset": dataset,
-        "study": name,
-        "family": family,
-        "metric": metric,
-        "mode": mode,
-        "trials": trials,
-        "failed_trials": int(trials > 1),
-        "seeds": seeds,
-        "selection": "validation",
-        "chosen": [
-            {
-                "selection": "validation",
-                "left_out": left_out,
-                "trial": int(index),
-                "steps": int(best.loc[index, "n"]),
-                "config": chosen,
-            }
+    metrics = study_metrics(
+        name,
+        dataset=dataset,
+        family=family,
+        metric=metric,
+        mode=mode,
+        trials=trials,
+        failed_trials=int(trials > 1),
+        seeds=seeds,
+        chosen=[
+            choice(
+                left_out=tuple(left_out),
+                trial=int(index),
+                steps=int(best.loc[index, "n"]),
+                **chosen,
+            )
         ],
-        "search": {
+        search={
             "train_loss": 0.1,
             f"valid_{metric}": valid,
             f"valid_{metric}/15": 0.5,
         },
-        "test": {each: spread(values) for each, values in test.items()},
-        "tests": {},
-    }
-    (folder / "metrics.json").write_text(json.dumps(content))
+        test={each: estimate(values) for each, values in test.items()},
+    )
+    write_metrics(folder, metrics)
     with (folder / "best.yaml").open("w") as file:
-        config_block = PARAMS["experiments"][dataset][name].get("config", {})
-        YAML(typ="safe").dump(
-            [{"config": {**chosen, **config_block}, "steps": steps}], file
-        )
+        fixed = PARAMS["experiments"][dataset][name].get("config", {})
+        YAML(typ="safe").dump([{"config": {**chosen, **fixed}, "steps": steps}], file)
     write_run(folder, seconds)
     figure = Figure(figsize=(4, 3))
     figure.add_subplot().plot([0, 1])
-    drawn = study_figures(content, tried, fits) | {"predicted_against_true": figure}
-    write_figures(folder, drawn, ())
+    figures = study_figures(metrics, tried, fits) | {"predicted_against_true": figure}
+    write_figures(folder, figures, ())
     return folder
 
 
 def write_run(folder: Path, seconds: float) -> None:
-    where = {"experiment": "7", "run": "0123abc", "model": "m", "model_version": "1"}
+    ids = MlflowIds(experiment="7", run="0123abc", model="m", model_version="1")
     times = {"seconds": seconds, "search_seconds": seconds, "fit_seconds": seconds}
-    (folder / "run.json").write_text(json.dumps({"key": "k", **times, "mlflow": where}))
+    write_run_metadata(folder, RunMetadata(key="k", **times, mlflow=ids))
 
 
 def write_params(params: dict[str, Any]) -> None:
@@ -275,7 +270,7 @@ def test_pages_nest_and_say_what_the_inputs_say(read):
     assert [text for text, _ in seconds] == ["12.5 s"] * 3
     settings = [text for text, _ in found.column(CHOSEN, "hyper-parameters")]
     assert settings[0] == "alpha 0.25 (set)"
-    assert settings[1] == "all by default"
+    assert settings[1] == "all default values"
     assert re.fullmatch(r"alpha [\d.e-]+", settings[2])
 
 
@@ -287,7 +282,7 @@ def test_champion_is_the_best_in_validation_and_not_in_test(read):
     assert ["best in validation" in name for name in studies] == [False, False, True]
 
 
-def test_the_overview_says_whether_the_best_really_is_and_where_its_model_lies(read):
+def test_the_overview_shows_the_significance_and_the_model_of_the_best(read):
     (overview,) = page().tables
     said = [row[4][0] for row in overview[1:]]
     # wide is 101.4 above narrow in mse, beyond its interval; NASTY has one seed.
@@ -301,9 +296,9 @@ def test_the_overview_says_whether_the_best_really_is_and_where_its_model_lies(r
 
 def test_a_best_that_is_no_better_in_validation_says_so(project):
     path = Path("experiments/angles/erm/metrics.json")
-    measured = json.loads(path.read_text())
-    measured["search"]["valid_accuracy"] = 0.78 + 0.1
-    path.write_text(json.dumps(measured))
+    metrics = json.loads(path.read_text())
+    metrics["search"]["valid_accuracy"] = 0.78 + 0.1
+    path.write_text(json.dumps(metrics))
     render.main()
     said = page().tables[0][2]
     assert said[4][0] == (
@@ -312,9 +307,9 @@ def test_a_best_that_is_no_better_in_validation_says_so(project):
 
 
 def test_there_is_no_champion_among_studies_that_other_folds_validate(project):
-    blocks = PARAMS["experiments"]["diabetes"]
-    wide = {**blocks["wide"], "cv": 5}
-    tables = {**PARAMS["experiments"], "diabetes": {**blocks, "wide": wide}}
+    sections = PARAMS["experiments"]["diabetes"]
+    wide = {**sections["wide"], "cv": 5}
+    tables = {**PARAMS["experiments"], "diabetes": {**sections, "wide": wide}}
     write_params({**PARAMS, "experiments": tables})
     render.main()
     assert [row[5][0] for row in page().tables[0][1:]] == [
@@ -341,13 +336,13 @@ def test_studies_are_sorted_in_the_direction_of_the_metric(read):
 
 def test_metrics_hold_what_is_of_no_single_domain(read):
     metrics = json.loads(made("metrics.json"))
-    accuracy = spread([0.71, 0.73, 0.697])
-    losses = spread([1.2, 1.3, 1.1])
+    accuracy = estimate([0.71, 0.73, 0.697])
+    losses = estimate([1.2, 1.3, 1.1])
     assert metrics["angles"]["erm"] == {
-        "test_accuracy": accuracy["mean"],
-        "test_accuracy_standard_error": accuracy["standard_error"],
-        "test_log_loss": losses["mean"],
-        "test_log_loss_standard_error": losses["standard_error"],
+        "test_accuracy": accuracy.mean,
+        "test_accuracy_standard_error": accuracy.standard_error,
+        "test_log_loss": losses.mean,
+        "test_log_loss_standard_error": losses.standard_error,
         "valid_accuracy": 0.71 + 0.1,
     }
     assert metrics["diabetes"][NASTY] == {"test_mse": 3050.125, "valid_mse": 2975.5}
@@ -449,8 +444,11 @@ def test_the_others_are_compared_with_the_baseline_that_params_name(project):
 
 
 def test_studies_on_different_domains_are_not_compared(project):
-    block = PARAMS["experiments"]["angles"]["erm"]
-    other = {**PARAMS["experiments"]["angles"], "erm": {**block, "test_domains": [15]}}
+    erm = PARAMS["experiments"]["angles"]["erm"]
+    other = {
+        **PARAMS["experiments"]["angles"],
+        "erm": {**erm, "test_domains": [15]},
+    }
     write_params({**PARAMS, "experiments": {**PARAMS["experiments"], "angles": other}})
     render.main()
     assert "tested on different domains" in made("datasets/angles.html")
@@ -562,17 +560,17 @@ def test_training_curves_are_those_of_fits_of_several_steps(read):
 @pytest.mark.parametrize(
     ("test", "shown"),
     [
-        ({"mean": 0.931234, "standard_error": 0.00412}, "0.9312 ± 0.0041"),
-        ({"mean": 3053.78, "standard_error": 123.4}, "3054 ± 123"),
-        ({"mean": 28653.4, "standard_error": None}, "28653"),
-        ({"mean": 0.9777158, "standard_error": None}, "0.9777"),
-        ({"mean": 9.9996e-8, "standard_error": None}, "1.000e-07"),
-        ({"mean": -0.5, "standard_error": 0.0}, "-0.5000 ± 0"),
-        ({"mean": 0.0, "standard_error": None}, "0"),
+        ((0.931234, 0.00412), "0.9312 ± 0.0041"),
+        ((3053.78, 123.4), "3054 ± 123"),
+        ((28653.4, None), "28653"),
+        ((0.9777158, None), "0.9777"),
+        ((9.9996e-8, None), "1.000e-07"),
+        ((-0.5, 0.0), "-0.5000 ± 0"),
+        ((0.0, None), "0"),
     ],
 )
 def test_results_are_rounded_by_their_error(test, shown):
-    assert formatting.spread(test) == shown
+    assert formatting.format_mean_and_error(*test) == shown
 
 
 @pytest.mark.parametrize(

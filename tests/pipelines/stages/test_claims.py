@@ -25,7 +25,7 @@ from pipelines.cluster.parallel_map import claim_budget, map_over_ray_tasks
 from pipelines.common.errors import call_stage
 from pipelines.params.claims import ClaimsSchema
 from pipelines.report import render
-from pipelines.report.claim_sections import read_claims
+from pipelines.report.claim_pages import read_claims
 from pipelines.stages import claims as stage
 from pipelines.study.measurements import measurement_of
 from tests.conftest import ROOT, forget_store

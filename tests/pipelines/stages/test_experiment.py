@@ -19,7 +19,7 @@ import ftml.tasks
 from ftml.data import domains, table
 from ftml.data.ring import ring
 from pipelines.cluster.connect import SearchError
-from pipelines.common import formatting
+from pipelines.common.estimate import Estimate
 from pipelines.params.read import ParamsError
 from pipelines.stages import experiment
 from pipelines.tracking import views
@@ -145,7 +145,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert study.outputs is not None
     assert len(study.outputs.model_outputs) == 1
     said = study.data.tags["mlflow.note.content"]
-    assert f"Test mse **{formatting.spread(metrics['test']['mse'])}**" in said
+    assert f"Test mse **{Estimate(**metrics['test']['mse']).text}**" in said
     client = mlflow.MlflowClient()
     about = client.get_experiment(study.info.experiment_id).tags
     best = printed[2].split(": ")[1].split()[0]

@@ -31,7 +31,7 @@ def table(n: int = 60, *, k: int = 0) -> Splits[Table]:
     return Splits(whole.rows(np.arange(cut)), whole.rows(np.arange(cut, n)))
 
 
-def test_each_row_is_validated_on_once_and_classes_are_spread() -> None:
+def test_each_sample_is_validated_on_once_and_classes_are_stratified() -> None:
     folds = cross_validation(table(k=3), n_folds=4, seed=1)
     rows = np.concatenate([fold.valid.X for fold in folds])
     assert Counter(map(tuple, rows)) == Counter(
@@ -65,7 +65,7 @@ def test_the_score_is_that_of_scikit_learn_on_the_same_folds() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_folds_go_on_from_a_saved_state_also_those_that_had_ended() -> None:
+def test_folds_resume_from_a_saved_state_also_those_that_had_ended() -> None:
     kind = family("softmax_regression")
     config = kind.Config(n_iterations=40, tolerance=1e-2)
     folds = cross_validation(table(k=3), n_folds=3, seed=0)
@@ -84,6 +84,6 @@ def test_folds_go_on_from_a_saved_state_also_those_that_had_ended() -> None:
 
 
 @pytest.mark.parametrize("k", [0, 3])
-def test_more_folds_than_rows_are_an_error(k: int) -> None:
-    with pytest.raises(ValueError, match=f"cv: 31 folds of {10 if k else 30} rows"):
+def test_more_folds_than_samples_are_an_error(k: int) -> None:
+    with pytest.raises(ValueError, match=f"cv: 31 folds of {10 if k else 30} samples"):
         cross_validation(table(30, k=k), n_folds=31, seed=0)

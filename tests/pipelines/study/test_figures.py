@@ -11,6 +11,7 @@ from pipelines.study.figures import (
     search_figure,
     study_figures,
 )
+from tests.pipelines.metrics import choice, study_metrics
 
 
 def search_of(metric: str, names: list[str], trials: int, steps: int) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def test_axes_are_logarithmic_where_values_span_more_than_two_decades():
     assert wide.get_yscale() == "linear"
 
 
-def test_options_that_are_not_numbers_stand_side_by_side():
+def test_options_that_are_not_numbers_are_placed_side_by_side():
     trials = search_of("accuracy", [], 4, 1)
     trials["config.layers"] = [[64], [64, 32], [64], [8]]
     axes = search_figure(
@@ -67,11 +68,11 @@ def test_training_curves_end_where_a_trial_was_stopped():
     trials = search_of("accuracy", ["rate"], 4, 9)
     axes = curves_figure(trials, metric="valid_accuracy", chosen={(0, 9)}).axes[0]
     ends = sorted(max(line.get_xdata()) for line in axes.lines)
-    # Trial 1 failed at once; trial 2 was stopped at step 4; the dot stands at step 9.
+    # Trial 1 failed at once; trial 2 was stopped at step 4; the dot is at step 9.
     assert ends == [4, 9, 9, 9]
 
 
-def test_the_learning_curve_has_the_mean_over_seeds_at_each_number_of_rows():
+def test_the_learning_curve_has_the_mean_over_seeds_at_each_number_of_samples():
     rows = [
         {
             "share": share,
@@ -84,14 +85,9 @@ def test_the_learning_curve_has_the_mean_over_seeds_at_each_number_of_rows():
         for share in (1.0, 0.25, 0.5)
         for seed in (0, 1, 2)
     ]
-    results = {
-        "metric": "accuracy",
-        "mode": "max",
-        "selection": "validation",
-        "chosen": [{"selection": "validation", "left_out": [], "trial": 0, "steps": 1}],
-    }
+    metrics = study_metrics("erm", chosen=[choice()])
     trials = search_of("accuracy", [], 1, 1).assign(left_out=[[]])
-    drawn = study_figures(results, trials, pd.DataFrame(rows))
+    drawn = study_figures(metrics, trials, pd.DataFrame(rows))
     assert set(drawn) == {"learning_curve"}
     (axes,) = drawn["learning_curve"].axes
     train, test = axes.containers
@@ -99,4 +95,4 @@ def test_the_learning_curve_has_the_mean_over_seeds_at_each_number_of_rows():
     np.testing.assert_allclose(test.lines[0].get_xydata(), expected)
     np.testing.assert_allclose(train.lines[0].get_xydata()[:, 1], 1.0)
     whole = [row for row in rows if row["share"] == 1.0]
-    assert study_figures(results, trials, pd.DataFrame(whole)) == {}
+    assert study_figures(metrics, trials, pd.DataFrame(whole)) == {}

@@ -20,7 +20,7 @@ experiments: {{toy: {{erm: {study}}}}}
 
 @pytest.fixture
 def folds_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return a function from a study's block to its folds, of four domains."""
+    """Return a function from a study's section to its folds, of four domains."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data/toy"
     folder.mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_family_of_two_classes_refuses_more_before_any_work(
     newton, softmax = read_params().experiments["iris"]
     with pytest.raises(
         ValueError,
-        match=r"experiments\.iris\.newton: family newton tells 2 classes apart, the "
+        match=r"experiments\.iris\.newton: family newton classifies 2 classes, the "
         "dataset has 3; one_vs_rest",
     ):
         read_folds(newton)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.common.estimate import Estimate
 from pipelines.params.read import Plan, read_params
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions, views
 from pipelines.tracking.child_runs import as_params, distinct
+from tests.pipelines.metrics import study_metrics
 
 PARAMS = """
 datasets: {tables: {toy: {source: s, task: regression}}}
@@ -103,8 +105,8 @@ def test_a_study_is_described_by_its_formula_its_source_and_its_command(
 
 
 def test_an_experiment_says_which_study_is_best_and_how_to_load_it(plan: Plan) -> None:
-    spread = {"mean": 0.5, "standard_error": 0.01, "values": [0.49, 0.51]}
-    best = {"study": "ridge", "metric": "mse", "test": {"mse": spread}}
+    estimate = Estimate(mean=0.5, standard_error=0.01, values=[0.49, 0.51])
+    best = study_metrics("ridge", metric="mse", test={"mse": estimate})
     toy = plan.datasets["toy"]
     text = descriptions.experiment(toy, "7", digest="d", best=best)
     first = text.split("\n\n")[0]

@@ -1,4 +1,4 @@
-"""The claims as the report shows them: by chapter, each with its table and figure."""
+"""The content of the report's page of claims: by chapter, with tables and figures."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from itertools import groupby
 import pandas as pd
 
 from pipelines.common.figures import Picture, read_png
-from pipelines.report.sections import MLFLOW
+from pipelines.report.dataset_pages import MLFLOW
 from pipelines.study.measurements import (
     FIGURE,
     TABLE,
     Measurement,
+    load_run_metadata,
     read_measurements,
-    read_run,
 )
 from pipelines.tracking import views
 
-LONGEST = 40
-"Rows of a claim's table that the report shows; the rest is in its CSV file."
+MAX_TABLE_ROWS = 40
+"The report shows this many rows of a claim's table; the CSV file has all rows."
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A claim with what its folder holds."""
+class ClaimResult:
+    """The measurement of a claim, with the table and the figure in its folder."""
 
     measurement: Measurement
 
@@ -37,7 +37,7 @@ class Shown:
     @cached_property
     def table(self) -> pd.DataFrame | None:
         path = self.measurement.folder / TABLE
-        return pd.read_csv(path).head(LONGEST) if path.exists() else None
+        return pd.read_csv(path).head(MAX_TABLE_ROWS) if path.exists() else None
 
     @cached_property
     def picture(self) -> Picture | None:
@@ -46,9 +46,9 @@ class Shown:
 
     @property
     def link(self) -> str:
-        """Where MLflow has the measurement."""
-        where = read_run(self.measurement.folder)["mlflow"]
-        return f"{MLFLOW}/#/experiments/{where['experiment']}/runs/{where['run']}"
+        """The page of the measurement's run in MLflow."""
+        ids = load_run_metadata(self.measurement.folder).mlflow
+        return f"{MLFLOW}/#/experiments/{ids.experiment}/runs/{ids.run}"
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,23 @@ class Chapter:
     """The claims of a chapter."""
 
     name: str
-    claims: Sequence[Shown]
+    claims: Sequence[ClaimResult]
 
     @property
     def failed(self) -> list[Measurement]:
-        measured = (each.measurement for each in self.claims)
-        return [each for each in measured if not each.passed]
+        measurements = (each.measurement for each in self.claims)
+        return [each for each in measurements if not each.passed]
 
     @property
     def link(self) -> str:
-        """Where MLflow shows all claims."""
-        run = read_run(self.claims[0].measurement.folder)
-        return f"{MLFLOW}/{views.page(run['mlflow']['experiment'], views.CLAIMS)}"
+        """The page of all claims in MLflow."""
+        ids = load_run_metadata(self.claims[0].measurement.folder).mlflow
+        return f"{MLFLOW}/{views.page(ids.experiment, views.CLAIMS)}"
 
 
 @dataclass(frozen=True)
 class Claims:
-    """All claims that were measured."""
+    """All measured claims."""
 
     chapters: Sequence[Chapter]
 
@@ -86,13 +86,16 @@ class Claims:
 
     @property
     def mistakes(self) -> list[int]:
-        """The numbers of the notes' mistakes that are shown to be mistakes."""
+        """The numbers of the mistakes in the notes that a claim demonstrates."""
         return sorted({number for each in self.all for number in each.mistakes})
 
 
 def read_claims() -> Claims:
-    """Return all claims that were measured, by chapter and name."""
+    """Return all measured claims, by chapter and name."""
     grouped = groupby(read_measurements(), key=lambda each: each.chapter)
     return Claims(
-        [Chapter(name, [Shown(each) for each in group]) for name, group in grouped]
+        [
+            Chapter(name, [ClaimResult(each) for each in group])
+            for name, group in grouped
+        ]
     )

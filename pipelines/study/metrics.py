@@ -1,0 +1,197 @@
+"""The files metrics.json and run.json of a study, and the types of their content.
+
+`metrics.json` depends only on data, code, params and seeds: the same study writes the
+same bytes on every machine. `run.json` holds what differs when the study runs again:
+durations, and the ids of its run in MLflow. Both files are written and read here and
+nowhere else in `pipelines`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pipelines.common.estimate import Estimate
+
+METRICS, RUN_METADATA = "metrics.json", "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenConfiguration:
+    """The configuration that a model selection chose for one tested fold."""
+
+    selection: str
+    left_out: Sequence[str]
+    "names of the test domains of the fold, empty for data without domains"
+
+    trial: int
+    "number of the configuration, as in the column `trial` of trials.parquet"
+
+    steps: int
+    "training step at which the validation score is best"
+
+    config: Mapping[str, object]
+    "values of the searched hyper-parameters, sorted by name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyMetrics:
+    """The content of metrics.json. The fields are written in this order."""
+
+    dataset: str
+    study: str
+    family: str
+    task: str
+    metric: str
+    "metric of the task by which the studies of the dataset are compared"
+
+    mode: str
+    "`min` or `max`: whether lower or higher values of the metric are better"
+
+    trials: int
+    failed_trials: int = 0
+    diverged_trials: int = 0
+    seeds: Sequence[int]
+    "seeds of the final fits"
+
+    selection: str
+    "model selection by which the study is compared"
+
+    chosen: Sequence[ChosenConfiguration]
+    "one for each model selection and tested fold"
+
+    search: Mapping[str, float]
+    "training and validation metrics of the chosen trials, means over folds"
+
+    test: Mapping[str, Estimate]
+    "test metrics of the final fits that `selection` chose"
+
+    tests: Mapping[str, Mapping[str, Estimate]]
+    "test metrics under each further model selection"
+
+    @property
+    def test_score(self) -> Estimate:
+        """The comparison metric on the test split."""
+        return self.test[self.metric]
+
+    @property
+    def validation_score(self) -> float:
+        """The comparison metric of the chosen trials on validation data."""
+        return float(self.search[f"valid_{self.metric}"])
+
+    @property
+    def own_choices(self) -> list[ChosenConfiguration]:
+        """The configurations that the study's own selection chose, by tested fold."""
+        return [each for each in self.chosen if each.selection == self.selection]
+
+    def test_under(self, selection: str | None) -> Mapping[str, Estimate] | None:
+        """Return the test metrics under a model selection, the study's own for None;
+        None for a selection that the study does not have.
+        """
+        if selection in (None, self.selection):
+            return self.test
+        return self.tests.get(selection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowIds:
+    """The ids by which MLflow finds a study: its experiment, its run, the registered
+    model and the version of it that the study registered.
+    """
+
+    experiment: str
+    run: str
+    model: str
+    model_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMetadata:
+    """The content of run.json. The fields are written in this order."""
+
+    key: str
+    "hash of everything that the study's results depend on"
+
+    seconds: float
+    "wall-clock time of the process that finished the study"
+
+    search_seconds: float
+    "training time of all trials together"
+
+    fit_seconds: float
+    "training time of all final fits together"
+
+    mlflow: MlflowIds
+
+
+def write_metrics(folder: Path, metrics: StudyMetrics) -> None:
+    """Write metrics.json into the folder of a study."""
+    _write_json(folder / METRICS, asdict(metrics))
+
+
+def load_metrics(folder: Path) -> StudyMetrics:
+    """Return the content of metrics.json in the folder of a study.
+
+    Raises FileNotFoundError for a file that is absent, and ValueError for a file that
+    is not JSON or lacks a field.
+    """
+    content = _read_json(folder / METRICS, StudyMetrics)
+    try:
+        chosen = [ChosenConfiguration(**each) for each in content["chosen"]]
+        tests = {name: _estimates(test) for name, test in content["tests"].items()}
+        parts = {"chosen": chosen, "test": _estimates(content["test"]), "tests": tests}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{METRICS}: {error}") from None
+    return StudyMetrics(**content | parts)
+
+
+def write_run_metadata(folder: Path, metadata: RunMetadata) -> None:
+    """Write run.json into the folder of a study."""
+    _write_json(folder / RUN_METADATA, asdict(metadata))
+
+
+def load_run_metadata(folder: Path) -> RunMetadata:
+    """Return the content of run.json in the folder of a study.
+
+    Raises FileNotFoundError for a file that is absent, and ValueError for a file that
+    is not JSON or lacks a field.
+    """
+    content = _read_json(folder / RUN_METADATA, RunMetadata)
+    try:
+        ids = MlflowIds(**content["mlflow"])
+    except TypeError as error:
+        raise ValueError(f"{RUN_METADATA}: {error}") from None
+    return RunMetadata(**content | {"mlflow": ids})
+
+
+def finished_key(folder: Path) -> str | None:
+    """Return the key with which the study of a folder was finished; None when the
+    folder has no complete run.json.
+    """
+    try:
+        return load_run_metadata(folder).key
+    except (OSError, ValueError):
+        return None
+
+
+def _estimates(test: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
+    return {name: Estimate(**each) for name, each in test.items()}
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _read_json(path: Path, kind: type[StudyMetrics | RunMetadata]) -> dict[str, Any]:
+    """Return a JSON object; ValueError if it lacks a field of the dataclass."""
+    content = json.loads(path.read_text())
+    found = set(content) if isinstance(content, dict) else set()
+    required = {field.name for field in fields(kind) if field.default is MISSING}
+    if missing := sorted(required - found):
+        raise ValueError(f"{path.name} lacks {', '.join(missing)}")
+    if unknown := sorted(found - {field.name for field in fields(kind)}):
+        raise ValueError(f"{path.name} has unknown fields {', '.join(unknown)}")
+    return content
