@@ -2,11 +2,11 @@
 
 Batch-norm of a ResNet, in every family, normalises by fixed running statistics: those
 of the pretrained weights, or else of some random rows before training. Its scale and
-shift are trained like any weight. This is DomainBed's choice (its
-`freeze_bn` calls `eval()` and no more). A loss is then a mean of losses of single rows,
-which the mathematics of the families assumes: an inner step of Fish or MLDG must not
-change a statistic, the gradient of a row in Fishr must not depend on the other rows,
-and one domain in IDGM's vmap must be normalised as all domains together.
+shift are trained like any weight. DomainBed does the same (its `freeze_bn` only calls
+`eval()`). A loss is then a mean over independent rows, which the mathematics of the
+families requires: an inner step of Fish or MLDG must not change a statistic, a row's
+gradient in Fishr must not depend on the other rows, and one domain in IDGM's vmap must
+be normalised as all domains together are.
 
 Axes: n samples, d features, k classes, C channels, H x W pixels.
 """

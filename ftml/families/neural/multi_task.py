@@ -4,8 +4,8 @@
 
 f predicts the classes, g predicts the auxiliary targets z. Both are linear in the same
 hidden units, which are trained by both losses. z are columns of the table, which then
-are not inputs, or else the scaled features (pixels) themselves. With weight
-0 the second task has no influence.
+are not inputs, or else the scaled features (pixels) themselves. With weight 0 the
+second task has no influence.
 
 Source: Deep learning cheat sheet, section 14.12 (multi-task sharing, features learnt
 from inputs alone); Caruana 1997, "Multitask learning".
