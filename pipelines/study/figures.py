@@ -58,7 +58,7 @@ def learning_curve_figure(fits: pd.DataFrame, metric: str) -> Figure:
         axes.errorbar(
             mean.index, mean, yerr=error, fmt="o-", ms=4, color=colour, label=part
         )
-    axes.set(xlabel="training rows", ylabel=metric)
+    axes.set(xlabel="training samples", ylabel=metric)
     axes.legend()
     return figure
 
