@@ -18,7 +18,7 @@ from pipelines.study.measurements import (
     read_measurements,
     read_run,
 )
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 
 LONGEST = 40
 "Rows of a claim's table that the report shows; the rest is in its CSV file."
@@ -67,7 +67,8 @@ class Chapter:
     def link(self) -> str:
         """Where MLflow shows all claims."""
         run = read_run(self.claims[0].measurement.folder)
-        return f"{MLFLOW}/{views.page(run['mlflow']['experiment'], views.CLAIMS)}"
+        experiment = run["mlflow"]["experiment"]
+        return f"{MLFLOW}/{mlflow_ui.view_address(experiment, views.CLAIMS)}"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pipelines.study.comparison import (
     spoken,
 )
 from pipelines.study.results import METRICS, RUN_METADATA
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 
 MLFLOW = "http://127.0.0.1:5000"
 "Where `make ui` serves MLflow."
@@ -102,9 +102,8 @@ class Result:
         if self.measured["trials"] == 1:
             return None
         key = views.search_key(self.name)
-        return (
-            f"{MLFLOW}/{views.page(self.run['mlflow']['experiment'], key, charts=True)}"
-        )
+        experiment = self.run["mlflow"]["experiment"]
+        return f"{MLFLOW}/{mlflow_ui.view_address(experiment, key, charts=True)}"
 
     @property
     def seconds(self) -> float:
@@ -144,7 +143,7 @@ class Section:
     def link(self) -> str:
         """Where MLflow shows the studies, best first."""
         identity = self.champion.run["mlflow"]["experiment"]
-        return f"{MLFLOW}/{views.page(identity, views.BEST)}"
+        return f"{MLFLOW}/{mlflow_ui.view_address(identity, views.BEST)}"
 
     @property
     def standing(self) -> str:
