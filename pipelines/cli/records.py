@@ -50,7 +50,7 @@ def role(run: Run) -> str:
 def children(client: MlflowClient, study: Run) -> list[Run]:
     """Return the trials and final fits of a study, in order."""
     of_study = f"tags.`mlflow.parentRunId` = '{study.info.run_id}'"
-    found = tracking_client.search(client, study.info.experiment_id, of_study)
+    found = tracking_client.search_runs(client, study.info.experiment_id, of_study)
     return sorted(found, key=lambda run: (role(run) != "trial", role_and_index(run)[1]))
 
 

@@ -44,7 +44,9 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
     client = open_existing_store()
     experiment = experiment_of(client, dataset)
     condition = "tags.`ftml.role` = 'study' and attributes.status = 'FINISHED'"
-    runs = newest(tracking_client.search(client, experiment.experiment_id, condition))
+    runs = newest(
+        tracking_client.search_runs(client, experiment.experiment_id, condition)
+    )
     if not runs:
         raise ValueError(f"no study of {dataset} has finished")
     if tracking_client.TASK not in experiment.tags:

@@ -57,7 +57,9 @@ def verify(
     run_stage(clone, f"experiment@{recorded.dataset}")
     again = MlflowClient(f"sqlite:///{clone / tracking_client.DATABASE}")
     experiment = experiment_of(again, recorded.dataset).experiment_id
-    (rerun,) = tracking_client.search(again, experiment, "tags.`ftml.role` = 'study'")
+    (rerun,) = tracking_client.search_runs(
+        again, experiment, "tags.`ftml.role` = 'study'"
+    )
     digests = [each.data.tags["ftml.data"] for each in (recorded.study, rerun)]
     if digests[0] != digests[1]:
         raise ValueError(

@@ -18,7 +18,7 @@ from pipelines.study.measurements import (
     load_run_metadata,
     read_measurements,
 )
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 
 MAX_TABLE_ROWS = 40
 "The report shows this many rows of a claim's table; the CSV file has all rows."
@@ -67,7 +67,7 @@ class Chapter:
     def link(self) -> str:
         """The page of all claims in MLflow."""
         ids = load_run_metadata(self.claims[0].measurement.folder).mlflow
-        return f"{MLFLOW}/{views.page(ids.experiment, views.CLAIMS)}"
+        return f"{MLFLOW}/{mlflow_ui.view_address(ids.experiment, views.CLAIMS)}"
 
 
 @dataclass(frozen=True)

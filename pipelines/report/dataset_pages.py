@@ -38,7 +38,7 @@ from pipelines.study.metrics import (
     load_run_metadata,
 )
 from pipelines.study.results import load_trials
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 
 MLFLOW = "http://127.0.0.1:5000"
 "Address at which `make ui` serves MLflow."
@@ -119,7 +119,7 @@ class StudyResult:
         if self.metrics.trials == 1:
             return None
         key = views.search_key(self.name)
-        return f"{MLFLOW}/{views.page(self.run.mlflow.experiment, key, charts=True)}"
+        return f"{MLFLOW}/{mlflow_ui.view_address(self.run.mlflow.experiment, key, charts=True)}"
 
     @property
     def seconds(self) -> float:
@@ -164,7 +164,7 @@ class DatasetPage:
     def experiment_link(self) -> str:
         """The page of the dataset's studies in MLflow, the best one first."""
         experiment = self.best.run.mlflow.experiment
-        return f"{MLFLOW}/{views.page(experiment, views.BEST)}"
+        return f"{MLFLOW}/{mlflow_ui.view_address(experiment, views.BEST)}"
 
     @property
     def significance(self) -> str:

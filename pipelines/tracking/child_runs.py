@@ -1,6 +1,25 @@
-"""The child runs of a study: what they lack is logged, once, and in order.
+"""The child runs of a study in MLflow: one for each trial, one for each final fit.
 
-A call may fail at any point, when MLflow's server goes away, and be made again.
+Who writes. The driver alone, from the record of the search on disk. `ChildRuns.log` may
+be called at any time, with a record that has grown since the last call.
+
+Order, for each trial in the order of the indices: the run is created with its tags;
+its metrics are logged by step, in batches, and the first batch also holds its
+parameters; when the trial has ended and its pruning is decided, its outcome is logged
+and the run is terminated. Only the steps that count are logged: none beyond the step of
+a pruning decision. The run of a final fit is terminated by `StudyRun.log_results`,
+after its test metrics are logged.
+
+Retries. This module does not retry: every call can fail at any point, for instance when
+the server stops responding, and the caller repeats `log`. A trial is unconfirmed from
+the start of its logging to the end. If `log` finds a trial unconfirmed, an earlier call
+has failed, and its answer may have been lost after the server carried it out; what has
+arrived is then read from MLflow, and only the rest is logged. A driver that continues
+the study of a crashed driver adopts its runs in the same way.
+
+Observe: the tags `ftml.role` (`trial` or `fit`), `ftml.index`, `ftml.driver` and
+`ftml.outcome` (finished, stopped, diverged or failed) of the child runs, and
+`ftml.heartbeat` of their parent, which each call of `log` sets.
 """
 
 from __future__ import annotations
@@ -8,9 +27,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from pipelines.params.keys import commit
@@ -18,33 +38,55 @@ from pipelines.params.read import Study
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions
-from pipelines.tracking.client import SEEN, driver, search
-
-if TYPE_CHECKING:
-    from pipelines.tracking.study_run import StudyRun
+from pipelines.tracking.client import HEARTBEAT, driver_id, search_runs
 
 BATCH = 900
-"Most metric values of one call: MLflow takes 1000, with up to 100 params among them."
+"Most metric values in one call: MLflow accepts 1000, parameters and tags included."
+
+
+@dataclass(frozen=True)
+class ParentRun:
+    """The run of a study, as its child runs need it."""
+
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+    study: Study
 
 
 class ChildRuns:
-    """The child runs of a study in one role; what they lack is logged, once."""
+    """The child runs of a study in one role, `trial` or `fit`.
 
-    def __init__(self, log: StudyRun, *, role: str) -> None:
-        self.parent, self.role, self.client = log, role, log.client
+    `runs` maps the index of a trial to the id of its run. Runs that an earlier driver
+    has created are adopted.
+    """
+
+    def __init__(self, parent: ParentRun, *, role: str) -> None:
+        self.parent, self.role, self.client = parent, role, parent.client
         self.runs: dict[int, str] = {}
         self._logged: dict[int, set[int]] = {}
-        self._described: set[int] = set()
-        self._ended: set[int] = set()
-        self._doubtful: set[int] = set()
-        self._mine = (
-            f"tags.`mlflow.parentRunId` = '{log.run}' and tags.`ftml.role` = '{role}'"
-        )
-        for run in search(self.client, log.experiment, self._mine):
-            self._take_over(int(run.data.tags["ftml.index"]), run)
+        "the steps whose metrics are in MLflow"
 
-    def _take_over(self, index: int, run: Run) -> None:
-        """Learn what an earlier driver has logged in a run, and go on with it."""
+        self._described: set[int] = set()
+        "the trials whose parameters are in MLflow"
+
+        self._ended: set[int] = set()
+        "the trials whose run is terminated"
+
+        self._unconfirmed: set[int] = set()
+        "the trials whose logging has started and has not returned"
+
+        self._condition = (
+            f"tags.`mlflow.parentRunId` = '{parent.run_id}' "
+            f"and tags.`ftml.role` = '{role}'"
+        )
+        for run in search_runs(self.client, parent.experiment_id, self._condition):
+            self._adopt_run(int(run.data.tags["ftml.index"]), run)
+
+    def _adopt_run(self, index: int, run: Run) -> None:
+        """Read what MLflow has of a run, and set this process as its driver unless the
+        run is terminated.
+        """
         self.runs[index] = run.info.run_id
         curve = [key for key in run.data.metrics if key.startswith("train_")]
         points = (
@@ -57,35 +99,37 @@ class ChildRuns:
             self._ended.add(index)
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
-            self.client.set_tag(run.info.run_id, "ftml.driver", driver())
+            self.client.set_tag(run.info.run_id, "ftml.driver", driver_id())
 
     def log(
         self,
         trials: Mapping[int, Trial],
         decisions: Mapping[int, PruningDecision],
-        which: set[int],
+        indices: Collection[int],
     ) -> None:
-        """Bring the runs of some trials up to what is settled, and end those that
-        ended.
+        """Log what MLflow lacks of the trials with these indices, and terminate the
+        runs of those that have ended.
 
-        It may fail at any point and be called again: what arrived before is asked for.
+        `trials` and `decisions` hold every trial of the search by its index. The call
+        is idempotent: after a failure at any point, it can be repeated.
         """
-        self.client.set_tag(self.parent.run, SEEN, f"{time.time():.0f}")
-        for index in sorted(which):
-            if index in self._doubtful:
-                self._find(index)
-            self._doubtful.add(index)
-            self._bring_up(index, trials[index], decisions[index])
-            self._doubtful.remove(index)
+        self.client.set_tag(self.parent.run_id, HEARTBEAT, f"{time.time():.0f}")
+        for index in sorted(indices):
+            if index in self._unconfirmed:
+                self._read_back(index)
+            self._unconfirmed.add(index)
+            self._log_trial(index, trials[index], decisions[index])
+            self._unconfirmed.remove(index)
 
-    def _find(self, index: int) -> None:
-        """Learn what has arrived of a run whose logging failed."""
-        this = f"{self._mine} and tags.`ftml.index` = '{index}'"
-        for run in search(self.client, self.parent.experiment, this):
-            self._take_over(index, run)
-        self._doubtful.discard(index)
+    def _read_back(self, index: int) -> None:
+        """Read from MLflow what has arrived of a trial whose logging has failed."""
+        condition = f"{self._condition} and tags.`ftml.index` = '{index}'"
+        for run in search_runs(self.client, self.parent.experiment_id, condition):
+            self._adopt_run(index, run)
+        self._unconfirmed.discard(index)
 
-    def _bring_up(self, index: int, trial: Trial, decision: PruningDecision) -> None:
+    def _log_trial(self, index: int, trial: Trial, decision: PruningDecision) -> None:
+        """Log the steps of a trial that count; end its run if nothing can follow."""
         self._log_steps(index, trial, upto=decision.step)
         if self.role == "fit" or not trial.ended:
             return
@@ -96,6 +140,7 @@ class ChildRuns:
             self.end(index, outcome="stopped" if decision.pruned else "finished")
 
     def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
+        """Log the steps up to `upto` that MLflow lacks, in batches of BATCH values."""
         if index not in self.runs:
             self.runs[index] = self._create(index, trial)
             self._logged[index] = set()
@@ -108,39 +153,46 @@ class ChildRuns:
                 self._send(index, trial, batch)
                 batch = []
             batch += [
-                Metric(key, value, now, n) for key, value in distinct(metrics).items()
+                Metric(key, value, now, n)
+                for key, value in without_duplicates(metrics).items()
             ]
         if batch or index not in self._described:
             self._send(index, trial, batch)
 
     def _send(self, index: int, trial: Trial, batch: list[Metric]) -> None:
-        """Log metrics, and the first time what the trial is, in one call."""
+        """Log metrics in one call; the first call of a trial also logs its params."""
         params = [] if index in self._described else self._params(trial)
         self.client.log_batch(self.runs[index], metrics=batch, params=params)
         self._logged[index] |= {metric.step for metric in batch}
         self._described.add(index)
 
     def _create(self, index: int, trial: Trial) -> str:
+        """Create the run of a trial; return its id."""
         study = self.parent.study
         name = _child_name(study, self.role, index, trial)
         tags = run_tags(study, role=self.role) | {
-            "mlflow.parentRunId": self.parent.run,
+            "mlflow.parentRunId": self.parent.run_id,
             "ftml.index": str(index),
             "mlflow.note.content": descriptions.child(study, self.role, trial),
         }
-        run = self.client.create_run(self.parent.experiment, tags=tags, run_name=name)
+        run = self.client.create_run(
+            self.parent.experiment_id, tags=tags, run_name=name
+        )
         return str(run.info.run_id)
 
     def _params(self, trial: Trial) -> list[Param]:
-        study, about = self.parent.study, dict[str, Any]()
+        """Return the parameters of a trial: its configuration and what it trains on."""
+        study, data = self.parent.study, dict[str, object]()
         if _several_folds(study):
-            about["left_out"] = ", ".join(trial.fold)
+            data["left_out"] = ", ".join(trial.fold)
         if self.role == "fit" and study.section.learning_curve:
-            about["share"] = trial.share
-        return as_params({**trial.config, **about})
+            data["share"] = trial.share
+        return as_params({**trial.config, **data})
 
     def end(self, index: int, *, outcome: str, error: str | None = None) -> None:
-        """Close a run with how it ended: finished, stopped, diverged or failed."""
+        """Terminate the run of a trial, with its outcome (finished, stopped, diverged
+        or failed) as a tag; nothing happens if the run is terminated already.
+        """
         if index in self._ended:
             return
         tags = [RunTag("ftml.outcome", outcome)]
@@ -151,37 +203,40 @@ class ChildRuns:
         self.client.set_terminated(self.runs[index], status)
         self._ended.add(index)
 
-    def close(self) -> None:
-        """Close what is open when the driver has to stop: none stays RUNNING."""
+    def kill(self) -> None:
+        """Terminate the runs that have not ended as KILLED, when the driver stops."""
         for index in set(self.runs) - self._ended:
             self.client.set_terminated(self.runs[index], "KILLED")
 
 
 def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:
-    """Return the name of a run; what tells it from its siblings comes first, since
-    MLflow cuts long names.
+    """Return the name of a run. What distinguishes it from its siblings comes first,
+    since MLflow cuts long names.
     """
-    which = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
-    without = f", without {', '.join(trial.fold)}" if _several_folds(study) else ""
-    part = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
-    return f"{which}{without}{part}: {study.name}"
+    number = f"seed {trial.config['seed']}" if role == "fit" else f"trial {index}"
+    left_out = f", without {', '.join(trial.fold)}" if _several_folds(study) else ""
+    fraction = f", {trial.share:.0%} of the rows" if trial.share < 1 else ""
+    return f"{number}{left_out}{fraction}: {study.name}"
 
 
 def _several_folds(study: Study) -> bool:
-    """Return whether the runs of a study leave out different domains."""
+    """Return whether the runs of a study can leave out different domains."""
     return len(study.test_domains) > 1 or study.section.selections != ["validation"]
 
 
-def as_params(values: Mapping[str, Any]) -> list[Param]:
+def as_params(values: Mapping[str, object]) -> list[Param]:
+    """Return values as parameters of MLflow: text unchanged, other values as JSON."""
     return [
         Param(name, value if isinstance(value, str) else json.dumps(value))
         for name, value in values.items()
     ]
 
 
-def distinct(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return metrics without those that repeat another: where there is one domain
-    alone, its values are also those over all domains and of the worst one.
+def without_duplicates(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics without those that repeat another one.
+
+    With a single domain, the metric of that domain (`test_accuracy/75`) and of the
+    worst domain (`test_worst_accuracy`) equal the one over all domains.
     """
     domains = Counter(name.partition("/")[0] for name in metrics if "/" in name)
     single = {name for name, count in domains.items() if count == 1}
@@ -194,13 +249,14 @@ def distinct(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def run_tags(study: Study, *, role: str) -> dict[str, str]:
+    """Return the tags that every run of a study has; `role` is study, trial or fit."""
     tags = {
         "ftml.role": role,
         "ftml.family": study.family.name,
         "ftml.study": study.name,
-        "ftml.driver": driver(),
+        "ftml.driver": driver_id(),
         "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
         "mlflow.source.type": "JOB",
     }
-    at = commit()
-    return tags | ({"mlflow.source.git.commit": at} if at else {})
+    revision = commit()
+    return tags | ({"mlflow.source.git.commit": revision} if revision else {})

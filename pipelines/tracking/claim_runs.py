@@ -11,11 +11,11 @@ from pipelines.study.measurements import FIGURE, TABLE, ClaimMlflowIds, Measurem
 from pipelines.tracking import descriptions, views
 from pipelines.tracking.client import (
     close_stale_runs,
-    driver,
-    experiment_named,
+    driver_id,
+    get_or_create_experiment,
     open_store,
     retry_until_available,
-    search,
+    search_runs,
 )
 
 EXPERIMENT = "claims"
@@ -28,9 +28,9 @@ class ClaimRuns:
 
     def __init__(self) -> None:
         self.client = open_store()
-        self.experiment = experiment_named(self.client, EXPERIMENT)
+        self.experiment = get_or_create_experiment(self.client, EXPERIMENT)
         close_stale_runs(self.client, self.experiment)
-        tags = views.claims_tag() | {
+        tags = views.claims_view() | {
             "mlflow.note.content": descriptions.claims(self.experiment)
         }
         for name, value in tags.items():
@@ -105,7 +105,7 @@ class ClaimRuns:
             self.client.set_tag(run.info.run_id, "ftml.current", said)
 
     def _runs(self, condition: str) -> list[Run]:
-        return search(self.client, self.experiment, condition)
+        return search_runs(self.client, self.experiment, condition)
 
 
 def _tags(measurement: Measurement) -> dict[str, str]:
@@ -114,7 +114,7 @@ def _tags(measurement: Measurement) -> dict[str, str]:
         "ftml.role": "claim",
         "ftml.current": "true",
         "ftml.key": measurement.key,
-        "ftml.driver": driver(),
+        "ftml.driver": driver_id(),
         "ftml.chapter": measurement.chapter,
         "ftml.holds": str(measurement.passed).lower(),
         "mlflow.note.content": descriptions.claim(measurement),

@@ -1,5 +1,23 @@
-"""The MLflow store: opened, its experiments found or made, its orphans closed, and
-waited for while its server does not answer.
+"""The MLflow store: opens it, retries calls, finds or creates experiments, and closes
+stale runs.
+
+Who writes. Only the driver, which is the process of a stage, writes to the store; its
+workers never do. Each run has the tag `ftml.driver`, `host:pid` of the driver that
+logs to it, and the run of a study has the tag `ftml.heartbeat`, the Unix time at which
+its driver last logged metrics.
+
+Order. `open_store` comes first: it tests a server before any work starts, or creates
+`mlflow.db`. `open_experiment` sets the tags of the experiment, and `close_stale_runs`
+closes what crashed drivers have left RUNNING, before a run is opened.
+
+Retries. A call fails with a transient error when the server does not respond (a failed
+connection, or HTTP status 500 and above). `try_call` makes one attempt, for what may be
+logged later. `retry_until_available` repeats the call every 2 s for RETRY_TIMEOUT_S;
+since the answer of a call that was carried out can be lost, the call must be
+idempotent. Any other error, such as HTTP status 403, is raised at once.
+
+Observe: the tags `ftml.driver` and `ftml.heartbeat` of runs that are RUNNING, and
+`ftml.closed` of runs that were closed as stale, which holds the reason.
 """
 
 from __future__ import annotations
@@ -17,8 +35,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-# Read by MLflow when it is imported: usage is not reported, and a server that does not
-# answer is waited for here, where others can go on meanwhile.
+# MLflow reads these when it is imported. It retries a request only once, so that the
+# retries are those of this module, and a search continues between them.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -31,47 +49,51 @@ from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
 
 from pipelines.params.read import Dataset
-from pipelines.tracking import descriptions, views
+from pipelines.tracking import descriptions, mlflow_ui, views
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 
-
-SEEN = "ftml.seen"
-"Tag of a study's run: when its driver last logged anything, in seconds of Unix time."
+HEARTBEAT = "ftml.heartbeat"
+"Tag of the run of a study: the Unix time, in s, at which its driver last logged."
 
 TASK, METRIC = "ftml.task", "ftml.metric"
-"Tags of an experiment: what its studies are for, and what they are compared by."
+"Tags of an experiment: the task of its dataset, and the metric that compares studies."
 
-PATIENCE = 600.0
-"Seconds that a server which does not answer is waited for before the stage gives up."
+RETRY_TIMEOUT_S = 600.0
+"Time for which a call is repeated while the server does not respond."
 
 T = TypeVar("T")
 
 
 class TrackingError(ValueError):
-    """The store cannot be used."""
+    """The MLflow store cannot be used."""
 
 
 class ServerUnavailableError(TrackingError):
-    """Its server does not answer."""
+    """The MLflow server does not respond."""
 
 
 def is_transient_error(error: Exception) -> bool:
-    """Return whether a call failed because MLflow's server did not answer, rather than
-    refused.
+    """Return whether a call failed because the MLflow server did not respond, so that
+    the same call can succeed later.
+
+    False for a call that the server has rejected, and for every error of a database.
     """
     if isinstance(error, RestException):
         return bool(error.get_http_status_code() >= 500)
-    if isinstance(error, HTTPError) and error.response is not None:  # of an artifact
+    if isinstance(error, HTTPError) and error.response is not None:  # from an upload
         return bool(error.response.status_code >= 500)
-    if isinstance(error, MlflowException):
+    if isinstance(error, MlflowException):  # without a status: the connection failed
         return mlflow.get_tracking_uri().startswith("http")
     return isinstance(error, RequestException | ServerUnavailableError)
 
 
 def try_call(call: Callable[[], object]) -> bool:
-    """Make a call to MLflow and return whether its server answered."""
+    """Make one attempt at a call to MLflow; return whether the server responded.
+
+    Raises the error of the call if it is not a transient error.
+    """
     try:
         call()
     except Exception as error:
@@ -82,12 +104,13 @@ def try_call(call: Callable[[], object]) -> bool:
 
 
 def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
-    """Make a call to MLflow, again and again until its server answers.
+    """Return the result of a call to MLflow, repeated until its server responds.
 
-    The call must be one that can be made twice. Raises TrackingError when `PATIENCE` is
-    at its end.
+    `call` must be idempotent; `pause` is the time between two attempts, in s. Raises
+    TrackingError after RETRY_TIMEOUT_S, and the error of the call if it is not a
+    transient error.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RETRY_TIMEOUT_S
     while True:
         try:
             return call()
@@ -97,15 +120,17 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
             if time.monotonic() > deadline:
                 raise TrackingError(
                     f"the MLflow server at {mlflow.get_tracking_uri()} has not "
-                    f"answered for {PATIENCE:.0f} s; the stage, run again, goes on"
+                    f"answered for {RETRY_TIMEOUT_S:.0f} s; rerun the stage to resume"
                 ) from None
         time.sleep(pause)
 
 
 def open_store() -> MlflowClient:
-    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` made at need.
+    """Return a client of the store at MLFLOW_TRACKING_URI; by default of `mlflow.db` in
+    the current directory, which is created if it is missing.
 
-    Raises TrackingError when a server does not answer, before any work is done.
+    Raises ServerUnavailableError when the server does not respond, and TrackingError
+    for a database that cannot be opened.
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -117,38 +142,42 @@ def open_store() -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     try:
         if uri.startswith("sqlite:///"):
-            _make_database(Path(uri.removeprefix("sqlite:///")))
+            _create_database(Path(uri.removeprefix("sqlite:///")))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
     except (MlflowException, OSError) as error:
         raise TrackingError(f"MLflow store {uri}: {error}") from None
     if uri.startswith("sqlite:///"):
         with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
-            # Stays in the file: readers (the UI) do not wait for the writer.
+            # The mode is kept in the file. With it, readers such as the UI do not wait
+            # for the writer.
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     return client
 
 
-def _make_database(path: Path) -> None:
-    """Make an empty database there, whole or not at all, if there is none.
+def _create_database(path: Path) -> None:
+    """Create an empty database at a path atomically, if there is none.
 
-    MLflow makes its tables one by one, and refuses for ever a database that lacks some.
+    MLflow creates its tables one at a time. If it is killed in between, it rejects the
+    partial database on every later start, so the database is created in a temporary
+    directory and renamed.
     """
     if path.exists():
         return
     prefix = f".{path.name}."
-    for left in path.parent.glob(f"{prefix}*"):  # of a driver that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as beside:
-        new, copy = Path(beside) / path.name, Path(beside) / "whole"
+    for leftover in path.parent.glob(f"{prefix}*"):  # of a driver that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary:
+        new, copy = Path(temporary) / path.name, Path(temporary) / "complete"
         MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
-        # A copy: MLflow keeps connections to the file that it has made.
+        # MLflow keeps connections to the file that it has created: rename a copy.
         shutil.copyfile(new, copy)
         os.replace(copy, path)
 
 
 def _check_server(uri: str) -> None:
+    """Raise ServerUnavailableError if the server does not respond within 10 s."""
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
             pass
@@ -160,22 +189,29 @@ def _check_server(uri: str) -> None:
 
 
 def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> str:
-    """Return the id of the MLflow experiment of a dataset, made or restored at need."""
-    identity = experiment_named(client, dataset.name)
-    about = descriptions.experiment(dataset, identity, digest=digest)
-    tags = views.best_tag(dataset) | {
-        "mlflow.experimentKind": "custom_model_development",
-        "mlflow.note.content": about,
+    """Return the id of the MLflow experiment of a dataset, with its tags set; it is
+    created, or restored after a deletion, if needed.
+
+    `digest` is the hash of the prepared data, which the description of the experiment
+    names.
+    """
+    experiment_id = get_or_create_experiment(client, dataset.name)
+    description = descriptions.experiment(dataset, experiment_id, digest=digest)
+    tags = views.best_view(dataset) | {
+        mlflow_ui.EXPERIMENT_KIND_TAG: mlflow_ui.EXPERIMENT_KIND,
+        "mlflow.note.content": description,
         TASK: dataset.task,
         METRIC: dataset.metric,
     }
     for name, value in tags.items():
-        client.set_experiment_tag(identity, name, value)
-    return identity
+        client.set_experiment_tag(experiment_id, name, value)
+    return experiment_id
 
 
-def experiment_named(client: MlflowClient, name: str) -> str:
-    """Return the id of the experiment of that name, made or restored at need."""
+def get_or_create_experiment(client: MlflowClient, name: str) -> str:
+    """Return the id of the experiment with a name; it is created, or restored after a
+    deletion, if needed.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = mlflow.get_tracking_uri().startswith("sqlite:")
@@ -187,65 +223,76 @@ def experiment_named(client: MlflowClient, name: str) -> str:
 
 
 def close_stale_runs(
-    client: MlflowClient, experiment: str, *, heartbeat_timeout: float | None = None
+    client: MlflowClient, experiment_id: str, *, heartbeat_timeout: float | None = None
 ) -> int:
-    """Close the runs of an experiment whose driver has died on this machine; return how
-    many.
+    """Close the stale runs of an experiment as KILLED; return their number.
 
-    Whether a driver elsewhere lives can only be guessed: with `silent_for`, the runs
-    of one that has said nothing for so many seconds are closed, too.
+    A run is stale when its driver ran on this machine and has crashed. Whether a driver
+    on another machine is alive cannot be known: its runs are stale only if
+    `heartbeat_timeout`, in s, is given and its last heartbeat is older. The children of
+    a study have the heartbeat of the study. The tag `ftml.closed` holds the reason.
     """
-    running = search(client, experiment, "attributes.status = 'RUNNING'")
-    seen = {run.info.run_id: float(run.data.tags.get(SEEN, 0)) for run in running}
+    running = search_runs(client, experiment_id, "attributes.status = 'RUNNING'")
+    heartbeats = {
+        run.info.run_id: float(run.data.tags.get(HEARTBEAT, 0)) for run in running
+    }
     closed = 0
     for run in running:
         host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
         study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
-        silence = time.time() - max(seen.get(study, 0), run.info.start_time / 1000)
+        last = max(heartbeats.get(study, 0), run.info.start_time / 1000)
+        age = time.time() - last
         if host == socket.gethostname():
-            why = "" if _alive(int(pid)) else "its driver died"
-        elif host and heartbeat_timeout is not None and silence > heartbeat_timeout:
-            why = f"its driver said nothing for {silence / 60:.0f} min"
+            reason = "" if _is_alive(int(pid)) else "its driver crashed"
+        elif host and heartbeat_timeout is not None and age > heartbeat_timeout:
+            reason = f"no heartbeat for {age / 60:.0f} min"
         else:
-            why = ""
-        if why:
-            client.set_tag(run.info.run_id, "ftml.closed", why)
+            reason = ""
+        if reason:
+            client.set_tag(run.info.run_id, "ftml.closed", reason)
             client.set_terminated(run.info.run_id, "KILLED")
             closed += 1
     return closed
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
+    """Return whether a process of this machine has that id."""
     if pid == os.getpid():
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # it is alive, and belongs to another user
         pass
     return True
 
 
-def driver() -> str:
+def driver_id() -> str:
+    """Return the value of the tag `ftml.driver` for this process: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def search(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
-    found: list[Run] = []
+def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
+    """Return all runs of an experiment that meet a condition in MLflow's syntax, read
+    page by page.
+    """
+    runs: list[Run] = []
     token = None
     while True:
         page = client.search_runs(
-            [experiment], condition, max_results=1000, page_token=token
+            [experiment_id], condition, max_results=1000, page_token=token
         )
-        found += page
+        runs += page
         token = page.token
         if not token:
-            return found
+            return runs
 
 
 def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:
-    """Give the alias `champion` to a version; False if it is not in this store."""
+    """Set the alias `champion` of a dataset's registered model to a version; return
+    False if the store does not have that version.
+    """
     try:
         client.set_registered_model_alias(dataset, "champion", version)
     except MlflowException as error:

@@ -1,4 +1,8 @@
-"""What MLflow's pages say of an experiment, a run and a model, in Markdown."""
+"""The descriptions on MLflow's pages of an experiment, a run and a registered model.
+
+Each function returns Markdown, which is logged as the tag `mlflow.note.content` of an
+experiment or run, or as the description of a model or a version.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +17,29 @@ from pipelines.params.read import Dataset, Study
 from pipelines.study.measurements import Measurement
 from pipelines.study.metrics import StudyMetrics
 from pipelines.study.record import Trial
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 
 
 def experiment(
     dataset: Dataset,
-    identity: str,
+    experiment_id: str,
     *,
     digest: str,
     best: StudyMetrics | None = None,
     curves: bool = False,
 ) -> str:
-    """Return what an experiment is, and where to look.
+    """Return the description of the experiment of a dataset, with links to its views.
 
-    `best` is the metrics.json of the study that is best in validation, where there is
-    one; `curves` says whether there is a view of training by step.
+    `digest` is the hash of the prepared data; `best` is the metrics.json of the study
+    that is best in validation, if the studies have been compared; `curves` says whether
+    the experiment has a view of training by step.
     """
-    shown = f"[studies, best first]({views.page(identity, views.BEST)})"
-    shown += f" ([charts]({views.page(identity, views.BEST, charts=True)}))"
+    table = mlflow_ui.view_address(experiment_id, views.BEST)
+    charts = mlflow_ui.view_address(experiment_id, views.BEST, charts=True)
+    links = f"[studies, best first]({table}) ([charts]({charts}))"
     if curves:
-        page = views.page(identity, views.CURVES, charts=True)
-        shown += f", [training by step]({page})"
+        page = mlflow_ui.view_address(experiment_id, views.CURVES, charts=True)
+        links += f", [training by step]({page})"
     first = ""
     if best:
         first = (
@@ -42,123 +48,133 @@ def experiment(
         )
     direction = "lower" if dataset.mode == "min" else "higher"
     parts = [
-        f"{first}Views: {shown}.",
-        f"Every study of the dataset `{dataset.name}` ({dataset.task}), compared by "
-        f"`test_{dataset.metric}`: {direction} is better. A study is a run with a "
-        "child for each trial of its search and for each final fit.",
-        f"Source: `{dataset.section.source}`; data `{digest}`.",
-        f"Reproduce: `{reproduce(dataset)}`",
+        f"{first}Views: {links}.",
+        f"This experiment holds the studies of the dataset `{dataset.name}` (task: "
+        f"{dataset.task}). They are compared by `test_{dataset.metric}`: {direction} "
+        "is better. The run of a study has a child run for each trial of its search "
+        "and for each final fit.",
+        f"Source of the data: `{dataset.section.source}`. Hash of the prepared data: "
+        f"`{digest}`.",
+        f"To reproduce the studies: `{reproduce(dataset)}`",
     ]
     if best:
-        parts.append(f"The best model:\n\n{loaded(dataset.name, '@champion')}")
+        parts.append(f"To load the best model:\n\n{load(dataset.name, '@champion')}")
     return "\n\n".join(parts)
 
 
-def study(study: Study, identity: str) -> str:
-    """Return what a study is while it runs: its family, formula and source."""
+def study(study: Study, experiment_id: str) -> str:
+    """Return the description of a study without results: its family, formula, source
+    and command.
+    """
     family, name = study.family, study.name
-    title, formula = about_family(study)
+    title, formula = describe_family(study)
     parts = [
-        f"**{name}**: the family `{family.name}` on the dataset "
+        f"**{name}** trains the family `{family.name}` on the dataset "
         f"`{study.dataset.name}`. {title}",
         formula,
         f"Source: {family.source}",
     ]
     if searches(study):
-        page = views.page(identity, views.search_key(name), charts=True)
+        key = views.search_key(name)
+        page = mlflow_ui.view_address(experiment_id, key, charts=True)
         parts.append(f"Search: [parallel coordinates of its trials]({page})")
-    parts.append(f"Reproduce: `{reproduce(study.dataset)}`")
+    parts.append(f"To reproduce the study: `{reproduce(study.dataset)}`")
     return "\n\n".join(part for part in parts if part)
 
 
-def version(this: Study, identity: str) -> str:
-    """Return what a version of a registered model is."""
-    return f"{about_family(this)[0]}\n\n{study(this, identity)}"
+def version(of_study: Study, experiment_id: str) -> str:
+    """Return the description of a version of a registered model."""
+    return f"{describe_family(of_study)[0]}\n\n{study(of_study, experiment_id)}"
 
 
 def result(metrics: StudyMetrics, version: str) -> str:
-    """Return what came out of a study, from its metrics.json, and how to load its
-    model.
+    """Return the description of a study's result, and how to load its model; `version`
+    is that of the registered model.
     """
     metric, dataset = metrics.metric, metrics.dataset
     seeds = formatting.counted(len(metrics.seeds), "seed")
     chosen = formatting.format_number(metrics.validation_score)
+    page = mlflow_ui.model_version_address(dataset, version)
     return (
         f"Test {metric} **{metrics.test_score.text}** "
-        f"({seeds}); the chosen trial of {metrics.trials} has {chosen} in "
-        f"validation.\n\nModel: [{dataset}, version {version}]"
-        f"(#/models/{dataset}/versions/{version}); figures are among the artifacts."
-        f"\n\n{loaded(dataset, f'/{version}')}"
+        f"({seeds}). Of {formatting.counted(metrics.trials, 'trial')}, the chosen "
+        f"one has {metric} {chosen} in validation.\n\n"
+        f"Model: [{dataset}, version {version}]({page}). The figures are artifacts of "
+        f"this run.\n\n{load(dataset, f'/{version}')}"
     )
 
 
 def child(study: Study, role: str, trial: Trial) -> str:
-    """Return what a trial or a final fit is."""
+    """Return the description of a trial or, in the role `fit`, of a final fit."""
     if role == "trial":
         return (
             f"A trial of the search of **{study.name}**: one configuration, trained on "
             "the training split and scored on validation."
         )
-    share = "" if trial.share == 1 else f"{trial.share:.0%} of "
+    fraction = "" if trial.share == 1 else f"{trial.share:.0%} of "
     return (
-        f"A final fit of **{study.name}**: the chosen configuration, trained on {share}"
-        "training and validation data together and scored once on the test split."
+        f"A final fit of **{study.name}**: the chosen configuration, trained on "
+        f"{fraction}training and validation data together and scored once on the test "
+        "split."
     )
 
 
 def model(dataset: Dataset) -> str:
-    """Return what the versions of a registered model are."""
+    """Return the description of the registered model of a dataset."""
     return (
-        f"Models of the dataset `{dataset.name}`: a version for each study that has "
-        "run. The alias `champion` stands on the one whose study is best in "
-        f"validation.\n\n{loaded(dataset.name, '@champion')}"
+        f"The models of the dataset `{dataset.name}`. Each study that is finished "
+        "registers a version. The alias `champion` names the version whose study is "
+        f"best in validation. To load it:\n\n{load(dataset.name, '@champion')}"
     )
 
 
-def claims(identity: str) -> str:
-    """Return what the experiment of the claims is."""
-    page = views.page(identity, views.CLAIMS)
+def claims(experiment_id: str) -> str:
+    """Return the description of the experiment of the claims."""
+    page = mlflow_ui.view_address(experiment_id, views.CLAIMS)
     return (
         f"View: [the claims, by chapter]({page}).\n\n"
-        "What the notes state, measured on the code that users call: a run for each "
-        "claim, with what it expects, what was measured and how far apart the two may "
-        "be. Where the notes are wrong, `value_in_source` is the result of the printed "
-        "version; it must lie outside the tolerance.\n\n"
-        "Reproduce: `dvc repro claims`"
+        "The statements of the notes, measured with the library's own code. Each run "
+        "is one measurement of a claim: the expected value, the measured value and the "
+        "tolerance between them. Where the notes are wrong, `value_in_source` is the "
+        "result of the printed version; it must lie outside the tolerance.\n\n"
+        "To reproduce the measurements: `dvc repro claims`"
     )
 
 
 def claim(measurement: Measurement) -> str:
-    """Return a claim's statement and what came out, from its evidence.json."""
-    this = measurement
-    verdict = "holds" if this.passed else "does NOT hold"
-    printed = ""
-    if this.value_in_source is not None:
-        printed = (
-            f"; value in the source: {formatting.format_number(this.value_in_source)}"
-        )
+    """Return the description of one measurement of a claim: its verdict, statement,
+    source and command.
+    """
+    verdict = "holds" if measurement.passed else "does NOT hold"
+    in_source = ""
+    if measurement.value_in_source is not None:
+        value = formatting.format_number(measurement.value_in_source)
+        in_source = f"; value in the source: {value}"
+    expected = formatting.format_number(measurement.expected)
     parts = [
-        f"**The claim {verdict}**: expected {formatting.format_number(this.expected)}, "
-        f"measured {formatting.format_number(this.measured)}, "
-        f"tolerance {formatting.setting(this.tolerance)}{printed}.",
-        this.statement,
-        f"Source: {this.source}",
-        f"Measure it again: `ftml claims {this.claim} --seed {this.seed} "
-        f"--budget {this.budget}`",
+        f"**The claim {verdict}**: expected {expected}, "
+        f"measured {formatting.format_number(measurement.measured)}, "
+        f"tolerance {formatting.setting(measurement.tolerance)}{in_source}.",
+        measurement.statement,
+        f"Source: {measurement.source}",
+        f"To measure it again: `ftml claims {measurement.claim} "
+        f"--seed {measurement.seed} --budget {measurement.budget}`",
     ]
     return "\n\n".join(parts)
 
 
-def loaded(dataset: str, version: str) -> str:
-    """Return the lines that load a model; `version` is `/3` or `@champion`."""
+def load(dataset: str, version: str) -> str:
+    """Return the code that loads a model; `version` is like `/3`, or `@champion`."""
     return (
         "```python\nimport mlflow\n\n"
         f'model = mlflow.pyfunc.load_model("models:/{dataset}{version}")\n```'
     )
 
 
-def about_family(study: Study) -> tuple[str, str]:
-    """Return what a family is, in a sentence, and its formula as a block of code."""
+def describe_family(study: Study) -> tuple[str, str]:
+    """Return the first sentence of the docstring of a study's family, and its first
+    formula as a block of code.
+    """
     module = sys.modules[study.family.Config.__module__]
     paragraphs = (inspect.getdoc(module) or "").split("\n\n")
     title = re.split(r"(?<=[.])\s", " ".join(paragraphs[0].split()), maxsplit=1)[0]
@@ -173,7 +189,7 @@ def searches(study: Study) -> bool:
 
 
 def reproduce(dataset: Dataset) -> str:
-    """Return the command that makes every study of a dataset again."""
-    at = commit()
-    checkout = f"git checkout {at} && " if at else ""
+    """Return the command that runs every study of a dataset again."""
+    revision = commit()
+    checkout = f"git checkout {revision} && " if revision else ""
     return f"{checkout}dvc repro experiment@{dataset.name}"

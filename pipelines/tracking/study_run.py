@@ -1,9 +1,34 @@
-"""What is logged to MLflow. One writer, the driver; a run is found by what it is, never
-made twice.
+"""The run of a study in MLflow, and the run that compares all studies of a dataset.
 
-A study is a run with a child for each trial and each final fit. Runs carry tags that
-say what they are (`ftml.key`, `ftml.role`, `ftml.index`), so that a driver that takes
-over after a death finds them, logs what is missing, and nothing a second time.
+A study is a run with a child run for each trial and each final fit (`child_runs`).
+
+Who writes. The driver alone. A run is searched for by the tags that identify it before
+one is created: `ftml.key` and `ftml.role` for a study, and the parent, `ftml.role` and
+`ftml.index` for a child. So a driver that continues the study of a crashed driver logs
+to the same runs, and logs only what is missing.
+
+Order in the run of a study:
+
+1. opening it creates the run with its tags, or adopts the existing run, and logs the
+   view of the search, the dataset and, last, the fixed parameters, by which a later
+   driver knows that this part is complete;
+2. `children("trial")` logs the search, `children("fit")` the final fits;
+3. `log_results` logs the test metrics of the fits, registers the model, logs figures,
+   files and summary metrics, describes the result, and then ends the runs of the fits;
+4. leaving the `with` block terminates the run as FINISHED. After an exception, the run
+   and its open children are terminated as KILLED.
+
+`log_comparison` follows when all studies of the dataset are finished.
+
+Retries. Opening the run, `log_results` and `log_comparison` are idempotent, and the
+stage repeats each one as a whole while the server does not respond
+(`retry_until_available`). The exception is a call that is lost between logging the
+model and registering its version: the model is then logged again, and the first one
+stays in MLflow without a version. KILLED is set with one attempt; if it fails, the next
+driver closes the runs as stale.
+
+Observe: the status of the run, and its tags `ftml.driver`, `ftml.heartbeat`,
+`ftml.key`, and `ftml.current` (whether the latest comparison includes it).
 """
 
 from __future__ import annotations
@@ -37,62 +62,72 @@ from pipelines.params.read import Study
 from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
 from pipelines.tracking import descriptions, views
-from pipelines.tracking.child_runs import ChildRuns, as_params, distinct, run_tags
+from pipelines.tracking.child_runs import (
+    ChildRuns,
+    ParentRun,
+    as_params,
+    run_tags,
+    without_duplicates,
+)
 from pipelines.tracking.client import (
     close_stale_runs,
-    driver,
+    driver_id,
     open_store,
     retry_until_available,
-    search,
+    search_runs,
     try_call,
 )
 
 
 class StudyRun:
-    """The run of a study: the one that has its key, else a new one.
+    """The run of a study: the run that has the key of the study, or else a new one.
 
-    Leaving the block ends it; an exception closes it and all open children as KILLED.
+    Leaving the `with` block terminates it: as FINISHED, or as KILLED together with all
+    open children after an exception.
     """
 
     def __init__(
         self,
         client: MlflowClient,
-        experiment: str,
+        experiment_id: str,
         study: Study,
         *,
         key: str,
         digest: str,
     ) -> None:
-        self.client, self.experiment, self.study = client, experiment, study
+        self.client, self.experiment_id, self.study = client, experiment_id, study
         self._children: list[ChildRuns] = []
-        this = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
-        runs = search(client, experiment, this)
+        condition = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
+        runs = search_runs(client, experiment_id, condition)
         if runs:
-            self.run = runs[0].info.run_id
-            client.update_run(self.run, status="RUNNING")
-            client.set_tag(self.run, "ftml.driver", driver())
+            self.run_id = runs[0].info.run_id
+            client.update_run(self.run_id, status="RUNNING")
+            client.set_tag(self.run_id, "ftml.driver", driver_id())
         else:
-            self.run = self._create(key, digest)
+            self.run_id = self._create(key, digest)
         if not (runs and runs[0].data.params):
-            self._describe(digest)
+            self._log_inputs(digest)
 
     def _create(self, key: str, digest: str) -> str:
+        """Create the run with its tags; return its id."""
         study = self.study
         tags = run_tags(study, role="study") | {
             "ftml.key": key,
             "ftml.data": digest,
             "ftml.reproduce": descriptions.reproduce(study.dataset),
-            "mlflow.note.content": descriptions.study(study, self.experiment),
+            "mlflow.note.content": descriptions.study(study, self.experiment_id),
         }
-        run = self.client.create_run(self.experiment, tags=tags, run_name=study.name)
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=study.name)
         return str(run.info.run_id)
 
-    def _describe(self, digest: str) -> None:
-        """Log the view of the search, the dataset and, last, what is fixed."""
+    def _log_inputs(self, digest: str) -> None:
+        """Log the view of the search, the dataset and, last, the parameters that are
+        not searched.
+        """
         study = self.study
         if descriptions.searches(study):
-            for name, value in views.study_tag(study).items():
-                self.client.set_experiment_tag(self.experiment, name, value)
+            for name, value in views.search_view(study).items():
+                self.client.set_experiment_tag(self.experiment_id, name, value)
         dataset = Dataset(
             name=study.dataset.name,
             digest=digest,
@@ -100,10 +135,10 @@ class StudyRun:
             source=json.dumps({"uri": str(study.dataset.folder)}),
         )
         context = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(self.run, [DatasetInput(dataset, tags=[context])])
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags=[context])])
         fixed = study.config.model_dump(mode="json", exclude=set(study.space))
         budget = {"trials": study.section.trials, "seeds": study.section.seeds}
-        self.client.log_batch(self.run, params=as_params({**fixed, **budget}))
+        self.client.log_batch(self.run_id, params=as_params({**fixed, **budget}))
 
     def __enter__(self) -> StudyRun:
         return self
@@ -111,26 +146,30 @@ class StudyRun:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             retry_until_available(
-                lambda: self.client.set_terminated(self.run, "FINISHED")
+                lambda: self.client.set_terminated(self.run_id, "FINISHED")
             )
         else:
-            try_call(self._kill)  # else the next driver closes them
+            try_call(self._kill)  # if that fails, the next driver closes the runs
 
     def _kill(self) -> None:
         for children in self._children:
-            children.close()
-        self.client.set_terminated(self.run, "KILLED")
+            children.kill()
+        self.client.set_terminated(self.run_id, "KILLED")
 
     def children(self, role: str) -> ChildRuns:
-        """Return the child runs of a role, `trial` or `fit`."""
-        self._children.append(retry_until_available(lambda: ChildRuns(self, role=role)))
-        return self._children[-1]
+        """Return the child runs in a role, `trial` or `fit`, with those that an earlier
+        driver has logged.
+        """
+        parent = ParentRun(self.client, self.experiment_id, self.run_id, self.study)
+        children = retry_until_available(lambda: ChildRuns(parent, role=role))
+        self._children.append(children)
+        return children
 
     def metadata(self, version: str) -> MlflowIds:
-        """Return what finds this study in MLflow again."""
+        """Return the ids by which the results of this study are found in MLflow."""
         return MlflowIds(
-            experiment=self.experiment,
-            run=self.run,
+            experiment=self.experiment_id,
+            run=self.run_id,
             model=self.study.dataset.name,
             model_version=version,
         )
@@ -138,21 +177,23 @@ class StudyRun:
     def log_results(
         self, outcome: Outcome, folder: Path, example: pd.DataFrame, fits: ChildRuns
     ) -> str:
-        """Log tests, figures, files and the model; return the registered model's
-        version.
+        """Log test metrics, figures, files and the model; return the version of the
+        registered model. The call is idempotent.
 
-        `folder` holds what `pipelines.study.results` has written, `example` a few model
-        inputs.
+        `folder` is the one that `pipelines.study.results` has written, `example` a few
+        inputs of the model, `fits` the child runs of the final fits.
         """
         for index, run in fits.runs.items():
             trial = outcome.fitted.trials[index]
             last = trial.steps[trial.last].items()
-            self._summarise(run, {k: v for k, v in last if k.startswith("test_")})
+            self._log_missing_metrics(
+                run, {k: v for k, v in last if k.startswith("test_")}
+            )
         version = self._register(fits.runs[0], folder / "model", example)
-        for run in (fits.runs[0], self.run):
+        for run in (fits.runs[0], self.run_id):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
-            self.client.log_artifact(self.run, str(folder / name))
+            self.client.log_artifact(self.run_id, str(folder / name))
         test, metric = outcome.test(), self.study.dataset.metric
         summary = {f"test_{name}": estimate.mean for name, estimate in test.items()}
         if (error := test[metric].standard_error) is not None:
@@ -164,55 +205,59 @@ class StudyRun:
             "search_seconds": round(outcome.tried.seconds, 3),
             "fit_seconds": round(outcome.fitted.seconds, 3),
         }
-        self._summarise(self.run, summary | scores | seconds)
-        self._conclude(outcome, version, fits.runs[0])
+        self._log_missing_metrics(self.run_id, summary | scores | seconds)
+        self._log_choice(outcome, version, fits.runs[0])
         for index in fits.runs:
             fits.end(index, outcome="finished")
         return version
 
-    def _conclude(self, outcome: Outcome, version: str, fit: str) -> None:
-        """Log what was chosen, the model of a fit as an output, and all there is to
-        say.
+    def _log_choice(self, outcome: Outcome, version: str, fit: str) -> None:
+        """Log the hyper-parameters that were chosen for all folds alike, the model of
+        the run `fit` as an output, and the description of the result.
         """
         chosen = [choice.config for choice in outcome.chosen()]
-        alike = {
+        common = {
             name: value
             for name, value in chosen[0].items()
             if all(each[name] == value for each in chosen)
         }
-        self.client.log_batch(self.run, params=as_params(alike))
-        if not self._models(self.run):
-            self.client.log_outputs(self.run, self._models(fit))
-        about = [
+        self.client.log_batch(self.run_id, params=as_params(common))
+        if not self._model_outputs(self.run_id):
+            self.client.log_outputs(self.run_id, self._model_outputs(fit))
+        parts = [
             descriptions.result(outcome.metrics(), version),
-            descriptions.study(self.study, self.experiment),
+            descriptions.study(self.study, self.experiment_id),
         ]
-        self.client.set_tag(self.run, "mlflow.note.content", "\n\n".join(about))
+        self.client.set_tag(self.run_id, "mlflow.note.content", "\n\n".join(parts))
 
-    def _models(self, run: str) -> list[LoggedModelOutput]:
+    def _model_outputs(self, run_id: str) -> list[LoggedModelOutput]:
         """Return the models that a run has as outputs."""
-        outputs = self.client.get_run(run).outputs
+        outputs = self.client.get_run(run_id).outputs
         return outputs.model_outputs if outputs else []
 
-    def _summarise(self, run: str, metrics: Mapping[str, float]) -> None:
-        """Log the final metrics that a run does not have yet."""
-        have = self.client.get_run(run).data.metrics
+    def _log_missing_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Log the metrics that a run does not have yet."""
+        logged = self.client.get_run(run_id).data.metrics
         missing = {
-            name: value for name, value in distinct(metrics).items() if name not in have
+            name: value
+            for name, value in without_duplicates(metrics).items()
+            if name not in logged
         }
         if missing:
             now = int(time.time() * 1000)
             self.client.log_batch(
-                run, [Metric(k, v, now, 0) for k, v in missing.items()]
+                run_id, [Metric(k, v, now, 0) for k, v in missing.items()]
             )
 
-    def _register(self, run: str, folder: Path, example: pd.DataFrame) -> str:
-        """Register the model in a folder (see `ftml.save`); return its version."""
-        known = self.client.search_model_versions(f"run_id = '{run}'")
+    def _register(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
+        """Register the model that `ftml.save` has written to a folder, unless the run
+        has a version already; return the version.
+        """
+        known = self.client.search_model_versions(f"run_id = '{run_id}'")
         if known:
             return str(known[0].version)
         served = task(self.study.family.task).serve(load(folder)[0], example)
-        with warnings.catch_warnings(), mlflow.start_run(run_id=run):
+        with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
             warnings.simplefilter("ignore")  # MLflow's hints on types of its signatures
             logged = mlflow.pyfunc.log_model(
                 name="model",
@@ -224,22 +269,22 @@ class StudyRun:
             )
         name = self.study.dataset.name
         if not self.client.search_registered_models(f"name = '{name}'"):
-            about = descriptions.model(self.study.dataset)
-            self.client.create_registered_model(name, description=about)
+            description = descriptions.model(self.study.dataset)
+            self.client.create_registered_model(name, description=description)
         version = self.client.create_model_version(
             name,
             logged.model_uri,
-            run_id=run,
+            run_id=run_id,
             model_id=logged.model_id,
             tags={"study": self.study.name, "family": self.study.family.name},
-            description=descriptions.version(self.study, self.experiment),
+            description=descriptions.version(self.study, self.experiment_id),
         )
         return str(version.version)
 
 
 def log_comparison(
     client: MlflowClient,
-    experiment: str,
+    experiment_id: str,
     dataset: DatasetOfParams,
     folder: Path,
     *,
@@ -248,43 +293,43 @@ def log_comparison(
     curves: Sequence[str],
     studies: Collection[str],
 ) -> None:
-    """Log the files that compare the studies of a dataset, into one run of their own,
-    and say on the experiment's page which is best.
+    """Log the comparison of the studies of a dataset as a run of its own, and describe
+    the best study on the page of the experiment. The call is idempotent.
 
-    `folder` holds what `pipelines.study.comparison` has written; `best` is the
+    `folder` is the one that `pipelines.study.comparison` has written; `best` is the
     metrics.json of the study that is best in validation; `curves` names the training
-    metrics that several studies share. `studies` are the runs that are compared: these
-    runs and their final fits alone get the tag `ftml.current`, by which the views leave
-    out runs that others have replaced.
+    metrics that several studies share. `studies` are the ids of the runs that are
+    compared. The tag `ftml.current` is `true` for these runs and their final fits, and
+    `false` for all others; the views show current runs only.
     """
     for role in ("study", "fit"):
-        for run in search(client, experiment, f"tags.`ftml.role` = '{role}'"):
+        for run in search_runs(client, experiment_id, f"tags.`ftml.role` = '{role}'"):
             study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
             is_current = str(study in studies).lower()
             if run.data.tags.get("ftml.current") != is_current:
                 client.set_tag(run.info.run_id, "ftml.current", is_current)
-    runs = search(client, experiment, "tags.`ftml.role` = 'comparison'")
+    runs = search_runs(client, experiment_id, "tags.`ftml.role` = 'comparison'")
     if runs:
-        identity = runs[0].info.run_id
+        run_id = runs[0].info.run_id
     else:
-        tags = {"ftml.role": "comparison", "ftml.driver": driver()}
-        identity = client.create_run(
-            experiment, tags=tags, run_name="all studies compared"
+        tags = {"ftml.role": "comparison", "ftml.driver": driver_id()}
+        run_id = client.create_run(
+            experiment_id, tags=tags, run_name="all studies compared"
         ).info.run_id
-    client.set_tag(identity, "mlflow.note.content", (folder / "table.md").read_text())
-    client.log_artifacts(identity, str(folder))
-    client.set_terminated(identity, "FINISHED")
-    about = descriptions.experiment(
-        dataset, experiment, digest=digest, best=best, curves=bool(curves)
+    client.set_tag(run_id, "mlflow.note.content", (folder / "table.md").read_text())
+    client.log_artifacts(run_id, str(folder))
+    client.set_terminated(run_id, "FINISHED")
+    description = descriptions.experiment(
+        dataset, experiment_id, digest=digest, best=best, curves=bool(curves)
     )
-    note = {"mlflow.note.content": about}
-    for name, value in (views.curves_tag(curves) | note).items():
-        client.set_experiment_tag(experiment, name, value)
+    note = {"mlflow.note.content": description}
+    for name, value in (views.curves_view(curves) | note).items():
+        client.set_experiment_tag(experiment_id, name, value)
 
 
 def _requirements(study: Study) -> list[str]:
-    """Return the exact versions that a served model needs, from what its source
-    imports.
+    """Return the requirements of a served model: the packages that its source imports,
+    and MLflow, at the installed versions.
     """
     modules = source_modules(*study_modules(study))
     tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
@@ -295,12 +340,12 @@ def _requirements(study: Study) -> list[str]:
 
 @cache
 def _packages() -> Mapping[str, Sequence[str]]:
-    """Return the installed packages by what they are imported as; it takes a second."""
+    """Return the installed packages by the names of their modules; this takes 1 s."""
     return metadata.packages_distributions()
 
 
 def _public(package: str) -> str:
-    """Return an installed version without its local part (`+cpu`)."""
+    """Return the installed version of a package without its local part (`+cpu`)."""
     return metadata.version(package).split("+")[0]
 
 

@@ -1,224 +1,138 @@
-"""Views of an experiment's runs that MLflow's own pages offer: which runs, which
-columns, in which order, which charts.
+"""The views of an experiment's runs that MLflow's pages offer: which runs, which
+columns in which order, and which charts.
 
-MLflow keeps a view as a tag of the experiment, `mlflow.sharedViewState.<key>`, and
-opens it with `viewStateShareKey=<key>` in the address; one with a name stands in the
-menu “Views” of the page. A column that nobody shares lives in each browser alone, and
-no store can set it.
-
-The content is that of the page's own state (MLflow 3.17); what a page does not know it
-ignores, and a key that it cannot read is a message on the page and no more.
+Each function `*_view` returns the tag of an experiment that holds one view;
+`mlflow_ui.view_address` returns the address that opens it. Views show current runs
+only (tag `ftml.current`, set by `study_run.log_comparison`). The format is that of
+MLflow's UI: see `mlflow_ui`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pipelines.params.read import Dataset, Study
+from pipelines.tracking.mlflow_ui import (
+    GroupKey,
+    ViewState,
+    bar_chart,
+    columns,
+    line_chart,
+    metric_column,
+    parallel_chart,
+    param_column,
+    runs_that,
+    scatter_chart,
+    section,
+    tag_column,
+    view_tag,
+)
 
-PREFIX = "mlflow.sharedViewState."
 BEST, CURVES, CLAIMS = "best", "curves", "claims"
+"The keys of the views of an experiment; `search_key` returns that of a search."
+
 SECONDS = ("search_seconds", "fit_seconds")
-"Metrics of a study's run: what its search and its final fits took."
+"Metrics of the run of a study: the training time of its search and of its final fits."
 
 
-def best_view(dataset: Dataset) -> dict[str, Any]:
-    """Return the view of the studies alone, best first, and of their cost."""
+def best_view(dataset: Dataset) -> dict[str, str]:
+    """Return the view of the studies of a dataset, best first, with their cost."""
     metric, error = f"test_{dataset.metric}", f"test_{dataset.metric}_standard_error"
-    order = [
+    validation = f"valid_{dataset.metric}"
+    widths = [
         ("attributes.`Run Name`", 170),
-        ("tags.`ftml.family`", 130),
-        (_metric(metric), 150),
-        (_metric(error), 190),
-        (_metric(SECONDS[0]), 120),
-        (_metric(SECONDS[1]), 120),
-        (_metric(f"valid_{dataset.metric}"), 150),
+        (tag_column("ftml.family"), 130),
+        (metric_column(metric), 150),
+        (metric_column(error), 190),
+        (metric_column(SECONDS[0]), 120),
+        (metric_column(SECONDS[1]), 120),
+        (metric_column(validation), 150),
         ("attributes.`Models`", 160),
         ("duration", 90),
         ("runDateAndNestInfo", 120),
     ]
-    bars = [
-        _chart("BAR", name, metricKey=name, runsCountToCompare=20)
-        for name in (metric, f"valid_{dataset.metric}")
+    charts = [
+        bar_chart(metric, n_runs=20),
+        bar_chart(validation, n_runs=20),
+        scatter_chart(SECONDS[0], metric, n_runs=100),
     ]
-    cost = _chart(
-        "SCATTER",
-        f"{metric} by {SECONDS[0]}",
-        xaxis={"key": SECONDS[0], "type": "METRIC"},
-        yaxis={"key": metric, "type": "METRIC"},
-        runsCountToCompare=100,
-    )
-    return {
-        **_runs(_current("study")),
-        "orderByKey": _metric(metric),
+    state: ViewState = {
+        **runs_that(_current("study")),
+        "orderByKey": metric_column(metric),
         "orderByAsc": dataset.mode == "min",
-        **_columns(order),
-        **_charts([*bars, cost], "Studies", columns=2),
+        **columns(widths),
+        **section(charts, "Studies", n_columns=2),
     }
+    return view_tag(BEST, state, name="Studies, best first")
 
 
-def curves_view(metrics: Sequence[str]) -> dict[str, Any]:
-    """Return the view of metrics of the final fits by step, a line a study: the mean of
-    its fits.
+def curves_view(metrics: Sequence[str]) -> dict[str, str]:
+    """Return the view of training metrics by step, with one line for each study: the
+    mean over its final fits. Without metrics, return no tag.
     """
-    group = {"mode": "tag", "groupByData": "ftml.study"}
-    lines = [
-        _chart(
-            "LINE",
-            name,
-            metricKey=name,
-            selectedMetricKeys=[name],
-            lineSmoothness=0,
-            useGlobalLineSmoothing=False,
-        )
-        for name in metrics
-    ]
-    return {
-        **_runs(_current("fit")),
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": [group]},
-        **_charts(lines, "Training by step", columns=min(2, len(lines))),
-    }
-
-
-def search_view(study: Study) -> dict[str, Any]:
-    """Return the view of a study's trials: one line each through what was searched."""
-    metric = f"valid_{study.dataset.metric}"
-    searched = sorted(study.space)
-    # MLflow's search knows both quotes and no way to escape one.
-    quote = '"' if "'" in study.name else "'"
-    this = f"tags.`ftml.study` = {quote}{study.name}{quote}"
-    lines = _chart(
-        "PARALLEL",
-        f"{study.name}: {metric}",
-        selectedParams=searched,
-        selectedMetrics=[metric],
-        showAllRuns=True,
-    )
-    return {
-        **_runs(f"tags.`ftml.role` = 'trial' and {this}"),
-        "orderByKey": _metric(metric),
-        "orderByAsc": study.dataset.mode == "min",
-        "selectedColumns": [_metric(metric), *(f"params.`{n}`" for n in searched)],
-        **_charts([lines], "Search", columns=1),
-    }
-
-
-def best_tag(dataset: Dataset) -> dict[str, str]:
-    """Return the tag of an experiment that holds the view of its studies."""
-    return {PREFIX + BEST: _named("Studies, best first", best_view(dataset))}
-
-
-def curves_tag(metrics: Sequence[str]) -> dict[str, str]:
-    """Return the tag that holds the view of these metrics by step; none for none."""
     if not metrics:
         return {}
-    name = "Training by step, a line for each study"
-    return {PREFIX + CURVES: _named(name, curves_view(metrics))}
+    by_study: GroupKey = {"mode": "tag", "groupByData": "ftml.study"}
+    charts = [line_chart(metric) for metric in metrics]
+    state: ViewState = {
+        **runs_that(_current("fit")),
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [by_study]},
+        **section(charts, "Training by step", n_columns=min(2, len(charts))),
+    }
+    return view_tag(CURVES, state, name="Training by step, a line for each study")
 
 
-def study_tag(study: Study) -> dict[str, str]:
-    """Return the tag of an experiment that holds the search of one of its studies."""
-    return {PREFIX + search_key(study.name): json.dumps(search_view(study))}
-
-
-def claims_tag() -> dict[str, str]:
-    """Return the tag of the claims' experiment that holds the view of those that
-    count.
+def search_view(study: Study) -> dict[str, str]:
+    """Return the view of the trials of a study: parallel coordinates of the
+    hyper-parameters that are searched.
     """
-    order = [
+    metric = f"valid_{study.dataset.metric}"
+    searched = sorted(study.space)
+    # MLflow's search syntax has both quotes and no way to escape one.
+    quote = '"' if "'" in study.name else "'"
+    of_study = f"tags.`ftml.study` = {quote}{study.name}{quote}"
+    chart = parallel_chart(f"{study.name}: {metric}", params=searched, metric=metric)
+    state: ViewState = {
+        **runs_that(f"tags.`ftml.role` = 'trial' and {of_study}"),
+        "orderByKey": metric_column(metric),
+        "orderByAsc": study.dataset.mode == "min",
+        "selectedColumns": [metric_column(metric), *map(param_column, searched)],
+        **section([chart], "Search", n_columns=1),
+    }
+    return view_tag(search_key(study.name), state)
+
+
+def claims_view() -> dict[str, str]:
+    """Return the view of the current measurements of all claims, by chapter."""
+    widths = [
         ("attributes.`Run Name`", 260),
-        ("tags.`ftml.chapter`", 170),
-        ("tags.`ftml.holds`", 90),
-        ("tags.`ftml.mistakes`", 110),
-        (_metric("expected"), 110),
-        (_metric("measured"), 110),
-        (_metric("tolerance"), 110),
-        (_metric("value_in_source"), 110),
+        (tag_column("ftml.chapter"), 170),
+        (tag_column("ftml.holds"), 90),
+        (tag_column("ftml.mistakes"), 110),
+        (metric_column("expected"), 110),
+        (metric_column("measured"), 110),
+        (metric_column("tolerance"), 110),
+        (metric_column("value_in_source"), 110),
         ("duration", 90),
         ("runDateAndNestInfo", 120),
     ]
-    state = {
-        **_runs(_current("claim")),
-        "orderByKey": "tags.`ftml.chapter`",
+    state: ViewState = {
+        **runs_that(_current("claim")),
+        "orderByKey": tag_column("ftml.chapter"),
         "orderByAsc": True,
-        **_columns(order),
+        **columns(widths),
     }
-    return {PREFIX + CLAIMS: _named("Claims, by chapter", state)}
+    return view_tag(CLAIMS, state, name="Claims, by chapter")
 
 
 def search_key(study: str) -> str:
-    """Return the key of the view of a study's search: any name makes a tag's name."""
+    """Return the key of the view of a study's search: a hash, since the name of a study
+    may have characters that the name of a tag may not.
+    """
     return f"search-{hashlib.sha256(study.encode()).hexdigest()[:12]}"
 
 
-def page(experiment: str, key: str, *, charts: bool = False) -> str:
-    """Return the address of a view within MLflow's UI, without the server."""
-    mode = "&compareRunsMode=CHART" if charts else ""
-    kind = "workflowType=machine_learning"
-    return f"#/experiments/{experiment}/runs?{kind}&viewStateShareKey={key}{mode}"
-
-
 def _current(role: str) -> str:
-    """Return the condition that finds the runs of a role that nothing has replaced."""
+    """Return the condition that finds the current runs in a role."""
     return f"tags.`ftml.role` = '{role}' and tags.`ftml.current` = 'true'"
-
-
-def _runs(condition: str) -> dict[str, Any]:
-    """Return the part of a view that says which runs it holds, all of them shown."""
-    return {
-        "searchFilter": condition,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "runsHiddenMode": "SHOW_ALL",
-    }
-
-
-def _columns(order: Sequence[tuple[str, int]]) -> dict[str, Any]:
-    """Return the part of a view that says which columns stand where, how wide."""
-    return {
-        "selectedColumns": [name for name, _ in order if "`" in name],
-        "columnOrder": [name for name, _ in order],
-        "columnWidths": dict(order),
-    }
-
-
-def _charts(
-    charts: Iterable[Mapping[str, Any]], title: str, *, columns: int
-) -> dict[str, Any]:
-    section = {
-        "uuid": "section",
-        "name": title,
-        "display": True,
-        "isReordered": False,
-        "deleted": False,
-        "isGenerated": False,
-        "columns": columns,
-        "cardHeight": 420,
-    }
-    return {"compareRunCharts": list(charts), "compareRunSections": [section]}
-
-
-def _chart(kind: str, title: str, **about: Any) -> dict[str, Any]:
-    return {
-        "uuid": f"{kind.lower()}-{title}",
-        "type": kind,
-        "metricSectionId": "section",
-        "deleted": False,
-        "isGenerated": False,
-        "displayName": title,
-        **about,
-    }
-
-
-def _named(name: str, state: Mapping[str, Any]) -> str:
-    about = {"name": name, "createdAt": 0, "updatedAt": 0}
-    return json.dumps({**about, "state": json.dumps(state)})
-
-
-def _metric(name: str) -> str:
-    return f"metrics.`{name}`"

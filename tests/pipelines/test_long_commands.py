@@ -94,7 +94,9 @@ def test_a_run_is_reproduced_to_the_bit_in_a_clone(
 ) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{repository}/mlflow.db")
     experiment = client.get_experiment_by_name(dataset).experiment_id
-    run = tracking_client.search(client, experiment, f"tags.`ftml.role` = '{role}'")[0]
+    run = tracking_client.search_runs(
+        client, experiment, f"tags.`ftml.role` = '{role}'"
+    )[0]
     status, printed = verify(repository, run.info.run_id)
     assert status == 0, printed
     assert f"{expected}, all bit-identical" in printed
@@ -202,7 +204,7 @@ def logged(
     log = StudyRun(client, experiment, study, key="k", digest="d")
     with warnings.catch_warnings(), log:
         warnings.simplefilter("ignore")  # MLflow's hints on types
-        version = log._register(log.run, Path("model"), example)
+        version = log._register(log.run_id, Path("model"), example)
     return f"models:/toy/{version}"
 
 

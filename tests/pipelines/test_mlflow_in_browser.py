@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 from tests.conftest import free_port, runs, stage
 from tests.pipelines.browser import Watched, chromium, watched
 from tests.pipelines.servers import sqlite_server
@@ -125,7 +125,12 @@ def test_the_list_of_experiments_says_which_study_is_best(
 def test_the_studies_stand_best_first_with_the_facts_beside_them(
     seen: Watched, project: Path, identity: str
 ) -> None:
-    open_page(seen, views.page(identity, views.BEST), "newton", "Studies, best first")
+    open_page(
+        seen,
+        mlflow_ui.view_address(identity, views.BEST),
+        "newton",
+        "Studies, best first",
+    )
     names = column(seen, "attributes.`Run Name`", " a")
     assert sorted(names) == sorted(
         path.parent.name
@@ -143,14 +148,14 @@ def test_the_studies_stand_best_first_with_the_facts_beside_them(
 def test_charts_compare_the_studies_and_their_cost(
     seen: Watched, identity: str
 ) -> None:
-    page = views.page(identity, views.BEST, charts=True)
+    page = mlflow_ui.view_address(identity, views.BEST, charts=True)
     open_page(seen, page, "test_accuracy", "search_seconds vs. test_accuracy")
     seen.page.locator(".js-plotly-plot").nth(2).wait_for()
     keep(seen, "charts")
 
 
 def test_curves_have_a_line_for_each_study(seen: Watched, identity: str) -> None:
-    page = views.page(identity, views.CURVES, charts=True)
+    page = mlflow_ui.view_address(identity, views.CURVES, charts=True)
     open_page(seen, page, "Training by step", "Group: nesterov")
     lines = seen.page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace")
     lines.nth(2).wait_for()
@@ -160,7 +165,9 @@ def test_curves_have_a_line_for_each_study(seen: Watched, identity: str) -> None
 def test_a_search_is_drawn_as_parallel_coordinates(
     seen: Watched, identity: str
 ) -> None:
-    page = views.page(identity, views.search_key("logistic_regression"), charts=True)
+    page = mlflow_ui.view_address(
+        identity, views.search_key("logistic_regression"), charts=True
+    )
     open_page(seen, page, "Parallel Coordinates", "trial 0: logistic_regression")
     seen.page.get_by_text("valid_accuracy").first.wait_for()
     keep(seen, "search")

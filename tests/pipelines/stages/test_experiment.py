@@ -22,7 +22,7 @@ from pipelines.cluster.connect import SearchError
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import ParamsError
 from pipelines.stages import experiment
-from pipelines.tracking import views
+from pipelines.tracking import mlflow_ui, views
 from pipelines.tracking.client import TrackingError
 from pipelines.tuning import driver
 from pipelines.tuning.queue import StudyCoroutine
@@ -150,9 +150,9 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     about = client.get_experiment(study.info.experiment_id).tags
     best = printed[2].split(": ")[1].split()[0]
     assert f"Best in validation: {best}, " in about["mlflow.note.content"]
-    assert views.PREFIX + views.BEST in about
-    assert views.PREFIX + views.search_key("ridge") in about
-    assert views.PREFIX + views.search_key("twice") not in about
+    assert mlflow_ui.VIEW_TAG_PREFIX + views.BEST in about
+    assert mlflow_ui.VIEW_TAG_PREFIX + views.search_key("ridge") in about
+    assert mlflow_ui.VIEW_TAG_PREFIX + views.search_key("twice") not in about
     current = runs(role="study", current="true")
     assert {run.info.run_name for run in current} == {"ridge", "twice"}
 

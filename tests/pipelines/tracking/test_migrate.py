@@ -55,10 +55,10 @@ def project(
             for i in range(2)
         }
         children.log(trials, dict.fromkeys(trials, PruningDecision()), set(trials))
-        client.log_text(log.run, "hello", "notes/hello.txt")
+        client.log_text(log.run_id, "hello", "notes/hello.txt")
     client.create_registered_model("toy")
-    address = client.get_run(log.run).info.artifact_uri
-    client.create_model_version("toy", f"{address}/model", run_id=log.run)
+    address = client.get_run(log.run_id).info.artifact_uri
+    client.create_model_version("toy", f"{address}/model", run_id=log.run_id)
     tracking_client.set_champion(client, "toy", "1")
     yield tmp_path
     forget_store()

@@ -83,7 +83,7 @@ def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
     log = retry_until_available(
         lambda: StudyRun(flaky, experiment, study, key="k", digest="d"), pause=0
     )
-    assert log.run == open_log.run
+    assert log.run_id == open_log.run_id
     children = retry_until_available(lambda: log.children("trial"), pause=0)
     trials = {
         i: Trial({"alpha": 0.5 * i}, steps={n: {"train_mse": i + n} for n in (1, 2, 3)})
@@ -114,7 +114,7 @@ def test_a_server_that_never_answers_is_given_up(
     def fail() -> None:
         raise ConnectionError("refused")
 
-    monkeypatch.setattr(tracking_client, "PATIENCE", 0.05)
+    monkeypatch.setattr(tracking_client, "RETRY_TIMEOUT_S", 0.05)
     with pytest.raises(TrackingError, match="has not answered for 0 s"):
         retry_until_available(fail, pause=0.01)
     assert not try_call(fail)
@@ -153,13 +153,19 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
 ) -> None:
     client = tracking_client.open_store()
     identity = client.create_experiment("toy")
-    host = tracking_client.driver().rpartition(":")[0]
+    host = tracking_client.driver_id().rpartition(":")[0]
     hour_ago = time.time() - 3600
     tags = {
         "dead": {"ftml.driver": f"{host}:{2**22 + 1}"},
         "alive": {"ftml.driver": f"{host}:{os.getpid()}"},
-        "silent": {"ftml.driver": "elsewhere:1", tracking_client.SEEN: f"{hour_ago}"},
-        "heard": {"ftml.driver": "elsewhere:2", tracking_client.SEEN: f"{time.time()}"},
+        "silent": {
+            "ftml.driver": "elsewhere:1",
+            tracking_client.HEARTBEAT: f"{hour_ago}",
+        },
+        "heard": {
+            "ftml.driver": "elsewhere:2",
+            tracking_client.HEARTBEAT: f"{time.time()}",
+        },
         "foreign": {},
     }
     ids = {
@@ -180,11 +186,11 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
 
     assert close_stale_runs_of_store() == 1
     assert closed() == {"dead"}
-    assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver died"
+    assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver crashed"
     assert close_stale_runs_of_store(heartbeat_timeout=1800) == 1
     assert closed() == {"dead", "silent"}
     said = client.get_run(ids["silent"]).data.tags["ftml.closed"]
-    assert said == "its driver said nothing for 60 min"
+    assert said == "no heartbeat for 60 min"
 
 
 def test_a_store_is_made_whole_or_not_at_all(

@@ -10,8 +10,8 @@ import pytest
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import Plan, read_params
 from pipelines.study.record import Trial
-from pipelines.tracking import descriptions, views
-from pipelines.tracking.child_runs import as_params, distinct
+from pipelines.tracking import descriptions, mlflow_ui, views
+from pipelines.tracking.child_runs import as_params, without_duplicates
 from tests.pipelines.metrics import study_metrics
 
 PARAMS = """
@@ -41,7 +41,7 @@ def state(tags: dict[str, str]) -> dict:
 def test_the_view_of_the_studies_puts_the_best_first_and_the_facts_in_order(
     plan: Plan,
 ) -> None:
-    found = state(views.best_tag(plan.datasets["toy"]))
+    found = state(views.best_view(plan.datasets["toy"]))
     assert "`ftml.role` = 'study'" in found["searchFilter"]
     assert "`ftml.current` = 'true'" in found["searchFilter"]
     assert found["orderByKey"] == "metrics.`test_mse`"
@@ -57,7 +57,7 @@ def test_the_view_of_the_studies_puts_the_best_first_and_the_facts_in_order(
 
 
 def test_the_view_of_the_claims_puts_what_was_found_beside_what_was_expected() -> None:
-    found = state(views.claims_tag())
+    found = state(views.claims_view())
     assert "`ftml.current` = 'true'" in found["searchFilter"]
     assert found["columnOrder"][2:6] == [
         "tags.`ftml.holds`",
@@ -69,13 +69,14 @@ def test_the_view_of_the_claims_puts_what_was_found_beside_what_was_expected() -
 
 def test_the_view_of_a_search_draws_what_was_searched(plan: Plan) -> None:
     ridge, quoted, ols = plan.experiments["toy"]
-    found = state(views.study_tag(ridge))
+    found = state(views.search_view(ridge))
     (chart,) = found["compareRunCharts"]
     assert chart["selectedParams"] == sorted(ridge.space)
     assert chart["selectedMetrics"] == ["valid_mse"]
     assert "tags.`ftml.study` = 'ridge'" in found["searchFilter"]
     assert (
-        'tags.`ftml.study` = "it\'s"' in state(views.study_tag(quoted))["searchFilter"]
+        'tags.`ftml.study` = "it\'s"'
+        in state(views.search_view(quoted))["searchFilter"]
     )
     assert [descriptions.searches(study) for study in (ridge, quoted, ols)] == [
         True,
@@ -85,8 +86,8 @@ def test_the_view_of_a_search_draws_what_was_searched(plan: Plan) -> None:
 
 
 def test_there_is_a_view_of_curves_only_where_studies_share_any() -> None:
-    assert views.curves_tag([]) == {}
-    found = state(views.curves_tag(["train_loss", "train_gap"]))
+    assert views.curves_view([]) == {}
+    found = state(views.curves_view(["train_loss", "train_gap"]))
     assert "`ftml.current` = 'true'" in found["searchFilter"]
     charts = found["compareRunCharts"]
     assert [chart["metricKey"] for chart in charts] == ["train_loss", "train_gap"]
@@ -101,7 +102,7 @@ def test_a_study_is_described_by_its_formula_its_source_and_its_command(
     assert "\n\n    theta = argmin" in text
     assert 'Source: FTML lecture 9, "Ridge regression".' in text
     assert "dvc repro experiment@toy" in text
-    assert views.page("7", views.search_key("ridge"), charts=True) in text
+    assert mlflow_ui.view_address("7", views.search_key("ridge"), charts=True) in text
 
 
 def test_an_experiment_says_which_study_is_best_and_how_to_load_it(plan: Plan) -> None:
@@ -111,7 +112,7 @@ def test_an_experiment_says_which_study_is_best_and_how_to_load_it(plan: Plan) -
     text = descriptions.experiment(toy, "7", digest="d", best=best)
     first = text.split("\n\n")[0]
     assert "Best in validation: ridge, test mse 0.500 ± 0.010." in first
-    assert views.page("7", views.BEST) in first
+    assert mlflow_ui.view_address("7", views.BEST) in first
     assert 'load_model("models:/toy@champion")' in text
     assert "champion" not in descriptions.experiment(toy, "7", digest="d")
 
@@ -131,9 +132,13 @@ def test_no_metric_is_logged_under_two_names() -> None:
         "test_log_loss/75": 1.0,
         "train_loss": 0.1,
     }
-    assert set(distinct(one)) == {"test_accuracy", "test_log_loss", "train_loss"}
+    assert set(without_duplicates(one)) == {
+        "test_accuracy",
+        "test_log_loss",
+        "train_loss",
+    }
     two = one | {"test_accuracy/15": 0.7, "test_log_loss/15": 0.9}
-    assert distinct(two) == two
+    assert without_duplicates(two) == two
 
 
 def test_texts_are_params_as_they_are() -> None:
