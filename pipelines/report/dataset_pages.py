@@ -119,7 +119,8 @@ class StudyResult:
         if self.metrics.trials == 1:
             return None
         key = views.search_key(self.name)
-        return f"{MLFLOW}/{mlflow_ui.view_address(self.run.mlflow.experiment, key, charts=True)}"
+        experiment = self.run.mlflow.experiment
+        return f"{MLFLOW}/{mlflow_ui.view_address(experiment, key, charts=True)}"
 
     @property
     def seconds(self) -> float:

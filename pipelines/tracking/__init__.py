@@ -1,1 +1,15 @@
-"""."""
+"""Every MLflow call of the stages: the store, the runs of studies, trials, final fits
+and claims, views and descriptions, the served model, and the migration of a store.
+
+The layers of pipelines are, from the top: cli, stages, report, tracking, tuning, study,
+datasets, cluster, params, common; imports point down only. This package uses `study`,
+`params`, `common` and `ftml`. It imports no Ray, and workers never import it: the
+driver alone writes to MLflow.
+
+Begin with `client.py`: the store, retries, stale runs and the tag of the heartbeat.
+Then `study_run.py`, the run of a study, and `child_runs.py`, the runs of its trials and
+final fits; `claim_runs.py` is the same for claims. `views.py` and `descriptions.py`
+hold what MLflow's pages show, and `mlflow_ui.py` what is known of the undocumented
+format of views. `serving.py` is the model that MLflow loads, and `migrate.py` moves a
+store to a server.
+"""

@@ -1,4 +1,14 @@
-"""The claims in MLflow: one experiment, a run for each measurement of a claim."""
+"""The claims in MLflow: one experiment, with a run for each measurement of a claim.
+
+Who writes: the stage `claims`, one process for each chapter. A measurement is searched
+for by its key before a run is created, so repeated calls log it once.
+
+Order: the run is created, its metrics and files are logged, it is terminated as
+FINISHED; last, the tag `ftml.current` of the earlier runs of the claim is set to
+`false`. A run with the same key that is not FINISHED is one that a crashed driver or a
+failed call has left incomplete: it is terminated as KILLED and a new one is created.
+`log` and `withdraw` are repeated as a whole while the server does not respond.
+"""
 
 from __future__ import annotations
 
@@ -22,55 +32,60 @@ EXPERIMENT = "claims"
 
 
 class ClaimRuns:
-    """The experiment of the claims. A measurement is found by its key, never logged
-    twice.
+    """The runs of the experiment `claims`; opening it closes stale runs and sets the
+    view and the description of the experiment.
     """
 
     def __init__(self) -> None:
         self.client = open_store()
-        self.experiment = get_or_create_experiment(self.client, EXPERIMENT)
-        close_stale_runs(self.client, self.experiment)
+        self.experiment_id = get_or_create_experiment(self.client, EXPERIMENT)
+        close_stale_runs(self.client, self.experiment_id)
         tags = views.claims_view() | {
-            "mlflow.note.content": descriptions.claims(self.experiment)
+            "mlflow.note.content": descriptions.claims(self.experiment_id)
         }
         for name, value in tags.items():
-            self.client.set_experiment_tag(self.experiment, name, value)
+            self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def log(
         self, measurement: Measurement, folder: Path, *, seconds: float
     ) -> ClaimMlflowIds:
-        """Log a measurement with the table and figure in `folder`; return what finds
-        it again. A server that does not answer is waited for.
+        """Log a measurement with the table and figure in `folder`; return the ids of
+        the experiment and the run.
+
+        `seconds` is the time that the measurement took.
         """
-        run = retry_until_available(lambda: self._log(measurement, folder, seconds))
-        return ClaimMlflowIds(experiment=self.experiment, run=run)
+        run_id = retry_until_available(lambda: self._log(measurement, folder, seconds))
+        return ClaimMlflowIds(experiment=self.experiment_id, run=run_id)
 
     def _log(self, measurement: Measurement, folder: Path, seconds: float) -> str:
-        """Log a measurement if that was not done, and have it be the one that counts.
+        """Log a measurement unless a finished run has its key, and make it the current
+        one of its claim; return the id of its run.
 
-        The others of its claim are told so last: whoever dies before does it again.
+        The tags of the other runs are set last, so that a crash before leads to a
+        repetition of the whole call.
         """
         earlier = self._runs(f"attributes.run_name = '{measurement.claim}'")
-        done = None
+        current = None
         for run in earlier:
             if run.data.tags["ftml.key"] != measurement.key:
                 continue
             if run.info.status == "FINISHED":
-                done = str(run.info.run_id)
-            else:  # of a driver that died, or a call that failed, half way
+                current = str(run.info.run_id)
+            else:  # left incomplete by a crashed driver or a failed call
                 self.client.set_terminated(run.info.run_id, "KILLED")
-        done = done or self._new_run(measurement, folder, seconds)
+        current = current or self._new_run(measurement, folder, seconds)
         for run in earlier:
-            self._tell(run, counts=run.info.run_id == done)
-        return done
+            self._set_current(run, is_current=run.info.run_id == current)
+        return current
 
     def _new_run(self, measurement: Measurement, folder: Path, seconds: float) -> str:
+        """Create the run of a measurement and log it; return the id of the run."""
         tags = _tags(measurement)
         created = self.client.create_run(
-            self.experiment, tags=tags, run_name=measurement.claim
+            self.experiment_id, tags=tags, run_name=measurement.claim
         )
-        identity, now = created.info.run_id, created.info.start_time
-        numbers = {
+        run_id, now = created.info.run_id, created.info.start_time
+        values = {
             "expected": measurement.expected,
             "measured": measurement.measured,
             "tolerance": measurement.tolerance,
@@ -78,38 +93,37 @@ class ClaimRuns:
             "standard_error": measurement.standard_error or None,
             "seconds": seconds,
         }
-        metrics = [Metric(k, v, now, 0) for k, v in numbers.items() if v is not None]
-        self.client.log_batch(identity, metrics)
+        metrics = [Metric(k, v, now, 0) for k, v in values.items() if v is not None]
+        self.client.log_batch(run_id, metrics)
         for name in (TABLE, FIGURE):
             if (folder / name).exists():
-                self.client.log_artifact(identity, str(folder / name))
-        self.client.set_terminated(identity, "FINISHED")
-        return str(identity)
+                self.client.log_artifact(run_id, str(folder / name))
+        self.client.set_terminated(run_id, "FINISHED")
+        return str(run_id)
 
     def withdraw(self, claim: str, *, chapter: str) -> None:
-        """Have no measurement count of a claim that its chapter does not hold any more.
-
-        A server that does not answer is waited for.
+        """Set all measurements of a claim that its chapter no longer has as not
+        current.
         """
         retry_until_available(lambda: self._withdraw(claim, chapter))
 
     def _withdraw(self, claim: str, chapter: str) -> None:
         condition = f"attributes.run_name = '{claim}' and tags.`ftml.chapter` = "
         for run in self._runs(f"{condition}'{chapter}'"):
-            self._tell(run, counts=False)
+            self._set_current(run, is_current=False)
 
-    def _tell(self, run: Run, *, counts: bool) -> None:
-        """Tag a run with whether it counts, where it is not."""
-        said = str(counts).lower()
-        if run.data.tags.get("ftml.current") != said:
-            self.client.set_tag(run.info.run_id, "ftml.current", said)
+    def _set_current(self, run: Run, *, is_current: bool) -> None:
+        """Set the tag `ftml.current` of a run, unless it has that value."""
+        value = str(is_current).lower()
+        if run.data.tags.get("ftml.current") != value:
+            self.client.set_tag(run.info.run_id, "ftml.current", value)
 
     def _runs(self, condition: str) -> list[Run]:
-        return search_runs(self.client, self.experiment, condition)
+        return search_runs(self.client, self.experiment_id, condition)
 
 
 def _tags(measurement: Measurement) -> dict[str, str]:
-    """Return the tags that say what a measurement is; none is empty."""
+    """Return the tags that describe a measurement, without those that are empty."""
     tags = {
         "ftml.role": "claim",
         "ftml.current": "true",

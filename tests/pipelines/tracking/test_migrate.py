@@ -1,4 +1,4 @@
-"""The move of a store; `test_server.py` moves a whole one into Postgres and S3."""
+"""Migration of a store; `test_server.py` moves a complete one to Postgres and S3."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def project(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Return a folder whose store holds a study, its trials, a model and a champion,
-    and an empty store `new.db` beside.
+    and an empty store `new.db` next to it.
     """
     monkeypatch.chdir(tmp_path)
     for name in ("mlflow.db", "new.db"):
@@ -44,8 +44,8 @@ def project(
         client, plan.datasets["toy"], digest="d"
     )
     (study,) = plan.experiments["toy"]
-    with StudyRun(client, experiment, study, key="k", digest="d") as log:
-        children = log.children("trial")
+    with StudyRun(client, experiment, study, key="k", digest="d") as study_run:
+        children = study_run.children("trial")
         trials = {
             i: Trial(
                 {"alpha": 0.5},
@@ -55,10 +55,10 @@ def project(
             for i in range(2)
         }
         children.log(trials, dict.fromkeys(trials, PruningDecision()), set(trials))
-        client.log_text(log.run_id, "hello", "notes/hello.txt")
+        client.log_text(study_run.run_id, "hello", "notes/hello.txt")
     client.create_registered_model("toy")
-    address = client.get_run(log.run_id).info.artifact_uri
-    client.create_model_version("toy", f"{address}/model", run_id=log.run_id)
+    address = client.get_run(study_run.run_id).info.artifact_uri
+    client.create_model_version("toy", f"{address}/model", run_id=study_run.run_id)
     tracking_client.set_champion(client, "toy", "1")
     yield tmp_path
     forget_store()
@@ -101,6 +101,41 @@ def test_a_moved_store_has_the_same_rows_and_its_artifacts_where_the_server_look
     assert (served / "notes/hello.txt").read_text() == "hello"
 
 
+def test_every_table_and_column_of_an_address_is_one_of_the_installed_mlflow(
+    empty_store: Path,
+) -> None:
+    with sqlite3.connect(empty_store) as connection:
+        columns = {
+            (table, row[1])
+            for table in rows(empty_store)
+            for row in connection.execute(f"pragma table_info({table})")
+        }
+    connection.close()
+    tables = {table for table, _ in columns}
+    addresses = {(t, column) for t, names in ADDRESSES.items() for column in names}
+    assert addresses <= columns
+    assert tables >= migrate.SERVER_TABLES
+    assert {("alembic_version", "version_num"), ("runs", "status")} <= columns
+    assert ("logged_models", "experiment_id") in columns
+    words = ("artifact", "location", "uri")
+    suspects = {each for each in columns if any(word in each[1] for word in words)}
+    not_of_artifacts = {
+        ("workspaces", "default_artifact_root"),  # null unless a server sets it
+        ("workspaces", "trace_archival_location"),
+    }
+    assert suspects - not_of_artifacts <= addresses, "a column that MLflow has added"
+
+
+def test_an_empty_store_has_the_rows_that_a_move_replaces(empty_store: Path) -> None:
+    found = {table: len(each) for table, each in rows(empty_store).items() if each}
+    assert found == dict.fromkeys({"alembic_version", *migrate.INITIAL_ROWS}, 1)
+    with sqlite3.connect(empty_store) as connection:
+        for table, (column, value) in migrate.INITIAL_ROWS.items():
+            query = f"select {column} from {table}"
+            assert connection.execute(query).fetchall() == [(value,)]
+    connection.close()
+
+
 def test_a_target_that_is_not_empty_is_refused(project: Path) -> None:
     migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     with pytest.raises(MigrationError, match="TARGET is not empty"):
@@ -119,7 +154,7 @@ def test_a_store_that_fails_on_the_way_leaves_the_target_as_it_was(
         if table.name == "metrics":
             raise OSError("the line was cut")
 
-    monkeypatch.setattr(migrate, "_go_on_counting", fail_late)
+    monkeypatch.setattr(migrate, "_advance_sequence", fail_late)
     with pytest.raises(OSError, match="the line was cut"):
         migrate.migrate(SOURCE, "sqlite:///new.db", "served")
     assert "runs" in seen
@@ -137,7 +172,7 @@ def test_a_store_that_fails_on_the_way_leaves_the_target_as_it_was(
         ("update runs set status = 'RUNNING'", "3 runs are RUNNING"),
         (
             "update runs set artifact_uri = 'file:///elsewhere/a'",
-            "file:///elsewhere/a: lies outside of the folder of its experiment",
+            "file:///elsewhere/a: is outside of the folder of its experiment",
         ),
     ],
 )
@@ -156,7 +191,7 @@ def test_a_source_that_cannot_be_moved_whole_is_refused(
     ("arguments", "said"),
     [
         (["sqlite:///none.db", "sqlite:///b.db", "c"], "SOURCE: expected a store"),
-        (["postgresql://u:hunter2@h/n", "sqlite:///b.db", "c"], "came postgresql://u:"),
+        (["postgresql://u:hunter2@h/n", "sqlite:///b.db", "c"], "got postgresql://u:"),
         (["hunter2", "sqlite:///b.db", "c"], "expected the address of a database"),
     ],
 )

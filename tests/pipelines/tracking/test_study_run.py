@@ -1,4 +1,4 @@
-"""What is logged while MLflow's server comes and goes."""
+"""Logging while the MLflow server fails, stale runs, and creation of the store."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Flaky:
 
 
 @pytest.fixture
-def place(
+def project(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
@@ -69,8 +69,8 @@ def place(
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
-    place: Path, seed: int
+def test_every_metric_is_logged_once_and_in_order_however_often_the_server_fails(
+    project: Path, seed: int
 ) -> None:
     plan = read_params()
     client = tracking_client.open_store()
@@ -79,36 +79,36 @@ def test_every_point_arrives_once_and_in_order_however_often_the_server_fails(
     )
     (study,) = plan.experiments["toy"]
     flaky: Any = Flaky(client, seed)
-    open_log = StudyRun(client, experiment, study, key="k", digest="d")
-    log = retry_until_available(
+    first = StudyRun(client, experiment, study, key="k", digest="d")
+    study_run = retry_until_available(
         lambda: StudyRun(flaky, experiment, study, key="k", digest="d"), pause=0
     )
-    assert log.run_id == open_log.run_id
-    children = retry_until_available(lambda: log.children("trial"), pause=0)
+    assert study_run.run_id == first.run_id
+    children = retry_until_available(lambda: study_run.children("trial"), pause=0)
     trials = {
         i: Trial({"alpha": 0.5 * i}, steps={n: {"train_mse": i + n} for n in (1, 2, 3)})
         for i in range(5)
     }
-    reach = {i: PruningDecision() for i in trials}
-    retry_until_available(lambda: children.log(trials, reach, {0, 3}), pause=0)
+    decisions = {i: PruningDecision() for i in trials}
+    retry_until_available(lambda: children.log(trials, decisions, {0, 3}), pause=0)
     for trial in trials.values():
         trial.steps |= {n: {"train_mse": float(n)} for n in (4, 5)}
         trial.ended = True
-    retry_until_available(lambda: children.log(trials, reach, set(trials)), pause=0)
+    retry_until_available(lambda: children.log(trials, decisions, set(trials)), pause=0)
     points = runs(
-        place,
+        project,
         "select run_uuid, step from metrics where key = 'train_mse' "
         "order by run_uuid, timestamp, step",
     )
     assert len(points) == len(set(points)) == 5 * 5
     assert [step for _, step in points] == [1, 2, 3, 4, 5] * 5
-    params = runs(place, "select run_uuid from params where key = 'alpha'")
+    params = runs(project, "select run_uuid from params where key = 'alpha'")
     assert len(params) == 5
-    statuses = runs(place, "select status from runs where name like '%trial%'")
+    statuses = runs(project, "select status from runs where name like '%trial%'")
     assert statuses == [("FINISHED",)] * 5
 
 
-def test_a_server_that_never_answers_is_given_up(
+def test_a_call_to_a_server_that_never_responds_fails_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail() -> None:
@@ -120,7 +120,7 @@ def test_a_server_that_never_answers_is_given_up(
     assert not try_call(fail)
 
 
-def test_what_the_server_refuses_is_not_tried_again(
+def test_a_call_that_the_server_rejects_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "http://host:5000")
@@ -142,27 +142,29 @@ def test_what_the_server_refuses_is_not_tried_again(
 
 
 @pytest.mark.parametrize(("status", "gone"), [(403, False), (413, False), (502, True)])
-def test_an_artifact_that_is_refused_is_not_waited_for(status: int, gone: bool) -> None:
+def test_an_upload_that_the_server_rejects_is_not_a_transient_error(
+    status: int, gone: bool
+) -> None:
     response = Response()
     response.status_code = status
     assert is_transient_error(HTTPError("of an upload", response=response)) == gone
 
 
-def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
-    place: Path,
+def test_runs_of_crashed_drivers_are_closed_and_those_of_alive_ones_are_not(
+    project: Path,
 ) -> None:
     client = tracking_client.open_store()
     identity = client.create_experiment("toy")
     host = tracking_client.driver_id().rpartition(":")[0]
     hour_ago = time.time() - 3600
     tags = {
-        "dead": {"ftml.driver": f"{host}:{2**22 + 1}"},
+        "crashed": {"ftml.driver": f"{host}:{2**22 + 1}"},
         "alive": {"ftml.driver": f"{host}:{os.getpid()}"},
-        "silent": {
+        "no_heartbeat": {
             "ftml.driver": "elsewhere:1",
             tracking_client.HEARTBEAT: f"{hour_ago}",
         },
-        "heard": {
+        "recent": {
             "ftml.driver": "elsewhere:2",
             tracking_client.HEARTBEAT: f"{time.time()}",
         },
@@ -174,7 +176,7 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
         ).info.run_id
         for name, each in tags.items()
     }
-    child = {"ftml.driver": "elsewhere:2", "mlflow.parentRunId": ids["heard"]}
+    child = {"ftml.driver": "elsewhere:2", "mlflow.parentRunId": ids["recent"]}
     ids["child"] = client.create_run(
         identity, tags=child, start_time=int(1000 * hour_ago)
     ).info.run_id
@@ -185,15 +187,17 @@ def test_runs_of_dead_drivers_are_closed_and_those_of_living_ones_are_not(
         return {name for name, status in found.items() if status == "KILLED"}
 
     assert close_stale_runs_of_store() == 1
-    assert closed() == {"dead"}
-    assert client.get_run(ids["dead"]).data.tags["ftml.closed"] == "its driver crashed"
+    assert closed() == {"crashed"}
+    assert (
+        client.get_run(ids["crashed"]).data.tags["ftml.closed"] == "its driver crashed"
+    )
     assert close_stale_runs_of_store(heartbeat_timeout=1800) == 1
-    assert closed() == {"dead", "silent"}
-    said = client.get_run(ids["silent"]).data.tags["ftml.closed"]
+    assert closed() == {"crashed", "no_heartbeat"}
+    said = client.get_run(ids["no_heartbeat"]).data.tags["ftml.closed"]
     assert said == "no heartbeat for 60 min"
 
 
-def test_a_store_is_made_whole_or_not_at_all(
+def test_a_store_is_created_atomically(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What MLflow's pages are told: views, descriptions, and nothing twice."""
+"""Views and descriptions on MLflow's pages; metrics and parameters as logged."""
 
 from __future__ import annotations
 
