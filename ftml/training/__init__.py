@@ -4,26 +4,23 @@ A chapter describes what it trains in a frozen `Problem` (`problem.py`): a netwo
 batches of an epoch, the turns of an update, an optimizer and the regularisers. `run`
 (`loop.py`) trains it, one epoch per step, and resumes bit-identically from the state of
 a step. `run_many` (`stacks.py`) trains many configurations of one network at once.
-`TrainingConfig` and `BatchConfig` (`config.py`) hold the fields of a configuration that
-mean the same in several chapters. `metrics.py` averages metrics over an epoch.
+`metrics.py` averages metrics over an epoch. Each chapter lists the fields of its
+configurations itself: a search samples them in the order in which they are written.
 
 The package imports `ftml.core`, `ftml.config`, `ftml.nn` and `ftml.optim`, and no
 family. Begin reading at `problem.py`.
 """
 
-from ftml.training.config import BatchConfig, TrainingConfig
 from ftml.training.loop import run
 from ftml.training.metrics import MeanOfUpdates, RunningMean
 from ftml.training.problem import Context, Problem, Turn
 from ftml.training.stacks import run_many
 
 __all__ = [
-    "BatchConfig",
     "Context",
     "MeanOfUpdates",
     "Problem",
     "RunningMean",
-    "TrainingConfig",
     "Turn",
     "run",
     "run_many",

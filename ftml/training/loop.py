@@ -304,7 +304,7 @@ class Loop:
 def run(config: Any, problem: Problem, state: State | None) -> Iterator[Step]:
     """Yield after each epoch of one network, resuming from `state`.
 
-    config: has `seed`, `learning_rate` and `n_epochs`, as a `TrainingConfig`. Raises
+    config: has `seed`, `learning_rate` and `n_epochs`. Raises
     FloatingPointError as `Problem.check_divergence` says.
     """
     rates = Rates(config.learning_rate, problem.l1, problem.l2)

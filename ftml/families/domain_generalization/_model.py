@@ -23,14 +23,13 @@ import torch.nn.functional as F
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from ftml.config import InputFile, LogUniform
+from ftml.config import FamilyConfig, InputFile, LogUniform
 from ftml.data import Domains
 from ftml.data.standardize import Scaling, apply_scaling
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
 from ftml.nn.prediction import in_chunks, loaded
 from ftml.nn.resnet import ResNet
-from ftml.training.config import TrainingConfig
 
 CHUNK = 1024
 "Rows that are predicted at once: few enough to stay in the cache."
@@ -44,7 +43,7 @@ IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
 "Mean and standard deviation of red, green and blue, as ResNets are pretrained with."
 
 
-class DomainConfig(TrainingConfig):
+class DomainConfig(FamilyConfig):
     """What the configuration of every family of this chapter has."""
 
     network: Literal["mlp", "cnn", "resnet18", "resnet50"] = "mlp"

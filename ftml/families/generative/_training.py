@@ -17,18 +17,29 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, device
 from ftml.nn.inputs import as_float
 from ftml.nn.layers import Draw
 from ftml.optim.optimizers import adam
-from ftml.training import BatchConfig, Context, Problem, RunningMean, Turn
+from ftml.optim.schedules import Schedule
+from ftml.training import Context, Problem, RunningMean, Turn
 
 SHOWN_SEED = 0
 "Of the codes that samples over training are generated from."
 
 
-class TrainingConfig(BatchConfig):
+class TrainingConfig(FamilyConfig):
     """How a network is trained, by Adam."""
+
+    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-2)] = 3e-3
+    "step size of Adam"
+
+    schedule: Schedule = "cosine"
+    "how the learning rate decreases over the epochs"
+
+    clip: Annotated[float, Field(gt=0)] | None = None
+    "largest norm of a gradient; a longer gradient is scaled down to this norm"
 
     batch_size: Annotated[int, Field(ge=1)] = 32
     "rows of an update; an epoch visits all rows in a random order"

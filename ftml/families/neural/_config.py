@@ -9,16 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftml.config import LogUniform
+from ftml.config import FamilyConfig, LogUniform
 from ftml.optim.schedules import Schedule
-from ftml.training.config import BatchConfig
 
 OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class TrainingConfig(BatchConfig):
+class TrainingConfig(FamilyConfig):
     """How a network is trained."""
 
     optimizer: OptimizerName = "adam"
@@ -29,6 +28,9 @@ class TrainingConfig(BatchConfig):
 
     schedule: Schedule = "constant"
     "how the learning rate decreases over the epochs"
+
+    clip: Annotated[float, Field(gt=0)] | None = None
+    "largest norm of a gradient; a longer gradient is scaled down to this norm"
 
     average_from: Annotated[int, Field(ge=1)] | None = None
     "epoch from which the weights after each update are averaged, for the model"
