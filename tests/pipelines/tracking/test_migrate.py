@@ -90,7 +90,8 @@ def test_a_moved_store_has_the_same_rows_and_its_artifacts_where_the_server_look
     assert "2 experiments, 3 runs, 4 metrics, 1 registered models" in said
     assert said.endswith("1 files")
     assert rows(project / "new.db") == before == rows(project / "mlflow.db")
-    client = mlflow.MlflowClient("sqlite:///new.db", "sqlite:///new.db")
+    address = f"sqlite:///{project}/new.db"  # MLflow caches stores by their address
+    client = mlflow.MlflowClient(address, address)
     (run,) = client.search_runs(["1"], "tags.`ftml.role` = 'study'")
     assert run.info.artifact_uri == f"mlflow-artifacts:/1/{run.info.run_id}/artifacts"
     version = client.get_model_version_by_alias("toy", "champion")
