@@ -10,6 +10,6 @@ datasets, cluster, params, common. Imports point down only. This package imports
 cluster (`storage`, for paths of shared storage), params and common; it never imports
 Ray or MLflow, so that its functions run and are tested in one process.
 
-Begin with `plan`, which turns a section of params.yaml into trials, then read `results`,
+Begin with `plan`, which turns a section of params.yaml into trials; then `results`,
 which turns the records of the trials into the files in `experiments/`.
 """
