@@ -1,10 +1,23 @@
-"""What a search is made of."""
+"""What a search consists of, and what its section may say."""
 
 from __future__ import annotations
 
 import json
 
-from ftml.config import Choice, Grid, Integers, LogUniform, Uniform, log_grid
+import numpy as np
+import pytest
+
+from ftml import family
+from ftml.config import (
+    Choice,
+    Grid,
+    Integers,
+    LogUniform,
+    Uniform,
+    log_grid,
+    search_space,
+)
+from pipelines.params.read import ParamsError, read_params
 from pipelines.study.plan import on_every_fold, sample_configurations
 
 SPACE = {
@@ -65,3 +78,31 @@ def test_each_configuration_is_tried_on_every_fold_before_the_next():
         (2, ("x",)),
         (2, ("y",)),
     ]
+
+
+def test_a_search_samples_fields_in_the_order_in_which_the_family_lists_them():
+    """The generator gives its values to the fields one after the other: another order
+    of the same fields would give every study other configurations.
+    """
+    Config = family("mlp").Config
+    space = {**search_space(Config), "optimizer": Choice("adam", "rmsprop")}
+    ordered = {name: space[name] for name in Config.model_fields if name in space}
+    assert list(ordered) == ["optimizer", "learning_rate", "l2"]
+    defaults = Config().model_dump(mode="json")
+    _, found = sample_configurations(ordered, count=2, defaults=defaults, seed=7)
+    rng = np.random.default_rng(7)
+    assert found == {name: each.sample(rng) for name, each in ordered.items()}
+
+
+def test_the_old_name_of_a_key_is_an_error_that_names_the_new_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        "datasets: {tables: {d: {source: 'sklearn:diabetes', task: regression}}}\n"
+        "experiments: {d: {ridge: {pack: 4, trails: 2}}}\n"
+    )
+    with pytest.raises(ParamsError) as caught:
+        read_params(path)
+    assert "experiments.d.ridge.pack: renamed to batch_trials" in str(caught.value)
+    assert "experiments.d.ridge.trails: unknown key; nearest: trials" in str(
+        caught.value
+    )
