@@ -215,7 +215,7 @@ def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
 
 
 def test_markdown_counts_the_claims_and_names_those_that_do_not_hold(toy: Path) -> None:
-    stage.main(["toy_chapter"])
+    stage.main("toy_chapter")
     text = render.render("report.md.j2", pages=[], claims=read_claims())
     assert "| toy_chapter | 2 | 1 | thrice |" in text.splitlines()
 
