@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,21 @@ def test_an_image_of_root_and_a_file_outside_the_context_are_found() -> None:
     )
     assert runs_as_root(text) == ["FROM python:3.11 AS b"]
     assert not_in_the_context(text, "*\n!x\n") == ["README.md", "x"]
+
+
+def test_the_images_of_ray_install_what_the_library_and_the_pipeline_need() -> None:
+    text = re.sub(r"\\\n\s*", " ", (ROOT / "infra/ray/Dockerfile").read_text())
+    command = re.search(r'RUN python (-c "import tomllib;.*?") > dependencies', text)
+    assert command is not None
+    done = subprocess.run(
+        f"{sys.executable} {command.group(1)}",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pipeline = project["optional-dependencies"]["pipeline"]
+    assert done.stdout.splitlines() == [*project["dependencies"], *pipeline]
+    assert any(line.startswith("ray[") for line in done.stdout.splitlines())
