@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.nn.layers import Draw
 from ftml.optim.optimizers import adam, sgd
@@ -19,13 +20,21 @@ from ftml.training import (
     MeanOfUpdates,
     Problem,
     RunningMean,
-    TrainingConfig,
     Turn,
     run,
 )
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
-CONFIG = TrainingConfig(learning_rate=0.1, n_epochs=4)
+
+
+class Config(FamilyConfig):
+    """The fields that the loop reads."""
+
+    learning_rate: float = 0.1
+    n_epochs: int = 4
+
+
+CONFIG = Config()
 
 
 class TwoParts(nn.Module):

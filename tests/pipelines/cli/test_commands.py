@@ -165,7 +165,7 @@ def test_a_corpus_is_written_to_its_file_or_to_that_of_the_project(
 def test_stale_runs_are_closed_after_a_heartbeat_timeout_in_minutes(
     project: Path,
 ) -> None:
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     hour_ago = int(1000 * (time.time() - 3600))
     experiment = client.create_experiment("toy")
     tags = {"ftml.driver": "elsewhere:1"}
@@ -180,9 +180,12 @@ def test_stale_runs_are_closed_after_a_heartbeat_timeout_in_minutes(
 def test_a_store_is_migrated_by_its_three_addresses(
     project: Path, empty_store: Path
 ) -> None:
-    shutil.copy(empty_store, project / "new.db")
-    source, target = "sqlite:///mlflow.db", "sqlite:///new.db"
+    # MLflow caches stores by address, so other tests must not use this one.
+    shutil.copy(empty_store, project / "moved.db")
+    source, target = "sqlite:///mlflow.db", "sqlite:///moved.db"
     result = ftml_command("migrate", source, target, "served")
-    assert result.stdout.startswith("moved to sqlite:///new.db: 1 experiments, 0 runs")
+    assert result.stdout.startswith(
+        "moved to sqlite:///moved.db: 1 experiments, 0 runs"
+    )
     assert "SOURCE: expected a store" in error_of("migrate", "sqlite:///x", target, "s")
     assert ftml_command("migrate", source, target).exit_code == 2

@@ -87,11 +87,17 @@ def prepare(section, folder):
 '''
 
 MAIN = """
+from pipelines.common.errors import run_stage
 from pipelines.datasets.spectra import prepare
-from pipelines.datasets.stage import run_data_stage
+from pipelines.datasets.stage import prepare_dataset
+
+
+def main(dataset):
+    prepare_dataset(dataset, stage="spectra", prepare=prepare)
+
 
 if __name__ == "__main__":
-    run_data_stage("spectra", prepare)
+    run_stage("spectra", main)
 """
 
 RECORD = '''

@@ -275,7 +275,10 @@ def test_damaged_data_are_one_error_before_any_work_starts(
     assert not Path("experiments").exists()
     assert not Path(".search").exists()
     assert (
-        mlflow.MlflowClient("sqlite:///mlflow.db").get_experiment_by_name("toy") is None
+        mlflow.MlflowClient(
+            f"sqlite:///{Path('mlflow.db').resolve()}"
+        ).get_experiment_by_name("toy")
+        is None
     )
 
 
