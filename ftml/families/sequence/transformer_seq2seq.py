@@ -49,7 +49,8 @@ def train(
     config: Config, data: Splits[Pairs], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch;
-    ValueError for a dimension that is odd or no multiple of the heads."""
+    ValueError for a dimension that is odd or no multiple of the heads.
+    """
     options = {"heads": config.heads}
     yield from train_transducer(config, data, state, "transformer", options)
 

@@ -51,7 +51,8 @@ def train(
     config: Config, data: Splits[Sequences], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch; ValueError for sequences that are no texts,
-    and for vectors that cannot be folded so often."""
+    and for vectors that cannot be folded so often.
+    """
     if halvings(config.dimension) < len(config.widths):
         raise ValueError(
             f"dimension {config.dimension} cannot be halved in each of "
