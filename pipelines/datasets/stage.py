@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftml.saving import whole_folder
+from pipelines.datasets import notes
 from pipelines.params.read import read_params
 
 
@@ -20,6 +21,7 @@ def prepare_dataset(
 
     `prepare(section, folder)` writes the dataset that a section of params.yaml
     describes into an empty folder, which becomes `data/<dataset>` when it is complete.
+    What it says by `note` is written to `notes.txt` there, if it says anything.
     Raises ValueError for a dataset that is not one of the stage.
     """
     plan = read_params()
@@ -31,4 +33,7 @@ def prepare_dataset(
     for leftover in dataset.folder.parent.glob(f".{dataset.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
     with whole_folder(dataset.folder) as folder:
-        prepare(dataset.section, folder)
+        with notes.collect_notes() as lines:
+            prepare(dataset.section, folder)
+        if lines:
+            (folder / notes.FILE).write_text("\n".join(lines) + "\n")
