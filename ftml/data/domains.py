@@ -7,15 +7,19 @@ colour, (n, H, W, 3), with the channels red, green and blue last in memory and o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ftml.config import nearest
-from ftml.data import parquet
+from ftml.data import parquet, preprocessing
+from ftml.data.columns import Column, column_of, decode, encode, numbers
 from ftml.data.pixels import as_bytes, as_pixels, check_images
+from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits
 
 FILE = "domains.parquet"
@@ -37,6 +41,8 @@ class Domains:
     domain_names: tuple[str, ...]
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
+    preprocessor: Preprocessor | None = None
+    "what has turned the columns of raw domains into these features"
 
     def __post_init__(self) -> None:
         n = len(self.x)
@@ -66,13 +72,13 @@ class Domains:
         """(S + 1,): domain s holds the rows offsets[s] to offsets[s + 1]."""
         return np.searchsorted(self.domain, np.arange(len(self.domain_names) + 1))
 
-    def rows(self, index: np.ndarray) -> Domains:
+    def rows(self, index: np.ndarray) -> Self:
         """Return the samples of a boolean mask or of an index that never decreases."""
         return replace(
             self, x=self.x[index], y=self.y[index], domain=self.domain[index]
         )
 
-    def only(self, names: Sequence[str]) -> Domains:
+    def only(self, names: Sequence[str]) -> Self:
         """Return the samples of these domains, renumbered in their order."""
         keep = [s for s, name in enumerate(self.domain_names) if name in set(names)]
         part = self.rows(np.isin(self.domain, keep))
@@ -82,7 +88,7 @@ class Domains:
             domain_names=tuple(self.domain_names[s] for s in keep),
         )
 
-    def join(self, other: Domains) -> Domains:
+    def join(self, other: Self) -> Self:
         """Return the samples of both; within a domain those of this object are
         first.
         """
@@ -101,6 +107,34 @@ class Domains:
         )
 
 
+@dataclass(frozen=True)
+class RawDomains(Domains):
+    """Samples from several domains with the columns of a table, not features yet.
+
+    x: (n, c) the codes of `columns` (`ftml.data.columns`), NaN where a value is
+    missing; `feature_names` are the names of the columns. `preprocessing` says how they
+    become features: `fit` learns it from these rows, and `transform` applies it.
+    """
+
+    columns: tuple[Column, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def fit(self) -> Preprocessor:
+        """Return what these rows say about their columns."""
+        return preprocessing.fit(self.x, self.columns, self.preprocessing)
+
+    def transform(self, preprocessor: Preprocessor) -> Domains:
+        """Return the rows with features in place of columns."""
+        kept = {f.name: getattr(self, f.name) for f in fields(Domains)}
+        kept["x"] = preprocessor.transform(self.x)
+        kept["feature_names"] = preprocessor.feature_names
+        return Domains(**{**kept, "preprocessor": preprocessor})
+
+    def frame(self) -> pd.DataFrame:
+        """Return the columns as a frame, without domain and label."""
+        return decode(self.x, self.columns)
+
+
 def write(folder: Path, data: Domains, split: np.ndarray) -> None:
     """Write `domains.parquet`; `split` (n,) is train or valid for each sample."""
     parquet.check_names(("domain", "split", "label", *data.feature_names))
@@ -109,49 +143,69 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
         "domain": pa.array(names[data.domain]).dictionary_encode()
     }
     columns |= {"split": split.astype(str), "label": data.y}
-    if data.is_images:
-        columns["image"] = as_bytes(data.x)
-    else:
-        columns |= {name: data.x[:, j] for j, name in enumerate(data.feature_names)}
-    about = {
+    about: dict[str, Any] = {
         "kind": "Domains",
         "domains": data.domain_names,
         "classes": data.class_names,
-        "features": data.feature_names,
         "image_shape": data.x.shape[1:] if data.is_images else None,
     }
+    if data.is_images:
+        columns["image"] = as_bytes(data.x)
+    else:
+        raw = data if isinstance(data, RawDomains) else _as_numbers(data)
+        about["columns"] = [column.as_json() for column in raw.columns]
+        about["preprocessing"] = raw.preprocessing.model_dump(mode="json")
+        frame = pa.Table.from_pandas(raw.frame(), preserve_index=False)
+        columns |= dict(zip(frame.column_names, frame.columns, strict=True))
     parquet.write(folder / FILE, pa.table(columns), about)
 
 
 def read(folder: Path) -> tuple[Domains, np.ndarray]:
-    """Return all samples of a prepared dataset and the split (n,) of each."""
+    """Return all samples of a prepared dataset, with the columns of a table, and the
+    split (n,) of each.
+    """
     table, about = parquet.read(
         folder / FILE, kind="Domains", columns=["domain", "split", "label"]
     )
-    values = ["image"] if about["image_shape"] else about["features"]
-    parquet.require(folder / FILE, table, values)
-    if about["image_shape"]:
-        x = as_pixels(table["image"]).reshape(-1, *about["image_shape"])
-    else:
-        x = np.column_stack([table[name].to_numpy() for name in about["features"]])
     number = {name: s for s, name in enumerate(about["domains"])}
-    data = Domains(
-        x=x,
-        y=table["label"].to_numpy(),
-        domain=np.array(
+    labels = {
+        "y": table["label"].to_numpy(),
+        "domain": np.array(
             [number[name] for name in table["domain"].to_pylist()], np.int64
         ),
-        domain_names=tuple(about["domains"]),
-        class_names=tuple(about["classes"]),
-        feature_names=tuple(about["features"]),
+        "domain_names": tuple(about["domains"]),
+        "class_names": tuple(about["classes"]),
+    }
+    split = np.asarray(table["split"].to_pylist())
+    if about["image_shape"]:
+        parquet.require(folder / FILE, table, ["image"])
+        x = as_pixels(table["image"]).reshape(-1, *about["image_shape"])
+        return Domains(x=x, **labels), split
+    raw_columns = tuple(column_of(each) for each in about["columns"])
+    names = tuple(column.name for column in raw_columns)
+    parquet.require(folder / FILE, table, names)
+    data = RawDomains(
+        x=encode(table.select(names).to_pandas(), raw_columns),
+        **labels,
+        feature_names=names,
+        columns=raw_columns,
+        preprocessing=Preprocessing.model_validate(about["preprocessing"]),
     )
-    return data, np.asarray(table["split"].to_pylist())
+    return data, split
+
+
+def _as_numbers(data: Domains) -> RawDomains:
+    """Return generated domains with their features as columns of numbers."""
+    kept = {f.name: getattr(data, f.name) for f in fields(Domains)}
+    return RawDomains(**kept, columns=numbers(data.feature_names))
 
 
 def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:
-    """Return the splits of a prepared dataset that leave out `test_domains`."""
+    """Return the splits of a prepared dataset that leave out `test_domains`, with
+    features that are learnt from the training split.
+    """
     data, split = read(folder)
-    return leave_out(data, split, test_domains, where=folder.name)
+    return leave_out(data, split, test_domains, where=folder.name).prepared()
 
 
 def leave_out(

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Protocol,
+    Self,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ftml.data.preprocessing import Preprocessor
 
 
 class Block(Protocol):
     """What every data kind can do: be joined with another block of its kind."""
 
     def join(self, other: Self) -> Self: ...
+
+
+@runtime_checkable
+class RawBlock(Protocol):
+    """Samples with the columns of a table, which are not features yet."""
+
+    def fit(self) -> Preprocessor: ...
+
+    def transform(self, preprocessor: Preprocessor) -> Any: ...
 
 
 B = TypeVar("B", bound=Block)
@@ -37,6 +57,26 @@ class Splits(Generic[B]):
         """Return training and validation data as one training part."""
         joined = self.train if self.valid is None else self.train.join(self.valid)
         return Splits(train=joined)
+
+    def prepared(self) -> Splits[Any]:
+        """Return the splits with features in place of columns; what turns columns into
+        features is learnt from the training data. Splits without columns are unchanged.
+        """
+        if not isinstance(self.train, RawBlock):
+            return self
+        return self.transformed(self.train.fit())
+
+    def transformed(self, preprocessor: Preprocessor | None) -> Splits[Any]:
+        """Return the splits with the features of a preprocessor in place of columns.
+        Splits without columns are unchanged.
+        """
+        if preprocessor is None:
+            return self
+        parts = {
+            name: part.transform(preprocessor) if isinstance(part, RawBlock) else part
+            for name, part in vars(self).items()
+        }
+        return Splits(**parts)
 
 
 def consecutive_splits(data: Any, *, n_train: int, n_valid: int) -> Splits[Any]:

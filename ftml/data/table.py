@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from ftml.data import parquet
+from ftml.data import parquet, preprocessing
+from ftml.data.columns import Column, column_of, decode, encode, numbers
+from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits, consecutive_splits
 
 FILE = "table.parquet"
@@ -32,6 +36,8 @@ class Table:
     feature_names: tuple[str, ...] = ()
     target_name: str = "target"
     classes: tuple[str, ...] = ()
+    preprocessor: Preprocessor | None = None
+    "what has turned the columns of a raw table into these features"
 
     def __post_init__(self) -> None:
         for name in ("X", "y"):
@@ -45,8 +51,7 @@ class Table:
             raise ValueError(
                 f"expected X (n, d) and y (n,), got {self.X.shape} and {self.y.shape}"
             )
-        if not np.isfinite(self.X).all() or not np.isfinite(self.y).all():
-            raise ValueError("X and y must be finite; a value is missing or infinite")
+        self._check_values()
         if not self.feature_names:
             names = tuple(f"x{j}" for j in range(self.X.shape[1]))
             object.__setattr__(self, "feature_names", names)
@@ -62,14 +67,18 @@ class Table:
         ):
             raise ValueError(f"y must index the {len(self.classes)} classes")
 
+    def _check_values(self) -> None:
+        if not np.isfinite(self.X).all() or not np.isfinite(self.y).all():
+            raise ValueError("X and y must be finite; a value is missing or infinite")
+
     def __len__(self) -> int:
         return len(self.y)
 
-    def rows(self, index: np.ndarray) -> Table:
+    def rows(self, index: np.ndarray) -> Self:
         """Return the rows of a boolean mask or an integer index."""
         return replace(self, X=self.X[index], y=self.y[index])
 
-    def sample(self, share: float, *, seed: int) -> Table:
+    def sample(self, share: float, *, seed: int) -> Self:
         """Return a random fraction of the samples, stratified by class, with at least
         one of each class.
         """
@@ -83,11 +92,43 @@ class Table:
         ]
         return self.rows(np.sort(np.concatenate(chosen)))
 
-    def join(self, other: Table) -> Table:
+    def join(self, other: Self) -> Self:
         """Return the samples of both, those of this object first."""
         return replace(
             self, X=np.vstack([self.X, other.X]), y=np.concatenate([self.y, other.y])
         )
+
+
+@dataclass(frozen=True)
+class RawTable(Table):
+    """Samples with the columns as their user has them, before they become features.
+
+    X: (n, c) the codes of `columns` (`ftml.data.columns`), NaN where a value is
+    missing; `feature_names` are the names of the columns. `preprocessing` says how they
+    become features: `fit` learns it from these rows, and `transform` applies it.
+    """
+
+    columns: tuple[Column, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def _check_values(self) -> None:
+        if np.isinf(self.X).any() or not np.isfinite(self.y).all():
+            raise ValueError("X and y must be finite; y must not have missing values")
+
+    def fit(self) -> Preprocessor:
+        """Return what these rows say about their columns."""
+        return preprocessing.fit(self.X, self.columns, self.preprocessing)
+
+    def transform(self, preprocessor: Preprocessor) -> Table:
+        """Return the rows with features in place of columns."""
+        kept = {f.name: getattr(self, f.name) for f in fields(Table)}
+        kept["X"] = preprocessor.transform(self.X)
+        kept["feature_names"] = preprocessor.feature_names
+        return Table(**kept, preprocessor=preprocessor)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the columns as a frame, without the target."""
+        return decode(self.X, self.columns)
 
 
 def check_rows(X: np.ndarray, d: int) -> None:
@@ -109,37 +150,54 @@ def sample_rows(table: Table, n: int, *, seed: int) -> Table:
 
 
 def write(folder: Path, table: Table, split: np.ndarray) -> None:
-    """Write `table.parquet` into a folder; `split` (n,) names the split of each row."""
+    """Write `table.parquet` into a folder; `split` (n,) names the split of each row.
+    The features of a table that is not raw are written as columns of numbers.
+    """
+    if not isinstance(table, RawTable):
+        kept = {f.name: getattr(table, f.name) for f in fields(Table)}
+        table = RawTable(**kept, columns=numbers(table.feature_names))
     targets = {table.target_name: table.y} if table.target_name else {}
     parquet.check_names((*table.feature_names, *targets, "split"))
-    columns = {name: table.X[:, j] for j, name in enumerate(table.feature_names)}
-    columns |= targets
     about = {
         "kind": "Table",
-        "features": table.feature_names,
+        "columns": [column.as_json() for column in table.columns],
+        "preprocessing": table.preprocessing.model_dump(mode="json"),
         "target": table.target_name,
         "classes": table.classes,
     }
-    parquet.write(
-        folder / FILE, pa.table({**columns, "split": split.astype(str)}), about
-    )
+    columns = table.frame().assign(**targets, split=split.astype(str))
+    data = pa.Table.from_pandas(columns, preserve_index=False)
+    parquet.write(folder / FILE, data, about)
 
 
-def load(folder: Path) -> Splits[Table]:
-    """Return the three splits of a prepared table; ValueError names an invalid file."""
+def read(folder: Path) -> Splits[RawTable]:
+    """Return the three splits of a prepared table with its columns; ValueError names an
+    invalid file.
+    """
     data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
     targets = [about["target"]] if about["target"] else []
-    parquet.require(folder / FILE, data, [*about["features"], *targets])
+    columns = tuple(column_of(each) for each in about["columns"])
+    names = tuple(column.name for column in columns)
+    parquet.require(folder / FILE, data, [*names, *targets])
     y = data[targets[0]].to_numpy() if targets else np.zeros(len(data))
-    whole = Table(
-        X=np.column_stack([data[name].to_numpy() for name in about["features"]]),
+    whole = RawTable(
+        X=encode(data.select(names).to_pandas(), columns),
         y=y.astype(np.int64 if about["classes"] else np.float64),
-        feature_names=tuple(about["features"]),
+        feature_names=names,
         target_name=about["target"],
         classes=tuple(about["classes"]),
+        columns=columns,
+        preprocessing=Preprocessing.model_validate(about["preprocessing"]),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))
+
+
+def load(folder: Path) -> Splits[Table]:
+    """Return the three splits of a prepared table with its features, which are learnt
+    from the training split; ValueError names an invalid file.
+    """
+    return read(folder).prepared()
 
 
 def small(task: str) -> Splits[Table]:

@@ -17,18 +17,20 @@ import pandas as pd
 from scipy import ndimage
 
 from ftml.data import domains
-from ftml.data.domains import Domains
+from ftml.data.domains import Domains, RawDomains
 from ftml.data.pitfalls import pitfalls
 from ftml.data.sprites import sprites
 from pipelines.cluster.parallel_map import map_chunks
-from pipelines.datasets.columns import check_columns, encode_features
+from pipelines.datasets.columns import (
+    choose_columns,
+    drop_rows_without,
+    encode_columns,
+)
 from pipelines.datasets.image_files import image_folders, images
 from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import DomainsSchema
 from pipelines.params.read import domain_name
-
-RESERVED = ("domain", "split", "label")
 
 
 def prepare(section: DomainsSchema, folder: Path) -> None:
@@ -150,26 +152,25 @@ def _from_folders(section: DomainsSchema) -> Domains:
 def _from_table(section: DomainsSchema) -> Domains:
     """Return the rows of the table, sorted by domain."""
     column = str(section.domain)  # `validation_errors` requires it
+    others = [column, section.label]
     data = frame(section.source, section.sha256)
-    rest = [name for name in data.columns if name not in (column, section.label)]
-    features = rest if section.features is None else section.features
-    used = [column, section.label, *features, *section.missing]
-    check_columns(data, used, source=section.source)
-    if known := {column, section.label} & set(features):
-        raise ValueError(
-            f"features: {', '.join(sorted(known))} cannot be a feature as well"
-        )
-    if blank := [c for c in (column, section.label) if data[c].isna().any()]:
-        raise ValueError(f"{section.source}: values are missing in {', '.join(blank)}")
-    chosen = data[features].copy()
-    for name in chosen.columns.intersection(list(section.missing)):
-        chosen[name] = chosen[name].mask(chosen[name] == section.missing[name])
-    X, feature_names = encode_features(chosen, reserved=RESERVED)
+    features = choose_columns(data, section, others=others)
+    data = drop_rows_without(data[[*features.columns, *others]], others, section)
+    X, columns = encode_columns(data[features.columns], section)
     y, classes = _read_label(data[section.label], above=section.label_above)
     domain, _ = encode_labels(data[column])
     names = tuple(domain_name(value) for value in np.unique(data[column]).tolist())
     order = np.argsort(domain, kind="stable")
-    return Domains(X[order], y[order], domain[order], names, classes, feature_names)
+    return RawDomains(
+        X[order],
+        y[order],
+        domain[order],
+        names,
+        classes,
+        tuple(each.name for each in columns),
+        columns=columns,
+        preprocessing=section.preprocessing,
+    )
 
 
 def _read_label(

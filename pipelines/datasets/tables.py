@@ -1,4 +1,4 @@
-"""Stage `tables`: turns a data frame into features, a target and three splits."""
+"""Stage `tables`: turns a data frame into typed columns, a target and three splits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pandas as pd
 from ftml.data import table
 from ftml.data.inverse_sinusoid import inverse_sinusoid
 from ftml.data.ring import ring
-from ftml.data.standardize import apply_scaling, learn_scaling
-from pipelines.datasets.columns import check_columns, encode_features
+from pipelines.datasets.columns import (
+    choose_columns,
+    drop_rows_without,
+    encode_columns,
+)
 from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import TableSchema
@@ -23,22 +26,18 @@ N_SAMPLES = 1000
 def prepare(section: TableSchema, folder: Path) -> None:
     """Write the table that a section describes into a folder.
 
-    Raises ValueError for a table with missing values, for a column that the table does
-    not have, and for a class with too few rows for every split to get one.
+    Raises ValueError for a column that the table does not have or that cannot be a
+    feature, for missing values without a rule for them, and for a class with too few
+    rows for every split to get one.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     generated = section.source.startswith("made:")
     data = _generate(section) if generated else frame(section.source, section.sha256)
     targets = [] if section.target is None else [section.target]
-    check_columns(data, [*targets, *(section.features or [])], source=section.source)
-    if section.features is not None:
-        data = data[[*section.features, *targets]]
-    missing = data.isna().sum()
-    if missing.any():
-        counts = ", ".join(f"{name} ({n})" for name, n in missing.items() if n)
-        raise ValueError(f"{section.source}: values are missing in {counts}")
-    X, names = encode_features(data.drop(columns=targets), reserved=["split", *targets])
+    features = choose_columns(data, section, others=targets)
+    data = drop_rows_without(data[[*features.columns, *targets]], targets, section)
+    X, columns = encode_columns(data[features.columns], section)
     target = data[section.target] if targets else None
     y, classes = read_target(target, section)
     strata, called = np.zeros(len(X), np.int64), ["the table"]
@@ -46,11 +45,15 @@ def prepare(section: TableSchema, folder: Path) -> None:
         strata, called = y, [f"class {name}" for name in classes]
     fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
     split = draw_split(strata, called, fractions=fractions, seed=section.seed)
-    if section.scale:
-        X = apply_scaling(X, learn_scaling(X[split == "train"]))
-    if section.binarize is not None:
-        X = np.greater(X, section.binarize).astype(np.float64)
-    whole = table.Table(X, y, names, section.target or "", classes)
+    whole = table.RawTable(
+        X,
+        y,
+        tuple(column.name for column in columns),
+        section.target or "",
+        classes,
+        columns=columns,
+        preprocessing=section.preprocessing,
+    )
     table.write(folder, whole, split)
 
 

@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ftml.config import nearest
+from ftml.data.columns import MAX_CATEGORIES
+from ftml.data.preprocessing import Preprocessing
 from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probability
 
 
-class TableSchema(DatasetSchema):
+class ColumnsSchema(Preprocessing, DatasetSchema):
+    """The keys of a dataset that is read from a table: which columns become features,
+    and how (`ftml.data.preprocessing`).
+    """
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("split",)
+    "names that the prepared data have for something else than a feature"
+
+    features: list[str] | None = None
+    """columns that become features; by default all columns except those that have
+    another use, such as the target"""
+
+    drop: list[str] = []
+    "columns that are left out, such as an identifier of the row"
+
+    max_categories: Annotated[int, Field(ge=2)] = MAX_CATEGORIES
+    """largest number of different texts in a column of categories: each becomes a
+    feature"""
+
+    missing_target: Literal["error", "drop"] = "error"
+    """what becomes of rows without a value to predict, or without a domain: an error,
+    or they are left out and counted"""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How columns become features."""
+        return Preprocessing.model_validate(
+            self.model_dump(include=set(Preprocessing.model_fields))
+        )
+
+    def columns_errors(self) -> list[str]:
+        """Return a message for each of the keys above that contradicts another."""
+        found = []
+        if self.scale and self.binarize is not None:
+            found.append(
+                "scale: cannot be combined with binarize, whose features are 0 and 1"
+            )
+        if both := sorted(set(self.features or []).intersection(self.drop)):
+            found.append(f"drop: {', '.join(both)} is one of the features, too")
+        return found
+
+
+class TableSchema(ColumnsSchema):
     """A dataset of the kind Table, prepared by the stage `tables`."""
 
     task: str
@@ -20,16 +64,6 @@ class TableSchema(DatasetSchema):
     """name of the target column. A task that does not predict the target uses it for
     evaluation only, never as a feature; null if the table has none. The task
     representation requires a column of classes"""
-
-    features: list[str] | None = None
-    "columns that become features; by default all columns except the target"
-
-    scale: bool = False
-    """whether to standardize each feature: subtract its mean and divide by its standard
-    deviation, both computed on the training rows"""
-
-    binarize: float | None = None
-    "threshold: features above it become 1, all others 0. By default features are kept"
 
     test_fraction: Fraction = 0.2
     "fraction of the samples in the test split, between 0 and 1"
@@ -44,15 +78,13 @@ class TableSchema(DatasetSchema):
 
     def validation_errors(self) -> list[str]:
         """Return a message for each field that contradicts another."""
-        found = []
+        found = self.columns_errors()
         if self.target is None and self.predicts:
             found.append(f"target: {self.task} needs a column to predict, got null")
         if self.target in (self.features or []):
             found.append(f"features: contains {self.target}, the target")
-        if self.scale and self.binarize is not None:
-            found.append(
-                "scale: cannot be combined with binarize, whose features are 0 and 1"
-            )
+        if self.target in self.drop:
+            found.append(f"drop: contains {self.target}, the target")
         if self.task == "representation" and self.target is None:
             found.append("target: representation needs a column of classes")
         if self.source in MADE_TABLES:
@@ -75,7 +107,16 @@ TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "rotated images": ("rotate",),
     "folders of images": ("image_size",),
-    "a table": ("domain", "label", "label_above", "features", "missing"),
+    "a table": (
+        "domain",
+        "label",
+        "label_above",
+        "features",
+        "drop",
+        "max_categories",
+        "missing_target",
+        *Preprocessing.model_fields,
+    ),
     "made:pitfalls": ("n_per_domain",),
     "made:sprites": (
         "n_domains",
@@ -88,13 +129,15 @@ FORMS = {
 "The forms of a source of domains, and the fields that apply to each."
 
 
-class DomainsSchema(DatasetSchema):
+class DomainsSchema(ColumnsSchema):
     """A dataset of the kind Domains, prepared by the stage `domains`.
 
     With `rotate` the source is grey images, which are rotated; with `domain` it is a
     table. Otherwise it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or
     generated data.
     """
+
+    RESERVED = ("domain", "split", "label")
 
     rotate: Annotated[list[float], Field(min_length=2)] | None = None
     """angles in degrees, counter-clockwise. Each angle is a domain, and each image is
@@ -112,13 +155,6 @@ class DomainsSchema(DatasetSchema):
 
     label_above: float | None = None
     "for a table with a numeric label: threshold between two classes, <= and > of it"
-
-    features: list[str] | None = None
-    """for a table: columns that become features; by default all columns except domain
-    and label. Text columns are one-hot encoded"""
-
-    missing: dict[str, float] = {}
-    "for a table: the value that marks a missing one, by column, such as {age: -1}"
 
     n_domains: Annotated[int, Field(ge=1)] = 5
     "number of training domains of made:sprites; one more domain, `test`, is added"
@@ -161,7 +197,7 @@ class DomainsSchema(DatasetSchema):
         lines = [f"{name}: for {users[name]}, not for {self.form}" for name in given]
         if self.sha256 and self.source.startswith("made:"):
             lines.append("sha256: for files, not for generated data")
-        return sorted(lines)
+        return sorted(lines + self.columns_errors())
 
 
 class ImagesSchema(DatasetSchema):

@@ -56,8 +56,9 @@ class DataKind:
     task; otherwise exactly one task accepts the data kind"""
 
     load: Callable[[Path], Any]
-    """reads a prepared dataset: its splits, or for domains the samples and the split of
-    each, from which `ftml.data.domains.leave_out` makes splits"""
+    """reads a prepared dataset, with the columns of a table as its user has them: its
+    splits, or for domains the samples and the split of each, from which
+    `ftml.data.domains.leave_out` makes splits"""
 
     small: Callable[[str], Splits[Any]]
     "returns small splits for the contract tests of a task"
@@ -81,7 +82,7 @@ class DataKind:
 
 
 KINDS = (
-    DataKind("tables", table.Table, TableSchema, table.load, table.small),
+    DataKind("tables", table.Table, TableSchema, table.read, table.small),
     DataKind("images", images.Images, ImagesSchema, images.load, images.small),
     DataKind("domains", domains.Domains, DomainsSchema, domains.read, domains.small),
     DataKind(
