@@ -132,7 +132,7 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
     named = {str(name): name for name in frame.columns}
     missing = [column.name for column in columns if column.name not in named]
     if missing:
-        close = [nearest(name, [n for n in named]) for name in missing[:1]]
+        close = [nearest(name, list(named)) for name in missing[:1]]
         raise ValueError(f"missing columns: {', '.join(missing)}{close[0]}")
     codes = np.empty((len(frame), len(columns)))
     for j, column in enumerate(columns):
