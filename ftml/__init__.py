@@ -20,6 +20,7 @@ from ftml.data import (
     Table,
     Trees,
 )
+from ftml.predictor import Predictor
 from ftml.saving import load, save
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "FamilyConfig",
     "Images",
     "Pairs",
+    "Predictor",
     "Sequences",
     "Splits",
     "Step",

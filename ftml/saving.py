@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from ftml.config import FamilyConfig, read_config
 from ftml.core import family
+from ftml.predictor import Interface, Predictor, interface_from
 
 TREE, ARRAYS = "tree.json", "arrays.safetensors"
 
@@ -83,32 +84,44 @@ def load_tree(folder: Path) -> tuple[Any, dict[str, Any]]:
         ) from None
 
 
-def save(folder: Path, model: Any, config: FamilyConfig) -> None:
-    """Write a model completely or not at all: its family, its config and its fields."""
+def save(
+    folder: Path | str,
+    model: Any,
+    config: FamilyConfig,
+    interface: Interface | None = None,
+) -> None:
+    """Write a model completely or not at all: its family, its config, its fields, and
+    what is between the rows of a user and it.
+    """
     # The module of the config is the family; the class Model may be in a shared module.
     module = type(config).__module__
     fields = {
         field.name: getattr(model, field.name) for field in dataclasses.fields(model)
     }
-    with whole_folder(folder) as beside:
+    with whole_folder(Path(folder)) as beside:
         save_tree(
             beside,
             fields,
             family=module.split(".")[-1],
             config=config.model_dump(mode="json"),
+            interface=(interface or Interface()).as_json(),
         )
 
 
-def load(folder: Path) -> tuple[Any, FamilyConfig]:
-    """Return the model that `save` wrote, and the config that it was trained with.
+def load(folder: Path | str) -> Predictor:
+    """Return the model that `save` wrote, with its config and its interface.
 
     Raises ValueError that names the folder when it does not hold a complete model.
     """
-    fields, about = load_tree(folder)
+    fields, about = load_tree(Path(folder))
     if "family" not in about:
         raise ValueError(f"{folder}: holds a checkpoint, not a model")
     kind = family(about["family"])
-    return kind.Model(**fields), read_config(kind.Config, about["config"])
+    return Predictor(
+        kind.Model(**fields),
+        read_config(kind.Config, about["config"]),
+        interface_from(about["interface"]),
+    )
 
 
 def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -195,9 +195,13 @@ def read(folder: Path) -> tuple[Domains, np.ndarray]:
 
 
 def _as_numbers(data: Domains) -> RawDomains:
-    """Return generated domains with their features as columns of numbers."""
+    """Return domains with their features as columns of numbers, of which a missing one
+    becomes the median.
+    """
     kept = {f.name: getattr(data, f.name) for f in fields(Domains)}
-    return RawDomains(**kept, columns=numbers(data.feature_names))
+    median = Preprocessing(missing="median")
+    columns = numbers(data.feature_names)
+    return RawDomains(**kept, columns=columns, preprocessing=median)
 
 
 def load(folder: Path, *, test_domains: Sequence[str]) -> Splits[Domains]:

@@ -81,7 +81,7 @@ def load(folder: Path) -> Splits[Images]:
         # imported here because it imports the families, which import torch
         from ftml import saving
 
-        extractor, _ = saving.load(folder / FEATURE_EXTRACTOR)
+        extractor = saving.load(folder / FEATURE_EXTRACTOR).model
     data, about = parquet.read(folder / FILE, kind="Images", columns=names)
     whole = Images(
         X=as_pixels(data["image"]).reshape(-1, *about["image_shape"]),

@@ -64,6 +64,10 @@ class Preprocessing(BaseModel):
             return self.missing.get(name, "error")
         return self.missing
 
+    def fills(self, name: str) -> bool:
+        """Return whether a column may have missing values."""
+        return self.strategy(name) != "error"
+
 
 @dataclass(frozen=True)
 class ColumnEncoding:

@@ -167,7 +167,7 @@ class RawTable(Table):
         kept = {f.name: getattr(self, f.name) for f in fields(Table)}
         kept["X"] = preprocessor.transform(self.X)
         kept["feature_names"] = preprocessor.feature_names
-        return Table(**kept, preprocessor=preprocessor)
+        return Table(**{**kept, "preprocessor": preprocessor})
 
     def frame(self) -> pd.DataFrame:
         """Return the columns as a frame, without the target."""

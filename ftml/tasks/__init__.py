@@ -11,6 +11,9 @@ Every task module has
 - `figures(model, split)`: matplotlib figures by name;
 - `example(split)`: a few inputs as a frame, in the form that a served model takes;
 - `serve(model, frame)`: a frame of predictions, one row for each row of `frame`.
+
+A task whose models predict classes also has `with_class_names(served, classes)`: what
+`serve` has returned, with the names of classes instead of their indices.
 """
 
 from __future__ import annotations

@@ -25,7 +25,10 @@ from ftml.data.sequences import Sequences
 from ftml.data.table import Table
 from ftml.data.trees import Trees
 from ftml.plots import calibration_figure, confusion_figure, new_figure
+from ftml.tasks._classes import class_frame, with_class_names
 from ftml.tasks._inputs import frame_of, input_of
+
+__all__ = ["with_class_names"]
 
 DATA = (Table, Images, Sequences, Trees)
 Labelled = Table | Images | Sequences | Trees
@@ -124,6 +127,4 @@ def example(split: Labelled) -> pd.DataFrame:
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
     X = input_of(frame, getattr(model, "vocabulary", ()))
-    proba = model.predict_proba(X)
-    columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
-    return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})
+    return class_frame(model.predict_proba(X))

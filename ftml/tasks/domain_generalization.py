@@ -23,7 +23,10 @@ from ftml.plots import (
     new_figure,
     share_interval,
 )
+from ftml.tasks._classes import class_frame, with_class_names
 from ftml.tasks._inputs import frame_of, input_of
+
+__all__ = ["with_class_names"]
 
 DATA = (Domains,)
 METRICS = {
@@ -126,9 +129,7 @@ def example(split: Domains) -> pd.DataFrame:
 
 def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
-    proba = model.predict_proba(input_of(frame))
-    columns = {f"probability_{j}": proba[:, j] for j in range(proba.shape[1])}
-    return pd.DataFrame({"prediction": proba.argmax(axis=1), **columns})
+    return class_frame(model.predict_proba(input_of(frame)))
 
 
 def _domains(split: Domains) -> Iterator[tuple[str, slice]]:

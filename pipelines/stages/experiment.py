@@ -173,10 +173,10 @@ def _write_results(
 
     study = outcome.study
     with whole_folder(study.folder) as folder:
-        model = driver.load_fitted_model(outcome.fitted.trials[0])
-        results.write(folder, outcome, model)
+        predictor = driver.load_fitted_model(outcome.fitted.trials[0])
+        results.write(folder, outcome, predictor)
         write_model_figures(outcome, folds, folder)
-        example = task(study.family.task).example(folds.splits(folds.tested[0]).test)
+        example = predictor.example(folds.splits(folds.tested[0]).test)
         version = retry_until_available(
             partial(run.log_results, outcome, folder, example, fit_runs)
         )
@@ -195,8 +195,9 @@ def write_model_figures(outcome: Outcome, folds: Folds, folder: Path) -> None:
     family = outcome.study.family
     for fold in folds.tested:
         index = outcome.fits_of(fold)[0]
-        model = driver.load_fitted_model(outcome.fitted.trials[index])
-        splits = folds.splits(fold)
+        predictor = driver.load_fitted_model(outcome.fitted.trials[index])
+        model, preprocessor = predictor.model, predictor.interface.preprocessor
+        splits = folds.splits(fold).transformed(preprocessor)
         figures = dict(task(family.task).figures(model, splits.test))
         if family.figures is not None:
             config = outcome.config(outcome.fits[index])

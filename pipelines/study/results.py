@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from ftml.config import FamilyConfig, read_config
+from ftml.predictor import Predictor
 from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
@@ -221,9 +222,12 @@ class Outcome:
         )
 
 
-def write(folder: Path, outcome: Outcome, model: Any) -> None:
-    """Write all result files but run.json; `model` is that of the first final fit."""
-    save(folder / "model", model, outcome.config(outcome.fits[0]))
+def write(folder: Path, outcome: Outcome, predictor: Predictor) -> None:
+    """Write all result files but run.json; the predictor is that of the first final
+    fit.
+    """
+    config = outcome.config(outcome.fits[0])
+    save(folder / "model", predictor.model, config, predictor.interface)
     metrics = outcome.metrics()
     write_metrics(folder, metrics)
     with (folder / "best.yaml").open("w") as file:

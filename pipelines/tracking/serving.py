@@ -11,20 +11,17 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ftml.core import family
 from ftml.saving import load
-from ftml.tasks import task
 
 
 class ServedModel(PythonModel):
-    """Loads the artifact `model` and predicts as the task of its family does: one row
-    of output for each row of input.
+    """Loads the artifact `model` and predicts: one row of output for each row of input,
+    in the columns and the classes of the user.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the model and find its task by the module of its configuration."""
-        self.model, config = load(Path(context.artifacts["model"]))
-        self.task = task(family(type(config).__module__.split(".")[-1]).task)
+        """Load the model."""
+        self.predictor = load(Path(context.artifacts["model"]))
 
     def predict(
         self,
@@ -33,7 +30,7 @@ class ServedModel(PythonModel):
         params: object = None,
     ) -> pd.DataFrame:
         """Return the predictions for a table of inputs; there are no parameters."""
-        return self.task.serve(self.model, model_input)
+        return self.predictor.predict(model_input)
 
 
 set_model(ServedModel())

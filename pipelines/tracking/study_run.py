@@ -37,8 +37,6 @@ import json
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import mlflow
@@ -51,17 +49,13 @@ from mlflow.entities import (
     LoggedModelOutput,
     Metric,
 )
-from mlflow.models import infer_signature
 
-import ftml
 from ftml.saving import load
-from ftml.tasks import task
-from pipelines.params.keys import imported, source_modules, study_modules
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
 from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
-from pipelines.tracking import descriptions, views
+from pipelines.tracking import descriptions, served_model, views
 from pipelines.tracking.child_runs import (
     ChildRuns,
     ParentRun,
@@ -256,16 +250,20 @@ class StudyRun:
         known = self.client.search_model_versions(f"run_id = '{run_id}'")
         if known:
             return str(known[0].version)
-        served = task(self.study.family.task).serve(load(folder)[0], example)
-        with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
+        predictor = load(folder)
+        with (
+            warnings.catch_warnings(),
+            served_model.code_of(self.study) as code,
+            mlflow.start_run(run_id=run_id),
+        ):
             warnings.simplefilter("ignore")  # MLflow's hints on types of its signatures
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("serving.py")),
                 artifacts={"model": str(folder)},
-                code_paths=[str(Path(ftml.__file__).parent)],
-                signature=infer_signature(example, served),
-                pip_requirements=_requirements(self.study),
+                code_paths=[code],
+                signature=served_model.signature(predictor, example),
+                pip_requirements=served_model.requirements(self.study),
             )
         name = self.study.dataset.name
         if not self.client.search_registered_models(f"name = '{name}'"):
@@ -325,28 +323,6 @@ def log_comparison(
     note = {"mlflow.note.content": description}
     for name, value in (views.curves_view(curves) | note).items():
         client.set_experiment_tag(experiment_id, name, value)
-
-
-def _requirements(study: Study) -> list[str]:
-    """Return the requirements of a served model: the packages that its source imports,
-    and MLflow, at the installed versions.
-    """
-    modules = source_modules(*study_modules(study))
-    tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
-    packages = _packages()
-    needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}
-    return sorted(f"{name}=={_public(name)}" for name in needed | {"mlflow"})
-
-
-@cache
-def _packages() -> Mapping[str, Sequence[str]]:
-    """Return the installed packages by the names of their modules; this takes 1 s."""
-    return metadata.packages_distributions()
-
-
-def _public(package: str) -> str:
-    """Return the installed version of a package without its local part (`+cpu`)."""
-    return metadata.version(package).split("+")[0]
 
 
 def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:

@@ -29,6 +29,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ftml.predictor import Predictor
 from ftml.saving import load
 from pipelines.cluster import storage
 from pipelines.cluster.connect import SearchError
@@ -134,10 +135,10 @@ def delete_checkpoints(record: Record) -> None:
             storage.remove(trial.checkpoint.rpartition("/")[0])
 
 
-def load_fitted_model(trial: Trial) -> Any:
+def load_fitted_model(trial: Trial) -> Predictor:
     """Return the model that a final fit saved in its last checkpoint."""
     with tune.Checkpoint(str(trial.checkpoint)).as_directory() as folder:
-        return load(Path(folder) / "model")[0]
+        return load(Path(folder) / "model")
 
 
 class QueueSearcher(Searcher):

@@ -12,6 +12,7 @@ from typing import Any
 from ftml.config import FamilyConfig
 from ftml.core import Family, State, Step, TrainMany, family
 from ftml.data import Splits
+from ftml.predictor import Interface, interface_of
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
 from pipelines.study.cross_validation import cross_validation, train_folds
@@ -73,17 +74,21 @@ class TrainingJob:
         return self.last_step is not None
 
     @cached_property
-    def training_splits(self) -> Splits[Any]:
-        """The splits that `train` is given; for a final fit, training and validation
-        data as one split.
+    def prepared(self) -> Splits[Any]:
+        """The splits with features, which are learnt from the data that is trained on;
+        for a final fit, training and validation data are one split.
         """
         if not self.is_final_fit:
-            return self.splits.without_test()
-        whole, share = self.splits.for_final_fit(), self.assignment.share
-        if share == 1.0:
-            return whole
-        seed = self.assignment.config["seed"]
-        return Splits(train=whole.train.sample(share, seed=seed))
+            return self.splits.prepared()
+        whole, share = self.splits.for_final_fit().train, self.assignment.share
+        if share != 1.0:
+            whole = whole.sample(share, seed=self.assignment.config["seed"])
+        return Splits(train=whole, test=self.splits.test).prepared()
+
+    @property
+    def training_splits(self) -> Splits[Any]:
+        """The splits that `train` is given."""
+        return self.prepared.without_test()
 
     @cached_property
     def folds(self) -> list[Splits[Any]]:
@@ -91,7 +96,8 @@ class TrainingJob:
         if self.is_final_fit or self.search.cv is None:
             return []
         seed = self.search.config["seed"]
-        return cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
+        folds = cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
+        return [fold.prepared() for fold in folds]
 
     def train(self, trials: Sequence[TrialState]) -> Iterator[list[Step | None]]:
         """Yield the next step of each trial, None for one that has ended."""
@@ -104,6 +110,11 @@ class TrainingJob:
         if self.folds:
             return train_folds(train_many, configs, self.folds, states)
         return train_many(configs, self.training_splits, states)
+
+    @property
+    def interface(self) -> Interface:
+        """What is between the rows of a user and the model that is trained."""
+        return interface_of(task(family(self.search.family).task), self.prepared)
 
     def evaluate(self, model: Any, split: Any) -> dict[str, float]:
         """Return the metrics of the family's task for a model on a split."""
@@ -138,10 +149,10 @@ def validation_scores(model: Any, job: TrainingJob) -> dict[str, float]:
     if job.folds:
         return _scores_over_folds(model, job)
     scores: dict[str, float] = {}
-    if job.splits.valid is not None:
-        valid = job.evaluate(model, job.splits.valid)
+    if job.prepared.valid is not None:
+        valid = job.evaluate(model, job.prepared.valid)
         scores = {f"valid_{k}": v for k, v in valid.items() if "/" not in k}
-    test, metric = job.splits.test, job.search.metric
+    test, metric = job.prepared.test, job.search.metric
     if job.search.scores_left_out and test is not None:
         for name in test.domain_names:
             left_out = job.evaluate(model, test.only([name]))
@@ -164,7 +175,7 @@ def test_scores(model: Any, job: TrainingJob) -> dict[str, float]:
     Where the search asks for them, also the metrics on the data that the model was
     trained on, `train_<metric>`, and the number of these samples, `train_rows`.
     """
-    scores = job.evaluate(model, job.splits.test)
+    scores = job.evaluate(model, job.prepared.test)
     found = {f"test_{name}": value for name, value in scores.items()}
     if job.search.scores_seen:
         seen = job.training_splits.train

@@ -265,7 +265,7 @@ def _write_checkpoint(
     save_tree(folder, states, about=about)
     if job.is_final_fit and end:
         (trial,) = running
-        save(folder / "model", trial.last_step.model, trial.config)
+        save(folder / "model", trial.last_step.model, trial.config, job.interface)
 
 
 def _row(trial: TrialState, job: TrainingJob, *, end: bool) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""A trained model with everything between a user's rows and it: the columns that it
+takes, how they become features, and the names of its classes.
+
+    predictor = ftml.load("model")
+    predictor.predict(rows)
+
+The command `ftml predict`, the HTTP server and the library all predict here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ftml.config import FamilyConfig
+from ftml.core import family
+from ftml.data.columns import Column
+from ftml.data.domains import RawDomains
+from ftml.data.preprocessing import Preprocessor, preprocessor_of
+from ftml.data.splits import Splits
+from ftml.data.table import RawTable
+from ftml.tasks import task
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a model was trained with and its arrays do not say."""
+
+    preprocessor: Preprocessor | None = None
+    "what turns the columns of a user's table into features; None without columns"
+
+    takes_columns: bool = True
+    """whether rows to predict have these columns; a model that generates samples, for
+    example, takes seeds"""
+
+    classes: tuple[str, ...] = ()
+    "names of the classes that the model predicts, by index"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the interface as JSON, for `interface_from`."""
+        about = self.preprocessor
+        return {
+            "preprocessor": None if about is None else about.as_json(),
+            "takes_columns": self.takes_columns,
+            "classes": list(self.classes),
+        }
+
+
+def interface_from(described: dict[str, Any]) -> Interface:
+    """Return the interface that `Interface.as_json` has described."""
+    about = described["preprocessor"]
+    return Interface(
+        None if about is None else preprocessor_of(about),
+        described["takes_columns"],
+        tuple(described["classes"]),
+    )
+
+
+def interface_of(kind: ModuleType, splits: Splits[Any]) -> Interface:
+    """Return the interface of a model of a task that is trained on these splits."""
+    data = splits.train
+    preprocessor: Preprocessor | None = getattr(data, "preprocessor", None)
+    takes_columns = False
+    if preprocessor is not None:
+        taken = kind.example(data.rows(np.arange(min(1, len(data))))).columns
+        takes_columns = list(taken) == list(preprocessor.feature_names)
+    classes: tuple[str, ...] = ()
+    if hasattr(kind, "with_class_names"):
+        classes = getattr(data, "classes", ()) or getattr(data, "class_names", ())
+    return Interface(preprocessor, takes_columns, tuple(classes))
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model of a family, its configuration, and its interface."""
+
+    model: Any
+    config: FamilyConfig
+    interface: Interface = Interface()
+
+    @property
+    def task(self) -> ModuleType:
+        """The module of the task that the model serves."""
+        return task(family(type(self.config).__module__.split(".")[-1]).task)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a user's table that rows to predict must have; empty if they
+        have other ones, which `example` shows.
+        """
+        preprocessor = self.interface.preprocessor
+        if preprocessor is None or not self.interface.takes_columns:
+            return ()
+        return preprocessor.columns
+
+    def is_optional(self, column: str) -> bool:
+        """Return whether a value of one of the columns may be missing."""
+        preprocessor = self.interface.preprocessor
+        return preprocessor is not None and preprocessor.spec.fills(column)
+
+    def example(self, split: Any) -> pd.DataFrame:
+        """Return the first rows of a split as the model takes them: three at most."""
+        if self.columns and isinstance(split, RawTable | RawDomains):
+            return split.rows(np.arange(min(3, len(split)))).frame()
+        found: pd.DataFrame = self.task.example(split)
+        return found
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return a row of predictions for each row of a frame.
+
+        rows: the columns of the user's table, in any order; columns that the model does
+        not use are ignored. A classifier's `prediction` is the name of a class, and
+        `probability_<class>` the probability of each. Raises ValueError for a column
+        that is missing and for a value that the model cannot use, with its row.
+        """
+        preprocessor = self.interface.preprocessor
+        if preprocessor is not None and self.interface.takes_columns:
+            rows = preprocessor.features(rows)
+        served: pd.DataFrame = self.task.serve(self.model, rows)
+        if self.interface.classes:
+            named: pd.DataFrame = self.task.with_class_names(
+                served, self.interface.classes
+            )
+            return named
+        return served

@@ -1,0 +1,96 @@
+"""What MLflow stores of a model besides its files: its signature, the modules of `ftml`
+that it needs, and its requirements.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+import ftml
+from ftml.predictor import Predictor
+from pipelines.params.keys import imported, source_modules, study_modules
+from pipelines.params.read import Study
+
+TYPES = {
+    "number": DataType.double,
+    "boolean": DataType.boolean,
+    "category": DataType.string,
+    "date": DataType.datetime,
+}
+"The type in a signature of each kind of column."
+
+
+def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:
+    """Return the signature of a model: the columns of the user's table with their
+    types, and its predictions for the example.
+
+    A column is required unless the model fills in its missing values.
+    """
+    served = infer_signature(example, predictor.predict(example))
+    if not predictor.columns:
+        return served
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(
+            TYPES[column.kind],
+            column.name,
+            required=not predictor.is_optional(column.name),
+        )
+        for column in predictor.columns
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=served.outputs)
+
+
+@contextmanager
+def code_of(study: Study) -> Iterator[str]:
+    """Provide a folder `ftml` with the modules that a model of a study needs, and no
+    others.
+    """
+    root = Path(ftml.__file__).parent
+    with TemporaryDirectory(prefix="ftml-code-") as place:
+        for path in modules_of(study).values():
+            copy = Path(place) / "ftml" / path.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        yield str(Path(place) / "ftml")
+
+
+def modules_of(study: Study) -> dict[str, Path]:
+    """Return the source file of each module of `ftml` that a model of a study needs."""
+    found = source_modules("ftml", *study_modules(study))
+    packages = {name.rpartition(".")[0] for name in found} - {""}
+    while packages - set(found):
+        found |= source_modules(*packages)
+        packages = {name.rpartition(".")[0] for name in found} - {""}
+    return found
+
+
+def requirements(study: Study) -> list[str]:
+    """Return the requirements of a served model: the packages that its source imports,
+    and MLflow, at the installed versions.
+    """
+    modules = modules_of(study)
+    tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
+    packages = _packages()
+    needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}
+    return sorted(f"{name}=={_public(name)}" for name in needed | {"mlflow"})
+
+
+@cache
+def _packages() -> Mapping[str, Sequence[str]]:
+    """Return the installed packages by the names of their modules; this takes 1 s."""
+    return metadata.packages_distributions()
+
+
+def _public(package: str) -> str:
+    """Return the installed version of a package without its local part (`+cpu`)."""
+    return metadata.version(package).split("+")[0]
