@@ -335,7 +335,8 @@ def small_model() -> ridge.Model:
 def test_saved_model_comes_back_with_its_config(tmp_path: Path) -> None:
     config = ridge.Config(alpha=0.1, seed=2**63 - 1)
     ftml.save(tmp_path / "model", small_model(), config)
-    model, loaded = ftml.load(tmp_path / "model")
+    predictor = ftml.load(str(tmp_path / "model"))
+    model, loaded = predictor.model, predictor.config
     assert type(model) is ridge.Model
     assert_same(model.theta, small_model().theta)
     assert loaded == config
@@ -409,4 +410,4 @@ def test_family_of_a_saved_model_is_that_of_its_config(tmp_path: Path) -> None:
         theta: np.ndarray
 
     ftml.save(tmp_path / "model", Shared(np.ones(3)), ridge.Config())
-    assert type(ftml.load(tmp_path / "model")[0]) is ridge.Model
+    assert type(ftml.load(tmp_path / "model").model) is ridge.Model

@@ -161,9 +161,11 @@ def _booleans(series: pd.Series, column: Column) -> np.ndarray:
 
 
 def _categories(series: pd.Series, column: Column) -> np.ndarray:
-    codes = pd.Categorical(_texts(series), categories=list(column.values)).codes
-    absent = series.isna().to_numpy()
-    return np.where(absent, np.nan, codes.astype(np.float64))
+    index: dict[str | None, float] = {
+        value: float(code) for code, value in enumerate(column.values)
+    }
+    index[None] = np.nan
+    return np.array([index.get(text, UNKNOWN) for text in _texts(series)])
 
 
 def _dates(series: pd.Series, column: Column) -> np.ndarray:
@@ -216,8 +218,8 @@ def decode(codes: np.ndarray, columns: Sequence[Column]) -> pd.DataFrame:
     """Return the frame whose codes (n, c) `encode` returns, each column of its type.
 
     Numbers are float64, booleans pandas' `boolean`, dates datetime64 in UTC without a
-    zone, categories text; missing values are NaN, NA, NaT and None. An unknown category
-    is None, too.
+    zone, categories text; a missing value is NaN, NA or NaT, and so is an unknown
+    category.
     """
     decoded = {
         column.name: _decode_one(codes[:, j], column)
@@ -235,4 +237,4 @@ def _decode_one(codes: np.ndarray, column: Column) -> pd.Series:
         return pd.to_datetime(pd.Series(codes), unit="s")
     values = np.array([*column.values, None], dtype=object)
     index = np.where(np.isnan(codes), UNKNOWN, codes).astype(np.int64)
-    return pd.Series(values[index], dtype=object)
+    return pd.Series(values[index], dtype="str")

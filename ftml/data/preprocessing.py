@@ -21,7 +21,14 @@ from ftml.data.columns import Column, column_of, encode
 from ftml.data.parquet import check_names
 
 STRATEGIES = ("error", "mean", "median", "most_frequent", "indicator")
-PARTS = ("year", "month", "day", "weekday", "hour")
+PARTS = {
+    "year": "year",
+    "month": "month",
+    "day": "day",
+    "weekday": "day_of_week",
+    "hour": "hour",
+}
+"The parts of a date, and what pandas calls them."
 DAY = 86400.0
 
 
@@ -267,8 +274,9 @@ def fit(
     # Not std > 0: rounding gives a constant column of 0.1 a standard deviation of
     # 1e-17.
     varies = X.min(axis=0) < X.max(axis=0)
+    mean = np.where(varies, X.mean(axis=0), X.min(axis=0))
     scale = np.where(varies, X.std(axis=0), 1.0)
-    return Preprocessor(spec, encodings, names, X.mean(axis=0), scale)
+    return Preprocessor(spec, encodings, names, mean, scale)
 
 
 def with_given_values(
@@ -352,15 +360,17 @@ def _given_value(column: Column, value: str | float) -> float:
 
 def _parts_that_vary(seconds: np.ndarray) -> tuple[str, ...]:
     """Return the parts of dates that differ between rows, or the year if none does."""
-    values = _date_parts(seconds, PARTS)
-    varies = [len(np.unique(values[:, j])) > 1 for j in range(len(PARTS))]
-    return tuple(np.array(PARTS)[varies]) or PARTS[:1]
+    values = _date_parts(seconds, tuple(PARTS))
+    varying = [
+        part for part, each in zip(PARTS, values.T, strict=True) if len(set(each)) > 1
+    ]
+    return tuple(varying) or ("year",)
 
 
 def _date_parts(seconds: np.ndarray, parts: Sequence[str]) -> np.ndarray:
     """Return these parts of dates (n,) as numbers, (n, p); Monday is weekday 0."""
     dates = pd.to_datetime(pd.Series(seconds), unit="s")
-    columns = [getattr(dates.dt, part).to_numpy(np.float64) for part in parts]
+    columns = [getattr(dates.dt, PARTS[part]).to_numpy(np.float64) for part in parts]
     return np.column_stack(columns) if columns else np.empty((len(seconds), 0))
 
 

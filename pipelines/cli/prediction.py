@@ -1,15 +1,21 @@
-"""Predictions of a model in MLflow for the rows of a file."""
+"""Predictions of a model for the rows of a file."""
 
 from __future__ import annotations
 
 import logging
-import warnings
+import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ftml.predictor import Predictor
+from ftml.saving import TREE, load
 from pipelines.cli.records import open_existing_store
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 CSV, PARQUET = (".csv", ".csv.gz"), (".parquet", ".pq")
 "Suffixes of the files that can be read."
@@ -21,16 +27,40 @@ REAL = ("float", "double")
 def predictions(model: str, file: Path) -> pd.DataFrame:
     """Return a row of predictions for each row of a CSV or Parquet file.
 
-    The file must have the columns of the model's signature, in any order. Raises
-    ValueError for missing or extra columns, for values that are not numbers, for a file
-    that cannot be read and for a model that is not in the store.
+    The file must have the columns that the model uses, in any order. Other columns are
+    left out, and named on stderr, as are categories that no training row had. Raises
+    ValueError for missing columns, for values that are not of the column's kind, for a
+    file that cannot be read and for a model that is not in the store.
     """
     rows = read_rows(file)
-    served = load_model(model)
-    wanted = {each.name: each.type.name for each in served.metadata.get_input_schema()}
-    columns = select_columns(rows, wanted, where=str(file))
-    predicted: pd.DataFrame = served.predict(columns)
+    predictor, signature = load_predictor(model)
+    if not predictor.columns and signature is not None:
+        wanted = {each.name: each.type.name for each in signature.inputs}
+        rows = select_columns(rows, wanted, where=str(file))
+    try:
+        predicted = predictor.predict(rows)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    _note_what_is_unused(predictor, rows, file)
     return predicted
+
+
+def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -> None:
+    """Name on stderr the columns that the model does not use, and count the rows with a
+    category that it does not know.
+    """
+    preprocessor = predictor.interface.preprocessor
+    if preprocessor is None or not predictor.columns:
+        return
+    used = {column.name for column in predictor.columns}
+    if unused := [str(name) for name in rows if str(name) not in used]:
+        print(f"{file}: columns that are not used: {_some(unused)}", file=sys.stderr)
+    for name, count in preprocessor.unknown_categories(rows).items():
+        print(
+            f"{file}: column {name}: {count} rows have a category that no training row "
+            f"had",
+            file=sys.stderr,
+        )
 
 
 def read_rows(file: Path) -> pd.DataFrame:
@@ -50,24 +80,38 @@ def read_rows(file: Path) -> pd.DataFrame:
     return rows
 
 
-def load_model(uri: str) -> Any:
-    """Return a model of the store as a pyfunc. Raises ValueError if there is none."""
-    if not uri.startswith(("models:/", "runs:/")):
+def load_predictor(model: str) -> tuple[Predictor, ModelSignature | None]:
+    """Return a model of the store or of a folder that `ftml.save` wrote, and the
+    signature that MLflow has of it. Raises ValueError if there is no such model.
+
+    No code that is stored with the model runs.
+    """
+    if (Path(model) / TREE).is_file():
+        return load(Path(model)), None
+    if not model.startswith(("models:/", "runs:/")):
         raise ValueError(
-            f"expected a model such as models:/diabetes@champion or runs:/ID/model, "
-            f"got {uri!r}"
+            f"expected a model such as models:/diabetes@champion, runs:/ID/model or a "
+            f"folder that holds {TREE}, got {model!r}"
         )
     open_existing_store()
-    import mlflow
+    from mlflow.artifacts import download_artifacts
+    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hints about package versions
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    with TemporaryDirectory(prefix="ftml-model-") as place:
         try:
-            return mlflow.pyfunc.load_model(uri)
-        except (mlflow.exceptions.MlflowException, OSError) as error:
+            folder = Path(download_artifacts(artifact_uri=model, dst_path=place))
+            described = Model.load(str(folder))
+        except (MlflowException, OSError) as error:
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"{uri}: no such model can be loaded: {reason}") from None
+            raise ValueError(f"{model}: no such model can be read: {reason}") from None
+        found = [path.parent for path in folder.glob(f"artifacts/*/{TREE}")]
+        if len(found) != 1:
+            raise ValueError(f"{model}: not a model that ftml has logged")
+        return load(found[0]), described.signature
 
 
 def select_columns(

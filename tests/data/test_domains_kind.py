@@ -54,7 +54,7 @@ def test_written_domains_are_read_back(data: Domains, tmp_path: Path) -> None:
 @every_kind
 def test_load_leaves_out_the_test_domains(data: Domains, tmp_path: Path) -> None:
     domains.write(tmp_path, data, SPLIT)
-    splits = domains.load(tmp_path, test_domains=["b"])
+    splits = domains.leave_out(*domains.read(tmp_path), ["b"], where="data")
     assert splits.train.domain_names == splits.valid.domain_names == ("a", "c")
     assert splits.test.domain_names == ("b",)
     np.testing.assert_array_equal(splits.train.x, data.x[[0, 5, 6, 8]])
@@ -62,6 +62,17 @@ def test_load_leaves_out_the_test_domains(data: Domains, tmp_path: Path) -> None
     np.testing.assert_array_equal(splits.valid.x, data.x[[1, 7]])
     np.testing.assert_array_equal(splits.test.x, data.x[2:5])  # whatever their split
     np.testing.assert_array_equal(splits.test.domain, [0, 0, 0])
+
+
+def test_a_missing_feature_is_the_median_of_the_training_rows(tmp_path: Path) -> None:
+    domains.write(tmp_path, features(), SPLIT)
+    raw = domains.leave_out(*domains.read(tmp_path), ["b"], where="data")
+    splits = domains.load(tmp_path, test_domains=["b"])
+    absent = np.isnan(raw.test.x)
+    assert absent.any()
+    medians = np.broadcast_to(np.median(raw.train.x, axis=0), absent.shape)
+    np.testing.assert_array_equal(splits.test.x[absent], medians[absent])
+    np.testing.assert_array_equal(splits.test.x[~absent], raw.test.x[~absent])
 
 
 def test_images_that_do_not_lie_in_one_piece_are_written(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_cnn_learns_and_survives_saving(
     model = fit(config, data).model
     assert (model.predict(data.x) == data.y).all()
     save(tmp_path / "model", model, config)
-    loaded, _ = load(tmp_path / "model")
+    loaded = load(tmp_path / "model").model
     np.testing.assert_array_equal(
         loaded.predict_proba(data.x), model.predict_proba(data.x)
     )
@@ -141,7 +141,7 @@ def test_resnet_learns_from_its_drawn_weights_and_survives_saving(
     model = fit(config, PIXELS).model
     assert (model.predict(PIXELS.x) == PIXELS.y).all()
     save(tmp_path / "model", model, config)
-    loaded, _ = load(tmp_path / "model")
+    loaded = load(tmp_path / "model").model
     np.testing.assert_array_equal(
         loaded.predict_proba(PIXELS.x), model.predict_proba(PIXELS.x)
     )

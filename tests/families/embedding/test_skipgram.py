@@ -268,7 +268,7 @@ def test_a_model_comes_back_from_disk_as_it_was(data, tmp_path):
     config = Config(dimension=3, n_passes=1)
     model = fit(config, data).model
     saving.save(tmp_path / "model", model, config)
-    loaded, _ = saving.load(tmp_path / "model")
+    loaded = saving.load(tmp_path / "model").model
     assert same(loaded, model)
     assert loaded.words == WORDS
 

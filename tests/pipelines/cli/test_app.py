@@ -15,16 +15,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import Result
-from mlflow.models import infer_signature
 from scipy.stats import t as student_t
 from typer.testing import CliRunner
 
 import ftml
 from ftml.core import families, family
+from ftml.data import Splits
+from ftml.data.columns import numbers
+from ftml.data.table import RawTable
+from ftml.predictor import interface_of
 from ftml.tasks import regression
 from pipelines.cli.app import app
 from pipelines.cli.catalogue import allowed, outline, settings, written
 from pipelines.tracking import client as tracking_client
+from pipelines.tracking import served_model
 from tests.conftest import ROOT, forget_store
 
 
@@ -255,12 +259,15 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     recorder("toy", "mse")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20, 2))
-    data = ftml.Table(X, X @ [1.0, -2.0] + 3.0, feature_names=("a", "b"))
+    y = X @ [1.0, -2.0] + 3.0
+    raw = RawTable(X, y, ("a", "b"), columns=numbers(("a", "b")))
+    splits = Splits(raw).prepared()
     ridge = family("ridge")
     config = ridge.Config(alpha=0.0)
-    model = ftml.fit(config, data).model
-    ftml.save(tmp_path / "model", model, config)
-    example = regression.example(data)
+    model = ftml.fit(config, splits).model
+    ftml.save(tmp_path / "model", model, config, interface_of(regression, splits))
+    predictor = ftml.load(tmp_path / "model")
+    example = predictor.example(raw)
     mlflow.set_experiment("toy")
     with warnings.catch_warnings(), mlflow.start_run() as run:
         warnings.simplefilter("ignore")  # MLflow's hints on types
@@ -268,7 +275,7 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
             name="model",
             python_model=str(ROOT / "pipelines/tracking/serving.py"),
             artifacts={"model": str(tmp_path / "model")},
-            signature=infer_signature(example, regression.serve(model, example)),
+            signature=served_model.signature(predictor, example),
             pip_requirements=[],
         )
     mlflow.MlflowClient().create_registered_model("toy")
@@ -278,7 +285,8 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     rows.to_csv("rows.csv", index=False)
     rows.to_parquet("rows.parquet")
     for file in ("rows.csv", "rows.parquet"):
-        for uri in ("models:/toy/1", f"runs:/{run.info.run_id}/model"):
+        stored = ("models:/toy/1", f"runs:/{run.info.run_id}/model")
+        for uri in (*stored, str(tmp_path / "model")):
             result = ftml_command("predict", uri, file, "-o", "out.csv")
             assert result.exit_code == 0, result.output
             found = pd.read_csv("out.csv")["prediction"]
@@ -287,10 +295,14 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     uri = "models:/toy/1"
     rows.rename(columns={"b": "B"}).to_csv("renamed.csv", index=False)
     said = error_of("predict", uri, "renamed.csv")
-    assert said == "renamed.csv: not the columns of the model; missing: b; extra: B"
+    assert said.endswith("renamed.csv: missing columns: b; nearest: B")
     rows.assign(a=["x", "1"]).to_csv("text.csv", index=False)
     said = error_of("predict", uri, "text.csv")
-    assert said == "text.csv: column a: expected numbers, got 'x'"
+    assert said == "text.csv: column a, row 1: expected a number, got 'x'"
+    rows.assign(id=["p", "q"], y=0).to_csv("more.csv", index=False)
+    result = ftml_command("predict", uri, "more.csv")
+    assert result.stderr == "more.csv: columns that are not used: id, y\n"
+    assert result.stdout.startswith("prediction\n")
     rows[:0].to_csv("empty.csv", index=False)
     assert error_of("predict", uri, "empty.csv") == "empty.csv: has no row"
     assert error_of("predict", uri, "none.csv") == "none.csv: no such file"

@@ -37,8 +37,8 @@ def hospitals(n: int = 40) -> pd.DataFrame:
 
 def section_of(folder: Path, data: pd.DataFrame, **fields: Any) -> DomainsSchema:
     data.to_csv(folder / "data.csv", index=False)
-    given = {"domain": "where", "label": "num", "label_above": 0.0, **fields}
-    return DomainsSchema(source=f"file:{folder}/data.csv", **given)
+    given = {"domain": "where", "label": "num", "label_above": 0.0, "missing": "median"}
+    return DomainsSchema(source=f"file:{folder}/data.csv", **{**given, **fields})
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
@@ -223,26 +223,44 @@ def test_one_seed_gives_the_same_bytes_and_another_others(
     assert first == written(0) != written(1)
 
 
-def test_table_becomes_features_with_nan_for_missing(tmp_path: Path) -> None:
+def test_a_table_keeps_its_columns_and_their_missing_values(tmp_path: Path) -> None:
     features = ["chol", "sex", "fbs"]
-    given = section_of(tmp_path, hospitals(), features=features, missing={"chol": 0.0})
-    prepare(given, tmp_path)
+    prepare(section_of(tmp_path, hospitals(), features=features), tmp_path)
     data, _ = domains.read(tmp_path)
+    assert isinstance(data, domains.RawDomains)
     assert data.domain_names == ("north", "south")
     assert data.class_names == ("num <= 0", "num > 0")
-    assert data.feature_names == ("chol", "sex=f", "sex=m", "fbs")
-    table = hospitals().sort_values("where", kind="stable")
-    np.testing.assert_array_equal(data.x[:, 0], table["chol"].where(table["chol"] != 0))
-    np.testing.assert_array_equal(data.x[:, 1], table["sex"] == "f")
+    assert [(c.name, c.kind) for c in data.columns] == [
+        ("chol", "number"),
+        ("sex", "category"),
+        ("fbs", "boolean"),
+    ]
+    table = hospitals().sort_values("where", kind="stable").reset_index(drop=True)
+    frame = data.frame()
+    np.testing.assert_array_equal(frame["chol"], table["chol"])
+    assert frame["sex"].tolist() == table["sex"].tolist()
     expected = table["fbs"].map({True: 1.0, False: 0.0}).to_numpy(np.float64)
-    np.testing.assert_array_equal(data.x[:, 3], expected)
+    np.testing.assert_array_equal(data.x[:, 2], expected)
     np.testing.assert_array_equal(data.y, table["num"] > 0)
+
+
+def test_features_are_learnt_from_the_domains_that_are_trained_on(
+    tmp_path: Path,
+) -> None:
+    table = hospitals()
+    table.loc[table["where"] == "north", "sex"] = "d"
+    prepare(section_of(tmp_path, table, features=["chol", "sex"]), tmp_path)
+    data, split = domains.read(tmp_path)
+    splits = domains.leave_out(data, split, ["north"], where="d").prepared()
+    assert splits.train.feature_names == ("chol", "sex=f", "sex=m")
+    assert not splits.test.x[:, 1:].any()  # a category that no training row has
 
 
 def test_all_other_columns_are_features_by_default(tmp_path: Path) -> None:
     prepare(section_of(tmp_path, hospitals()), tmp_path)
-    data, _ = domains.read(tmp_path)
-    assert data.feature_names == ("id", "chol", "sex=f", "sex=m", "fbs")
+    assert domains.read(tmp_path)[0].feature_names == ("id", "chol", "sex", "fbs")
+    prepare(section_of(tmp_path, hospitals(), drop=["id"]), tmp_path)
+    assert domains.read(tmp_path)[0].feature_names == ("chol", "sex", "fbs")
 
 
 def test_split_has_its_share_of_each_class_of_each_domain(tmp_path: Path) -> None:
@@ -269,6 +287,8 @@ def test_numbers_may_name_domains(tmp_path: Path) -> None:
         ({"label": "nim"}, "no column 'nim'; nearest: num"),
         ({"features": ["chol", "sexe"]}, "no column 'sexe'; nearest: sex"),
         ({"missing": {"choll": 0.0}}, "no column 'choll'; nearest: chol"),
+        ({"missing": "error"}, "values are missing in fbs ("),
+        ({"drop": ["idd"]}, "no column 'idd'; nearest: id"),
         ({"features": ["chol", "num"]}, "num cannot be a feature as well"),
         ({"label": "sex"}, "label_above needs a number, sex is"),
         ({"domain": None}, "domain: missing; a table needs it"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ftml.data import table
-from pipelines.datasets.columns import encode_features
+from pipelines.datasets.columns import encode_columns
 from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split
 from pipelines.datasets.tables import prepare
@@ -70,46 +70,42 @@ def test_text_becomes_one_hot_and_booleans_numbers(tmp_path: Path) -> None:
         assert row.tolist() == ([0, 1, 1] if y % 2 == 0 else [1, 0, 0])
 
 
-def test_missing_value_is_nan_in_every_column_of_its_text() -> None:
-    data = pd.DataFrame(
-        {"a": ["x", None, "y"], "b": [True, None, False], "c": [1, 2, None]}
-    )
-    X, names = encode_features(data, reserved=[])
-    nan = np.nan
-    assert names == ("a=x", "a=y", "b", "c")
-    np.testing.assert_array_equal(X, [[1, 0, 1, 1], [nan, nan, nan, 2], [0, 1, 0, nan]])
-
-
-def test_categories_are_text_whatever_their_type() -> None:
-    X, names = encode_features(
-        pd.DataFrame({"a": pd.Categorical([2, 1, 2])}), reserved=[]
-    )
-    assert names == ("a=1", "a=2")
-    np.testing.assert_array_equal(X, [[0, 1], [1, 0], [0, 1]])
-
-
 def test_column_of_another_type_is_refused() -> None:
-    dates = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", "2020-01-02"])})
-    with pytest.raises(
-        ValueError, match=r"column day is datetime64.*expected numbers or text"
-    ):
-        encode_features(dates, reserved=[])
-
-
-def test_infinite_value_is_refused() -> None:
-    with pytest.raises(ValueError, match="values are infinite in b"):
-        encode_features(
-            pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, np.inf]}), reserved=[]
-        )
+    given = TableSchema(source="file:d.csv", task="density", target=None)
+    data = pd.DataFrame({"a": [1.0, 2.0], "b": [[1], [2]]})
+    with pytest.raises(ValueError, match=r"file:d.csv: column b: expected numbers, te"):
+        encode_columns(data, given)
 
 
 def test_missing_values_are_counted(tmp_path: Path) -> None:
     data = {"a": [1, None, None], "b": [1, 2, 3], "y": [1, 2, None]}
-    check_refused(
-        tmp_path,
-        section_of(tmp_path, data, target="y"),
-        expected="missing in a (2), y (1)",
-    )
+    given = section_of(tmp_path, data, target="y")
+    check_refused(tmp_path, given, expected="missing in y (1), first in row 3")
+    given = section_of(tmp_path, data, target="b")
+    check_refused(tmp_path, given, expected="missing in a (2), y (1); say what")
+
+
+def test_rows_without_a_target_are_left_out_and_counted_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"a": [*range(11), None], "y": [None, *range(10), None]}
+    given = {"target": "y", "missing_target": "drop"}
+    prepare(section_of(tmp_path, data, **given), tmp_path)
+    assert sum(map(len, vars(table.load(tmp_path)).values())) == 10
+    assert capsys.readouterr().err == "2 rows are left out, without y (2)\n"
+
+
+def test_missing_values_are_filled_in_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"a": [1.0, None, 3.0] * 10, "s": ["p", "q", None] * 10, "y": range(30)}
+    fields = {"target": "y", "missing": {"a": "median", "s": "none"}}
+    prepare(section_of(tmp_path, data, **fields), tmp_path)
+    train = table.load(tmp_path).train
+    assert train.feature_names == ("a", "s=none", "s=p", "s=q")
+    assert (train.X[:, 1:].sum(axis=1) == 1).all()
+    said = capsys.readouterr().err
+    assert said == "missing values are filled in: a (10, median), s (10, none)\n"
 
 
 def test_missing_target_gives_the_nearest_column(tmp_path: Path) -> None:

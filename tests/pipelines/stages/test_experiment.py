@@ -158,7 +158,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
 
     served = mlflow.pyfunc.load_model("models:/toy@champion")
     name = printed[2].split(": ")[1].split()[0]
-    model, _ = ftml.load(Path("experiments/toy") / name / "model")
+    model = ftml.load(Path("experiments/toy") / name / "model").model
     frame = pd.DataFrame(data.test.X, columns=["x0", "x1", "x2"])
     turned = served.predict(frame[["x2", "x0", "x1"]])["prediction"]
     expected = model.predict(data.test.X)  # X in another memory order: other last bits
