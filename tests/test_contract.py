@@ -297,7 +297,8 @@ def a_saved_and_loaded_model_is_the_same(kind: Family) -> None:
     (step,) = itertools.islice(kind.train(config, data.without_test(), None), 1)
     with tempfile.TemporaryDirectory() as folder:
         saving.save(Path(folder) / "model", step.model, config)
-        loaded, loaded_config = saving.load(Path(folder) / "model")
+        predictor = saving.load(Path(folder) / "model")
+    loaded, loaded_config = predictor.model, predictor.config
     assert type(loaded) is type(step.model)
     assert loaded_config == config
     assert content(fields_of(loaded)) == content(fields_of(step.model))
