@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,12 @@ import pyarrow.compute as pc
 
 from ftml.data.disguised import (
     DATE_LIKE,
+    UNIT,
     Problem,
     disguised_dates,
     disguised_numbers,
+    measured_numbers,
+    most,
     parse_numbers,
     quoted,
 )
@@ -42,27 +45,25 @@ MORE_BOOLEANS = {
     **dict.fromkeys(("f", "no", "n", "0"), False),
 }
 LONGEST = 40
-"Characters of the longest text that may be a date."
+"Characters of the longest text that may be a number or a date."
 N_COUNTED = 2000
 "How many rows of a column are looked at for how many values are different."
 N_TRIED = 100
 "How many values must be numbers before all are tried."
-N_LINES = 5
-"How many lines of missing values are kept for each text."
 
 
 @dataclass(frozen=True)
 class Decided:
     """A column with its type, and what there is to say about it.
 
-    missing: how often each text was read as missing; lines: where the first of them
-    are. has_point: whether numbers of a text file are written with a decimal point.
+    values: (n,), an array of numpy or pandas, or a Series of objects for text.
+    missing: how often each text was read as missing. has_point: whether numbers of a
+    text file are written with a decimal point.
     """
 
-    values: pd.Series
+    values: Any
     notes: list[str] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
     has_point: bool = False
 
 
@@ -83,6 +84,11 @@ def decide(
         column = column.cast(column.type.value_type)
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        usual = name not in options.types and name not in options.dates
+        if usual and not options.missing_of(name):  # the fast path of most columns
+            every = _Texts.of_rows(name, column, where)
+            if found := every.plain_numbers(options, typed=not usual_missing):
+                return found
         return _Texts.of(name, column, where).decide(options, usual_missing)
     if getattr(pa.types, "is_string_view", lambda _: False)(kind):
         return decide(
@@ -102,7 +108,7 @@ def _typed(
     kind, notes = column.type, []
     wanted = options.types.get(name)
     if pa.types.is_null(kind):
-        return Decided(pd.Series(np.full(len(column), np.nan)))
+        return Decided(np.full(len(column), np.nan))
     if pa.types.is_boolean(kind):
         values = _nullable(column, np.dtype(bool), pd.BooleanDtype())
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -156,7 +162,7 @@ def _numbers(column: pa.ChunkedArray) -> pd.Series:
     return pd.Series(pc.cast(column, pa.float64(), safe=False).to_numpy())
 
 
-def _without(values: pd.Series, missing: Sequence[str | int | float]) -> pd.Series:
+def _without(values: Any, missing: Sequence[str | int | float]) -> Any:
     """Return numbers in which those that mark a missing value are missing."""
     numbers = []
     for each in missing:
@@ -164,7 +170,10 @@ def _without(values: pd.Series, missing: Sequence[str | int | float]) -> pd.Seri
             numbers.append(float(each))
         except ValueError:
             continue
-    if not numbers or _type_of(values) != "number":
+    if not numbers:
+        return values
+    values = pd.Series(values)
+    if _type_of(values) != "number":
         return values
     marked = values.isin(numbers).fillna(False).to_numpy(bool)
     if not marked.any():
@@ -190,15 +199,19 @@ class _Texts:
     def of(cls, name: str, column: pa.ChunkedArray, where: Where) -> _Texts:
         few = column.slice(0, N_COUNTED)
         if 2 * pc.count_distinct(few).as_py() > len(few) == N_COUNTED:
-            values = column.combine_chunks()
-            rows = np.arange(len(values))
-            if values.null_count:
-                rows[values.is_null().to_numpy(zero_copy_only=False)] = -1
-                values = values.fill_null("")
-            return cls(name, values, rows, where)
+            return cls.of_rows(name, column, where)
         encoded = pc.dictionary_encode(column).combine_chunks()
         codes = encoded.indices.fill_null(-1).to_numpy()
         return cls(name, encoded.dictionary, codes, where)
+
+    @classmethod
+    def of_rows(cls, name: str, column: pa.ChunkedArray, where: Where) -> _Texts:
+        values = column.combine_chunks()
+        rows = np.arange(len(values))
+        if values.null_count:
+            rows[values.is_null().to_numpy(zero_copy_only=False)] = -1
+            values = values.fill_null("")
+        return cls(name, values, rows, where)
 
     def first(self, i: int) -> str:
         """Return where the value at a position first occurs."""
@@ -233,15 +246,7 @@ class _Texts:
         missing: Counter[str] = Counter()
         for i in np.flatnonzero(absent):
             missing[self.values[int(i)].as_py()] += int(counts[i])
-        position = np.append(absent, False)
-        rows = np.flatnonzero(position[self.codes])[:N_LINES]
-        return Decided(
-            found.values,
-            found.notes,
-            dict(missing),
-            self.where(rows.tolist()),
-            found.has_point,
-        )
+        return replace(found, missing=dict(missing))
 
     def _as(
         self, wanted: str | None, options: ReadOptions, *, typed: bool
@@ -250,31 +255,33 @@ class _Texts:
         if wanted == "category":
             return None
         if not len(self.values) and wanted is None:
-            return Decided(pd.Series(np.full(len(self.codes), np.nan)))
+            return Decided(np.full(len(self.codes), np.nan))
         if wanted == "boolean":
             return self._booleans(MORE_BOOLEANS, required=True)
         if wanted == "date":
             return self._dates(options.dates.get(self.name))
-        numbers = self._plain_numbers(options, typed=typed, wanted=wanted)
+        numbers = self.plain_numbers(options, typed=typed, wanted=wanted)
+        if numbers is None:
+            numbers = self._marked_numbers(options, all_rows=wanted is not None)
         if numbers is not None:
             return numbers
         return self._booleans(BOOLEANS) or self._iso_dates() or self._suspect(options)
 
-    def _plain_numbers(
-        self, options: ReadOptions, *, typed: bool, wanted: str | None
+    def plain_numbers(
+        self, options: ReadOptions, *, typed: bool, wanted: str | None = None
     ) -> Decided | None:
-        """Return the column as numbers; None if a value is none, or has zeros in front,
-        as postal codes have.
+        """Return the column as numbers, if all are written as in Python and a point
+        is the decimal mark. With zeros in front, as in postal codes, it is text.
         """
-        decimal = options.decimal_of(self.name)
-        thousands = options.thousands_of(self.name)
-        numbers = self._cast() if decimal == "." and thousands != "." else None
-        if numbers is None:
-            numbers = self._marked_numbers(options, all_rows=wanted is not None)
-        if numbers is None:
+        try:
+            found = pc.cast(self.values, pa.float64()).to_numpy()
+        except pa.ArrowInvalid:
+            return None
+        whole = self._whole(found)
+        point = options.decimal_of(self.name) == "." != options.thousands_of(self.name)
+        if np.isnan(found).any() or not (whole or point):
             return None
         notes = []
-        whole = self._whole(numbers)
         if whole and wanted is None:
             zeros = pc.match_substring_regex(self.values, r"^[+-]?0[0-9]+$")
             if pc.any(zeros).as_py():
@@ -287,27 +294,24 @@ class _Texts:
         if whole:
             try:
                 bare = pc.utf8_ltrim(self.values, characters="+")
-                numbers = pc.cast(bare, pa.int64())
+                found = pc.cast(bare, pa.int64()).to_numpy()
             except pa.ArrowInvalid:
                 notes.append(
                     f"column {self.name}: whole numbers of more than 64 bits are read "
                     "as floating-point numbers"
                 )
+        if whole and wanted is None and _days(found):
+            notes.append(
+                f"column {self.name} is read as numbers; read: {{dates: "
+                f'{{{quoted(self.name)}: "%Y%m%d"}}}} reads them as dates'
+            )
         point = not whole and pc.any(pc.match_substring(self.values, ".")).as_py()
-        values = _without(
-            self._spread(numbers.to_numpy()), options.missing_of(self.name)
-        )
+        values = _without(self._spread(found), options.missing_of(self.name))
         return Decided(values, notes, has_point=bool(point))
 
-    def _cast(self) -> pa.Array | None:
-        """Return plain numbers, None if a value is none."""
-        try:
-            numbers = pc.cast(self.values, pa.float64())
-        except pa.ArrowInvalid:
-            return None
-        return None if pc.any(pc.is_nan(numbers)).as_py() else numbers
-
-    def _marked_numbers(self, options: ReadOptions, *, all_rows: bool) -> pa.Array:
+    def _marked_numbers(
+        self, options: ReadOptions, *, all_rows: bool
+    ) -> Decided | None:
         """Return numbers with the marks of the options, None if a value is none.
 
         all_rows: whether the values must be numbers; ValueError then names one that is
@@ -318,18 +322,26 @@ class _Texts:
             "thousands": options.thousands_of(self.name),
             "strip": options.strip,
         }
-        some = self.values[:N_TRIED].to_pylist()
-        if not all_rows and np.isnan(parse_numbers(some, **marks)).any():
+        texts = self.values.to_pylist()
+        some = parse_numbers(texts[:N_TRIED], **marks)
+        if not all_rows and np.isnan(some).any():
             return None
-        numbers = parse_numbers(self.values.to_pylist(), **marks)
+        numbers = parse_numbers(texts, **marks)
         wrong = np.isnan(numbers)
         if wrong.any() and all_rows:
             self._refuse(wrong, "a number")
-        return None if wrong.any() else pa.array(numbers)
+        if wrong.any():
+            return None
+        fractions = any(
+            marks["decimal"] in text or "e" in text.lower() for text in texts
+        )
+        if not fractions and (np.abs(numbers) < 2**53).all():
+            numbers = numbers.astype(np.int64)
+        values = self._spread(numbers)
+        return Decided(_without(values, options.missing_of(self.name)))
 
-    def _whole(self, numbers: pa.Array) -> bool:
+    def _whole(self, values: np.ndarray) -> bool:
         """Return whether all values are written as whole numbers."""
-        values = numbers.to_numpy()
         if not len(values) or not (np.trunc(values) == values).all():
             return False
         whole = pc.match_substring_regex(self.values, r"^[+-]?[0-9]+$")
@@ -364,7 +376,7 @@ class _Texts:
         iso = pc.match_substring_regex(self.values, ISO).to_numpy(zero_copy_only=False)
         counts = self._counts()
         if not iso.all():
-            if 2 * counts[iso].sum() <= counts.sum():
+            if not most(iso, counts, self.values):
                 return None
             i = int(np.flatnonzero(~iso)[0])
             return Problem(
@@ -408,11 +420,8 @@ class _Texts:
 
     def _suspect(self, options: ReadOptions) -> Problem | None:
         """Return why the column is suspected to be numbers or dates."""
-        counts = self._counts()
-        total = counts.sum()
-        digits = pc.match_substring_regex(self.values, NO_LETTERS)
-        if 2 * counts[digits.to_numpy(zero_copy_only=False)].sum() > total:
-            texts = self.values.to_pylist()
+        counts, texts = self._counts(), self.values.to_pylist()
+        if most(self._matches(NO_LETTERS), counts, texts):
             numbers = parse_numbers(
                 texts,
                 decimal=options.decimal_of(self.name),
@@ -424,13 +433,19 @@ class _Texts:
             )
             if problem is not None:
                 return problem
-        dated = pc.and_(
-            pc.match_substring_regex(self.values, f"^(?:{DATE_LIKE.pattern})$"),
-            pc.less_equal(pc.utf8_length(self.values), LONGEST),
-        )
-        if 2 * counts[dated.to_numpy(zero_copy_only=False)].sum() <= total:
-            return None
-        return disguised_dates(self.name, self.values.to_pylist(), counts, self.first)
+        if most(self._matches(f"^(?:{UNIT.pattern})$"), counts, texts):
+            problem = measured_numbers(self.name, texts, counts, self.first)
+            if problem is not None:
+                return problem
+        if most(self._matches(f"^(?:{DATE_LIKE.pattern})$"), counts, texts):
+            return disguised_dates(self.name, texts, counts, self.first)
+        return None
+
+    def _matches(self, pattern: str) -> np.ndarray:
+        """Return which values (m,) match a pattern and are short."""
+        short = pc.less_equal(pc.utf8_length(self.values), LONGEST)
+        found = pc.and_(short, pc.match_substring_regex(self.values, pattern))
+        return found.to_numpy(zero_copy_only=False)
 
     def _counts(self) -> np.ndarray:
         """Return how often each value occurs, as integers."""
@@ -447,22 +462,23 @@ class _Texts:
             "texts that are missing values"
         )
 
-    def _spread(self, values: np.ndarray) -> pd.Series:
+    def _spread(self, values: np.ndarray) -> Any:
         """Return the value of each row; of a type with missing values if one is."""
         missing = self.codes < 0
         if not missing.any():
             whole = values[self.codes]
-            return pd.Series(whole, dtype=object if whole.dtype == object else None)
+            return pd.Series(whole, dtype=object) if whole.dtype == object else whole
         filled = np.append(values, values[:1] if len(values) else np.zeros(1))
         rows = filled[self.codes]
         if values.dtype == np.int64:
-            return pd.Series(pd.arrays.IntegerArray(rows, missing))
+            return pd.arrays.IntegerArray(rows, missing)
         if values.dtype == bool:
-            return pd.Series(pd.arrays.BooleanArray(rows, missing))
+            return pd.arrays.BooleanArray(rows, missing)
         if values.dtype == object:
             rows[missing] = None
             return pd.Series(rows, dtype=object)
-        return pd.Series(rows).mask(missing)
+        rows[missing] = np.datetime64("NaT") if rows.dtype.kind == "M" else np.nan
+        return rows
 
     def _objects(self, kept: np.ndarray, codes: np.ndarray) -> pd.Series:
         """Return the texts as they are in the file, None for a missing one. A space
@@ -473,3 +489,12 @@ class _Texts:
             values = pc.utf8_ltrim_whitespace(values)
         objects = np.array([*values.to_pylist(), None], object)[:-1]
         return _Texts(self.name, values, codes, self.where)._spread(objects)
+
+
+def _days(values: np.ndarray) -> bool:
+    """Return whether all whole numbers are days such as 20240331."""
+    if not (len(values) and ((values > 19e6) & (values < 21e6)).all()):
+        return False
+    texts = pd.Series(values.astype(np.int64).astype(str))
+    days = pd.to_datetime(texts, format="%Y%m%d", errors="coerce")
+    return bool(days.notna().all())

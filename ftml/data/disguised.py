@@ -25,8 +25,14 @@ GROUPED = re.compile(r"\d{1,3}(?:([ '\u2019])\d{3})(?:\1\d{3})*([.,]\d+)?", re.A
 "Thousands between spaces or apostrophes."
 THOUSANDS = re.compile(r"\d{1,3}((,\d{3}){2,}(\.\d*)?|(,\d{3})+\.\d+)", re.ASCII)
 "Thousands between commas that cannot be a decimal comma."
+MINUS: dict[int, str] = {0x2212: "-"}
 SWAPPED: dict[int, str] = {ord("."): ",", ord(","): "."}
 PLAIN_SPACE: dict[int, str] = {ord(space): " " for space in SPACES}
+
+UNIT = re.compile(
+    r"(?:([^\W\d_]{1,4}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
+)
+"A number with letters before or after it, at most 4."
 
 DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y"),
@@ -83,11 +89,26 @@ def parse_numbers(
 
 def _bare(text: str, strip: str) -> tuple[str, str]:
     """Return the sign of a text, if any, and the rest without characters to strip."""
-    removed = f" {SPACES}{strip}" if strip else ""
-    text = text.strip(removed) if removed else text
+    removed = f" {SPACES}{strip}"
+    text = text.translate(MINUS).strip(removed)
     sign = text[:1] if text[:1] in ("+", "-") else ""
-    rest = text[len(sign) :]
-    return sign, rest.strip(removed) if removed else rest
+    return sign, text[len(sign) :].strip(removed)
+
+
+def most(like: np.ndarray, counts: np.ndarray, texts: Sequence[Any]) -> bool:
+    """Return whether values of a kind make up a column: more than half of the rows, or
+    more than 10 different values beside at most 3 others.
+    """
+    if 2 * counts[like].sum() > counts.sum():
+        return True
+    if like.sum() <= 10:
+        return False
+    others: set[str] = set()
+    for i in np.flatnonzero(~like):
+        others.add(str(texts[int(i)]))
+        if len(others) > 3:
+            return False
+    return len({str(texts[int(i)]) for i in np.flatnonzero(like)}) > 10
 
 
 def disguised_numbers(
@@ -111,7 +132,7 @@ def disguised_numbers(
     like = is_number.copy()
     like[list(forms)] = True
     total, n_like = int(counts.sum()), int(counts[like].sum())
-    if 2 * n_like <= total:
+    if not most(like, counts, texts):
         return None
     category = f"read: {{types: {{{quoted(name)}: category}}}}"
     others = list(dict.fromkeys(texts[int(i)] for i in np.flatnonzero(~like)))
@@ -135,6 +156,28 @@ def disguised_numbers(
     )
 
 
+def measured_numbers(
+    name: str, texts: Sequence[str], counts: np.ndarray, first: Any
+) -> Problem | None:
+    """Return why a column of text is suspected to hold numbers of one unit, or None.
+
+    A unit is letters before or after a number. A column of few different values, such
+    as 4cyl and 6cyl, holds categories.
+    """
+    found = [UNIT.fullmatch(text) for text in texts]
+    units = {each[1] or each[3] for each in found if each}
+    like = np.array([each is not None for each in found], bool)
+    n_different = len({text for text, each in zip(texts, found, strict=True) if each})
+    if len(units) != 1 or n_different <= 10 or not most(like, counts, texts):
+        return None
+    i = int(np.argmax(like))
+    return Problem(
+        f"column {name}, {first(i)} holds {texts[i]!r}: {counts[like].sum()} of "
+        f"{counts.sum()} values are numbers written this way: set read: {{strip: "
+        f"{quoted(units.pop())}}}, or read: {{types: {{{quoted(name)}: category}}}}"
+    )
+
+
 @dataclass(frozen=True)
 class Form:
     """How a number is written: symbols at its ends, marks inside it.
@@ -153,7 +196,7 @@ def written_form(text: str) -> Form | None:
     else to say; None for no number.
     """
     symbols = {c for c in text if unicodedata.category(c) == "Sc" or c in "%‰"}
-    sign, rest = _bare(text.translate({0x2212: "-"}), "".join(symbols) or " ")
+    sign, rest = _bare(text, "".join(symbols))
     strip = "".join(sorted(symbols))
     if symbols.intersection(rest):
         return None
@@ -180,7 +223,7 @@ def _keys(name: str, forms: list[Form]) -> tuple[str, str]:
     decimal = any(form.decimal == "," for form in forms)
     either = any(form.either for form in forms)
     if all(form.decimal == "." for form in forms):
-        return 'read.decimal by column, such as read: {decimal: {NAME: ","}}', ""
+        return 'read.decimal by column, such as read: {decimal: {other: ","}}', ""
     keys = [f"strip: {quoted(strip)}"] if strip else []
     keys += [f"thousands: {quoted(mark)}" for mark in thousands]
     if decimal:
@@ -201,20 +244,19 @@ def disguised_dates(
 ) -> Problem | None:
     """Return why a column of text is suspected to hold dates, or None."""
     like = np.array([bool(DATE_LIKE.fullmatch(text)) for text in texts], bool)
-    total = int(counts.sum())
-    if 2 * int(counts[like].sum()) <= total:
+    if not most(like, counts, texts):
         return None
     values = pd.Series(list(texts), dtype=object)
     fitting = _fitting(values[like].iloc[:200], DATES)
     fitting = [
         each
         for each in fitting
-        if 2 * int(counts[_parsed(values, each).notna()].sum()) > total
+        if most(_parsed(values, each).notna().to_numpy(), counts, texts)
     ]
     if not fitting:
         return None
-    most = max(fitting, key=lambda each: counts[_parsed(values, each).notna()].sum())
-    bad = np.flatnonzero(_parsed(values, most).isna()).tolist()
+    best = max(fitting, key=lambda each: counts[_parsed(values, each).notna()].sum())
+    bad = np.flatnonzero(_parsed(values, best).isna()).tolist()
     rest = f"; {first(bad[0])} holds {texts[bad[0]]!r}" if len(bad) else ""
     shown = [f"read: {{dates: {{{quoted(name)}: {json.dumps(f)}}}}}" for f in fitting]
     return Problem(
@@ -240,11 +282,19 @@ def _parsed(values: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(values, format=form, errors="coerce", exact=True)
 
 
+RESERVED = ("y", "n", "yes", "no", "on", "off", "null", "true", "false")
+"Words that YAML does not read as text."
+
+
 def quoted(name: str) -> str:
     """Return a text as it stands in YAML: in quotes where it needs them."""
     plain = re.fullmatch(r"[^\W\d][\w .-]*(?<! )", name)
     usual = name.lower() not in ("y", "n", "yes", "no", "on", "off", "null", "true")
-    return name if plain and usual and name.lower() != "false" else json.dumps(name)
+    return (
+        name
+        if plain and usual and name.lower() != "false"
+        else json.dumps(name, ensure_ascii=False)
+    )
 
 
 def check_disguised(

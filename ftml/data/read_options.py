@@ -56,8 +56,8 @@ class ReadOptions(BaseModel):
     values; only an empty field and `na_values` are then missing"""
 
     strip: str = ""
-    """characters that are removed at both ends of numbers, such as `$%`; 12% then
-    becomes 12"""
+    """characters that are removed at both ends of numbers, such as `$%` or `kg`; 12%
+    then becomes 12"""
 
     dates: dict[str, str] = {}
     """format of a column of dates, by column, in the codes of Python's strptime:
@@ -110,7 +110,7 @@ class ReadOptions(BaseModel):
             codecs.lookup(self.encoding)
         except LookupError:
             raise ValueError(f"encoding: unknown encoding {self.encoding!r}") from None
-        if wrong := [each for each in self.strip if each.isalnum() or each in "+-.,()"]:
+        if wrong := [each for each in self.strip if each.isdigit() or each in "+-.,()"]:
             raise ValueError(
                 f"strip: {wrong[0]!r} is part of a number; expected characters like $%"
             )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,8 @@ __all__ = [
     "read_frame",
 ]
 
+N_LINES = 5
+"How many lines of missing values are kept for each column."
 SAVED_INDEX = ("Unnamed: 0", "__index_level_0__")
 
 
@@ -56,8 +59,8 @@ def read_frame(
     columns: those to read, in this order; by default all but those in `omit`. Other
     columns are not looked at. name: of the file in messages, by default its path.
     `attrs` of the frame has `notes` (what was detected, converted or left out),
-    `columns` (all names in the file), `missing_texts` (by column, how often each text
-    was read as missing) and `missing_lines` (by column, where the first of them are).
+    `missing_texts` (by column, how often each text was read as missing) and
+    `missing_lines` (by column, where the first missing values are).
     Raises ValueError for a file that cannot be read, a column that it does not have,
     and a column whose type is not certain.
     """
@@ -78,10 +81,11 @@ def missing_message(frame: pd.DataFrame, column: str) -> str:
     texts: dict[str, int] = frame.attrs.get("missing_texts", {}).get(column, {})
     lines: list[str] = frame.attrs.get("missing_lines", {}).get(column, [])
     shown = [f'"{each}"' if each.strip() else "an empty field" for each in texts]
-    if not shown:
+    if not lines:
         return f"{column} ({n})"
-    dots = ", ..." if sum(texts.values()) > len(lines) else ""
-    where = f"{' or '.join(dict.fromkeys(shown))} at {', '.join(lines)}{dots}"
+    what = " or ".join(dict.fromkeys(shown))
+    where = ", ".join([*lines, *(["..."] if n > len(lines) else [])])
+    where = f"{what} at {where}" if what else where
     usual = [each for each in texts if each.strip() in USUAL_MISSING]
     key = "; read: {keep_na: true} keeps such texts" if usual else ""
     return f"{column} ({n}: {where}{key})"
@@ -111,7 +115,7 @@ def _read(
             notes.append(f"read.{key}: the file has no column {named!r}{known}")
     loaded = _sampled(loaded, options, notes)
     decided = _decide_all(loaded, options, notes)
-    return _frame(decided, loaded.all_names, notes)
+    return _frame(decided, loaded, notes)
 
 
 def _without_index(loaded: Loaded, notes: list[str]) -> Loaded:
@@ -209,16 +213,32 @@ def _decide_all(
     return {name: decided[name] for name in loaded.columns}
 
 
+class _Shared(dict[str, Any]):
+    """A dict that copies of a frame share: pandas copies `attrs` at every operation."""
+
+    def __deepcopy__(self, memo: Any) -> _Shared:
+        return self
+
+
 def _frame(
-    decided: dict[str, Decided], all_names: list[str], notes: list[str]
+    decided: dict[str, Decided], loaded: Loaded, notes: list[str]
 ) -> pd.DataFrame:
     frame = pd.DataFrame({name: each.values for name, each in decided.items()})
+    blank = {
+        name: np.flatnonzero(pd.isna(each.values))[:N_LINES]
+        for name, each in decided.items()
+    }
     frame.attrs = {
         "notes": [*notes, *(text for each in decided.values() for text in each.notes)],
-        "columns": all_names,
-        "missing_texts": {
-            n: each.missing for n, each in decided.items() if each.missing
-        },
-        "missing_lines": {n: each.lines for n, each in decided.items() if each.missing},
+        "missing_texts": _Shared(
+            {name: each.missing for name, each in decided.items() if each.missing}
+        ),
+        "missing_lines": _Shared(
+            {
+                name: loaded.where(rows.tolist())
+                for name, rows in blank.items()
+                if len(rows)
+            }
+        ),
     }
     return frame
