@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ftml.core import families, family
-from ftml.data.read_options import ReadOptions
+from ftml.data.reading import ReadOptions
 from ftml.evidence import claim, claims
 from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
 from pipelines.common import formatting

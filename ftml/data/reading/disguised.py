@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ftml.data.read_options import ReadOptions
+from ftml.data.reading.options import ReadOptions
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SPACES = "\u00a0\u2007\u2009\u202f"

@@ -1,13 +1,4 @@
-"""Reads the file of a table into a data frame whose columns have types.
-
-Each column becomes numbers (int64, float64, or Int64 if whole numbers are missing),
-booleans, dates or text; the type follows from all values of the column, or from the
-options. What is detected or left out is said in a note, and what is not certain is a
-ValueError that names the file, the line, the value and the key of `read:` to set.
-
-Begin with `read_frame`. `table_files.py` reads each form of file, `column_types.py`
-decides types, `disguised.py` recognizes numbers and dates in text.
-"""
+"""Reads the file of a table into a data frame whose columns have types."""
 
 from __future__ import annotations
 
@@ -22,19 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftml.config import nearest
-from ftml.data.column_types import Decided, decide
-from ftml.data.disguised import Problem, check_disguised, quoted
-from ftml.data.read_options import USUAL_MISSING, ReadOptions
-from ftml.data.table_files import SUFFIXES, Loaded, load
-
-__all__ = [
-    "SUFFIXES",
-    "ReadOptions",
-    "check_disguised",
-    "is_table_file",
-    "missing_message",
-    "read_frame",
-]
+from ftml.data.reading.columns import decide
+from ftml.data.reading.disguised import Problem, quoted
+from ftml.data.reading.files import SUFFIXES, load
+from ftml.data.reading.loaded import Loaded
+from ftml.data.reading.options import USUAL_MISSING, ReadOptions
+from ftml.data.reading.texts import Decided
 
 N_LINES = 5
 "How many lines of missing values are kept for each column."

@@ -1,7 +1,4 @@
-"""Decides the type of a column from all its values: numbers, booleans, dates or text.
-
-Values are encoded once, so that each different text is looked at once.
-"""
+"""Columns of text: numbers, booleans, dates or categories, decided by all values."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftml.data.disguised import (
+from ftml.data.reading.disguised import (
     DATE_LIKE,
     UNIT,
     Problem,
@@ -27,8 +24,8 @@ from ftml.data.disguised import (
     parse_numbers,
     quoted,
 )
-from ftml.data.read_options import USUAL_MISSING, ReadOptions
-from ftml.data.table_files import as_text
+from ftml.data.reading.options import USUAL_MISSING, ReadOptions
+from ftml.data.reading.typed_files import as_text
 
 Where = Callable[[Sequence[int]], list[str]]
 
@@ -67,124 +64,8 @@ class Decided:
     has_point: bool = False
 
 
-def decide(
-    name: str,
-    column: pa.ChunkedArray,
-    options: ReadOptions,
-    *,
-    where: Where,
-    usual_missing: bool,
-) -> Decided | Problem:
-    """Return a column with its type, or why it cannot be decided.
-
-    where: see `Loaded`. usual_missing: whether texts such as NA are missing. Raises
-    ValueError for a value that is not of the type that the options give the column.
-    """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        usual = name not in options.types and name not in options.dates
-        if usual and not options.missing_of(name):  # the fast path of most columns
-            every = _Texts.of_rows(name, column, where)
-            if found := every.plain_numbers(options, typed=not usual_missing):
-                return found
-        return _Texts.of(name, column, where).decide(options, usual_missing)
-    if getattr(pa.types, "is_string_view", lambda _: False)(kind):
-        return decide(
-            name,
-            column.cast(pa.large_string()),
-            options,
-            where=where,
-            usual_missing=usual_missing,
-        )
-    return _typed(name, column, options, where)
-
-
-def _typed(
-    name: str, column: pa.ChunkedArray, options: ReadOptions, where: Where
-) -> Decided | Problem:
-    """Return a column to which the file gives a type."""
-    kind, notes = column.type, []
-    wanted = options.types.get(name)
-    if pa.types.is_null(kind):
-        return Decided(np.full(len(column), np.nan))
-    if pa.types.is_boolean(kind):
-        values = _nullable(column, np.dtype(bool), pd.BooleanDtype())
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = _numbers(column)
-    elif pa.types.is_decimal(kind):
-        notes.append(f"column {name} is {kind}: read as floating-point numbers")
-        values = _numbers(pc.cast(column, pa.float64(), safe=False))
-    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        if getattr(kind, "tz", None):
-            notes.append(f"column {name}: times of zone {kind.tz} are read as UTC")
-        instants = pc.cast(column, pa.timestamp("us"), safe=False)
-        values = pd.Series(instants.to_numpy()).astype("datetime64[us]")
-    else:
-        raise ValueError(
-            f"column {name} is {kind}; expected numbers, text, dates or booleans: "
-            "leave the column out"
-        )
-    values = _without(values, options.missing_of(name))
-    if wanted == "category":
-        values = values.map(as_text, na_action="ignore").astype(object)
-    elif wanted is not None and wanted != _type_of(values):
-        texts = [None if pd.isna(v) else as_text(v) for v in values.tolist()]
-        again = pa.chunked_array([pa.array(texts, pa.string())])
-        return _Texts.of(name, again, where).decide(options, usual_missing=False)
-    return Decided(values, notes)
-
-
-def _type_of(values: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(values):
-        return "boolean"
-    return "number" if pd.api.types.is_numeric_dtype(values) else "date"
-
-
-def _nullable(column: pa.ChunkedArray, plain: np.dtype, nullable: Any) -> pd.Series:
-    """Return a column as a type of numpy, or of pandas if values are missing."""
-    filled = pc.fill_null(column, pa.scalar(0, column.type)).to_numpy().astype(plain)
-    if not column.null_count:
-        return pd.Series(filled)
-    return pd.Series(filled).astype(nullable).mask(column.is_null().to_numpy())
-
-
-def _numbers(column: pa.ChunkedArray) -> pd.Series:
-    """Return numbers as int64, Int64 (some are missing) or float64."""
-    if pa.types.is_integer(column.type):
-        try:
-            return _nullable(
-                pc.cast(column, pa.int64()), np.dtype(np.int64), pd.Int64Dtype()
-            )
-        except pa.ArrowInvalid:  # uint64 beyond int64
-            column = pc.cast(column, pa.float64(), safe=False)
-    return pd.Series(pc.cast(column, pa.float64(), safe=False).to_numpy())
-
-
-def _without(values: Any, missing: Sequence[str | int | float]) -> Any:
-    """Return numbers in which those that mark a missing value are missing."""
-    numbers = []
-    for each in missing:
-        try:
-            numbers.append(float(each))
-        except ValueError:
-            continue
-    if not numbers:
-        return values
-    values = pd.Series(values)
-    if _type_of(values) != "number":
-        return values
-    marked = values.isin(numbers).fillna(False).to_numpy(bool)
-    if not marked.any():
-        return values
-    if values.dtype == np.int64:
-        values = values.astype("Int64")
-    return values.mask(marked)
-
-
 @dataclass(frozen=True)
-class _Texts:
+class Texts:
     """A column of text: values in the order of their first row, and the position (n,)
     of each row's value among them, -1 for a missing value. A value occurs once, unless
     most values are different, where it is faster to encode each row.
@@ -196,7 +77,7 @@ class _Texts:
     where: Where
 
     @classmethod
-    def of(cls, name: str, column: pa.ChunkedArray, where: Where) -> _Texts:
+    def of(cls, name: str, column: pa.ChunkedArray, where: Where) -> Texts:
         few = column.slice(0, N_COUNTED)
         if 2 * pc.count_distinct(few).as_py() > len(few) == N_COUNTED:
             return cls.of_rows(name, column, where)
@@ -205,7 +86,7 @@ class _Texts:
         return cls(name, encoded.dictionary, codes, where)
 
     @classmethod
-    def of_rows(cls, name: str, column: pa.ChunkedArray, where: Where) -> _Texts:
+    def of_rows(cls, name: str, column: pa.ChunkedArray, where: Where) -> Texts:
         values = column.combine_chunks()
         rows = np.arange(len(values))
         if values.null_count:
@@ -228,7 +109,7 @@ class _Texts:
         kept = np.flatnonzero(~absent)
         position = np.full(len(stripped) + 1, -1, np.int64)  # -1 stays -1
         position[kept] = np.arange(len(kept))
-        present = _Texts(
+        present = Texts(
             self.name, stripped.take(pa.array(kept)), position[self.codes], self.where
         )
         wanted = options.types.get(self.name)
@@ -306,7 +187,7 @@ class _Texts:
                 f'{{{quoted(self.name)}: "%Y%m%d"}}}} reads them as dates'
             )
         point = not whole and pc.any(pc.match_substring(self.values, ".")).as_py()
-        values = _without(self._spread(found), options.missing_of(self.name))
+        values = without(self._spread(found), options.missing_of(self.name))
         return Decided(values, notes, has_point=bool(point))
 
     def _marked_numbers(
@@ -338,7 +219,7 @@ class _Texts:
         if not fractions and (np.abs(numbers) < 2**53).all():
             numbers = numbers.astype(np.int64)
         values = self._spread(numbers)
-        return Decided(_without(values, options.missing_of(self.name)))
+        return Decided(without(values, options.missing_of(self.name)))
 
     def _whole(self, values: np.ndarray) -> bool:
         """Return whether all values are written as whole numbers."""
@@ -488,7 +369,7 @@ class _Texts:
         if pc.all(pc.starts_with(values, " ")).as_py():
             values = pc.utf8_ltrim_whitespace(values)
         objects = np.array([*values.to_pylist(), None], object)[:-1]
-        return _Texts(self.name, values, codes, self.where)._spread(objects)
+        return Texts(self.name, values, codes, self.where)._spread(objects)
 
 
 def _days(values: np.ndarray) -> bool:
@@ -498,3 +379,30 @@ def _days(values: np.ndarray) -> bool:
     texts = pd.Series(values.astype(np.int64).astype(str))
     days = pd.to_datetime(texts, format="%Y%m%d", errors="coerce")
     return bool(days.notna().all())
+
+
+def without(values: Any, missing: Sequence[str | int | float]) -> Any:
+    """Return numbers in which those that mark a missing value are missing."""
+    numbers = []
+    for each in missing:
+        try:
+            numbers.append(float(each))
+        except ValueError:
+            continue
+    if not numbers:
+        return values
+    values = pd.Series(values)
+    if type_of(values) != "number":
+        return values
+    marked = values.isin(numbers).fillna(False).to_numpy(bool)
+    if not marked.any():
+        return values
+    if values.dtype == np.int64:
+        values = values.astype("Int64")
+    return values.mask(marked)
+
+
+def type_of(values: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    return "number" if pd.api.types.is_numeric_dtype(values) else "date"
