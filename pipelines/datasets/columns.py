@@ -5,41 +5,49 @@ Nothing is learnt from rows here: `ftml.data.preprocessing` does that, in each f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from ftml.config import nearest
 from ftml.data.columns import Column, describe, encode
 from ftml.data.preprocessing import STRATEGIES, with_given_values
+from ftml.data.reading import missing_message
 from pipelines.datasets.notes import note
+from pipelines.datasets.sources import check_columns, frame
 from pipelines.params.arrays import ColumnsSchema
 
 
-def check_columns(data: pd.DataFrame, columns: Iterable[str], *, source: str) -> None:
-    """Raise ValueError for the first of the columns that is not in the frame."""
-    for name in columns:
-        if name not in data.columns:
-            raise ValueError(
-                f"{source}: no column {name!r}{nearest(name, data.columns)}"
-            )
+def read_columns(section: ColumnsSchema, *, others: Sequence[str]) -> pd.DataFrame:
+    """Return the columns of the source of a section that have any use: those that may
+    be features, and `others`. Columns that the section drops are not looked at.
+    """
+    columns = None
+    if section.features is not None:
+        columns = list(dict.fromkeys([*section.features, *others]))
+    return frame(
+        section.source,
+        section.sha256,
+        section.read,
+        columns=columns,
+        omit=section.drop,
+    )
 
 
 def choose_columns(
     data: pd.DataFrame, section: ColumnsSchema, *, others: Sequence[str]
 ) -> pd.DataFrame:
     """Return the columns of a frame that become features: those that the section lists,
-    or all but `others`, such as the target, and those that it drops.
+    or all but `others`, such as the target.
 
     Raises ValueError for a listed column that the frame does not have, and for a column
     whose name the prepared data need for something else.
     """
-    listed = [*(section.features or []), *section.drop]
+    listed = section.features or []
     check_columns(data, [*others, *listed], source=section.source)
     names = section.features
     if names is None:
-        names = [c for c in data.columns if c not in {*others, *section.drop}]
+        names = [c for c in data.columns if c not in others]
     if known := set(others) & set(names):
         raise ValueError(
             f"features: {', '.join(sorted(known))} cannot be a feature as well"
@@ -68,13 +76,16 @@ def encode_columns(
         codes = encode(data, columns)
     except ValueError as error:
         raise ValueError(f"{section.source}: {error}") from None
-    _check_missing(codes, columns, section)
+    _check_missing(data, codes, columns, section)
     _note_constant(codes, columns)
     return codes, columns
 
 
 def _check_missing(
-    codes: np.ndarray, columns: Sequence[Column], section: ColumnsSchema
+    data: pd.DataFrame,
+    codes: np.ndarray,
+    columns: Sequence[Column],
+    section: ColumnsSchema,
 ) -> None:
     counts = {
         column.name: int(n)
@@ -83,7 +94,7 @@ def _check_missing(
     }
     strategy = section.preprocessing.strategy
     if refused := [name for name in counts if strategy(name) == "error"]:
-        listed = ", ".join(f"{name} ({counts[name]})" for name in refused)
+        listed = ", ".join(missing_message(data, name) for name in refused)
         raise ValueError(
             f"{section.source}: values are missing in {listed}; say what becomes of "
             f"them by `missing`: {', '.join(STRATEGIES[1:])}, or a value, for all "
@@ -122,12 +133,12 @@ def drop_rows_without(
     blank = data[list(columns)].isna()
     if not blank.to_numpy().any():
         return data
-    counts = ", ".join(f"{c} ({n})" for c, n in blank.sum().items() if n)
     if section.missing_target == "error":
-        rows = np.flatnonzero(blank.any(axis=1))[:5] + 1
+        listed = ", ".join(missing_message(data, c) for c in columns if blank[c].any())
         raise ValueError(
-            f"{section.source}: values are missing in {counts}, first in row "
-            f"{', '.join(map(str, rows))}; `missing_target: drop` leaves these rows out"
+            f"{section.source}: values are missing in {listed}; "
+            f"`missing_target: drop` leaves these rows out"
         )
+    counts = ", ".join(f"{c} ({n})" for c, n in blank.sum().items() if n)
     note(f"{int(blank.any(axis=1).sum())} rows are left out, without {counts}")
     return data[~blank.any(axis=1)].reset_index(drop=True)

@@ -25,9 +25,9 @@ from pipelines.datasets.columns import (
     choose_columns,
     drop_rows_without,
     encode_columns,
+    read_columns,
 )
 from pipelines.datasets.image_files import image_folders, images
-from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import DomainsSchema
 from pipelines.params.read import domain_name
@@ -153,7 +153,7 @@ def _from_table(section: DomainsSchema) -> Domains:
     """Return the rows of the table, sorted by domain."""
     column = str(section.domain)  # `validation_errors` requires it
     others = [column, section.label]
-    data = frame(section.source, section.sha256)
+    data = read_columns(section, others=others)
     features = choose_columns(data, section, others=others)
     data = drop_rows_without(data[[*features.columns, *others]], others, section)
     X, columns = encode_columns(data[features.columns], section)

@@ -15,8 +15,7 @@ from ftml.data.ragged import UNKNOWN, encoded, of_sequences
 from ftml.data.sequences import Sequences
 from ftml.data.text import pieces
 from ftml.data.tokens import Tokenizer
-from pipelines.datasets.columns import check_columns
-from pipelines.datasets.sources import fetch, frame
+from pipelines.datasets.sources import check_columns, fetch, frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.text import SequencesSchema, TextSchema
 
@@ -113,8 +112,11 @@ def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     A text that occurs more than once in the table is kept once, so that no text is in
     two splits. A text without a word is left out.
     """
-    data = frame(section.source, section.sha256)
     column, label = str(section.column), str(section.label)
+    wanted = list(dict.fromkeys([column, label, *section.rows]))
+    types = {**dict.fromkeys([column, *section.rows], "category"), **section.read.types}
+    read = section.read.model_copy(update={"types": types})
+    data = frame(section.source, section.sha256, read, columns=wanted)
     check_columns(data, [column, label, *section.rows], source=section.source)
     for name, value in section.rows.items():
         data = data[data[name].astype(str) == value]

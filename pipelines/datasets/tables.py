@@ -14,8 +14,8 @@ from pipelines.datasets.columns import (
     choose_columns,
     drop_rows_without,
     encode_columns,
+    read_columns,
 )
-from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import TableSchema
 
@@ -33,8 +33,8 @@ def prepare(section: TableSchema, folder: Path) -> None:
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     generated = section.source.startswith("made:")
-    data = _generate(section) if generated else frame(section.source, section.sha256)
     targets = [] if section.target is None else [section.target]
+    data = _generate(section) if generated else read_columns(section, others=targets)
     features = choose_columns(data, section, others=targets)
     data = drop_rows_without(data[[*features.columns, *targets]], targets, section)
     X, columns = encode_columns(data[features.columns], section)

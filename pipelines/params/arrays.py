@@ -9,6 +9,7 @@ from pydantic import Field
 from ftml.config import nearest
 from ftml.data.columns import MAX_CATEGORIES
 from ftml.data.preprocessing import Preprocessing
+from ftml.data.reading import ReadOptions, is_table_file
 from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probability
 
 
@@ -34,6 +35,9 @@ class ColumnsSchema(Preprocessing, DatasetSchema):
     missing_target: Literal["error", "drop"] = "error"
     """what becomes of rows without a value to predict, or without a domain: an error,
     or they are left out and counted"""
+
+    read: ReadOptions = ReadOptions()
+    "how the file of the table is read; by default what is safe is detected"
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -87,6 +91,8 @@ class TableSchema(ColumnsSchema):
             found.append(f"drop: contains {self.target}, the target")
         if self.task == "representation" and self.target is None:
             found.append("target: representation needs a column of classes")
+        if self.read != ReadOptions() and self.source.startswith(("made:", "sklearn:")):
+            found.append(f"read: for files, not for {self.source}")
         if self.source in MADE_TABLES:
             if self.target is None and not self.predicts:
                 found.append(
@@ -103,7 +109,6 @@ class TableSchema(ColumnsSchema):
 
 
 MADE_TABLES = ("made:inverse_sinusoid", "made:ring")
-TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "rotated images": ("rotate",),
     "folders of images": ("image_size",),
@@ -115,6 +120,7 @@ FORMS = {
         "drop",
         "max_categories",
         "missing_target",
+        "read",
         *Preprocessing.model_fields,
     ),
     "made:pitfalls": ("n_per_domain",),
@@ -177,8 +183,7 @@ class DomainsSchema(ColumnsSchema):
             return self.source
         if self.rotate is not None:
             return "rotated images"
-        name = self.source.lower()
-        is_table = name.startswith("sklearn:") or name.endswith(TABLES)
+        is_table = self.source.startswith("sklearn:") or is_table_file(self.source)
         return "a table" if self.domain or is_table else "folders of images"
 
     def validation_errors(self) -> list[str]:

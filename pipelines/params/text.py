@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ftml.config import nearest
+from ftml.data.reading import ReadOptions
 from pipelines.params.base import DatasetSchema, Fraction, Schema, Sha256
 
 MADE_PAIRS = "made:numerals"
@@ -127,6 +128,9 @@ class SequencesSchema(DatasetSchema):
     rows: dict[str, str] = {}
     "filter of a table: only rows with these values are read, by column"
 
+    read: ReadOptions = ReadOptions()
+    "how the file of a table is read; by default what is safe is detected"
+
     also: list[TextSchema] = []
     "more sources of text for a language model, read after `source`"
 
@@ -146,6 +150,8 @@ class SequencesSchema(DatasetSchema):
     def validation_errors(self) -> list[str]:
         """Return a message for each field that contradicts another."""
         lines = []
+        if self.read != ReadOptions() and self.label is None:
+            lines.append("read: for a table of labelled texts")
         if self.test is not None and self.test_fraction is not None:
             lines.append("test_fraction: the test sequences are those of `test`")
         if self.test is None and self.test_sha256 is not None:

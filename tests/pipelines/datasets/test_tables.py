@@ -80,9 +80,15 @@ def test_column_of_another_type_is_refused() -> None:
 def test_missing_values_are_counted(tmp_path: Path) -> None:
     data = {"a": [1, None, None], "b": [1, 2, 3], "y": [1, 2, None]}
     given = section_of(tmp_path, data, target="y")
-    check_refused(tmp_path, given, expected="missing in y (1), first in row 3")
+    check_refused(
+        tmp_path, given, expected="missing in y (1: an empty field at line 4)"
+    )
     given = section_of(tmp_path, data, target="b")
-    check_refused(tmp_path, given, expected="missing in a (2), y (1); say what")
+    check_refused(
+        tmp_path,
+        given,
+        expected="missing in a (2: an empty field at line 3, line 4), y (1: an",
+    )
 
 
 def test_rows_without_a_target_are_left_out_and_counted_where_that_is_asked_for(
