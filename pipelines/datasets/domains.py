@@ -27,7 +27,8 @@ from pipelines.datasets.columns import (
     encode_columns,
     read_columns,
 )
-from pipelines.datasets.image_files import image_folders, images
+from pipelines.datasets.image_files import images
+from pipelines.datasets.image_folders import Reading, image_folders
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import DomainsSchema
 from pipelines.params.read import domain_name
@@ -140,8 +141,9 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 def _from_folders(section: DomainsSchema) -> Domains:
     """Return the images, sorted by domain."""
+    reading = Reading(section.image_size, section.pixel_range)
     x, in_domain, of_class = image_folders(
-        section.source, section.sha256, size=section.image_size
+        section.source, section.sha256, reading=reading
     )
     y, classes = encode_labels(pd.Series(of_class))
     domain, names = encode_labels(pd.Series(in_domain))
