@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,12 @@ from ftml.data.splits import Splits, consecutive_splits
 FILE = "table.parquet"
 NO_TARGET = np.zeros(0)
 "The y of samples without a target."
+NO_GROUPS = np.zeros(0, np.int64)
+"The groups of samples that belong to none."
+NO_TIME = np.zeros(0)
+"The time of samples that have none."
+GROUP_COLUMN, TIME_COLUMN = "split_group", "split_time"
+"The columns of `table.parquet` for groups and time, if the table has them."
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class Table:
     where y[i] is an index into `classes`. Without a target y is zeros and `target_name`
     is empty. Raises ValueError for invalid shapes or values, TypeError for values that
     are not arrays.
+
+    groups: (n,) int64 indices of the groups, such as persons, that a split keeps
+    together; empty without groups. time: (n,) float64, by which a split orders the
+    samples; empty without time. positive: of two classes, the index of the one that
+    precision and recall are about; None for the second.
     """
 
     X: np.ndarray
@@ -32,9 +44,12 @@ class Table:
     feature_names: tuple[str, ...] = ()
     target_name: str = "target"
     classes: tuple[str, ...] = ()
+    groups: np.ndarray = field(default_factory=lambda: NO_GROUPS)
+    time: np.ndarray = field(default_factory=lambda: NO_TIME)
+    positive: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("X", "y"):
+        for name in ("X", "y", "groups", "time"):
             if not isinstance(value := getattr(self, name), np.ndarray):
                 got = type(value).__name__
                 raise TypeError(f"{name} must be a NumPy array, got {got}")
@@ -61,13 +76,38 @@ class Table:
             and (self.y.min() < 0 or self.y.max() >= len(self.classes))
         ):
             raise ValueError(f"y must index the {len(self.classes)} classes")
+        self._check_grouping()
+
+    def _check_grouping(self) -> None:
+        """Raise ValueError unless groups, time and positive fit the samples."""
+        for name in ("groups", "time"):
+            shape = getattr(self, name).shape
+            if shape not in ((0,), self.y.shape):
+                raise ValueError(
+                    f"{name} must be empty or {self.y.shape}, as y, got {shape}"
+                )
+        if not np.isfinite(self.time).all():
+            raise ValueError("time must be finite; a value is missing or infinite")
+        if self.positive is not None and (
+            len(self.classes) != 2 or self.positive not in (0, 1)
+        ):
+            raise ValueError(
+                f"positive must be 0 or 1, of two classes, got {self.positive} of "
+                f"{len(self.classes)} classes"
+            )
 
     def __len__(self) -> int:
         return len(self.y)
 
     def rows(self, index: np.ndarray) -> Table:
         """Return the rows of a boolean mask or an integer index."""
-        return replace(self, X=self.X[index], y=self.y[index])
+        return replace(
+            self,
+            X=self.X[index],
+            y=self.y[index],
+            groups=self.groups[index] if len(self.groups) else self.groups,
+            time=self.time[index] if len(self.time) else self.time,
+        )
 
     def sample(self, share: float, *, seed: int) -> Table:
         """Return a random fraction of the samples, stratified by class, with at least
@@ -86,7 +126,11 @@ class Table:
     def join(self, other: Table) -> Table:
         """Return the samples of both, those of this object first."""
         return replace(
-            self, X=np.vstack([self.X, other.X]), y=np.concatenate([self.y, other.y])
+            self,
+            X=np.vstack([self.X, other.X]),
+            y=np.concatenate([self.y, other.y]),
+            groups=np.concatenate([self.groups, other.groups]),
+            time=np.concatenate([self.time, other.time]),
         )
 
 
@@ -111,15 +155,19 @@ def sample_rows(table: Table, n: int, *, seed: int) -> Table:
 def write(folder: Path, table: Table, split: np.ndarray) -> None:
     """Write `table.parquet` into a folder; `split` (n,) names the split of each row."""
     targets = {table.target_name: table.y} if table.target_name else {}
-    parquet.check_names((*table.feature_names, *targets, "split"))
+    grouping = {GROUP_COLUMN: table.groups, TIME_COLUMN: table.time}
+    grouping = {name: values for name, values in grouping.items() if len(values)}
+    parquet.check_names((*table.feature_names, *targets, *grouping, "split"))
     columns = {name: table.X[:, j] for j, name in enumerate(table.feature_names)}
-    columns |= targets
-    about = {
+    columns |= targets | grouping
+    about: dict[str, Any] = {
         "kind": "Table",
         "features": table.feature_names,
         "target": table.target_name,
         "classes": table.classes,
     }
+    about |= {"grouping": list(grouping)} if grouping else {}
+    about |= {} if table.positive is None else {"positive": table.positive}
     parquet.write(
         folder / FILE, pa.table({**columns, "split": split.astype(str)}), about
     )
@@ -129,7 +177,8 @@ def load(folder: Path) -> Splits[Table]:
     """Return the three splits of a prepared table; ValueError names an invalid file."""
     data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
     targets = [about["target"]] if about["target"] else []
-    parquet.require(folder / FILE, data, [*about["features"], *targets])
+    grouping = about.get("grouping", ())
+    parquet.require(folder / FILE, data, [*about["features"], *targets, *grouping])
     y = data[targets[0]].to_numpy() if targets else np.zeros(len(data))
     whole = Table(
         X=np.column_stack([data[name].to_numpy() for name in about["features"]]),
@@ -137,6 +186,9 @@ def load(folder: Path) -> Splits[Table]:
         feature_names=tuple(about["features"]),
         target_name=about["target"],
         classes=tuple(about["classes"]),
+        groups=data[GROUP_COLUMN].to_numpy() if GROUP_COLUMN in grouping else NO_GROUPS,
+        time=data[TIME_COLUMN].to_numpy() if TIME_COLUMN in grouping else NO_TIME,
+        positive=about.get("positive"),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -139,6 +139,66 @@ def test_columns_of_one_name_are_refused_before_one_is_lost(
     assert not list(tmp_path.iterdir())
 
 
+# Groups, time and the positive class
+
+
+def grouped_table() -> Table:
+    return Table(
+        np.arange(6.0)[:, None],
+        np.array([0, 1, 0, 1, 0, 1]),
+        classes=("no", "yes"),
+        groups=np.array([2, 2, 0, 0, 1, 1]),
+        time=np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.5]),
+        positive=0,
+    )
+
+
+def test_rows_joins_and_samples_keep_groups_time_and_the_positive_class() -> None:
+    whole = grouped_table()
+    first, last = whole.rows(np.arange(2)), whole.rows(np.arange(6) >= 2)
+    assert first.groups.tolist() == [2, 2]
+    assert last.time.tolist() == [3.0, 2.0, 1.0, 0.5]
+    joined = first.join(last)
+    np.testing.assert_array_equal(joined.groups, whole.groups, strict=True)
+    np.testing.assert_array_equal(joined.time, whole.time, strict=True)
+    assert joined.positive == first.positive == 0
+    half = whole.sample(0.5, seed=0)
+    chosen = half.X[:, 0].astype(int)
+    np.testing.assert_array_equal(half.groups, whole.groups[chosen])
+    empty = whole.rows(np.zeros(0, np.int64))
+    assert empty.join(whole).groups.tolist() == whole.groups.tolist()
+
+
+def test_groups_time_and_the_positive_class_are_written_and_read(
+    tmp_path: Path,
+) -> None:
+    whole = grouped_table()
+    split = np.array(["train", "train", "valid", "valid", "test", "test"])
+    table.write(tmp_path, whole, split)
+    splits = table.load(tmp_path)
+    for name in ("train", "valid", "test"):
+        read, expected = getattr(splits, name), whole.rows(split == name)
+        assert_same(read, expected)
+        np.testing.assert_array_equal(read.groups, expected.groups, strict=True)
+        np.testing.assert_array_equal(read.time, expected.time, strict=True)
+        assert read.positive == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"groups": np.zeros(2, np.int64)}, r"groups must be empty or \(3,\).*\(2,\)"),
+        ({"time": np.zeros((3, 1))}, r"time must be empty or \(3,\).*\(3, 1\)"),
+        ({"time": np.array([0, 1, np.nan])}, "time must be finite"),
+        ({"positive": 2, "classes": ("a", "b")}, "positive must be 0 or 1"),
+        ({"positive": 1}, "got 1 of 0 classes"),
+    ],
+)
+def test_groups_time_and_positive_that_do_not_fit_are_refused(fields, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Table(np.zeros((3, 1)), np.zeros(3, np.int64), **fields)
+
+
 # Scaling
 
 
