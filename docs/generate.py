@@ -16,6 +16,7 @@ from ftml.core import families, family
 from ftml.evidence import claim, claims
 from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
 from pipelines.common import formatting
+from pipelines.params.arrays import SplitSchema
 from pipelines.params.base import DatasetSchema, Schema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KINDS
@@ -34,6 +35,7 @@ SCHEMAS = {
     "study": StudySchema,
     "resources": Resources,
     "early_stopping": EarlyStopping,
+    "split": SplitSchema,
     "claims": ClaimsSchema,
 }
 """The sections of params.yaml whose keys are shown beside those of the data kinds, by

@@ -12,8 +12,16 @@ from ftml.data.inverse_sinusoid import inverse_sinusoid
 from ftml.data.ring import ring
 from ftml.data.standardize import apply_scaling, learn_scaling
 from pipelines.datasets.columns import check_columns, encode_features
+from pipelines.datasets.plausibility import note_order_of_rows, note_target
 from pipelines.datasets.sources import frame
-from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.splits import (
+    columns_of_split,
+    encode_labels,
+    grouping,
+    positive_class,
+    split_rows,
+    with_test_rows,
+)
 from pipelines.params.arrays import TableSchema
 
 N_SAMPLES = 1000
@@ -31,26 +39,39 @@ def prepare(section: TableSchema, folder: Path) -> None:
     generated = section.source.startswith("made:")
     data = _generate(section) if generated else frame(section.source, section.sha256)
     targets = [] if section.target is None else [section.target]
-    check_columns(data, [*targets, *(section.features or [])], source=section.source)
+    unused = columns_of_split(section)
+    used = [*targets, *unused]
+    check_columns(data, [*used, *(section.features or [])], source=section.source)
+    note_order_of_rows(data, section)
     if section.features is not None:
-        data = data[[*section.features, *targets]]
-    missing = data.isna().sum()
+        data = data[[*section.features, *used]]
+    data, n_test = with_test_rows(data, section)
+    missing = data.drop(columns=unused).isna().sum()
     if missing.any():
         counts = ", ".join(f"{name} ({n})" for name, n in missing.items() if n)
         raise ValueError(f"{section.source}: values are missing in {counts}")
-    X, names = encode_features(data.drop(columns=targets), reserved=["split", *targets])
+    X, names = encode_features(data.drop(columns=used), reserved=["split", *targets])
     target = data[section.target] if targets else None
+    if target is not None:
+        note_target(target, section)
     y, classes = read_target(target, section)
     strata, called = np.zeros(len(X), np.int64), ["the table"]
     if section.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
-    fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
-    split = draw_split(strata, called, fractions=fractions, seed=section.seed)
+    split = split_rows(data, section, strata=strata, names=called, n_test=n_test)
     if section.scale:
         X = apply_scaling(X, learn_scaling(X[split == "train"]))
     if section.binarize is not None:
         X = np.greater(X, section.binarize).astype(np.float64)
-    whole = table.Table(X, y, names, section.target or "", classes)
+    whole = table.Table(
+        X,
+        y,
+        names,
+        section.target or "",
+        classes,
+        positive=positive_class(section, classes),
+        **grouping(data, section, n_test=n_test),
+    )
     table.write(folder, whole, split)
 
 
