@@ -40,12 +40,14 @@ def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
         str(name) for name, column in others.iloc[::every].items() if _increases(column)
     ]
     if ordered:
-        names = ", ".join(ordered)
+        dates = [n for n in ordered if not pd.api.types.is_numeric_dtype(others[n])]
+        time = [*dates, *ordered][0]
+        names = ", ".join(map(str, ordered))
         verb = "increases" if len(ordered) == 1 else "increase"
         note(
             f"{section.source}: {names} {verb} with the row, "
             "and the rows are split at random. If rows depend on earlier rows, the "
-            f"test score will be too good: set `split: {{time: {ordered[0]}}}`"
+            f"test score will be too good: set `split: {{time: {time}}}`"
         )
 
 

@@ -46,6 +46,16 @@ def test_columns_in_the_order_of_the_rows_are_noted(
     assert said.count("\n") == expected
 
 
+def test_the_first_date_is_named_as_the_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = pd.DataFrame({"id": np.arange(100), "day": DAYS, "y": NOISE})
+    note_order_of_rows(data, SECTION)
+    said = capsys.readouterr().err
+    assert "id, day increase with the row" in said
+    assert "set `split: {time: day}`" in said
+
+
 @pytest.mark.parametrize(
     ("fields", "n"),
     [({"split": {"time": "t"}}, 100), ({"source": "made:ring"}, 100), ({}, 9)],
