@@ -19,6 +19,7 @@ from ftml.data.reading import ReadOptions
 from ftml.evidence import claim, claims
 from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
 from pipelines.common import formatting
+from pipelines.params.arrays import SplitSchema
 from pipelines.params.base import DatasetSchema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KINDS
@@ -39,6 +40,7 @@ SCHEMAS = {
     "study": StudySchema,
     "resources": Resources,
     "early_stopping": EarlyStopping,
+    "split": SplitSchema,
     "claims": ClaimsSchema,
 }
 """The sections of params.yaml whose keys are shown beside those of the data kinds, by

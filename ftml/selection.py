@@ -11,7 +11,9 @@ missing); - `valid_<metric>`, the score on held-out samples of the training doma
 Every function takes such a table, the test domains (`left_out`), the names of all
 `domains`, the metric and its mode, "min" or "max". All of them choose from the same
 runs; a missing run is an error that names it. A score that is not a number is ignored.
-Of equal scores the first in the order of trial and step is chosen.
+Of equal scores `validation` chooses by the further metrics in `ties`, in their order:
+accuracies are often equal where log losses are not. What is still equal is chosen in
+the order of trial and step.
 
 Source: Gulrajani and Lopez-Paz, In Search of Lost Domain Generalization (2021), section
 3; the step is chosen together with the configuration.
@@ -23,9 +25,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from ftml.tasks.domain_generalization import domain_key
+
+NO_TIES: Mapping[str, str] = {}
+"No further metric that compares equal scores."
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,14 @@ def validation(
     domains: Sequence[str],
     metric: str,
     mode: str,
+    ties: Mapping[str, str] = NO_TIES,
 ) -> Choice:
     """Choose by the held-out samples of the training domains, without any use of the
     other domains.
     """
     rows = _runs_without(runs, left_out)
-    return _best(rows, f"valid_{metric}", mode)
+    others = {f"valid_{name}": of for name, of in ties.items()}
+    return _best(rows, f"valid_{metric}", mode, ties=others)
 
 
 def leave_one_domain_out(
@@ -58,6 +66,7 @@ def leave_one_domain_out(
     domains: Sequence[str],
     metric: str,
     mode: str,
+    ties: Mapping[str, str] = NO_TIES,
 ) -> Choice:
     """Choose by the mean score on each further domain when that domain is left out as
     well.
@@ -93,6 +102,7 @@ def oracle(
     domains: Sequence[str],
     metric: str,
     mode: str,
+    ties: Mapping[str, str] = NO_TIES,
 ) -> Choice:
     """Choose by the test domains themselves, at the last step of each run: an upper
     bound on what a selection can reach, not a method.
@@ -122,8 +132,12 @@ def _runs_without(runs: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
     return rows
 
 
-def _best(rows: pd.DataFrame, column: str, mode: str) -> Choice:
-    """Return the trial and step of the best finite value of a column."""
+def _best(
+    rows: pd.DataFrame, column: str, mode: str, *, ties: Mapping[str, str] = NO_TIES
+) -> Choice:
+    """Return the trial and step of the best finite value of a column; of equal values
+    that with the best value of the first column in `ties`, and so on.
+    """
     values = rows[column] if column in rows else pd.Series(math.nan, index=rows.index)
     finite = rows[values.map(math.isfinite).astype(bool)]
     if finite.empty:
@@ -131,6 +145,13 @@ def _best(rows: pd.DataFrame, column: str, mode: str) -> Choice:
         reason = f": {errors[0]}" if errors else ""
         raise ValueError(f"no run reports a finite {column}{reason}")
     ordered = finite.sort_values(["trial", "n"], ignore_index=True)
-    costs = ordered[column].to_numpy(float) * (1 if mode == "min" else -1)
-    best = ordered.iloc[int(costs.argmin())]
+    modes = {column: mode, **{name: of for name, of in ties.items() if name in rows}}
+    costs = [_costs(ordered[name], of) for name, of in modes.items()]
+    best = ordered.iloc[int(np.lexsort(costs[::-1])[0])]  # the last key is the first
     return Choice(int(best["trial"]), int(best["n"]))
+
+
+def _costs(values: pd.Series, mode: str) -> np.ndarray:
+    """Return values as costs, of which less is better; not a number is the worst."""
+    costs = values.to_numpy(float) * (1 if mode == "min" else -1)
+    return np.where(np.isnan(costs), math.inf, costs)

@@ -122,6 +122,29 @@ def test_of_equal_scores_the_first_trial_and_step_wins() -> None:
     assert validation(found.iloc[::-1], **ABOUT) == Choice(0, 1)
 
 
+def test_of_equal_scores_the_next_metrics_decide_in_their_order() -> None:
+    steps = [
+        {"valid_accuracy": 1.0, "valid_log_loss": loss, "valid_f1": f1}
+        for loss, f1 in [(0.9, 0.5), (0.2, 0.5), (0.2, 0.7), (math.nan, 0.9)]
+    ]
+    worse = {"valid_accuracy": 0.9, "valid_log_loss": 0.0, "valid_f1": 1.0}
+    found = table({(0, ("a",)): [*steps[:2], worse], (1, ("a",)): steps})
+    assert validation(found, **ABOUT) == Choice(0, 1)
+    one = {"log_loss": "min"}
+    assert validation(found, **ABOUT, ties=one) == Choice(0, 2)
+    both = {"log_loss": "min", "f1": "max"}
+    assert validation(found.iloc[::-1], **ABOUT, ties=both) == Choice(1, 3)
+    absent = {"auc": "max", "f1": "max"}
+    assert validation(found, **ABOUT, ties=absent) == Choice(1, 4)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_further_metrics_change_no_choice_without_equal_scores(name: str) -> None:
+    found = runs().assign(valid_log_loss=range(len(runs())))
+    choice = SELECTIONS[name](found, **ABOUT)
+    assert SELECTIONS[name](found, **ABOUT, ties={"log_loss": "max"}) == choice
+
+
 def test_a_score_that_is_no_number_is_none_and_the_first_error_is_named() -> None:
     found = runs()
     found.loc[found["trial"] == 0, "valid_accuracy"] = math.inf

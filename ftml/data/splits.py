@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
@@ -87,3 +88,28 @@ def consecutive_splits(data: Any, *, n_train: int, n_valid: int) -> Splits[Any]:
     index = np.arange(len(data))
     parts = np.split(index, [n_train, n_train + n_valid])
     return Splits(*(data.rows(part) for part in parts))
+
+
+def blocks_by_time(time: np.ndarray, ends: Sequence[int]) -> np.ndarray:
+    """Return the block (n,) of each sample, 0 for the earliest.
+
+    In the order of time, block 0 has the first ends[0] samples, block 1 those up to
+    ends[1], ..., and the last block the others. Samples of equal time are in one block,
+    so each end is moved to the nearest change of time that leaves no block empty.
+    time: (n,), finite. ends: increasing numbers of samples. Raises ValueError for fewer
+    different times than blocks.
+    """
+    values, inverse, counts = np.unique(time, return_inverse=True, return_counts=True)
+    if len(values) <= len(ends):
+        raise ValueError(
+            f"{len(ends) + 1} parts in the order of time need as many different "
+            f"times, got {len(values)}"
+        )
+    changes = np.cumsum(counts)[:-1]  # samples before each change of time
+    block_of_value = np.zeros(len(values), np.int64)
+    first = 0
+    for later, end in zip(reversed(range(len(ends))), ends, strict=True):
+        possible = changes[first : len(changes) - later]
+        first += int(np.abs(possible - end).argmin()) + 1
+        block_of_value[first:] += 1
+    return block_of_value[inverse]

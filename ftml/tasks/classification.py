@@ -15,16 +15,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     confusion_matrix,
     log_loss,
     multilabel_confusion_matrix,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
 )
 
 from ftml.data.images import Images
 from ftml.data.sequences import Sequences
 from ftml.data.table import Table
 from ftml.data.trees import Trees
-from ftml.plots import calibration_figure, confusion_figure, new_figure
+from ftml.plots import COLOURS, calibration_figure, confusion_figure, new_figure
 from ftml.tasks._classes import class_frame, with_class_names
 from ftml.tasks._inputs import frame_of, input_of
 
@@ -39,7 +43,14 @@ METRICS = {
     "macro_precision": "max",
     "macro_recall": "max",
     "macro_specificity": "max",
+    "auc": "max",
+    "average_precision": "max",
+    "precision": "max",
+    "recall": "max",
+    "f1": "max",
 }
+PARTIAL = ("auc", "average_precision", "precision", "recall", "f1")
+"The metrics of the positive class, which exist for two classes only."
 SCORES = ("f1", "precision", "recall", "specificity")
 "The scores of a class against all others."
 
@@ -47,17 +58,42 @@ SCORES = ("f1", "precision", "recall", "specificity")
 def evaluate(model: Any, split: Labelled) -> dict[str, float]:
     """Return accuracy, mean log loss in nats, and the means over the classes of F1,
     precision, recall and specificity (see `scores_by_class`).
+
+    For two classes, also F1, precision and recall of the positive class and, if the
+    split has samples of both, the area under the ROC curve (`auc`) and the average
+    precision, sum_i (R_i - R_{i-1}) P_i over the thresholds of the probability. The
+    positive class is `positive` of the split, or the second.
     """
     proba = model.predict_proba(split.X)
     labels = np.arange(len(split.classes))
     predicted = proba.argmax(axis=1)
-    return {
+    by_class = scores_by_class(split.y, predicted, labels)
+    metrics = {
         "accuracy": float(accuracy_score(split.y, predicted)),
         "log_loss": float(log_loss(split.y, proba, labels=labels)),
-        **{
-            f"macro_{name}": float(values.mean())
-            for name, values in scores_by_class(split.y, predicted, labels).items()
-        },
+        **{f"macro_{name}": float(values.mean()) for name, values in by_class.items()},
+    }
+    if len(labels) == 2:
+        metrics |= _of_positive_class(split, proba)
+        c = positive_class(split)
+        metrics |= {name: float(by_class[name][c]) for name in PARTIAL[2:]}
+    return metrics
+
+
+def positive_class(split: Labelled) -> int:
+    """Return the index of the positive class of two: the second by default."""
+    given: int | None = getattr(split, "positive", None)
+    return 1 if given is None else given
+
+
+def _of_positive_class(split: Labelled, proba: np.ndarray) -> dict[str, float]:
+    """Return the metrics over all thresholds; none for a split of one class."""
+    c = positive_class(split)
+    if len(np.unique(split.y)) < 2:
+        return {}
+    return {
+        "auc": float(roc_auc_score(split.y == c, proba[:, c])),
+        "average_precision": float(average_precision_score(split.y == c, proba[:, c])),
     }
 
 
@@ -86,18 +122,51 @@ def scores_by_class(
 
 def figures(model: Any, split: Labelled) -> dict[str, Figure]:
     """Return the confusion matrix, the scores of each class, and accuracy against
-    confidence in ten bins.
+    confidence in ten bins; for two classes also the ROC curve and precision against
+    recall, if the split has samples of both.
     """
     proba = model.predict_proba(split.X)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)
     labels = np.arange(len(split.classes))
     counts = confusion_matrix(split.y, predicted, labels=labels)
     scores = scores_by_class(split.y, predicted, labels)
-    return {
+    found = {
         "confusion": confusion_figure(counts, split.classes),
         "scores_by_class": _scores_by_class(scores, counts.sum(axis=1), split.classes),
         "calibration": calibration_figure(confidence, predicted == split.y),
     }
+    if len(labels) == 2 and len(np.unique(split.y)) == 2:
+        found |= _curves(split, proba)
+    return found
+
+
+def _curves(split: Labelled, proba: np.ndarray) -> dict[str, Figure]:
+    """Return the curves over all thresholds of the positive class's probability."""
+    c = positive_class(split)
+    y, scores = split.y == c, proba[:, c]
+    values = _of_positive_class(split, proba)
+    false_positives, true_positives, _ = roc_curve(y, scores)
+    roc, axes = new_figure(5.0, 4.6)
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="by chance, AUC 0.5")
+    label = f"AUC {values['auc']:.4g}"
+    axes.plot(false_positives, true_positives, color=COLOURS[0], label=label)
+    axes.set(xlabel="false positive rate", ylabel=f"recall of class {split.classes[c]}")
+    axes.legend(loc="lower right")
+    precision, recall, _ = precision_recall_curve(y, scores)
+    against, axes = new_figure(5.0, 4.6)
+    share = y.mean()
+    label = f"by chance, precision {share:.3g}"
+    axes.axhline(share, color="black", linewidth=0.8, label=label)
+    label = f"average precision {values['average_precision']:.4g}"
+    # The value at a recall holds from the recall before: a step function.
+    axes.step(recall, precision, where="post", color=COLOURS[0], label=label)
+    axes.set(
+        xlabel=f"recall of class {split.classes[c]}",
+        ylabel=f"precision of class {split.classes[c]}",
+        ylim=(0, 1.05),
+    )
+    axes.legend(loc="lower left")
+    return {"roc": roc, "precision_recall": against}
 
 
 def _scores_by_class(

@@ -127,8 +127,8 @@ def drop_rows_without(
 ) -> pd.DataFrame:
     """Return the rows that have a value in all of these columns, such as the target.
 
-    Rows without are left out and counted if the section says so; otherwise they are an
-    ValueError.
+    Rows without are left out and counted if the section says so, and the others keep
+    their index. Otherwise they are a ValueError.
     """
     blank = data[list(columns)].isna()
     if not blank.to_numpy().any():
@@ -141,4 +141,4 @@ def drop_rows_without(
         )
     counts = ", ".join(f"{c} ({n})" for c, n in blank.sum().items() if n)
     note(f"{int(blank.any(axis=1).sum())} rows are left out, without {counts}")
-    return data[~blank.any(axis=1)].reset_index(drop=True)
+    return data[~blank.any(axis=1)]

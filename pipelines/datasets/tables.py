@@ -16,7 +16,15 @@ from pipelines.datasets.columns import (
     encode_columns,
     read_columns,
 )
-from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.plausibility import note_order_of_rows, note_target
+from pipelines.datasets.splits import (
+    columns_of_split,
+    encode_labels,
+    grouping,
+    positive_class,
+    split_rows,
+    with_test_rows,
+)
 from pipelines.params.arrays import TableSchema
 
 N_SAMPLES = 1000
@@ -34,25 +42,32 @@ def prepare(section: TableSchema, folder: Path) -> None:
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     generated = section.source.startswith("made:")
     targets = [] if section.target is None else [section.target]
-    data = _generate(section) if generated else read_columns(section, others=targets)
-    features = choose_columns(data, section, others=targets)
-    data = drop_rows_without(data[[*features.columns, *targets]], targets, section)
-    X, columns = encode_columns(data[features.columns], section)
+    others = [*targets, *columns_of_split(section)]
+    data = _generate(section) if generated else read_columns(section, others=others)
+    features = choose_columns(data, section, others=others).columns
+    note_order_of_rows(data, section)
+    data, n_test = with_test_rows(drop_rows_without(data, targets, section), section)
+    X, columns = encode_columns(data[features], section)
     target = data[section.target] if targets else None
+    if target is not None:
+        note_target(target, section)
     y, classes = read_target(target, section)
     strata, called = np.zeros(len(X), np.int64), ["the table"]
     if section.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
-    fractions = {"valid": section.valid_fraction, "test": section.test_fraction}
-    split = draw_split(strata, called, fractions=fractions, seed=section.seed)
+    split = split_rows(data, section, strata=strata, names=called, n_test=n_test)
+    grouped = grouping(data, section, n_test=n_test)
     whole = table.RawTable(
         X,
         y,
         tuple(column.name for column in columns),
         section.target or "",
         classes,
+        positive=positive_class(section, classes),
         columns=columns,
         preprocessing=section.preprocessing,
+        groups=grouped.get("groups", table.NO_GROUPS),
+        time=grouped.get("time", table.NO_TIME),
     )
     table.write(folder, whole, split)
 

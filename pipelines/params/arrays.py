@@ -10,7 +10,39 @@ from ftml.config import nearest
 from ftml.data.columns import MAX_CATEGORIES
 from ftml.data.preprocessing import Preprocessing
 from ftml.data.reading import ReadOptions, is_table_file
-from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probability
+from pipelines.params.base import (
+    DatasetSchema,
+    Fraction,
+    ImageSize,
+    Probability,
+    Schema,
+    Sha256,
+)
+
+
+class SplitSchema(Schema):
+    """How the rows of a table are split: by exactly one of these columns."""
+
+    column: str | None = None
+    """column that says the split of each row: train, valid or test. It is never a
+    feature"""
+
+    groups: str | None = None
+    """column that names the group of each row, such as a person: all rows of a group
+    are in one split, and in one fold of `cv`. Not a feature unless `features` lists
+    it"""
+
+    time: str | None = None
+    """column of numbers or dates: training rows are before validation rows, and these
+    before test rows; rows of equal time are in one split. The folds of `cv` train on
+    the rows before those that they validate on. Not a feature unless `features` lists
+    it"""
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The columns that are given, by how they split."""
+        ways = {"column": self.column, "groups": self.groups, "time": self.time}
+        return {way: name for way, name in ways.items() if name is not None}
 
 
 class ColumnsSchema(Preprocessing, DatasetSchema):
@@ -69,8 +101,23 @@ class TableSchema(ColumnsSchema):
     evaluation only, never as a feature; null if the table has none. The task
     representation requires a column of classes"""
 
+    split: SplitSchema | None = None
+    """how the rows are split: `{column: fold}`, `{groups: person}` or `{time: date}`.
+    By default at random, with the same fraction of each class in each split"""
+
+    test: str | None = None
+    """source of the test rows if they are separate; by default the test split is taken
+    from `source`"""
+
+    test_sha256: Sha256 | None = None
+    "SHA-256 hash that the file of `test` must have"
+
     test_fraction: Fraction = 0.2
     "fraction of the samples in the test split, between 0 and 1"
+
+    positive: str | bool | int | float | None = None
+    """for two classes: the class that `precision`, `recall`, `f1`, `auc` and
+    `average_precision` are about; by default the second of the sorted classes"""
 
     n_samples: Annotated[int, Field(ge=1)] | None = None
     "number of rows of made:inverse_sinusoid and made:ring; 1000 by default"
@@ -93,6 +140,7 @@ class TableSchema(ColumnsSchema):
             found.append("target: representation needs a column of classes")
         if self.read != ReadOptions() and self.source.startswith(("made:", "sklearn:")):
             found.append(f"read: for files, not for {self.source}")
+        found += self._split_errors()
         if self.source in MADE_TABLES:
             if self.target is None and not self.predicts:
                 found.append(
@@ -105,6 +153,35 @@ class TableSchema(ColumnsSchema):
             found.append(f"source: unknown {self.source!r}{known}")
         elif self.n_samples is not None:
             found.append(f"n_samples: for {' and '.join(MADE_TABLES)}")
+        return found
+
+    def _split_errors(self) -> list[str]:
+        """Return a message for each field about splits that contradicts another."""
+        found = []
+        given = self.split.given if self.split else {}
+        if self.split and len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            found.append(f"split: expected one of column, groups and time, got {got}")
+        if self.target is not None and self.target in given.values():
+            found.append(f"split: {self.target} is the target")
+        if "column" in given:
+            if given["column"] in (self.features or []):
+                found.append(f"features: contains {given['column']}, which is `split`")
+            if self.test is not None:
+                found.append("test: the test rows are those that `split` says")
+            found += [
+                f"{name}: the column of `split` says the split of each row"
+                for name in ("valid_fraction", "test_fraction")
+                if name in self.model_fields_set
+            ]
+        if self.test is not None and "test_fraction" in self.model_fields_set:
+            found.append("test_fraction: the test rows are those of `test`")
+        if self.test is None and self.test_sha256 is not None:
+            found.append("test_sha256: there is no `test`")
+        if self.test is not None and self.source.startswith("made:"):
+            found.append("test: for files, not for generated data")
+        if self.positive is not None and self.task != "classification":
+            found.append(f"positive: for classification, not for {self.task}")
         return found
 
 

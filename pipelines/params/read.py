@@ -75,6 +75,14 @@ class Dataset:
     def mode(self) -> str:
         return task(self.task).METRICS[self.metric]
 
+    @property
+    def ties(self) -> dict[str, str]:
+        """The other metrics of the task with their modes, in the order in which they
+        decide between equal values of the metric.
+        """
+        metrics: dict[str, str] = task(self.task).METRICS
+        return {name: mode for name, mode in metrics.items() if name != self.metric}
+
 
 @dataclass(frozen=True)
 class Study:

@@ -78,7 +78,8 @@ class StudySchema(Schema):
 
     cv: Annotated[int, Field(ge=2)] | None = None
     """for tables: number of folds of the cross-validation that scores a trial, over all
-    rows except the test split; by default the validation split scores it"""
+    rows except the test split; by default the validation split scores it. The folds are
+    by groups or in the order of time if the table is split so"""
 
     learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = []
     """for tables: fractions of the rows, between 0 and 1, that the chosen configuration

@@ -7,35 +7,98 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ftml.config import FamilyConfig
 from ftml.core import State, Step, TrainMany
 from ftml.data import Splits, Table
+from ftml.data.splits import blocks_by_time
 
 
 def cross_validation(
     data: Splits[Table], *, n_folds: int, seed: int
 ) -> list[Splits[Table]]:
-    """Return k splits of the training and validation samples. Each sample is in the
-    validation part of exactly one split.
+    """Return k splits of the training and validation samples.
 
-    The folds depend on the seed and are stratified by class if the table has classes.
-    Raises ValueError if there are fewer samples than folds, or a class has fewer.
+    Each sample is in the validation part of exactly one split. The folds depend on the
+    seed and are stratified by class if the table has classes. If the table has groups,
+    all samples of a group are in one fold, and classes are stratified as far as
+    possible. If it has a time, the splits are those of forward chaining instead, which
+    does not depend on the seed: split i trains on the first i of k + 1 parts in the
+    order of time and validates on the next part.
+
+    Raises ValueError if there are fewer samples, groups or different times than folds
+    need, a class has fewer samples than folds, or no training sample in a split.
     """
     table = data.for_final_fit().train
-    if table.classes:
-        rarest = int(np.bincount(table.y, minlength=len(table.classes)).min())
-        kind, fewest, what = StratifiedKFold, rarest, "samples of the rarest class"
+    if len(table.time):
+        found = _forward_chaining(table.time, n_folds)
+    elif len(table.groups):
+        found = _group_folds(table, n_folds, seed)
     else:
-        kind, fewest, what = KFold, len(table.y), "samples"
-    if fewest < n_folds:
-        raise ValueError(f"cv: {n_folds} folds of {fewest} {what}")
+        found = _random_folds(table, n_folds, seed)
+    folds = [Splits(table.rows(train), table.rows(valid)) for train, valid in found]
+    for i, fold in enumerate(folds):
+        _check_classes(fold.train, fold=i)
+    return folds
+
+
+Fold = tuple[np.ndarray, np.ndarray]
+"Indices of the training and of the validation samples."
+
+
+def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
+    if table.classes:
+        _check_count(n_folds, _rarest(table), "samples of the rarest class")
+    else:
+        _check_count(n_folds, len(table.y), "samples")
+    kind = StratifiedKFold if table.classes else KFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(table.X, table.y))
+
+
+def _group_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
+    if table.classes:
+        _check_count(n_folds, _rarest(table), "samples of the rarest class")
+    _check_count(n_folds, len(np.unique(table.groups)), "groups")
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    # Of one stratum, the folds have nearly equal numbers of samples. GroupKFold with
+    # shuffling gives them equal numbers of groups, however large these are.
+    strata = table.y if table.classes else np.zeros(len(table), np.int64)
+    return list(splitter.split(table.X, strata, table.groups))
+
+
+def _forward_chaining(time: np.ndarray, n_folds: int) -> list[Fold]:
+    size = len(time) // (n_folds + 1)
+    ends = [len(time) - size * later for later in range(n_folds, 0, -1)]
+    try:
+        block = blocks_by_time(time, ends)
+    except ValueError as error:
+        raise ValueError(f"cv: {error}") from None
     return [
-        Splits(table.rows(train), table.rows(valid))
-        for train, valid in splitter.split(table.X, table.y)
+        (np.flatnonzero(block <= i), np.flatnonzero(block == i + 1))
+        for i in range(n_folds)
     ]
+
+
+def _rarest(table: Table) -> int:
+    """Return the number of samples of the rarest class."""
+    return int(np.bincount(table.y, minlength=len(table.classes)).min())
+
+
+def _check_count(n_folds: int, n: int, what: str) -> None:
+    if n < n_folds:
+        raise ValueError(f"cv: {n_folds} folds of {n} {what}")
+
+
+def _check_classes(train: Table, *, fold: int) -> None:
+    """Raise ValueError for classes that have no sample to train on."""
+    present = set(train.y.tolist())
+    if absent := [c for i, c in enumerate(train.classes) if i not in present]:
+        raise ValueError(
+            f"cv: fold {fold} has no training sample of class {', '.join(absent)}; "
+            "use fewer folds, or leave cv out"
+        )
 
 
 def train_folds(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ftml.data import Domains, Splits, domains
+from ftml.tasks import classification
 from pipelines.params.read import Study
 from pipelines.params.study import EACH
 from pipelines.study.cross_validation import cross_validation
@@ -85,6 +86,16 @@ def _check_classes(study: Study, splits: Splits[Any]) -> None:
             f"experiments.{study.dataset.name}.{study.name}: family "
             f"{study.family.name} classifies {expected} classes, the dataset has "
             f"{len(classes)}; one_vs_rest and one_vs_one extend the family to more"
+        )
+    metric = study.dataset.metric
+    if (
+        study.dataset.task == "classification"
+        and metric in classification.PARTIAL
+        and len(classes) != 2
+    ):
+        raise ValueError(
+            f"datasets.{study.dataset.stage}.{study.dataset.name}.metric: {metric} is "
+            f"for two classes, the dataset has {len(classes)}"
         )
 
 

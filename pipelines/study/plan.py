@@ -187,6 +187,7 @@ def choose(
             domains=folds.domains,
             metric=study.dataset.metric,
             mode=study.dataset.mode,
+            ties=study.dataset.ties,
         )
         for selection in study.section.selections
         for fold in folds.tested

@@ -161,11 +161,21 @@ def validation_scores(model: Any, job: TrainingJob) -> dict[str, float]:
 
 
 def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, float]:
+    """Return the means over the folds that have a metric, and the metric of each: a
+    fold without a sample of one of two classes has no `auc`.
+    """
     pairs = zip(models, job.folds, strict=True)
     parts = [job.evaluate(model, fold.valid) for model, fold in pairs]
-    scores = {f"valid_{k}": fmean(part[k] for part in parts) for k in parts[0]}
+    names = dict.fromkeys(name for part in parts for name in part)
+    scores = {
+        f"valid_{k}": fmean(part[k] for part in parts if k in part) for k in names
+    }
     metric = job.search.metric
-    by_fold = {f"valid_{metric}/fold_{i}": p[metric] for i, p in enumerate(parts)}
+    by_fold = {
+        f"valid_{metric}/fold_{i}": part[metric]
+        for i, part in enumerate(parts)
+        if metric in part
+    }
     return scores | by_fold
 
 

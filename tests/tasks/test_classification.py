@@ -8,10 +8,12 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     f1_score,
     log_loss,
     precision_score,
     recall_score,
+    roc_auc_score,
 )
 
 from ftml.data import Images, Table
@@ -58,8 +60,68 @@ def test_metrics_by_hand() -> None:
         "macro_precision": 0.125,
         "macro_recall": 0.5,
         "macro_specificity": 0.5,
+        "auc": 0.5,
+        "average_precision": 0.75,
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
     }
     assert metrics == pytest.approx(expected, rel=1e-14)
+
+
+def two_classes(positive: int | None = None) -> tuple[Model, Table]:
+    """Return a model of two classes and a split that it is right on in part."""
+    rng = np.random.default_rng(3)
+    y = np.repeat([0, 1], [30, 12])
+    X = rng.normal(size=(42, 1)) + y[:, None]
+    model = Model(np.array([[-1.0, 1.0], [0.5, 0.0]]))
+    return model, Table(X, y, classes=("no", "yes"), positive=positive)
+
+
+@pytest.mark.parametrize("positive", [None, 1, 0])
+def test_metrics_of_the_positive_class_are_those_of_scikit_learn(
+    positive: int | None,
+) -> None:
+    model, split = two_classes(positive)
+    c = 1 if positive is None else positive
+    proba = model.predict_proba(split.X)
+    y, predicted = split.y == c, proba.argmax(axis=1) == c
+    metrics = classification.evaluate(model, split)
+    assert list(metrics) == list(classification.METRICS)
+    assert {name: metrics[name] for name in classification.PARTIAL} == {
+        "auc": roc_auc_score(y, proba[:, c]),
+        "average_precision": average_precision_score(y, proba[:, c]),
+        "precision": precision_score(y, predicted),
+        "recall": recall_score(y, predicted),
+        "f1": pytest.approx(f1_score(y, predicted)),
+    }
+
+
+def test_a_split_of_one_class_has_no_metric_over_thresholds_and_no_curves() -> None:
+    model, split = two_classes()
+    part = split.rows(split.y == 0)
+    metrics = classification.evaluate(model, part)
+    expected = [
+        n for n in classification.METRICS if n not in ("auc", "average_precision")
+    ]
+    assert list(metrics) == expected
+    assert "roc" not in classification.figures(model, part)
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_curves_are_those_of_the_positive_class(positive: int) -> None:
+    model, split = two_classes(positive)
+    drawn = classification.figures(model, split)
+    metrics = classification.evaluate(model, split)
+    (axes,) = drawn["roc"].axes
+    chance, curve = (line.get_xydata() for line in axes.get_lines())
+    assert chance.tolist() == [[0, 0], [1, 1]]
+    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(metrics["auc"])
+    (axes,) = drawn["precision_recall"].axes
+    recall, precision = axes.get_lines()[1].get_xydata().T
+    area = -np.sum(np.diff(recall) * precision[:-1])
+    assert area == pytest.approx(metrics["average_precision"])
+    assert axes.get_xlabel() == f"recall of class {split.classes[positive]}"
 
 
 def test_split_that_lacks_a_class_is_scored(split: Table) -> None:
@@ -73,7 +135,8 @@ def test_split_that_lacks_a_class_is_scored(split: Table) -> None:
 
 def test_every_metric_has_a_direction_and_is_a_float(split: Table) -> None:
     metrics = classification.evaluate(MODEL, split)
-    assert list(metrics) == list(classification.METRICS)
+    expected = [n for n in classification.METRICS if n not in classification.PARTIAL]
+    assert list(metrics) == expected
     assert {type(value) for value in metrics.values()} == {float}
     assert set(classification.METRICS.values()) <= {"min", "max"}
 
@@ -121,7 +184,8 @@ def test_images_are_scored_plotted_and_served_like_tables(
     metrics = classification.evaluate(Brightness(), split)
     assert metrics["accuracy"] == 0.75
     drawn = classification.figures(Brightness(), split)
-    assert list(drawn) == ["confusion", "scores_by_class", "calibration"]
+    expected = ["confusion", "scores_by_class", "calibration"]
+    assert list(drawn) == [*expected, "roc", "precision_recall"]
     frame = classification.example(split)
     served = classification.serve(Brightness(), frame)
     assert served["prediction"].tolist() == [0, 1, 0]

@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.class_weights import ClassWeight
 from ftml.families.ensemble._trees import Trees, class_count, generator, trees_of
 
 TASK = "classification"
@@ -33,6 +34,10 @@ class Config(FamilyConfig):
 
     min_samples_leaf: Annotated[int, Field(ge=1), Integers(1, 10)] = 1
     "smallest number of samples on each side of a split"
+
+    class_weight: ClassWeight = None
+    """`balanced` weights a sample by n / (k n_c), for n_c samples of its class, in the
+    impurities and in the class fractions of the leaves"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def train(
     fitted = DecisionTreeClassifier(
         max_depth=config.max_depth,
         min_samples_leaf=config.min_samples_leaf,
+        class_weight=config.class_weight,
         random_state=generator(config.seed),
     ).fit(X, y)
     model = Model(asdict(trees_of([fitted], class_count(data.train))))

@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.class_weights import ClassWeight
 from ftml.families.ensemble._trees import Trees, class_count, generator, trees_of
 
 TASK = "classification"
@@ -32,6 +33,10 @@ class Config(FamilyConfig):
 
     max_depth: Annotated[int, Field(ge=1), Integers(2, 16)] = 12
     "levels of splits"
+
+    class_weight: ClassWeight = None
+    """`balanced` weights a sample by n / (k n_c), for n_c samples of its class, in the
+    impurities and in the class fractions of the leaves"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def train(
     fitted = RandomForestClassifier(
         n_estimators=config.n_trees,
         max_depth=config.max_depth,
+        class_weight=config.class_weight,
         random_state=generator(config.seed),
     ).fit(X, y)
     # Its trees know classes by their place among those that the forest saw.

@@ -1,21 +1,22 @@
 """Linear classifiers with an L2 penalty, for one penalty, or for many with one matrix
 product.
 
-    minimise  (1/n) sum_i l(z_i, y_i) + (alpha/2) |W|^2,   z_i = W x_i + b
+    minimise  (1/n) sum_i u_i l(z_i, y_i) + (alpha/2) |W|^2,   z_i = W x_i + b
 
-Axes: n samples, d features, k outputs, B members (penalties). The Hessian is at most c
-X'X/n + alpha I (c = 1/4 for logistic loss, 1/2 for softmax), whatever the weights. One
-eigendecomposition X'X/n = Q diag(v) Q' inverts that bound, damped by the mean of v, for
-all penalties, and preconditions L-BFGS. (Without the damping, directions in which the
-samples hardly differ would be treated as flat. Under a penalty near 0 and with
-different weights of the samples they are not flat.)
+Axes: n samples, d features, k outputs, B members (penalties). u_i is the weight of a
+sample by its class, 1 without `class_weight`; then the Hessian is at most c X'X/n +
+alpha I (c = 1/4 for logistic loss, 1/2 for softmax), whatever W. One eigendecomposition
+X'X/n = Q diag(v) Q' inverts that bound, damped by the mean of v, for all penalties, and
+preconditions L-BFGS, also where the u_i differ and it is no bound. (Without the
+damping, directions in which the samples hardly differ would be treated as flat. Under a
+penalty near 0 and with different curvatures of the samples they are not flat.)
 
 Source: Boehning (1992), "Multinomial logistic regression algorithm", for the bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Table
+from ftml.data.class_weights import ClassWeight
 from ftml.data.standardize import Scaling
 from ftml.families.linear import _lbfgs
 from ftml.families.linear._columns import centred_and_scaled, for_raw_columns
@@ -48,6 +50,19 @@ class PenalisedConfig(FamilyConfig):
 
     standardize: bool = True
     "penalise the weights of centred and scaled features; the model takes raw ones"
+
+    class_weight: ClassWeight = None
+    """`balanced` multiplies the loss of a sample by n / (k n_c), for n_c samples of its
+    class, so that each of the k classes has the same weight"""
+
+
+Form = tuple[bool, ClassWeight]
+"What configurations that share a problem agree in: `standardize` and `class_weight`."
+
+
+def form_of(config: PenalisedConfig) -> Form:
+    """Return what a configuration shares a problem by."""
+    return config.standardize, config.class_weight
 
 
 @dataclass(frozen=True)
@@ -132,18 +147,18 @@ def preconditioner(problem: Problem, alpha: np.ndarray) -> _lbfgs.Preconditioner
 def run(
     configs: Sequence[PenalisedConfig],
     states: Sequence[State | None],
-    problems: dict[bool, Problem],
+    problems: Mapping[Form, Problem],
     model: Callable[[np.ndarray], Any],
     *,
     k: int,
 ) -> Iterator[list[Step | None]]:
     """Yield the next step of every configuration, None for one that has ended.
 
-    `problems` by `standardize`; `model` of theta (d + 1, k) for raw columns.
+    `problems` by `form_of`; `model` of theta (d + 1, k) for raw columns.
     """
     groups = []
-    for standardize, problem in problems.items():
-        where = [i for i, c in enumerate(configs) if c.standardize == standardize]
+    for form, problem in problems.items():
+        where = [i for i, c in enumerate(configs) if form_of(c) == form]
         batch = _run_group(
             [configs[i] for i in where], [states[i] for i in where], problem, k=k
         )

@@ -10,7 +10,8 @@ The hinge has no gradient at 1, its dual is smooth: both are solved there, by Ne
 projected steps of 1/L, L = lambda_max(X'X) / (alpha n^2) + 2c/n, restarted when the
 momentum is no descent direction. P(w) - D(a) >= P(w) - P* is the gap at which training
 stops. The probabilities 1 / (1 + exp(-w'x)) rank as w'x does; the hinge does not
-calibrate them. scikit-learn's C is 1 / (n alpha).
+calibrate them. scikit-learn's C is 1 / (n alpha). With `class_weight` the loss of
+sample i is multiplied by u_i; then a_i <= u_i for the hinge, and c = 1 / (4 u_i).
 
 Source: FTML lecture 9, "Convex surrogates for classification"; the dual: Hsieh et al.
 (2008), "A dual coordinate descent method for large-scale linear SVM".
@@ -27,6 +28,7 @@ from pydantic import Field
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.class_weights import ClassWeight, sample_weights
 from ftml.families.linear._binary import Model, signs
 from ftml.families.linear._columns import centred_and_scaled, for_raw_columns
 
@@ -34,6 +36,8 @@ __all__ = ["N_CLASSES", "TASK", "Config", "Model", "train"]
 
 TASK = "classification"
 N_CLASSES = 2
+Weights = np.ndarray | float
+"Weights of the samples (n,), or 1 for all of them."
 
 
 class Config(FamilyConfig):
@@ -51,18 +55,28 @@ class Config(FamilyConfig):
     tolerance: Annotated[float, Field(ge=0)] = 1e-4
     "gap between primal and dual objective at which training stops"
 
+    class_weight: ClassWeight = None
+    """`balanced` multiplies the loss of a sample by n / (2 n_c), for n_c samples of its
+    class, so that both classes have the same weight"""
 
-def primal(w: np.ndarray, Xy: np.ndarray, *, alpha: float, surrogate: str) -> float:
-    """Return P(w) for w (d + 1,) and the rows y_i x_i, Xy (n, d + 1)."""
+
+def primal(
+    w: np.ndarray, Xy: np.ndarray, *, alpha: float, surrogate: str, u: Weights = 1.0
+) -> float:
+    """Return P(w) for w (d + 1,), the rows y_i x_i, Xy (n, d + 1), and their weights
+    u (n,).
+    """
     short = np.maximum(1.0 - Xy @ w, 0.0)
-    loss = short if surrogate == "hinge" else short**2
+    loss = u * (short if surrogate == "hinge" else short**2)
     return float(loss.mean() + 0.5 * alpha * w @ w)
 
 
-def dual(a: np.ndarray, Xy: np.ndarray, *, alpha: float, surrogate: str) -> float:
-    """Return D(a) for a (n,) within its bounds."""
+def dual(
+    a: np.ndarray, Xy: np.ndarray, *, alpha: float, surrogate: str, u: Weights = 1.0
+) -> float:
+    """Return D(a) for a (n,) within its bounds, and weights u (n,)."""
     w = Xy.T @ a / (alpha * len(a))
-    square = 0.0 if surrogate == "hinge" else 0.25 * np.mean(a**2)
+    square = 0.0 if surrogate == "hinge" else 0.25 * np.mean(a**2 / u)
     return float(a.mean() - square - 0.5 * alpha * w @ w)
 
 
@@ -79,29 +93,30 @@ def train(
     if state is None:
         none = np.zeros(n)
         state = {"n": 0, "a": none, "ahead": none, "momentum": 1.0, "done": False}
+    weights = sample_weights(data.train.y, config.class_weight)
+    u: Weights = 1.0 if weights is None else weights
     largest = np.linalg.norm(Xy, ord=2) ** 2
     while state["n"] < config.n_iterations and not state["done"]:
-        state = _next_state(state, Xy, config, largest=float(largest))
+        state = _next_state(state, Xy, config, u, largest=float(largest))
         w = Xy.T @ state["a"] / (config.alpha * n)
-        objective = primal(w, Xy, alpha=config.alpha, surrogate=config.surrogate)
-        gap = objective - dual(
-            state["a"], Xy, alpha=config.alpha, surrogate=config.surrogate
-        )
+        alpha, surrogate = config.alpha, config.surrogate
+        objective = primal(w, Xy, alpha=alpha, surrogate=surrogate, u=u)
+        gap = objective - dual(state["a"], Xy, alpha=alpha, surrogate=surrogate, u=u)
         state["done"] = gap <= config.tolerance
         metrics = {"train_objective": objective, "train_gap": gap}
         yield Step(state["n"], metrics, Model(for_raw_columns(w, scaling)), state)
 
 
 def _next_state(
-    state: State, Xy: np.ndarray, config: Config, *, largest: float
+    state: State, Xy: np.ndarray, config: Config, u: Weights, *, largest: float
 ) -> State:
     """Return the state after one projected step up n D."""
     n, a, ahead = len(Xy), state["a"], state["ahead"]
     hinge = config.surrogate == "hinge"
-    curved = 0.0 if hinge else 0.5
+    curved = 0.0 if hinge else 0.5 / u
     slope = 1.0 - curved * ahead - Xy @ (Xy.T @ ahead) / (config.alpha * n)
-    step_size = 1.0 / (largest / (config.alpha * n) + curved)
-    moved = np.clip(ahead + step_size * slope, 0.0, 1.0 if hinge else None)
+    step_size = 1.0 / (largest / (config.alpha * n) + np.max(curved))
+    moved = np.clip(ahead + step_size * slope, 0.0, u if hinge else None)
     downhill = (moved - ahead) @ (moved - a) < 0
     before = 1.0 if downhill else state["momentum"]
     momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * before**2))

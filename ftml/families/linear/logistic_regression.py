@@ -6,7 +6,7 @@ Axes: n samples, d features; y_i is -1 or 1. The loss is a convex surrogate of t
 loss and the negative log-likelihood of a Bernoulli distribution with log-odds z. Its
 derivative in z is -y s(-y z), s(t) = 1/(1 + exp(-t)), the second one s(z) s(-z) <= 1/4,
 which bounds the Hessian and preconditions the steps (`_penalised.py`). scikit-learn's C
-is 1 / (n alpha).
+is 1 / (n alpha), with the same `class_weight`.
 
 Source: FTML lecture 9, "Convex surrogates for classification".
 """
@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.class_weights import sample_weights
 from ftml.families.linear import _penalised
 from ftml.families.linear._binary import Model, signs
 from ftml.families.linear._columns import for_raw_columns
@@ -35,15 +36,18 @@ class Config(_penalised.PenalisedConfig):
     """The penalty, and the stopping rule."""
 
 
-def logistic_loss(y: np.ndarray) -> _penalised.Loss:
+def logistic_loss(y: np.ndarray, weights: np.ndarray | None = None) -> _penalised.Loss:
     """Return the mean loss and -y s(-y z) as functions of all scores (b, 1, n).
 
-    y: (n,), -1 or 1.
+    y: (n,), -1 or 1. weights: (n,), by which the loss of each sample is multiplied.
     """
 
     def loss(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         margin = y * scores
-        return np.logaddexp(0.0, -margin).mean(axis=(1, 2)), -y * expit(-margin)
+        each, slope = np.logaddexp(0.0, -margin), -y * expit(-margin)
+        if weights is not None:
+            each, slope = weights * each, weights * slope
+        return each.mean(axis=(1, 2)), slope
 
     return loss
 
@@ -70,10 +74,13 @@ def train_many(
     """
     y = signs(data.train)
     problems = {
-        standardize: _penalised.make_problem(
-            data.train, logistic_loss(y), bound=0.25, standardize=standardize
+        form: _penalised.make_problem(
+            data.train,
+            logistic_loss(y, sample_weights(data.train.y, form[1])),
+            bound=0.25,
+            standardize=form[0],
         )
-        for standardize in {config.standardize for config in configs}
+        for form in dict.fromkeys(map(_penalised.form_of, configs))
     }
     states = states or [None] * len(configs)
     yield from _penalised.run(

@@ -22,6 +22,7 @@ from scipy.special import log_softmax, softmax
 
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.class_weights import sample_weights
 from ftml.families.linear import _penalised
 from ftml.families.linear._columns import check_columns, for_raw_columns
 from ftml.families.linear._path import solve_path
@@ -65,10 +66,11 @@ def loss_and_gradient(
     return float(loss), X.T @ residual / n + alpha * weights
 
 
-def softmax_loss(y: np.ndarray) -> _penalised.Loss:
+def softmax_loss(y: np.ndarray, weights: np.ndarray | None = None) -> _penalised.Loss:
     """Return the mean loss and softmax(z) - onehot(y) as functions of all scores.
 
-    y: (n,) class indices.
+    y: (n,) class indices. weights: (n,), by which the loss of each sample is
+    multiplied.
     """
     row = np.arange(len(y))
 
@@ -79,7 +81,10 @@ def softmax_loss(y: np.ndarray) -> _penalised.Loss:
         total = p.sum(axis=1)
         p /= total[:, None]
         p[:, y, row] -= 1.0
-        return (np.log(total) - of_label).mean(axis=1), p
+        each = np.log(total) - of_label  # (b, n)
+        if weights is not None:
+            each, p = weights * each, weights * p
+        return each.mean(axis=1), p
 
     return loss
 
@@ -105,10 +110,13 @@ def train_many(
     """
     y, k = data.train.y, len(data.train.classes)
     problems = {
-        standardize: _penalised.make_problem(
-            data.train, softmax_loss(y), bound=0.5, standardize=standardize
+        form: _penalised.make_problem(
+            data.train,
+            softmax_loss(y, sample_weights(y, form[1])),
+            bound=0.5,
+            standardize=form[0],
         )
-        for standardize in {config.standardize for config in configs}
+        for form in dict.fromkeys(map(_penalised.form_of, configs))
     }
     states = states or [None] * len(configs)
     yield from _penalised.run(configs, states, problems, Model, k=k)

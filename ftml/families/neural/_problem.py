@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ftml.core import device
 from ftml.data import Images, Splits, Table
+from ftml.data.class_weights import ClassWeight, sample_weights
 from ftml.families.neural._config import (
     ClassifierConfig,
     OptimizerName,
@@ -120,11 +121,13 @@ def classification(
     options: Callable[[Inputs, int], Mapping[str, Any]],
     *,
     model: Callable[..., Any] = make_model,
+    class_weight: ClassWeight = None,
 ) -> Problem:
     """Return the problem of classification by cross-entropy.
 
     options: of the network, from the inputs and the number of classes. model: makes the
-    model, as `make_model` does.
+    model, as `make_model` does. class_weight: of the training rows, which also weights
+    validation rows.
     """
     block = data.train
     inputs = inputs_of(block)
@@ -136,17 +139,42 @@ def classification(
         valid=None if data.valid is None else rows_of(data.valid, inputs),
         network=network,
         options=made,
-        loss=partial(cross_entropy, label_smoothing=config.label_smoothing),
+        loss=partial(
+            cross_entropy,
+            label_smoothing=config.label_smoothing,
+            weights=_class_weights(block, class_weight),
+        ),
         model=partial(model, network, made, inputs),
     )
 
 
-def cross_entropy(logits: Tensor, y: Tensor, *, label_smoothing: float) -> Tensor:
-    """Return the mean loss, () or (M,), of logits (..., B, k) and classes (..., B)."""
+def _class_weights(block: Table | Images, class_weight: ClassWeight) -> Tensor | None:
+    """Return the weight of each class (k,), 0 for one without rows; None for 1."""
+    each = sample_weights(block.y, class_weight)
+    if each is None:
+        return None
+    weights = torch.zeros(len(block.classes))
+    weights[torch.from_numpy(block.y)] = torch.from_numpy(each).float()
+    return weights.to(device())
+
+
+def cross_entropy(
+    logits: Tensor,
+    y: Tensor,
+    *,
+    label_smoothing: float,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Return the mean loss, () or (M,), of logits (..., B, k) and classes (..., B).
+
+    weights: (k,), by which the loss of a row is multiplied, by its class.
+    """
     # torch expects the classes at axis 1, also for a stack.
     each = F.cross_entropy(
         logits.movedim(-1, 1), y, reduction="none", label_smoothing=label_smoothing
     )
+    if weights is not None:
+        each = each * weights[y]
     return each.mean(dim=-1)
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
+from ftml.data.class_weights import ClassWeight
 from ftml.families.neural._config import DropoutConfig, Rate
 from ftml.families.neural._model import Model
 from ftml.families.neural._problem import classification
@@ -55,6 +56,10 @@ class Config(DropoutConfig):
     prior_sigmas: tuple[Annotated[float, Field(gt=0)], ...] = ()
     "standard deviation of the Gaussian prior of each layer; empty: no prior"
 
+    class_weight: ClassWeight = None
+    """`balanced` multiplies the loss of a row by n / (k n_c), for n_c training rows of
+    its class, so that each of the k classes has the same weight"""
+
 
 def problem_of(config: Config, data: Splits[Any]) -> Problem:
     """Return what is trained, with the prior of each layer."""
@@ -68,7 +73,9 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
             "hidden_dropout": config.hidden_dropout,
         }
 
-    problem = classification(config, data, "mlp", options)
+    problem = classification(
+        config, data, "mlp", options, class_weight=config.class_weight
+    )
     if not config.prior_sigmas:
         return problem
     n = len(data.train)

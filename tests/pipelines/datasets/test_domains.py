@@ -294,7 +294,11 @@ def test_numbers_may_name_domains(tmp_path: Path) -> None:
         ({"domain": None}, "domain: missing; a table needs it"),
         ({"rotate": ANGLES}, "label: for a table, not for rotated images"),
         ({"image_size": (8, 8)}, "image_size: for folders of images and made:sprites"),
-        ({"valid_fraction": 0.01}, "has 10 rows, too few for train, valid"),
+        (
+            {"valid_fraction": 0.01},
+            "4 classes have fewer than 51 rows, too few for train, valid: "
+            "num <= 0 of domain north (10), num > 0 of domain north (10), ",
+        ),
     ],
 )
 def test_section_that_does_not_fit_is_one_clear_error(

@@ -104,3 +104,20 @@ def test_family_of_two_classes_refuses_more_before_any_work(
     ):
         read_folds(newton)
     assert read_folds(softmax).tested == ((),)
+
+
+def test_metric_of_two_classes_refuses_more_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = Table(np.eye(9, 2), np.arange(9) % 3, classes=("a", "b", "c"))
+    (tmp_path / "data/iris").mkdir(parents=True)
+    table.write(tmp_path / "data/iris", data, np.repeat(["train", "valid", "test"], 3))
+    (tmp_path / "params.yaml").write_text(
+        "datasets: {tables: {iris: {source: s, task: classification, metric: auc}}}\n"
+        "experiments: {iris: {softmax_regression: {}}}\n"
+    )
+    (study,) = read_params().experiments["iris"]
+    expected = r"datasets\.tables\.iris\.metric: auc is for two classes, the dataset"
+    with pytest.raises(ValueError, match=expected):
+        read_folds(study)

@@ -1,0 +1,97 @@
+"""Notes on a table that is probably not meant as its section reads it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from pipelines.datasets.notes import note
+from pipelines.params.arrays import TableSchema
+
+MIN_ROWS = 20
+"Rows below which an order of the rows or many values may be chance."
+MOST_ROWS = 10_000
+"Rows, evenly spaced, that the order of a column is measured on."
+NEARLY = 0.99
+"Rank correlation with the number of the row from which a column counts as ordered."
+MANY_VALUES, MANY_FRACTION = 20, 0.05
+"More different numbers than both of these, as a count and a fraction of the rows."
+DATE = re.compile(r"\d{4}-\d\d(-\d\d|$)")
+
+
+def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
+    """Note the columns that increase with the number of the row, strictly or nearly,
+    if the rows are split at random: the rows may be in the order of time.
+
+    Strictly: no value is below the one before. Nearly: Spearman's rank correlation with
+    the number of the row is above .99. The columns are numbers or dates; the target is
+    not looked at.
+    """
+    if section.split is not None or len(data) < MIN_ROWS:
+        return
+    if section.source.startswith("made:"):
+        return
+    every = 1 + len(data) // MOST_ROWS
+    others = data.drop(columns=[section.target] if section.target else [])
+    ordered = [
+        str(name) for name, column in others.iloc[::every].items() if _increases(column)
+    ]
+    if ordered:
+        dates = [n for n in ordered if not pd.api.types.is_numeric_dtype(others[n])]
+        time = [*dates, *ordered][0]
+        names = ", ".join(map(str, ordered))
+        verb = "increases" if len(ordered) == 1 else "increase"
+        note(
+            f"{section.source}: {names} {verb} with the row, "
+            "and the rows are split at random. If rows depend on earlier rows, the "
+            f"test score will be too good: set `split: {{time: {time}}}`"
+        )
+
+
+def _increases(column: pd.Series) -> bool:
+    values = _numbers(column)
+    if values is None or (known := np.isfinite(values)).sum() < MIN_ROWS:
+        return False
+    ranks = rankdata(values[known])
+    if ranks.std() == 0:
+        return False
+    return bool(np.corrcoef(ranks, np.flatnonzero(known))[0, 1] > NEARLY)
+
+
+def _numbers(column: pd.Series) -> np.ndarray | None:
+    """Return the values of a column of numbers or dates; None for any other column."""
+    if pd.api.types.is_bool_dtype(column):
+        return None
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    dates = column
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        if not DATE.match(str(column.iloc[0])):
+            return None
+        texts = column.astype(str)
+        dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    numbers = dates.astype("int64").to_numpy().astype(np.float64)
+    return np.where(dates.isna(), np.nan, numbers)
+
+
+def note_target(target: pd.Series, section: TableSchema) -> None:
+    """Note a target of numbers that looks like one for regression, if the task is
+    classification: numbers with fractions, or many different numbers.
+    """
+    if section.task != "classification" or not pd.api.types.is_numeric_dtype(target):
+        return
+    if pd.api.types.is_bool_dtype(target):
+        return
+    values = target.dropna().to_numpy(np.float64)
+    n_values = len(np.unique(values))
+    fractions = bool((values != np.round(values)).any())
+    many = n_values > max(MANY_VALUES, MANY_FRACTION * len(values))
+    if fractions or many:
+        what = "numbers with fractions" if fractions else "numbers"
+        note(
+            f"{section.source}: {section.target} has {n_values} different {what}, and "
+            "each becomes a class; `task: regression` predicts a number"
+        )
