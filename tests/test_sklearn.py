@@ -33,12 +33,21 @@ SKIPPED = {
 "Every check that is not run, and why."
 
 
+LIMITS = {
+    "check_class_weight_classifiers": "class_weight is balanced or None, not a weight "
+    "for each class"
+}
+
+
 @pytest.mark.parametrize("estimator", CHECKED, ids=lambda each: each.name)
 def test_estimator_passes_the_checks_of_scikit_learn(estimator: Estimator) -> None:
-    results = check_estimator(estimator, on_skip=None)
+    results = check_estimator(
+        estimator, on_skip=None, on_fail=None, expected_failed_checks=LIMITS
+    )
+    assert [each for each in results if each["status"] == "failed"] == []
     assert len(results) > 50
     missed = {each["check_name"] for each in results if each["status"] != "passed"}
-    assert missed <= SKIPPED
+    assert missed <= SKIPPED | set(LIMITS)
 
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
