@@ -56,6 +56,7 @@ def setting(value: object) -> str:
 def counted(n: int, noun: str) -> str:
     """Return `1 study`, `2 studies`."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    plural = noun + "es" if noun.endswith("s") else plural
     return f"{n} {noun if n == 1 else plural}"
 
 

@@ -22,7 +22,8 @@ from ftml.data.pitfalls import pitfalls
 from ftml.data.sprites import sprites
 from pipelines.cluster.parallel_map import map_chunks
 from pipelines.datasets.columns import check_columns, encode_features
-from pipelines.datasets.image_files import image_folders, images
+from pipelines.datasets.image_files import images
+from pipelines.datasets.image_folders import Reading, image_folders
 from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import DomainsSchema
@@ -138,8 +139,9 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 def _from_folders(section: DomainsSchema) -> Domains:
     """Return the images, sorted by domain."""
+    reading = Reading(section.image_size, section.pixel_range)
     x, in_domain, of_class = image_folders(
-        section.source, section.sha256, size=section.image_size
+        section.source, section.sha256, reading=reading
     )
     y, classes = encode_labels(pd.Series(of_class))
     domain, names = encode_labels(pd.Series(in_domain))

@@ -1,27 +1,20 @@
-"""Reads images: scikit-learn's digits, idx files (the format of MNIST), image folders.
+"""Reads grey images: scikit-learn's digits, and idx files (the format of MNIST).
 
-Axes: n images, H x W pixels.
+Folders of images are read in `image_folders.py`. Axes: n images, H x W pixels.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
-import itertools
 import math
-import os
 import zlib
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from pipelines.cluster.parallel_map import map_chunks
 from pipelines.datasets.sources import fetch, frame
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 IDX_BYTES = 8
 "Code of an idx file for values of one byte each."
 
@@ -109,116 +102,6 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
             f"got {len(raw) - start}"
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def image_folders(
-    source: str, sha256: str | None = None, *, size: tuple[int, int] | None = None
-) -> tuple[np.ndarray, list[str], list[str]]:
-    """Return colour images (n, H, W, 3) uint8, and the domain and the class of each.
-
-    The files are `domain/class/name` below their common folder; see `_read_folders`.
-    """
-    x, folders = _read_folders(source, sha256, size, levels=("domain", "class"))
-    return x, [domain for domain, _ in folders], [label for _, label in folders]
-
-
-def class_folders(
-    source: str, sha256: str | None = None, *, size: tuple[int, int] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return colour images (n, H, W, 3) uint8 and the class (n,) of each.
-
-    The files are `class/name` below their common folder; see `_read_folders`.
-    """
-    x, folders = _read_folders(source, sha256, size, levels=("class",))
-    return x, np.array([label for (label,) in folders])
-
-
-def _read_folders(
-    source: str,
-    sha256: str | None,
-    size: tuple[int, int] | None,
-    *,
-    levels: tuple[str, ...],
-) -> tuple[np.ndarray, list[tuple[str, ...]]]:
-    """Return the images of a source, and the names of the folders of each.
-
-    Only .png, .jpg and .jpeg files are read, and no hidden files. size: (H, W) that
-    every image is resized to, with linear interpolation and antialiasing; without it
-    all images must have one size. levels: what the folders mean, the outer one first.
-    Raises ValueError as `fetch` does, for a folder without an image, and, by its name,
-    for a file at another depth or one that cannot be read.
-    """
-    if source.startswith("sklearn:"):
-        raise ValueError(f"{source}: is not a folder of images")
-    files = [p for p in fetch(source, sha256) if p.suffix.lower() in SUFFIXES]
-    if not files:
-        raise ValueError(f"{source}: contains no image ({', '.join(SUFFIXES)})")
-    top = Path(os.path.commonpath([path.parent for path in files]))
-    parts = [path.relative_to(top).parts for path in files]
-    for path, each in zip(files, parts, strict=True):
-        if len(each) != len(levels) + 1:
-            expected = "/".join([*levels, "name"])
-            raise ValueError(f"{path}: expected a file {expected} below {top}")
-    if empty := _empty_folders(top, depth=len(levels)):
-        raise ValueError(f"{empty[0]}: a folder without an image")
-    return _read_files(files, size), [each[:-1] for each in parts]
-
-
-def _empty_folders(top: Path, *, depth: int) -> list[Path]:
-    """Return the folders, down to those of classes, that contain no image."""
-    return sorted(
-        folder
-        for pattern in ("*", "*/*")[:depth]
-        for folder in top.glob(pattern)
-        if folder.is_dir()
-        and not folder.name.startswith(".")
-        and not any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
-    )
-
-
-def _read_files(files: Sequence[Path], size: tuple[int, int] | None) -> np.ndarray:
-    """Return the images of files.
-
-    The bytes are read here, so that a worker on another node needs no access to the
-    files.
-    """
-    decode = partial(_decode_files, size=size)
-    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    raw = ([(path, path.read_bytes()) for path in chunk] for chunk in chunks)
-    images = itertools.chain.from_iterable(map_chunks(decode, raw, count=len(chunks)))
-    first = next(images)
-    x = np.empty((len(files), *first.shape), np.uint8)
-    for i, (path, image) in enumerate(
-        zip(files, itertools.chain([first], images), strict=True)
-    ):
-        shapes = {files[0]: first.shape[:2], path: image.shape[:2]}
-        one_size(shapes, advice="; set image_size to resize them")
-        x[i] = image
-    return x
-
-
-CHUNK = 64
-"Number of files that one task decodes."
-
-
-def _decode_files(
-    files: Sequence[tuple[Path, bytes]], *, size: tuple[int, int] | None
-) -> list[np.ndarray]:
-    return [_decode(path, raw, size) for path, raw in files]
-
-
-def _decode(path: Path, raw: bytes, size: tuple[int, int] | None) -> np.ndarray:
-    """Return the pixels (H, W, 3) uint8 of an image file, from its content."""
-    try:
-        with Image.open(io.BytesIO(raw)) as opened:
-            image = opened.convert("RGB")
-    except UnidentifiedImageError:  # its message names the buffer, not the file
-        raise ValueError(f"{path}: cannot be read as an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as an image ({error})") from None
-    if size is not None:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(image)
 
 
 def one_size(shapes: dict[Path, tuple[int, ...]], *, advice: str = "") -> None:

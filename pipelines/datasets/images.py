@@ -13,7 +13,8 @@ from ftml.core import fit
 from ftml.data import Splits
 from ftml.data import images as kind
 from ftml.data.images import Images
-from pipelines.datasets.image_files import class_folders, images
+from pipelines.datasets.image_files import images
+from pipelines.datasets.image_folders import Reading, class_folders
 from pipelines.datasets.sources import fetch
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.arrays import ImagesSchema
@@ -100,7 +101,9 @@ def _read(
         "ubyte" in path.name for path in fetch(source, sha256)
     )
     if not is_idx:
-        return class_folders(source, sha256, size=section.image_size)
-    if section.image_size is not None:
-        raise ValueError(f"{source}: image_size is for folders of images")
+        reading = Reading(section.image_size, section.pixel_range)
+        return class_folders(source, sha256, reading=reading)
+    for key in ("image_size", "pixel_range"):
+        if getattr(section, key) is not None:
+            raise ValueError(f"{source}: {key} is for folders of images")
     return images(source, sha256)

@@ -17,9 +17,15 @@ _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 def note(text: str) -> None:
-    """Print a line to stderr, and keep it if a stage collects notes."""
+    """Print a line to stderr, and keep it if a stage collects notes.
+
+    A stage that reads a source twice says each line once.
+    """
+    lines = _collected.get()
+    if lines is not None and text in lines:
+        return
     print(text, file=sys.stderr, flush=True)
-    if (lines := _collected.get()) is not None:
+    if lines is not None:
         lines.append(text)
 
 

