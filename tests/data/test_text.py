@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ftml.data import text
-from ftml.data.text import pieces
+from ftml.data.text import pieces, read_lines
 
 TEXT = "The king; the queen.\r\nO'er the café: two\n\nwords\n"
 
@@ -62,7 +62,8 @@ LATIN = "two words\nthe café\n".encode("latin-1")
 @pytest.mark.parametrize(
     ("name", "content", "column", "message"),
     [
-        ("a.txt", LATIN, None, r"a\.txt: line 2 is not UTF-8 \(byte 0xe9\)"),
+        ("a.txt", LATIN, None, r"a\.txt: line 2 is not UTF-8 \(byte 0xe9\): set "),
+        ("a.txt", b"one\rtwo\r\n\xff", None, r"a\.txt: line 3 is not UTF-8"),
         ("a.txt", b"one\n\x00\x01", None, r"a\.txt: line 2 holds a zero byte: not a"),
         ("a.txt.gz", b"no gzip", None, r"a\.txt\.gz: cannot be read"),
         ("a.txt.gz", gzip.compress(b"cut " * 99, mtime=0)[:20], None, "cannot be read"),
@@ -79,3 +80,52 @@ LATIN = "two words\nthe café\n".encode("latin-1")
 def test_what_cannot_be_read_is_one_error(tmp_path, name, content, column, message):
     with pytest.raises(ValueError, match=message):
         whole(bad(tmp_path, name, content), column=column)
+
+
+@pytest.mark.parametrize("size", [1, 4, 1 << 20])
+def test_lines_end_at_line_feeds_and_carriage_returns_only(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(text, "PIECE", size)
+    lines = ["\u2028one\x85", "two\x0b\x0c\x1c", "three\u2029", "", "five"]
+    (tmp_path / "a.txt").write_bytes(
+        "{}\n{}\r\n{}\r{}\r{}".format(*lines).encode("utf-8-sig")
+    )
+    assert read_lines(tmp_path / "a.txt") == lines
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig", "cp1252"])
+def test_text_of_other_encodings_becomes_utf_8(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(text, "PIECE", 5)
+    (tmp_path / "a.txt").write_bytes("café, a\nthé\n".encode(encoding))
+    (tmp_path / "a.csv").write_bytes('n,text\n1,"café, a"\n2,thé\n'.encode(encoding))
+    (tmp_path / "a.jsonl").write_bytes('{"text": "café"}\n'.encode(encoding))
+    assert whole(tmp_path / "a.txt", encoding=encoding) == "café, a\nthé\n"
+    options = {"encoding": encoding, "column": "text"}
+    assert whole(tmp_path / "a.csv", **options) == "café, a\n\nthé\n\n"
+    assert whole(tmp_path / "a.jsonl", **options) == "café\n\n"
+
+
+def test_a_byte_outside_another_encoding_is_an_error_with_its_line(tmp_path):
+    file = bad(tmp_path, "a.txt", "one\ncafé\n".encode())
+    with pytest.raises(
+        ValueError, match=r"line 2 is not ASCII .* read: {encoding: utf-8"
+    ):
+        whole(file, encoding="ascii")
+
+
+def test_a_blank_line_of_json_is_no_row_and_rows_without_text_are_counted(tmp_path):
+    lines = '\n{"text": "a"}\n\n{"text": " "}\n{"text": null}\n{"text": "b"}\n\n'
+    counts = []
+    found = whole(
+        bad(tmp_path, "a.jsonl", lines.encode()),
+        column="text",
+        count_blank=counts.append,
+    )
+    assert found.split() == ["a", "b"]
+    assert counts == [2]
+
+
+@pytest.mark.parametrize("end", [b"X0,b\n", b"\xff,b\n"])
+def test_a_column_that_is_not_read_may_hold_anything(tmp_path, end):
+    rows = b"n,text\n" + (b"1," + b"a" * 999 + b"\n") * 1200 + end
+    found = whole(bad(tmp_path, "a.csv", rows), column="text")
+    assert found.endswith("a\n\nb\n\n")
