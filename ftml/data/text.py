@@ -83,11 +83,10 @@ def _blocks(file: Path, source: BinaryIO, encoding: str) -> Iterator[bytes]:
     if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
         yield from _transcoded(file, source, encoding)
         return
-    block = source.read(max(PIECE, len(codecs.BOM_UTF8)))
-    block = block.removeprefix(codecs.BOM_UTF8)
-    while block:
+    start = source.read(len(codecs.BOM_UTF8))
+    yield start.removeprefix(codecs.BOM_UTF8)
+    while block := source.read(PIECE):
         yield block
-        block = source.read(PIECE)
 
 
 def _transcoded(file: Path, source: BinaryIO, encoding: str) -> Iterator[bytes]:
