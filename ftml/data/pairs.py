@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from ftml.data import parquet
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined
 from ftml.data.splits import Splits, consecutive_splits
+from ftml.data.text_preparation import TextPreparation, from_json
 
 FILE = "pairs.parquet"
 
@@ -23,8 +25,8 @@ class Pairs:
     """Sources and targets, each in the form in which `Ragged` has sequences of symbols.
 
     source, source_offsets: (N,) int64 indices into `source_symbols`, (n + 1,). target,
-    target_offsets, target_symbols: likewise. Raises ValueError for invalid shapes or
-    values.
+    target_offsets, target_symbols: likewise. preparation: how a raw text becomes a
+    source, if that is known. Raises ValueError for invalid shapes or values.
     """
 
     source: np.ndarray
@@ -33,6 +35,7 @@ class Pairs:
     target_offsets: np.ndarray
     source_symbols: tuple[str, ...]
     target_symbols: tuple[str, ...]
+    preparation: TextPreparation | None = None
 
     def __post_init__(self) -> None:
         if not self.source_symbols or not self.target_symbols:
@@ -87,11 +90,13 @@ def of_ragged(X: Ragged, Y: Ragged) -> Pairs:
 
 def write(folder: Path, data: Pairs, split: np.ndarray) -> None:
     """Write `pairs.parquet` into a folder; `split` (n,) names the split of each."""
-    about = {
+    about: dict[str, Any] = {
         "kind": "Pairs",
         "source_symbols": data.source_symbols,
         "target_symbols": data.target_symbols,
     }
+    if data.preparation is not None:
+        about["preparation"] = data.preparation.to_json()
     columns = {
         "split": split.astype(str),
         "source": as_lists(data.source, data.source_offsets),
@@ -109,6 +114,7 @@ def load(folder: Path) -> Splits[Pairs]:
         *from_lists(data["target"]),
         tuple(about["source_symbols"]),
         tuple(about["target_symbols"]),
+        from_json(about.get("preparation")),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from ftml.data import parquet
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined, offsets_of
 from ftml.data.splits import Splits, consecutive_splits
+from ftml.data.text_preparation import TextPreparation, from_json
 
 FILE = "sequences.parquet"
 NO_CLASS = np.zeros(0, np.int64)
@@ -26,7 +28,8 @@ class Sequences:
 
     values, offsets, vocabulary: as in `Ragged`: (N, d) float64, or (N,) indices into
     the vocabulary. y: (n,) int64 indices into `classes`; zeros if there are no classes.
-    Raises ValueError for invalid shapes or values.
+    preparation: how a raw text becomes a sequence of symbols, if that is known. Raises
+    ValueError for invalid shapes or values.
     """
 
     values: np.ndarray
@@ -34,6 +37,7 @@ class Sequences:
     y: np.ndarray = field(default_factory=lambda: NO_CLASS)
     classes: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    preparation: TextPreparation | None = None
 
     def __post_init__(self) -> None:
         n = len(self.X)  # checks the values
@@ -74,12 +78,14 @@ def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> None:
 
 def write(folder: Path, data: Sequences, split: np.ndarray) -> None:
     """Write `sequences.parquet` into a folder; `split` (n,) names the split of each."""
-    about = {
+    about: dict[str, Any] = {
         "kind": "Sequences",
         "classes": data.classes,
         "vocabulary": data.vocabulary,
         "channels": list(data.values.shape[1:]),
     }
+    if data.preparation is not None:
+        about["preparation"] = data.preparation.to_json()
     columns = {
         "split": split.astype(str),
         "label": data.y,
@@ -102,6 +108,7 @@ def load(folder: Path) -> Splits[Sequences]:
         data["label"].to_numpy(),
         tuple(about["classes"]),
         tuple(about["vocabulary"]),
+        from_json(about.get("preparation")),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -23,12 +23,14 @@ from typing import Any
 from ftml.data import cooccurrence, parquet, word_sets
 from ftml.data.encoding import IDS, VOCABULARY, Encoding, encode_corpus
 from ftml.data.sharding import Counting, count_split, write_pairs
-from ftml.data.text import pieces
+from ftml.data.text import read_lines
 from ftml.saving import whole_folder
 from pipelines.cluster.parallel_map import executor
+from pipelines.datasets import notes
 from pipelines.datasets.sources import cache_folder, digest, fetch
+from pipelines.datasets.text_sources import text_pieces
 from pipelines.params.keys import source_modules
-from pipelines.params.text import CooccurrenceSchema
+from pipelines.params.text import CooccurrenceSchema, ReadTextSchema, TextSchema
 
 MEGABYTE = 1 << 20
 WORKER_MB = 32
@@ -97,7 +99,7 @@ def encoded_corpus(section: CooccurrenceSchema) -> Path:
     that reads and encodes it.
     """
     texts = [
-        (file, text.column)
+        (file, text)
         for text in section.texts()
         for file in fetch(text.source, text.sha256)
     ]
@@ -109,24 +111,45 @@ def encoded_corpus(section: CooccurrenceSchema) -> Path:
         test_fraction=section.test_fraction,
         seed=section.seed,
     )
-    corpus = [[digest([file]), file.name, column] for file, column in texts]
-    code = [p.read_text() for p in source_modules("ftml.data.encoding").values()]
+    corpus = [
+        [digest([file]), file.name, text.column, *_other_encoding(text)]
+        for file, text in texts
+    ]
+    modules = source_modules("ftml.data.encoding", "ftml.data.text")
+    code = [path.read_text() for path in modules.values()]
     key = _hash([corpus, vars(how), code])
     kept = cache_folder() / "corpora" / key[:32]
-    if all((kept / name).is_file() for name in (IDS, VOCABULARY)):
+    if all((kept / name).is_file() for name in (IDS, VOCABULARY, notes.FILE)):
         print("corpus: reused", flush=True)
+        _say(kept)
         return kept
     try:
         with whole_folder(kept) as folder:
+            lines: list[str] = []
             encode_corpus(
-                ((file, pieces(file, column=column)) for file, column in texts),
+                (
+                    (file, text_pieces(file, text, say=lines.append))
+                    for file, text in texts
+                ),
                 folder,
                 how=how,
                 about={**vars(how), "corpus": _hash(corpus)},
             )
+            (folder / notes.FILE).write_text("\n".join(lines))
     except ValueError as error:
         raise ValueError(f"{section.source}: {error}") from None
+    _say(kept)
     return kept
+
+
+def _say(kept: Path) -> None:
+    """Say what was left out when the corpus was read."""
+    for line in filter(None, read_lines(kept / notes.FILE)):
+        notes.note(line)
+
+
+def _other_encoding(text: TextSchema) -> list[str]:
+    return [] if text.read == ReadTextSchema() else [text.read.encoding]
 
 
 def _hash(value: Any) -> str:

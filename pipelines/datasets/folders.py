@@ -84,12 +84,22 @@ def note_links(
     """Say which links of a source are left out."""
     for paths, ending in ((dead, "to nothing"), (cycles, "to a containing folder")):
         if paths:
-            note(f"{source}: left out {listed(paths, 'link', ending)}")
+            note(f"{source}: left out {listed(paths, 'link', ending, source=source)}")
 
 
-def listed(paths: Sequence[Path], noun: str, ending: str = "") -> str:
+def listed(
+    paths: Sequence[Path], noun: str, ending: str = "", *, source: str = "file:"
+) -> str:
     """Return a number of paths and the first of them: `2 links to nothing: a, b`."""
     number = f"{counted(len(paths), noun)} {ending}".rstrip()
-    named = ", ".join(map(str, paths[:NAMED]))
+    named = ", ".join(shown(path, source) for path in paths[:NAMED])
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return f"{number}: {named}{more}"
+
+
+def shown(path: Path, source: str) -> str:
+    """Return the path of a file of a source; its name alone if it is in the cache.
+
+    The place of the cache depends on the machine, which notes must not.
+    """
+    return str(path) if source.startswith("file:") else path.name

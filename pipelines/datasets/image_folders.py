@@ -96,7 +96,7 @@ def _read_folders(
     _check_folders(top, depth=len(levels))
     folders = [each[:-1] for each in parts]
     if others := [path for path in fetched if not is_image(path)]:
-        note(f"{source}: left out {listed(others, 'other file')}")
+        note(f"{source}: left out {listed(others, 'other file', source=source)}")
     note(f"{source}: {_counts(folders, levels)}")
     return _read_files(source, files, reading), folders
 

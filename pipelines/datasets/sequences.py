@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,16 +12,22 @@ import pandas as pd
 from ftml.data import sequences as kind
 from ftml.data.ragged import UNKNOWN, encoded, of_sequences
 from ftml.data.sequences import Sequences
-from ftml.data.text import pieces
+from ftml.data.text_preparation import TextPreparation
 from ftml.data.tokens import Tokenizer
-from pipelines.datasets.columns import check_columns
-from pipelines.datasets.sources import fetch, frame
+from pipelines.common.formatting import counted
+from pipelines.datasets.labelled_texts import labelled_texts
+from pipelines.datasets.notes import note
+from pipelines.datasets.series import read_series
+from pipelines.datasets.sources import fetch
 from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.text_sources import text_pieces
 from pipelines.params.text import SequencesSchema, TextSchema
 
 TEST_FRACTION = 0.2
-WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[!?]")
-"A word of a labelled text: lower-case letters and digits; ! and ? are words, too."
+WORDS = TextPreparation("words", lower=True)
+"How a labelled text becomes words."
+ENGLISH_WORDS = TextPreparation("english_words", lower=True)
+"How the text of a language model becomes words, which `Tokenizer` does."
 
 
 def prepare(section: SequencesSchema, folder: Path) -> None:
@@ -58,13 +63,13 @@ def _chosen(n: int, section: SequencesSchema) -> np.ndarray:
 
 def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     """Return time series and their splits; series of `test` are the test data."""
-    series, labels = _read_ts(section.source, section.sha256)
+    series, labels = _read(section, section.source, section.sha256)
     chosen = _chosen(len(series), section)
     series, labels = [series[i] for i in chosen], [labels[i] for i in chosen]
     y, classes = encode_labels(pd.Series(labels))
     split = _split(section, y, [f"class {name}" for name in classes])
     if section.test is not None:
-        more, test_labels = _read_ts(section.test, section.test_sha256)
+        more, test_labels = _read(section, section.test, section.test_sha256)
         if unseen := set(test_labels) - set(labels):
             raise ValueError(
                 f"{section.test}: class {', '.join(sorted(unseen))} is not in "
@@ -80,66 +85,43 @@ def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     return Sequences(X.values, X.offsets, y, classes), split
 
 
-def _read_ts(source: str, sha256: str | None) -> tuple[list[np.ndarray], list[str]]:
-    """Return the series of a .ts file, (T, d) float64 each, and their labels.
-
-    A line of data is the channels and then the label, separated by colons; the values
-    of a channel are separated by commas. Lines that begin with # or @ are not data.
-    """
-    series, labels = [], []
-    for path in fetch(source, sha256):
-        if path.suffix != ".ts":
-            raise ValueError(f"{source}: expected .ts files, got {path.name}")
-        for i, line in enumerate(path.read_text().splitlines(), start=1):
-            if not line.strip() or line[0] in "#@":
-                continue
-            *channels, label = line.split(":")
-            try:
-                rows = [np.array(c.split(","), np.float64) for c in channels]
-                series.append(np.column_stack(rows))
-            except ValueError as error:
-                raise ValueError(
-                    f"{path}: line {i} is not a time series ({error})"
-                ) from None
-            labels.append(label.strip())
-    if not series:
-        raise ValueError(f"{source}: holds no series")
-    return series, labels
+def _read(
+    section: SequencesSchema, source: str, sha256: str | None
+) -> tuple[list[np.ndarray], list[str]]:
+    encoding, drop = section.read.encoding, section.missing == "drop"
+    return read_series(source, sha256, encoding=encoding, drop=drop)
 
 
 def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
-    """Return labelled texts as words, and their splits.
-
-    A text that occurs more than once in the table is kept once, so that no text is in
-    two splits. A text without a word is left out.
-    """
-    data = frame(section.source, section.sha256)
-    column, label = str(section.column), str(section.label)
-    check_columns(data, [column, label, *section.rows], source=section.source)
-    for name, value in section.rows.items():
-        data = data[data[name].astype(str) == value]
-    data = data.drop_duplicates(column)
-    words = [WORD.findall(str(text).lower()) for text in data[column]]
+    """Return labelled texts as words, and their splits."""
+    found = labelled_texts(section)
+    words = [WORDS.symbols(text) for text in found.texts]
     kept = np.flatnonzero([bool(each) for each in words])
     if not len(kept):
         raise ValueError(f"{section.source}: no text is left")
+    if n_empty := len(words) - len(kept):
+        of_them = counted(n_empty, "text")
+        note(f"{section.source}: left out {of_them} without a word")
     kept = kept[_chosen(len(kept), section)]
-    y, classes = encode_labels(data[label].iloc[kept])
+    y, classes = encode_labels(found.labels.iloc[kept])
     split = _split(section, y, [f"class {name}" for name in classes])
     texts = [words[i] for i in kept]
     X = encoded(texts, _vocabulary(texts, split, section))
-    return Sequences(X.values, X.offsets, y, classes, X.vocabulary), split
+    return Sequences(X.values, X.offsets, y, classes, X.vocabulary, WORDS), split
 
 
 def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     """Return the sentences with at least two words of a text, and their splits."""
     own = TextSchema(
-        source=section.source, sha256=section.sha256, column=section.column
+        source=section.source,
+        sha256=section.sha256,
+        column=section.column,
+        read=section.read,
     )
     tokenizer, parts = Tokenizer(rule=section.sentences), []
     for text in [own, *section.also]:
         for file in fetch(text.source, text.sha256):
-            for found in tokenizer.read(pieces(file, column=text.column)):
+            for found in tokenizer.read(text_pieces(file, text)):
                 parts += np.split(found.ids, found.offsets[1:-1]) if len(found) else []
     if not parts:
         raise ValueError(f"{section.source}: holds no sentence of two words")
@@ -149,7 +131,10 @@ def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     ]
     split = _split(section, np.zeros(len(texts), np.int64), ["the text"])
     X = encoded(texts, _vocabulary(texts, split, section))
-    return Sequences(X.values, X.offsets, vocabulary=X.vocabulary), split
+    data = Sequences(
+        X.values, X.offsets, vocabulary=X.vocabulary, preparation=ENGLISH_WORDS
+    )
+    return data, split
 
 
 def _vocabulary(

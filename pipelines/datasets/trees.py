@@ -9,7 +9,10 @@ import pandas as pd
 
 from ftml.data import trees as kind
 from ftml.data.formulas import formulas
+from ftml.data.text import read_lines
 from ftml.data.trees import Trees, read_brackets
+from pipelines.datasets.folders import shown
+from pipelines.datasets.missing import refuse_or_note
 from pipelines.datasets.sources import fetch
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.params.text import TreesSchema
@@ -45,14 +48,21 @@ def _read(section: TreesSchema) -> Trees:
     """Return the trees of a source's files: each line holds a class and a tree."""
     labels, texts = [], []
     for path in fetch(section.source, section.sha256):
-        for i, line in enumerate(path.read_text().splitlines(), start=1):
+        lacking = []
+        lines = read_lines(path, encoding=section.read.encoding)
+        for i, line in enumerate(lines, start=1):
             label, tab, text = line.partition("\t")
             if not line.strip():
                 continue
             if not tab:
                 raise ValueError(f"{path}: line {i}: expected class, tab, tree")
-            labels.append(label)
-            texts.append(text)
+            if label.strip() and text.strip():
+                labels.append(label)
+                texts.append(text)
+            else:
+                lacking.append(i)
+        name, drop = shown(path, section.source), section.missing == "drop"
+        refuse_or_note(f"{name}: no class or no tree", lacking, drop=drop)
     order = np.random.default_rng(section.seed).permutation(len(texts))
     chosen = np.sort(order[: section.n_samples])
     texts = [texts[i] for i in chosen]

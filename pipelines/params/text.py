@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ftml.config import nearest
 from pipelines.params.base import DatasetSchema, Fraction, Schema, Sha256
 
 MADE_PAIRS = "made:numerals"
 MADE_TREES = ("made:boolean", "made:arithmetic")
+Missing = Literal["error", "drop"]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"unknown encoding {name!r}") from None
+    return name
+
+
+class ReadTextSchema(Schema):
+    """How files of text are read."""
+
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    "encoding of the files, such as latin-1, cp1252 or utf-16"
 
 
 class TextSchema(Schema):
@@ -25,6 +42,9 @@ class TextSchema(Schema):
     column: str | None = None
     """column of a .csv, .parquet or .jsonl file that contains the text; each row is one
     paragraph"""
+
+    read: ReadTextSchema = ReadTextSchema()
+    "how the files are read"
 
 
 class WordSetsSchema(Schema):
@@ -44,6 +64,9 @@ class CooccurrenceSchema(DatasetSchema):
     column: str | None = None
     """column of a .csv, .parquet or .jsonl file that contains the text; each row is one
     paragraph"""
+
+    read: ReadTextSchema = ReadTextSchema()
+    "how the files are read: `read: {encoding: latin-1}`"
 
     also: list[TextSchema] = []
     "more sources of text, read after `source`"
@@ -88,7 +111,9 @@ class CooccurrenceSchema(DatasetSchema):
 
     def texts(self) -> list[TextSchema]:
         """Return all sources of text, the source of this section first."""
-        own = TextSchema(source=self.source, sha256=self.sha256, column=self.column)
+        own = TextSchema(
+            source=self.source, sha256=self.sha256, column=self.column, read=self.read
+        )
         return [own, *self.also]
 
     def validation_errors(self) -> list[str]:
@@ -127,6 +152,14 @@ class SequencesSchema(DatasetSchema):
     rows: dict[str, str] = {}
     "filter of a table: only rows with these values are read, by column"
 
+    read: ReadTextSchema = ReadTextSchema()
+    "how the files are read: `read: {encoding: latin-1}`"
+
+    missing: Missing = "error"
+    """what is done with rows of a table without a text or a label, and with time series
+    without a label or with missing values: error, or drop, which leaves them out and
+    counts them"""
+
     also: list[TextSchema] = []
     "more sources of text for a language model, read after `source`"
 
@@ -158,6 +191,9 @@ class SequencesSchema(DatasetSchema):
         return lines
 
 
+Column = Annotated[int, Field(ge=1)]
+
+
 class PairsSchema(DatasetSchema):
     """A dataset of the kind Pairs, prepared by the stage `pairs`.
 
@@ -171,6 +207,17 @@ class PairsSchema(DatasetSchema):
 
     stress: bool = False
     "whether to keep the digits that mark the stress of a phoneme in a .dict file"
+
+    columns: Annotated[tuple[Column, Column], Field(strict=False)] | None = None
+    """numbers of the columns of a .tsv file with the source and the target, from 1; by
+    default the file must have no other columns"""
+
+    read: ReadTextSchema = ReadTextSchema()
+    "how the files are read: `read: {encoding: latin-1}`"
+
+    missing: Missing = "error"
+    """what is done with lines without a source or a target: error, or drop, which
+    leaves them out and counts them"""
 
     test_fraction: Fraction = 0.2
     "fraction of the pairs in the test split, between 0 and 1"
@@ -187,9 +234,7 @@ class PairsSchema(DatasetSchema):
         lines = []
         if not made and self.below is not None:
             lines.append(f"below: for {MADE_PAIRS}")
-        if made and self.sha256:
-            lines.append("sha256: for files, not for generated data")
-        return lines
+        return lines + (_for_files(self) if made else [])
 
 
 class TreesSchema(DatasetSchema):
@@ -208,6 +253,13 @@ class TreesSchema(DatasetSchema):
     n_operators: Annotated[int, Field(ge=1)] | None = None
     "largest number of operators in a generated tree; 10 by default"
 
+    read: ReadTextSchema = ReadTextSchema()
+    "how the files are read: `read: {encoding: latin-1}`"
+
+    missing: Missing = "error"
+    """what is done with lines without a class or a tree: error, or drop, which leaves
+    them out and counts them"""
+
     def validation_errors(self) -> list[str]:
         """Return a message for each field that contradicts another."""
         made = self.source.startswith("made:")
@@ -217,6 +269,15 @@ class TreesSchema(DatasetSchema):
         lines = []
         if not made and self.n_operators is not None:
             lines.append("n_operators: for generated trees")
-        if made and self.sha256:
-            lines.append("sha256: for files, not for generated data")
-        return lines
+        return lines + (_for_files(self) if made else [])
+
+
+def _for_files(section: Schema) -> list[str]:
+    """Return a message for each field that is for files and is not the default."""
+    fields = ("sha256", "columns", "read", "missing")
+    return [
+        f"{name}: for files, not for generated data"
+        for name in fields
+        if name in type(section).model_fields
+        and getattr(section, name) != type(section).model_fields[name].default
+    ]

@@ -174,7 +174,7 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
             {"task": "language_model", "label": "y"},
             "label: not for a language model",
         ),
-        ("pairs", "a.tsv", "a b", {}, "line 1 lacks a source or a target"),
+        ("pairs", "a.tsv", "a b", {}, "a.tsv: no source or no target in line 1; fill"),
         ("pairs", "a.txt", "a b", {}, "expected a .dict or .tsv file"),
         ("pairs", "a.tsv", "", {}, "holds no pair"),
         ("pairs", "a.tsv", "a\tb", {"below": 9}, "below: for made:numerals"),
