@@ -21,7 +21,7 @@ from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KINDS
 from pipelines.params.read import data_kinds
 from pipelines.params.study import EarlyStopping, Resources, StudySchema
-from pipelines.params.text import TextSchema, WordSetsSchema
+from pipelines.params.text import ReadTextSchema, TextSchema, WordSetsSchema
 from pipelines.study.metrics import load_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +30,7 @@ EXPERIMENTS = ROOT / "experiments"
 SCHEMAS = {
     "dataset": DatasetSchema,
     "text": TextSchema,
+    "read_text": ReadTextSchema,
     "word_sets": WordSetsSchema,
     "study": StudySchema,
     "resources": Resources,

@@ -56,7 +56,7 @@ def without_tags(text: str) -> str:
 
 def glosses(file: Path) -> str:
     """Return the definitions of WordNet's entries: the text after the bar of a line."""
-    lines = [line.partition("|")[2] for line in plain(file).splitlines()]
+    lines = [line.partition("|")[2] for line in plain(file).split("\n")]
     return "\n\n".join(line for line in lines if line)
 
 
@@ -92,7 +92,8 @@ def r_strings(file: Path) -> str:
 
 def json_lines(file: Path) -> str:
     """Return the values of the key `text` of a file of JSON lines, as paragraphs."""
-    return "\n\n".join(json.loads(line)["text"] for line in plain(file).splitlines())
+    lines = filter(str.strip, plain(file).split("\n"))
+    return "\n\n".join(json.loads(line)["text"] for line in lines)
 
 
 DOC, BOOKS = "deb:{0}/usr/share/doc/{0}/", "usr/share/sword/modules/comments/"

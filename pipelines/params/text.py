@@ -188,6 +188,8 @@ class SequencesSchema(DatasetSchema):
             lines += [f"{name}: not for a language model" for name in wrong]
         elif (self.column is None) != (self.label is None):
             lines.append("label: a table of texts needs both column and label")
+        elif self.column is not None and self.column == self.label:
+            lines.append(f"label: {self.label} is the column of the text")
         return lines
 
 

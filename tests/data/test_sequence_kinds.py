@@ -14,6 +14,7 @@ from ftml.data import pairs, sequences, trees
 from ftml.data.formulas import formulas
 from ftml.data.numerals import numerals, words_of
 from ftml.data.sequences import Sequences
+from ftml.data.text_preparation import TextPreparation
 from ftml.data.trees import Forest, read_brackets
 
 SPLIT = np.array(["train", "valid", "train", "test"])
@@ -28,11 +29,20 @@ TEXT = Sequences(
 )
 PAIRS = numerals(below=24).rows(np.array([3, 15, 20, 23]))
 TREES = formulas("boolean", n=4, most=3, seed=0)
+WORDS = dataclasses.replace(TEXT, preparation=TextPreparation("words", lower=True))
+DIGITS = dataclasses.replace(PAIRS, preparation=TextPreparation("characters"))
 
 
 @pytest.mark.parametrize(
     ("kind", "data"),
-    [(sequences, SERIES), (sequences, TEXT), (pairs, PAIRS), (trees, TREES)],
+    [
+        (sequences, SERIES),
+        (sequences, TEXT),
+        (sequences, WORDS),
+        (pairs, PAIRS),
+        (pairs, DIGITS),
+        (trees, TREES),
+    ],
 )
 def test_what_is_written_is_read_back_in_its_splits(
     kind: Any, data: Any, tmp_path: Path

@@ -17,6 +17,7 @@ from torch import nn
 
 from ftml.config import InputFile, LogUniform
 from ftml.data import Sequences
+from ftml.data.text import read_lines
 from ftml.families.sequence._classifier import Model, classification
 from ftml.families.sequence._training import TrainingConfig
 from ftml.plots import new_figure
@@ -83,11 +84,11 @@ def read_vectors(
     of the words.
     """
     number = {word: i for i, word in enumerate(vocabulary)}
-    head, *lines = path.read_text().splitlines()
+    head, *lines = read_lines(path)
     try:
         _, d = map(int, head.split())
         found = {}
-        for line in lines:
+        for line in filter(None, lines):
             word, *numbers = line.rsplit(" ", d)
             if word in number:
                 found[number[word]] = np.array(numbers, np.float64).reshape(d)

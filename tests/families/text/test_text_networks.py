@@ -190,6 +190,8 @@ def test_what_does_not_fit_is_refused(
     series = small_data("classification", kind=Sequences).train
     with pytest.raises(ValueError, match="needs sequences of symbols, got numbers"):
         fit(kind.Config(), series)
+    (tmp_path / "good.txt").write_text("2 1\na\x85 1\nb 2\n\n")
+    assert read_vectors(tmp_path / "good.txt", ("b",))[0].tolist() == [0]
     (tmp_path / "bad.txt").write_text("1 4\nb 1 2\n")
     with pytest.raises(ValueError, match="not word2vec's text format"):
         read_vectors(tmp_path / "bad.txt", ("b",))

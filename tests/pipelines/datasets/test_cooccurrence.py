@@ -15,6 +15,7 @@ from ftml.data import cooccurrence, encoding, parquet
 from ftml.data.counting import count_pairs
 from pipelines.datasets import cooccurrence as stage_module
 from pipelines.datasets.cooccurrence import prepare
+from pipelines.datasets.notes import collect_notes
 from pipelines.params.text import CooccurrenceSchema
 from tests.conftest import stage
 
@@ -133,6 +134,32 @@ def test_files_say_how_they_were_counted(text, tmp_path):
         "seed": 3,
         "counting_seed": 3,
     }
+
+
+def test_rows_without_text_are_counted_whether_the_text_is_read_or_reused(tmp_path):
+    rows = "".join(f'{{"text": "{line}"}}\n\n' for line in LINES)
+    file = tmp_path / "a.jsonl"
+    file.write_bytes((rows + '{"text": null}\n').encode("utf-16"))
+    options = {
+        "source": f"file:{file}",
+        "column": "text",
+        "read": {"encoding": "utf-16"},
+    }
+    section = section_of(file, **options)
+    for name in ("first", "again"):
+        with collect_notes() as said:
+            prepared(section, tmp_path / name)
+        expected = f"file:{file}: a.jsonl: column 'text' is empty in 1 row"
+        assert said == [expected]
+
+
+def test_the_encoding_of_a_text_is_part_of_what_is_reused(tmp_path, capsys):
+    file = tmp_path / "a.txt"
+    file.write_text("\n".join(LINES))
+    prepared(section_of(file, source=f"file:{file}"), tmp_path / "utf-8")
+    other = {"source": f"file:{file}", "read": {"encoding": "latin-1"}}
+    prepared(section_of(file, **other), tmp_path / "latin-1")
+    assert "reused" not in capsys.readouterr().out
 
 
 def test_another_window_does_not_read_the_text_again(text, tmp_path, capsys):

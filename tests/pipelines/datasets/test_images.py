@@ -15,7 +15,7 @@ from ftml.data import images
 from ftml.data.images import Images
 from ftml.data.splits import Splits
 from pipelines.datasets.images import prepare
-from pipelines.params.arrays import ImagesSchema
+from pipelines.params.arrays import DomainsSchema, ImagesSchema
 from tests.pipelines.datasets.test_domains import write_idx
 
 
@@ -131,3 +131,12 @@ def test_folders_of_domains_are_no_folders_of_classes(tmp_path: Path) -> None:
 def test_hash_of_a_test_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="test_sha256: there is no `test`"):
         prepared(tmp_path, "sklearn:digits", test_sha256="0" * 64)
+
+
+def test_a_range_of_pixels_is_for_folders_and_rises(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pixel_range is for folders of images"):
+        prepared(tmp_path, "sklearn:digits", pixel_range=[0, 16])
+    for schema in (ImagesSchema, DomainsSchema):
+        section = schema(source="file:pictures", pixel_range=[4095, 0])
+        expected = ["pixel_range: expected [low, high], got [4095.0, 0.0]"]
+        assert section.validation_errors() == expected

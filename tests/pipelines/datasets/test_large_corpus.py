@@ -63,7 +63,7 @@ def test_the_corpus_is_written_whole_with_its_counts_and_licences(
 ):
     (tmp_path / "a.txt").write_text("The king.\0 The queen reigns.")
     (tmp_path / "b.gz").write_bytes(gzip.compress(b"Three more words\n"))
-    (tmp_path / "c.jsonl").write_text('{"text": "And the last"}\n')
+    (tmp_path / "c.jsonl").write_text('{"text": "And the\u2028last"}\n\n')
     parts = (
         Part(f"file:{tmp_path}/[ab].*", "free", plain),
         Part(f"file:{tmp_path}/c.jsonl", "none", json_lines),

@@ -12,6 +12,7 @@ from pipelines.datasets.notes import collect_notes, note
 def test_a_note_is_printed_and_collected(capsys: pytest.CaptureFixture[str]) -> None:
     with collect_notes() as lines:
         note("2 rows are left out")
+        note("2 rows are left out")  # by a second reading of the source
     note("said without a stage")
     assert lines == ["2 rows are left out"]
     assert capsys.readouterr().err == "2 rows are left out\nsaid without a stage\n"

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from ftml.data import Splits
 from ftml.data import pairs as pairs_kind
 from ftml.data import sequences as sequences_kind
 from ftml.data import trees as trees_kind
+from ftml.data.text_preparation import TextPreparation, prepare_texts
 from pipelines.datasets import pairs, sequences, trees
+from pipelines.datasets.notes import collect_notes
 from pipelines.params.text import PairsSchema, SequencesSchema, TreesSchema
 
 KINDS: dict[str, tuple[Any, Any, Any]] = {
@@ -30,7 +34,8 @@ def prepared(tmp_path: Path) -> Prepare:
     """Return what writes text to a file and gives the dataset that a stage makes."""
 
     def prepare(stage: str, name: str, text: str, **fields: Any) -> Splits[Any]:
-        (tmp_path / name).write_text(text)
+        # Surrogates stand for bytes that are not UTF-8.
+        (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
         schema, write, load = KINDS[stage]
         (tmp_path / "out").mkdir()
         write(schema(source=f"file:{tmp_path / name}", **fields), tmp_path / "out")
@@ -151,6 +156,48 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
             "line 1 is not a",
         ),
         ("sequences", "a.ts", "@data", {"task": "classification"}, "holds no series"),
+        *(
+            ("sequences", "a.ts", text, {"task": "classification"}, message)
+            for text, message in (
+                ("1:a\n?,2:a\n1,NaN:a\n", "finite in 2 lines (2, 3); fill"),
+                ("1:a\ninf:b\n", "a.ts: values are missing or not finite in line 2;"),
+                ("1:a\n2:\n", "a.ts: no label in line 2; fill it in, or set missing"),
+                ("@data\n1,2,3\n", "line 2 has no label: expected it after the last"),
+                ("1:a\n1,2:3,4\n", "line 2 has no label: expected it after the last"),
+                ("@classLabel false\n1:a\n", "line 1: @classLabel false: series need"),
+                ("1:2:a\n\n1:b\n", "a.ts: line 3 has 1 channel, line 1 has 2"),
+                ("1:a\n\udce9:a\n", "a.ts: line 2 is not UTF-8 (byte 0xe9): set the"),
+            )
+        ),
+        *(
+            (
+                "sequences",
+                name,
+                text,
+                {"task": "classification", "column": "text", "label": "y", **fields},
+                message,
+            )
+            for name, text, fields, message in (
+                ("a.csv", "text,y\na,1\nb,\n", {}, "column 'y' has no value in row 2"),
+                (
+                    "a.csv",
+                    "text,y\na,1\n ,2\n,3\n",
+                    {},
+                    "'text' has no value in 2 rows",
+                ),
+                ("a.csv", "text,y\na,1\n", {"label": "text"}, "text is the column of"),
+                ("a.csv", "text,y\n.,1\n", {}, "no text is left"),
+                (
+                    "a.csv",
+                    "text,y\na,1\n",
+                    {"rows": {"y": "2"}},
+                    "rows: column 'y' has",
+                ),
+                ("a.csv", "text,y\n\udce9,1\n", {}, "not a table ('utf-8' codec"),
+                ("a.parquet", "text", {}, "not a table (Parquet file"),
+                ("a.xls", "text", {}, "expected a .csv, .csv.gz, .parquet or .pq file"),
+            )
+        ),
         ("sequences", "a.csv", "1", {"task": "classification"}, "expected .ts files"),
         ("sequences", "a.txt", "x", {"task": "language_model"}, "no sentence of two"),
         (
@@ -178,6 +225,26 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
         ("pairs", "a.txt", "a b", {}, "expected a .dict or .tsv file"),
         ("pairs", "a.tsv", "", {}, "holds no pair"),
         ("pairs", "a.tsv", "a\tb", {"below": 9}, "below: for made:numerals"),
+        ("pairs", "a.tsv", "a\tb\n\nc\n\td\n", {}, "target in 2 lines (3, 4); fill"),
+        ("pairs", "a.tsv", "a\tb\nc\td\tCC", {}, "a.tsv: line 2 has 3 columns, exp"),
+        (
+            "pairs",
+            "a.tsv",
+            "a\tb",
+            {"columns": [1, 3]},
+            "line 1 has 2 columns, columns",
+        ),
+        ("pairs", "a.dict", "a B", {"columns": [1, 2]}, "columns are for .tsv files"),
+        ("pairs", "a.tsv", "a\tb\n\udce9\tc", {}, "a.tsv: line 2 is not UTF-8 (byte"),
+        (
+            "pairs",
+            "a.dict",
+            "a B\nb # no",
+            {},
+            "a.dict: no source or no target in line",
+        ),
+        ("trees", "a.tsv", "\t( a b )\nyes\t", {}, "no class or no tree in 2 lines"),
+        ("trees", "a.tsv", "yes\t\udce9", {}, "a.tsv: line 1 is not UTF-8"),
         ("trees", "a.tsv", "yes ( a b )", {}, "line 1: expected class, tab, tree"),
         ("trees", "a.tsv", "yes\t( a ( b )", {}, "tree 0: 1 brackets are not closed"),
     ],
@@ -198,3 +265,102 @@ def test_unknown_made_data_name_the_known(
     schema, prepare, _ = KINDS[stage]
     with pytest.raises(ValueError, match=r"unknown 'made:.*'; (nearest|known): made:"):
         prepare(schema(source=source), tmp_path)
+
+
+def test_pairs_keep_all_that_a_line_says(prepared: Prepare) -> None:
+    lines = "\ufeff" + "".join(
+        f"a\u2028{'b ' * n}\tx\t{'y ' * (n + 1)}\n" for n in range(10)
+    )
+    with collect_notes() as said:
+        data = whole(
+            prepared(
+                "pairs", "a.tsv", lines + "a\tx\t\n", columns=[1, 3], missing="drop"
+            )
+        )
+    assert data.source_symbols == ("a", "b")
+    assert data.target_symbols == ("y",)
+    assert data.preparation == TextPreparation("spaces")
+    assert len(said) == 1
+    assert said[0].endswith("a.tsv: no source or no target in line 11: left out")
+
+
+def test_pairs_whose_source_occurs_again_are_counted(prepared: Prepare) -> None:
+    lines = "".join(f"{n}\tx\r" for n in range(10))
+    with collect_notes() as said:
+        prepared("pairs", "a.tsv", lines + "0\tx\t\r1\ty", read={"encoding": "cp1252"})
+    expected = (
+        "left out 2 pairs whose source occurs before, 1 of them with another target"
+    )
+    assert [line.partition(": ")[2] for line in said] == [expected]
+
+
+def test_series_that_are_not_whole_can_be_left_out(prepared: Prepare) -> None:
+    gaps = "1,?:1,1:one\n1:1:\n"
+    with collect_notes() as said:
+        splits = prepared(
+            "sequences", "a.ts", SERIES + gaps, task="classification", missing="drop"
+        )
+    assert len(whole(splits)) == 20
+    assert splits.train.preparation is None
+    assert [line.rpartition("a.ts: ")[2] for line in said] == [
+        "no label in line 23: left out",
+        "values are missing or not finite in line 22: left out",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_labelled_texts_that_are_left_out_are_counted(
+    prepared: Prepare, tmp_path: Path, suffix: str
+) -> None:
+    more = [
+        ("good", "1"),
+        ("good", "0"),
+        ("bad", "1"),
+        ("None", "0"),
+        ("", "1"),
+        ("...", "0"),
+    ]
+    texts = [(f"film {i}", str(i % 2)) for i in range(20)] + more
+    frame = pd.DataFrame(texts, columns=["text", "y"])
+    file = tmp_path / f"b.{suffix}"
+    frame.to_csv(file, index=False) if suffix == "csv" else frame.to_parquet(file)
+    content = file.read_bytes().decode("utf-8", "surrogateescape")
+    fields = {"task": "classification", "column": "text", "label": "y"}
+    with collect_notes() as said:
+        splits = prepared("sequences", file.name, content, missing="drop", **fields)
+    data = whole(splits)
+    assert len(data) == 23
+    assert {"none"} <= set(data.X.texts())
+    assert data.preparation == TextPreparation("words", lower=True)
+    again = prepare_texts(["Film 7, None"], data.preparation, data.vocabulary)
+    assert again.texts()[0].startswith("film ")
+    assert [line.rpartition(f"b.{suffix}: ")[2] for line in said] == [
+        "column 'text' has no value in row 25: left out",
+        "left out 1 row whose text occurs before, 1 of them with another label",
+        "left out 1 text without a word",
+    ]
+
+
+def test_a_language_model_reads_other_encodings_and_counts_rows_without_text(
+    prepared: Prepare,
+) -> None:
+    rows = "\ufefftext\n" + "".join(f"the cat {'x' * i}\n" for i in range(1, 20))
+    options = {"task": "language_model", "column": "text"}
+    with collect_notes() as said:
+        data = whole(prepared("sequences", "a.csv", rows + '""\n' * 3, **options))
+    assert len(data) == 19
+    assert data.preparation == TextPreparation("english_words", lower=True)
+    assert len(said) == 1
+    assert said[0].endswith("a.csv: column 'text' is empty in 3 rows")
+
+
+@pytest.mark.parametrize("schema", [PairsSchema, TreesSchema])
+def test_keys_for_files_are_not_for_generated_data(schema: Any) -> None:
+    source = "made:numerals" if schema is PairsSchema else "made:boolean"
+    section = schema(source=source, missing="drop", read={"encoding": "latin-1"})
+    assert section.validation_errors() == [
+        "read: for files, not for generated data",
+        "missing: for files, not for generated data",
+    ]
+    with pytest.raises(ValidationError, match="unknown encoding 'latin-x'"):
+        schema(source="file:a", read={"encoding": "latin-x"})
