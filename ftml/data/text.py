@@ -26,11 +26,12 @@ PIECE = 1 << 20
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq", ".jsonl", ".jsonl.gz")
 PARAGRAPH = b"\n\n"
+READ_ERRORS = (OSError, EOFError, zlib.error)
 
 
 def read_lines(file: Path, *, encoding: str = "utf-8") -> list[str]:
     """Return the lines of a file of text; the errors are those of `pieces`."""
-    text = b"".join(pieces(file, encoding=encoding)).decode()
+    text = b"".join(_file_pieces(file, encoding)).decode()
     return re.split("\r\n|\n|\r", text)
 
 
@@ -54,14 +55,20 @@ def pieces(
             "a table needs `column`" if column is None else "only a table has columns"
         )
         raise ValueError(f"{file}: {need}")
+    if column is None:
+        yield from _file_pieces(file, encoding)
+        return
     try:
-        if column is None:
-            with _opened(file) as source:
-                yield from _checked(file, _blocks(file, source, encoding))
-        else:
-            rows = _rows(file, column, encoding, count_blank)
-            yield from _checked(file, rows)
-    except (OSError, EOFError, zlib.error) as error:
+        yield from _checked(file, _rows(file, column, encoding, count_blank))
+    except READ_ERRORS as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+
+
+def _file_pieces(file: Path, encoding: str) -> Iterator[bytes]:
+    try:
+        with _opened(file) as source:
+            yield from _checked(file, _blocks(file, source, encoding))
+    except READ_ERRORS as error:
         raise ValueError(f"{file}: cannot be read ({error})") from None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from ftml.data import parquet
+from ftml.data.text import read_lines
 
 SIMILARITIES, ANALOGIES = "similarities.parquet", "analogies.parquet"
 
@@ -41,7 +42,7 @@ def read_files(files: Iterable[Path]) -> WordSets:
     analogies: list[tuple[str, str, str, str, str]] = []
     for file in files:
         section = file.stem
-        lines = file.read_text(encoding="utf-8").lower().splitlines()
+        lines = [line.lower() for line in read_lines(file)]
         for number, line in enumerate(lines, start=1):
             parts = line.split("\t") if "\t" in line else line.split()
             if not parts or line.startswith("#"):

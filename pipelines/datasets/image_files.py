@@ -13,6 +13,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from pipelines.datasets.folders import listed
+from pipelines.datasets.notes import note
 from pipelines.datasets.sources import fetch, frame
 
 IDX_BYTES = 8
@@ -49,6 +51,7 @@ def images(source: str, sha256: str | None = None) -> tuple[np.ndarray, np.ndarr
 
 def _pairs(source: str, files: Iterable[Path]) -> list[tuple[Path, Path]]:
     """Return each file of images with its file of labels."""
+    files = list(files)
     named = {_plain(path): path for path in files if "ubyte" in path.name}
     pairs = {x: _labels_of(x) for x in named if "images" in PurePath(x).name}
     if not pairs:
@@ -61,6 +64,8 @@ def _pairs(source: str, files: Iterable[Path]) -> list[tuple[Path, Path]]:
             raise ValueError(f"{source}: {named[x].name} has no {PurePath(y).name}")
     if rest := sorted(set(named) - {*pairs, *pairs.values()}):
         raise ValueError(f"{source}: {named[rest[0]].name} has no file of images")
+    if others := [path for path in files if path not in named.values()]:
+        note(f"{source}: left out {listed(others, 'other file', source=source)}")
     return [(named[x], named[y]) for x, y in pairs.items()]
 
 

@@ -44,7 +44,8 @@ import pandas as pd
 import sklearn.datasets
 
 from ftml.config import nearest
-from pipelines.datasets.folders import note_links, walk
+from pipelines.datasets.folders import listed, note_links, walk
+from pipelines.datasets.notes import note
 
 SKLEARN = ("diabetes", "digits", "wine", "breast_cancer", "iris")
 
@@ -266,11 +267,15 @@ def _similar(member: str, names: Iterable[str]) -> str:
 
 
 def _glob(source: str, place: str) -> list[Path]:
-    """Return the files that match a pattern, sorted; say which links are dead."""
+    """Return the files that match a pattern, sorted; say what else matches it."""
     found = [Path(place)] if Path(place).is_file() else map(Path, glob.glob(place))
     paths = sorted(found)
     note_links(source, dead=[path for path in paths if not path.exists()])
-    return [path for path in paths if path.is_file()]
+    files = [path for path in paths if path.is_file()]
+    folders = [path for path in paths if path.is_dir()]
+    if files and folders:
+        note(f"{source}: left out {listed(folders, 'folder', 'beside the files')}")
+    return files
 
 
 def _below(source: str, place: str) -> list[Path]:

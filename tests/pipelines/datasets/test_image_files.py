@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.datasets.image_files import images, read_idx
+from pipelines.datasets.notes import collect_notes
 from pipelines.datasets.sources import frame
 
 X = np.random.default_rng(0).integers(0, 256, (6, 3, 4), dtype=np.uint8)
@@ -52,7 +53,10 @@ def test_pairs_of_idx_files_come_in_the_order_of_their_names(
     write_pair(tmp_path, "train", **packed)
     write_pair(tmp_path, "t10k", x=idx(X[:2]), y=idx(Y[:2]))
     (tmp_path / "LICENSE").touch()
-    pixels, labels = images(f"file:{tmp_path}{pattern}")
+    with collect_notes() as said:
+        pixels, labels = images(f"file:{tmp_path}{pattern}")
+    left_out = f"file:{tmp_path}: left out 1 other file: {tmp_path}/LICENSE"
+    assert said == ([] if pattern else [left_out])
     np.testing.assert_array_equal(pixels, np.concatenate([X[:2], X]))
     np.testing.assert_array_equal(labels, np.concatenate([Y[:2], Y]))
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from pipelines.datasets import sources
+from pipelines.datasets.notes import collect_notes
 from pipelines.datasets.sources import fetch, frame
 
 CSV = b"x\n1\n"
@@ -120,6 +121,18 @@ def test_files_of_a_pattern_come_sorted_and_are_hashed_in_that_order(
     (tmp_path / "a.txt").write_text("first")
     files = fetch(f"file:{tmp_path}/*.txt", sha256(b"firstsecond"))
     assert [path.name for path in files] == ["a.txt", "b.txt"]
+
+
+def test_folders_and_dead_links_that_match_a_pattern_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "b.txt").symlink_to(tmp_path / "nowhere")
+    with collect_notes() as said:
+        assert fetch(f"file:{tmp_path}/*") == [tmp_path / "a.txt"]
+    assert said == [
+        f"file:{tmp_path}/*: left out 1 link to nothing: {tmp_path}/b.txt",
+        f"file:{tmp_path}/*: left out 1 folder beside the files: {tmp_path}/more",
+    ]
 
 
 def test_folder_is_all_its_files_but_hidden_ones(tmp_path: Path) -> None:
