@@ -50,6 +50,8 @@ def _read(section: TreesSchema) -> Trees:
     """Return the trees of a source's files: each line holds a class and a tree."""
     files = fetch(section.source, section.sha256)
     lines = [line for path in files for line in _lines_of(path, section)]
+    if not lines:
+        raise ValueError(f"{section.source}: holds no tree")
     order = np.random.default_rng(section.seed).permutation(len(lines))
     chosen = [lines[i] for i in np.sort(order[: section.n_samples])]
     signs = {sign for line in chosen for sign in line.tree.split()} - {"(", ")"}
