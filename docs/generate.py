@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ftml.core import families, family
+from ftml.data.reading import ReadOptions
 from ftml.evidence import claim, claims
 from pipelines.cli.catalogue import allowed, docstring, outlines, settings, source_file
 from pipelines.common import formatting
-from pipelines.params.base import DatasetSchema, Schema
+from pipelines.params.base import DatasetSchema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KINDS
 from pipelines.params.read import data_kinds
@@ -29,6 +32,7 @@ EXPERIMENTS = ROOT / "experiments"
 
 SCHEMAS = {
     "dataset": DatasetSchema,
+    "read": ReadOptions,
     "text": TextSchema,
     "read_text": ReadTextSchema,
     "word_sets": WordSetsSchema,
@@ -155,12 +159,12 @@ def results(name: str) -> list[str]:
     return lines
 
 
-def keys(schema: type[Schema], content: dict[str, Any]) -> str:
+def keys(schema: type[BaseModel], content: dict[str, Any]) -> str:
     """Return the table of the keys that a schema itself declares."""
     rows = [
         [
             f"`{name}`",
-            code(json.dumps(each["default"])) if "default" in each else "required",
+            default(each),
             prose(shown(each)),
             prose(" ".join(each.get("description", "").split())),
         ]
@@ -168,6 +172,14 @@ def keys(schema: type[Schema], content: dict[str, Any]) -> str:
         if name in schema.__annotations__  # without the keys of every dataset
     ]
     return "\n".join(table(["key", "default", "allowed", "meaning"], rows)) + "\n"
+
+
+def default(schema: dict[str, Any]) -> str:
+    """Return the default of a key; of a long section only that its keys have some."""
+    if "default" not in schema:
+        return "required"
+    text = json.dumps(schema["default"])
+    return code(text) if "$ref" not in schema or len(text) < 80 else "its defaults"
 
 
 def shown(schema: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from scipy import ndimage
 from ftml.data import domains
 from ftml.data.domains import Domains
 from ftml.data.pitfalls import pitfalls
+from ftml.data.reading import missing_message
 from ftml.data.sprites import sprites
 from pipelines.cluster.parallel_map import map_chunks
 from pipelines.datasets.columns import check_columns, encode_features
@@ -152,7 +153,10 @@ def _from_folders(section: DomainsSchema) -> Domains:
 def _from_table(section: DomainsSchema) -> Domains:
     """Return the rows of the table, sorted by domain."""
     column = str(section.domain)  # `validation_errors` requires it
-    data = frame(section.source, section.sha256)
+    wanted = None
+    if section.features is not None:
+        wanted = list(dict.fromkeys([column, section.label, *section.features]))
+    data = frame(section.source, section.sha256, section.read, columns=wanted)
     rest = [name for name in data.columns if name not in (column, section.label)]
     features = rest if section.features is None else section.features
     used = [column, section.label, *features, *section.missing]
@@ -162,7 +166,8 @@ def _from_table(section: DomainsSchema) -> Domains:
             f"features: {', '.join(sorted(known))} cannot be a feature as well"
         )
     if blank := [c for c in (column, section.label) if data[c].isna().any()]:
-        raise ValueError(f"{section.source}: values are missing in {', '.join(blank)}")
+        counts = ", ".join(missing_message(data, c) for c in blank)
+        raise ValueError(f"{section.source}: values are missing in {counts}")
     chosen = data[features].copy()
     for name in chosen.columns.intersection(list(section.missing)):
         chosen[name] = chosen[name].mask(chosen[name] == section.missing[name])

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ftml.config import nearest
+from ftml.data.reading import row_places
 from pipelines.common.formatting import counted
-from pipelines.datasets.columns import check_columns
 from pipelines.datasets.missing import refuse_or_note
 from pipelines.datasets.notes import note
-from pipelines.datasets.sources import fetch
+from pipelines.datasets.sources import fetch, frame
 from pipelines.params.text import SequencesSchema
-
-PARQUET = (".parquet", ".pq")
-TABLES = (".csv", ".csv.gz", *PARQUET)
 
 
 @dataclass(frozen=True)
@@ -48,53 +42,21 @@ def labelled_texts(section: SequencesSchema) -> Labelled:
 
 
 def _read(section: SequencesSchema, names: Sequence[str]) -> pd.DataFrame:
-    """Return columns of the table; its index is the row, counted from 1.
+    """Return columns of the table; its index is the row, counted from 0.
 
-    The label has the type that its values have; other columns are text.
+    The label has the type that its values have. Other columns are text, in which NA and
+    None are no missing values.
     """
-    files = fetch(section.source, section.sha256)
-    if len(files) > 1:
-        raise ValueError(
-            f"{section.source}: expected one table, got {len(files)} files"
-        )
-    if not files[0].name.lower().endswith(TABLES):
-        raise ValueError(
-            f"{section.source}: expected a {', '.join(TABLES[:-1])} or {TABLES[-1]} "
-            f"file, got {files[0].name}"
-        )
-    try:
-        check_columns(_header(files[0], section), names, source=section.source)
-        data = _columns(files[0], section, list(dict.fromkeys(names)))
-    except (OSError, pa.ArrowException, pd.errors.ParserError, UnicodeError) as error:
-        reason = (str(error).splitlines() or ["?"])[0]
-        raise ValueError(f"{section.source}: not a table ({reason})") from None
-    return data.set_axis(pd.RangeIndex(1, len(data) + 1))
-
-
-def _header(file: Path, section: SequencesSchema) -> pd.DataFrame:
-    """Return the columns of a table without its rows."""
-    if file.name.lower().endswith(PARQUET):
-        return pd.DataFrame(columns=pq.read_schema(file).names)
-    return pd.read_csv(file, nrows=0, encoding=section.read.encoding)
-
-
-def _columns(file: Path, section: SequencesSchema, names: list[str]) -> pd.DataFrame:
-    """Return columns of a table. Only the label of a CSV file can be missing for values
-    like NA.
-    """
-    if file.name.lower().endswith(PARQUET):
-        return pd.read_parquet(file, columns=names)
-    encoding, texts = section.read.encoding, [n for n in names if n != section.label]
-    data = pd.read_csv(
-        file, usecols=texts, dtype=str, keep_default_na=False, encoding=encoding
-    )
-    labels = pd.read_csv(
-        file,
-        usecols=[section.label],
-        dtype_backend="numpy_nullable",
-        encoding=encoding,
-    )
-    return data.assign(**{str(section.label): labels[section.label]})
+    label, read = str(section.label), section.read
+    texts = [name for name in dict.fromkeys(names) if name != label]
+    types = {**dict.fromkeys(texts, "category"), **read.types}
+    as_text = read.model_copy(update={"types": types, "keep_na": True})
+    source, sha256 = section.source, section.sha256
+    data = frame(source, sha256, as_text, columns=texts)
+    labels = frame(source, sha256, read, columns=[label])
+    data[label] = labels[label]
+    data.attrs["missing_texts"] = labels.attrs["missing_texts"]
+    return data
 
 
 def _filtered(section: SequencesSchema, data: pd.DataFrame) -> pd.DataFrame:
@@ -115,25 +77,38 @@ def _without_missing(section: SequencesSchema, data: pd.DataFrame) -> pd.DataFra
     for name in (str(section.column), str(section.label)):
         values = data[name]
         missing = values.isna() | values.astype(str).str.strip().eq("")
+        noun, places = _places(section, data.index[missing].tolist())
         refuse_or_note(
-            f"{section.source}: column {name!r} has no value",
-            data.index[missing].tolist(),
+            f"{section.source}: column {name!r} has no value{_kept(data, name)}",
+            places,
             drop=section.missing == "drop",
-            noun="row",
+            noun=noun,
         )
         kept &= ~missing.to_numpy()
     return data[kept]
 
 
+def _kept(data: pd.DataFrame, name: str) -> str:
+    """Return which texts were read as missing, and the key that keeps them."""
+    texts = data.attrs["missing_texts"].get(name, {})
+    if not (usual := [f'"{text}"' for text in texts if text.strip()]):
+        return ""
+    return f" ({', '.join(usual)}; read: {{keep_na: true}} keeps such texts)"
+
+
+def _places(section: SequencesSchema, rows: list[int]) -> tuple[str, list[int]]:
+    """Return where a person finds rows of the file: their lines, or their numbers."""
+    if not rows:
+        return "row", []
+    (file,) = fetch(section.source, section.sha256)
+    places = row_places(file, section.read, rows)
+    nouns, numbers = zip(*map(str.split, places), strict=True)
+    return nouns[0], list(map(int, numbers))
+
+
 def _without_repeated(section: SequencesSchema, data: pd.DataFrame) -> pd.DataFrame:
     """Return the rows whose text does not occur before."""
     column, label = str(section.column), str(section.label)
-    for row, value in data[column].items():
-        if not isinstance(value, str):
-            raise ValueError(
-                f"{section.source}: row {row}: column {column!r} holds {value!r}, "
-                "expected text"
-            )
     again = data[column].duplicated()
     if again.any():
         first = data.groupby(column, sort=False)[label].transform("first")

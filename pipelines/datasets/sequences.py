@@ -21,7 +21,7 @@ from pipelines.datasets.series import read_series
 from pipelines.datasets.sources import fetch
 from pipelines.datasets.splits import draw_split, encode_labels
 from pipelines.datasets.text_sources import text_pieces
-from pipelines.params.text import SequencesSchema, TextSchema
+from pipelines.params.text import ReadTextSchema, SequencesSchema, TextSchema
 
 TEST_FRACTION = 0.2
 WORDS = TextPreparation("words", lower=True)
@@ -116,7 +116,7 @@ def _sentences(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
         source=section.source,
         sha256=section.sha256,
         column=section.column,
-        read=section.read,
+        read=ReadTextSchema(encoding=section.read.encoding),
     )
     tokenizer, parts = Tokenizer(rule=section.sentences), []
     for text in [own, *section.also]:

@@ -33,7 +33,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -44,6 +51,8 @@ import pandas as pd
 import sklearn.datasets
 
 from ftml.config import nearest
+from ftml.data.reading import ReadOptions, read_frame
+from pipelines.datasets.columns import check_columns
 from pipelines.datasets.folders import listed, note_links, walk
 from pipelines.datasets.notes import note
 
@@ -81,27 +90,35 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
     return _files(kept)
 
 
-def frame(source: str, sha256: str | None = None) -> pd.DataFrame:
-    """Return the table of a source: a CSV or Parquet file, or one of scikit-learn's.
+def frame(
+    source: str,
+    sha256: str | None = None,
+    read: ReadOptions | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    omit: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return the table of a source: a file of a table, or a table of scikit-learn.
 
-    A table of scikit-learn has unscaled features and the column `target`, which holds
-    class names for classification. Raises ValueError as `fetch` does, and for anything
-    but one file with a table.
+    read, columns and omit are those of `read_frame`; what it detects, converts or
+    leaves out is noted. A table of scikit-learn has unscaled features and the column
+    `target`, which holds class names for classification. Raises ValueError as `fetch`
+    and `read_frame` do, and for anything but one file.
     """
     if source.startswith("sklearn:"):
-        return _sklearn_frame(source, sha256)
+        if read not in (None, ReadOptions()):
+            raise ValueError(f"{source}: is part of scikit-learn; read is for files")
+        data = _sklearn_frame(source, sha256)
+        check_columns(data, columns or (), source=source)
+        names = [name for name in data.columns if name not in omit]
+        return data[names if columns is None else list(columns)]
     files = fetch(source, sha256)
     if len(files) > 1:
         raise ValueError(f"{source}: expected one table, got {len(files)} files")
-    name = files[0].name.lower()
-    try:
-        if name.endswith((".parquet", ".pq")):
-            return pd.read_parquet(files[0])
-        if name.endswith((".csv", ".csv.gz")):
-            return pd.read_csv(files[0])
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{source}: not a table ({_first_line(error)})") from None
-    raise ValueError(f"{source}: expected a .csv, .csv.gz or .parquet file, got {name}")
+    data = read_frame(files[0], read, columns=columns, omit=omit, name=source)
+    for text in data.attrs["notes"]:
+        note(f"{source}: {text}")
+    return data
 
 
 def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
@@ -349,7 +366,3 @@ def digest(files: list[Path]) -> str:
 def _check(source: str, files: list[Path], sha256: str | None) -> None:
     if sha256 is not None and (found := digest(files)) != sha256:
         raise ValueError(f"{source}: expected sha256 {sha256}, got {found}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["?"])[0]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ftml.data import table
 from ftml.data.inverse_sinusoid import inverse_sinusoid
+from ftml.data.reading import missing_message
 from ftml.data.ring import ring
 from ftml.data.standardize import apply_scaling, learn_scaling
 from pipelines.datasets.columns import check_columns, encode_features
@@ -29,14 +30,21 @@ def prepare(section: TableSchema, folder: Path) -> None:
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
     generated = section.source.startswith("made:")
-    data = _generate(section) if generated else frame(section.source, section.sha256)
     targets = [] if section.target is None else [section.target]
+    used = None if section.features is None else [*section.features, *targets]
+    data = (
+        _generate(section)
+        if generated
+        else frame(section.source, section.sha256, section.read, columns=used)
+    )
     check_columns(data, [*targets, *(section.features or [])], source=section.source)
     if section.features is not None:
         data = data[[*section.features, *targets]]
     missing = data.isna().sum()
     if missing.any():
-        counts = ", ".join(f"{name} ({n})" for name, n in missing.items() if n)
+        counts = ", ".join(
+            missing_message(data, str(name)) for name, n in missing.items() if n
+        )
         raise ValueError(f"{section.source}: values are missing in {counts}")
     X, names = encode_features(data.drop(columns=targets), reserved=["split", *targets])
     target = data[section.target] if targets else None

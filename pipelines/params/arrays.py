@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ftml.config import nearest
+from ftml.data.reading import ReadOptions, is_table_file
 from pipelines.params.base import DatasetSchema, Fraction, ImageSize, Probability
 
 
@@ -30,6 +31,9 @@ class TableSchema(DatasetSchema):
 
     binarize: float | None = None
     "threshold: features above it become 1, all others 0. By default features are kept"
+
+    read: ReadOptions = ReadOptions()
+    "how the file of the table is read; by default what is safe is detected"
 
     test_fraction: Fraction = 0.2
     "fraction of the samples in the test split, between 0 and 1"
@@ -55,6 +59,8 @@ class TableSchema(DatasetSchema):
             )
         if self.task == "representation" and self.target is None:
             found.append("target: representation needs a column of classes")
+        if self.read != ReadOptions() and self.source.startswith(("made:", "sklearn:")):
+            found.append(f"read: for files, not for {self.source}")
         if self.source in MADE_TABLES:
             if self.target is None and not self.predicts:
                 found.append(
@@ -71,11 +77,10 @@ class TableSchema(DatasetSchema):
 
 
 MADE_TABLES = ("made:inverse_sinusoid", "made:ring")
-TABLES = (".csv", ".csv.gz", ".parquet", ".pq")
 FORMS = {
     "rotated images": ("rotate",),
     "folders of images": ("image_size", "pixel_range"),
-    "a table": ("domain", "label", "label_above", "features", "missing"),
+    "a table": ("domain", "label", "label_above", "features", "missing", "read"),
     "made:pitfalls": ("n_per_domain",),
     "made:sprites": (
         "n_domains",
@@ -125,6 +130,9 @@ class DomainsSchema(DatasetSchema):
     missing: dict[str, float] = {}
     "for a table: the value that marks a missing one, by column, such as {age: -1}"
 
+    read: ReadOptions = ReadOptions()
+    "for a table: how its file is read; by default what is safe is detected"
+
     n_domains: Annotated[int, Field(ge=1)] = 5
     "number of training domains of made:sprites; one more domain, `test`, is added"
 
@@ -146,8 +154,7 @@ class DomainsSchema(DatasetSchema):
             return self.source
         if self.rotate is not None:
             return "rotated images"
-        name = self.source.lower()
-        is_table = name.startswith("sklearn:") or name.endswith(TABLES)
+        is_table = self.source.startswith("sklearn:") or is_table_file(self.source)
         return "a table" if self.domain or is_table else "folders of images"
 
     def validation_errors(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ftml.config import nearest
+from ftml.data.reading import ReadOptions
 from pipelines.params.base import DatasetSchema, Fraction, Schema, Sha256
 
 MADE_PAIRS = "made:numerals"
@@ -152,8 +153,9 @@ class SequencesSchema(DatasetSchema):
     rows: dict[str, str] = {}
     "filter of a table: only rows with these values are read, by column"
 
-    read: ReadTextSchema = ReadTextSchema()
-    "how the files are read: `read: {encoding: latin-1}`"
+    read: ReadOptions = ReadOptions()
+    """how the file of a table is read; by default what is safe is detected. For time
+    series and plain text only `encoding`"""
 
     missing: Missing = "error"
     """what is done with rows of a table without a text or a label, and with time series
@@ -179,6 +181,8 @@ class SequencesSchema(DatasetSchema):
     def validation_errors(self) -> list[str]:
         """Return a message for each field that contradicts another."""
         lines = []
+        if self.label is None and self.read != ReadOptions(encoding=self.read.encoding):
+            lines.append("read: only encoding is for time series and plain text")
         if self.test is not None and self.test_fraction is not None:
             lines.append("test_fraction: the test sequences are those of `test`")
         if self.test is None and self.test_sha256 is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def prepared(tmp_path: Path) -> Prepare:
         # Surrogates stand for bytes that are not UTF-8.
         (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
         schema, write, load = KINDS[stage]
-        (tmp_path / "out").mkdir()
+        (tmp_path / "out").mkdir(exist_ok=True)
         write(schema(source=f"file:{tmp_path / name}", **fields), tmp_path / "out")
         splits: Splits[Any] = load(tmp_path / "out")
         return splits
@@ -178,12 +179,12 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
                 message,
             )
             for name, text, fields, message in (
-                ("a.csv", "text,y\na,1\nb,\n", {}, "column 'y' has no value in row 2"),
+                ("a.csv", "text,y\na,1\nb,\n", {}, "column 'y' has no value in line 3"),
                 (
                     "a.csv",
                     "text,y\na,1\n ,2\n,3\n",
                     {},
-                    "'text' has no value in 2 rows",
+                    "'text' has no value in 2 lines",
                 ),
                 ("a.csv", "text,y\na,1\n", {"label": "text"}, "text is the column of"),
                 ("a.csv", "text,y\n.,1\n", {}, "no text is left"),
@@ -193,9 +194,9 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
                     {"rows": {"y": "2"}},
                     "rows: column 'y' has",
                 ),
-                ("a.csv", "text,y\n\udce9,1\n", {}, "not a table ('utf-8' codec"),
-                ("a.parquet", "text", {}, "not a table (Parquet file"),
-                ("a.xls", "text", {}, "expected a .csv, .csv.gz, .parquet or .pq file"),
+                ("a.csv", "text,y\n\udce9,1\n", {}, "line 2 is not UTF-8 (byte 0xe9)"),
+                ("a.parquet", "text", {}, "not a table ("),
+                ("a.xls", "text", {}, "expected a file .csv, .csv.gz"),
             )
         ),
         ("sequences", "a.csv", "1", {"task": "classification"}, "expected .ts files"),
@@ -311,37 +312,47 @@ def test_series_that_are_not_whole_can_be_left_out(prepared: Prepare) -> None:
     ]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("suffix", "place"),
+    [("csv", "line 26"), ("parquet", "row 25"), ("jsonl", "line 25")],
+)
 def test_labelled_texts_that_are_left_out_are_counted(
-    prepared: Prepare, tmp_path: Path, suffix: str
+    prepared: Prepare, tmp_path: Path, suffix: str, place: str
 ) -> None:
-    more = [
-        ("good", "1"),
-        ("good", "0"),
-        ("bad", "1"),
-        ("None", "0"),
-        ("", "1"),
-        ("...", "0"),
-    ]
-    texts = [(f"film {i}", str(i % 2)) for i in range(20)] + more
-    frame = pd.DataFrame(texts, columns=["text", "y"])
+    texts = [(f"film {i}", "ab"[i % 2]) for i in range(20)]
+    texts += [("good", "a"), ("good", "b"), ("bad", "a"), ("None", "b"), ("", "a")]
+    data = pd.DataFrame([*texts, ("...", "b")], columns=["text", "y"])
     file = tmp_path / f"b.{suffix}"
-    frame.to_csv(file, index=False) if suffix == "csv" else frame.to_parquet(file)
+    {
+        "csv": partial(data.to_csv, index=False),
+        "parquet": data.to_parquet,
+        "jsonl": partial(data.to_json, orient="records", lines=True),
+    }[suffix](file)
     content = file.read_bytes().decode("utf-8", "surrogateescape")
     fields = {"task": "classification", "column": "text", "label": "y"}
     with collect_notes() as said:
         splits = prepared("sequences", file.name, content, missing="drop", **fields)
-    data = whole(splits)
-    assert len(data) == 23
-    assert {"none"} <= set(data.X.texts())
-    assert data.preparation == TextPreparation("words", lower=True)
-    again = prepare_texts(["Film 7, None"], data.preparation, data.vocabulary)
+    found = whole(splits)
+    assert len(found) == 23
+    assert "none" in found.X.texts()
+    assert found.preparation == TextPreparation("words", lower=True)
+    again = prepare_texts(["Film 7, None"], found.preparation, found.vocabulary)
     assert again.texts()[0].startswith("film ")
     assert [line.rpartition(f"b.{suffix}: ")[2] for line in said] == [
-        "column 'text' has no value in row 25: left out",
+        f"column 'text' has no value in {place}: left out",
         "left out 1 row whose text occurs before, 1 of them with another label",
         "left out 1 text without a word",
     ]
+
+
+def test_a_label_that_is_read_as_missing_can_be_kept(prepared: Prepare) -> None:
+    rows = "".join(f"film {i},{'NA' if i % 2 else 'b'}\n" for i in range(20))
+    fields = {"task": "classification", "column": "text", "label": "y"}
+    with pytest.raises(ValueError, match=r"read: \{keep_na: true\} keeps such texts"):
+        prepared("sequences", "a.csv", "text,y\n" + rows, **fields)
+    fields["read"] = {"keep_na": True}
+    splits = prepared("sequences", "a.csv", "text,y\n" + rows, **fields)
+    assert splits.train.classes == ("NA", "b")
 
 
 def test_a_language_model_reads_other_encodings_and_counts_rows_without_text(

@@ -108,7 +108,7 @@ def test_missing_values_are_counted(tmp_path: Path) -> None:
     check_refused(
         tmp_path,
         section_of(tmp_path, data, target="y"),
-        expected="missing in a (2), y (1)",
+        expected="missing in a (2: an empty field at line 3, line 4), y (1: an empty",
     )
 
 

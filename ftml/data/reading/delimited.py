@@ -1,0 +1,272 @@
+"""Text files of tables: CSV, TSV and the like. All columns are text.
+
+Arrow parses the rows. Python's csv module reads the header, and finds lines for
+messages.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from ftml.data.reading.loaded import Choose, Loaded, named
+from ftml.data.reading.options import ReadOptions
+
+BLOCK = 1 << 23
+"Bytes that Arrow parses at once; a row must fit into them."
+
+
+def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
+    notes: list[str] = []
+    data = utf8(path, options.encoding, notes)
+    first, header = _header(data)
+    separator = _separator(path, options, header, notes)
+    names, lines = next(_records(data, separator), ([], 0))
+    names = named(names)
+    chosen = choose(names)
+    table = _parse(data, separator, names, chosen, skip=lines)
+    _check_quotes(data, separator)
+    if not table.num_rows:
+        raise ValueError("no rows: the file has a header only")
+    columns = {name: table.column(name) for name in chosen}
+
+    def where(rows: Sequence[int]) -> list[str]:
+        return _lines(data, separator, rows, n_rows=table.num_rows, first=first)
+
+    return Loaded(columns, names, where, separator=separator, notes=notes)
+
+
+def utf8(path: Path, encoding: str, notes: list[str]) -> pa.Buffer:
+    """Return the content of a text file in UTF-8; a plain file is not copied."""
+    if not path.stat().st_size:
+        raise ValueError("the file is empty")
+    zipped = path.name.lower().endswith(".gz")
+    with gzip.open(path) if zipped else open(path, "rb") as file:
+        start = file.read(1 << 16)
+        file.seek(0)
+        wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        if wide and codecs.lookup(encoding).name == "utf-8":
+            encoding = "utf-16"
+            notes.append("the encoding is UTF-16, by its byte-order mark")
+        if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
+            if b"\0" in start:
+                raise ValueError(
+                    f"line {1 + start.count(NEWLINE, 0, start.find(0))} holds a zero "
+                    "byte: not a text file in UTF-8; for UTF-16 without a byte-order "
+                    "mark set read: {encoding: utf-16-le}"
+                )
+            if zipped:
+                return pa.py_buffer(file.read())
+            return pa.memory_map(str(path)).read_buffer()
+        return pa.py_buffer(_transcoded(file, encoding))
+
+
+NEWLINE = b"\n"
+
+
+def _transcoded(file: Any, encoding: str) -> bytes:
+    """Return the content of a file in UTF-8. ValueError names the line of a wrong
+    byte.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    written, lines = io.BytesIO(), 1
+    while True:
+        block = file.read(BLOCK)
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(encoding, "replace")
+            line, byte = lines + before.count("\n"), error.object[error.start]
+            raise ValueError(
+                f"line {line} is not {_shown(encoding)} (byte 0x{byte:02x}): set the "
+                f"encoding of the file, such as read: {{encoding: {_other(encoding)}}}"
+            ) from None
+        lines += text.count("\n")
+        written.write(text.encode())
+        if not block:
+            return written.getvalue()
+
+
+def _other(encoding: str) -> str:
+    known = ("latin-1", "utf-8")
+    return known[codecs.lookup(encoding).name in ("iso8859-1", "cp1252")]
+
+
+def _shown(encoding: str) -> str:
+    return "UTF-8" if codecs.lookup(encoding).name == "utf-8" else encoding
+
+
+def text_of(data: pa.Buffer, *, errors: str = "strict") -> io.TextIOWrapper:
+    """Return the content of a file to be read by line, without a byte-order mark."""
+    return io.TextIOWrapper(
+        pa.BufferReader(data), encoding="utf-8-sig", newline="", errors=errors
+    )
+
+
+def _header(data: pa.Buffer) -> tuple[int, str]:
+    """Return the first line that is not blank, and its number."""
+    try:
+        for number, line in enumerate(text_of(data), start=1):
+            if line.strip():
+                return number, line
+    except UnicodeDecodeError:
+        refuse_bytes(data)
+    raise ValueError("the file is empty")
+
+
+def refuse_bytes(data: pa.Buffer) -> None:
+    """Raise ValueError for the first byte that is not UTF-8, if there is one."""
+    _transcoded(pa.BufferReader(data), "utf-8")
+
+
+def _separator(path: Path, options: ReadOptions, header: str, notes: list[str]) -> str:
+    """Return the separator: the given one, that of the suffix, or the only one of the
+    header, which is said.
+    """
+    if options.sep is not None:
+        return options.sep
+    usual = "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","
+    bare = re.sub(r'"[^"]*"', "", header)
+    if usual in bare:
+        return usual
+    found = [each for each in (";", "\t", "|", ",") if each in bare]
+    if len(found) > 1:
+        raise ValueError(
+            f"the header has {' and '.join(map(repr, found))} and no {usual!r}: set "
+            "the separator, such as read: {sep: ';'}"
+        )
+    if not found:
+        return usual
+    notes.append(f"columns are separated by {found[0]!r}, as in the header")
+    return found[0]
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _records(
+    data: pa.Buffer, separator: str, *, strict: bool = False
+) -> Iterator[tuple[list[str], int]]:
+    """Yield the fields of each row that is not blank, and the line where it ends."""
+    text = text_of(data, errors="replace")
+    reader = csv.reader(text, delimiter=separator, strict=strict)
+    for record in reader:
+        if record:
+            yield record, reader.line_num
+
+
+def _parse(
+    data: pa.Buffer, separator: str, names: list[str], chosen: list[str], *, skip: int
+) -> pa.Table:
+    """Return the chosen columns as text; ValueError names the line of a wrong row."""
+    block = BLOCK
+    while True:
+        try:
+            return pyarrow.csv.read_csv(
+                pa.BufferReader(data),
+                read_options=pyarrow.csv.ReadOptions(
+                    column_names=names, skip_rows=skip, block_size=block
+                ),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=separator, newlines_in_values=True
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=False,
+                    include_columns=chosen,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            reason = str(error)
+        if "straddl" in reason and block < min(data.size, 1 << 30):
+            block *= 8
+            continue
+        if "Empty CSV file" in reason:
+            raise ValueError("no rows: the file has a header only")
+        if "UTF8" in reason:
+            refuse_bytes(data)
+        _refuse_rows(data, separator, len(names), skip=skip)
+        raise ValueError(f"not a table ({reason.splitlines()[0]})")
+
+
+def _refuse_rows(data: pa.Buffer, separator: str, expected: int, *, skip: int) -> None:
+    """Raise ValueError for the first row with more or fewer fields than the header, and
+    if there is no row after the line `skip`.
+    """
+    _check_quotes(data, separator)
+    end = 0
+    with _long_fields():
+        for record, line in _records(data, separator):
+            if len(record) != expected:
+                raise ValueError(
+                    f"line {_begin(record, line)} has {len(record)} fields, the header "
+                    f"has {expected} (columns are separated by {separator!r}; another "
+                    "separator is set by read: {sep: ...})"
+                )
+            end = line
+    if end == skip:
+        raise ValueError("no rows: the file has a header only")
+
+
+def _begin(record: Sequence[str], line: int) -> int:
+    """Return the line where a row begins that ends in a line."""
+    return line - sum(len(re.findall(r"\r\n|\r|\n", value)) for value in record)
+
+
+def _check_quotes(data: pa.Buffer, separator: str) -> None:
+    """Raise ValueError if a quote is opened and not closed before the file ends."""
+    codes = np.frombuffer(data, np.uint8)
+    quotes = sum(
+        int(np.count_nonzero(codes[i : i + BLOCK] == ord('"')))
+        for i in range(0, len(codes), BLOCK)
+    )
+    if quotes % 2 == 0:
+        return
+    line = 0
+    with _long_fields():
+        try:
+            for _, end in _records(data, separator, strict=True):
+                line = end
+        except csv.Error as error:
+            if "end of data" in str(error):
+                raise ValueError(
+                    f"line {line + 1} opens a quote that is never closed"
+                ) from None
+
+
+def _lines(
+    data: pa.Buffer, separator: str, rows: Sequence[int], *, n_rows: int, first: int
+) -> list[str]:
+    """Return `line 6` for each row, which are counted from 0 after the header."""
+    codes = np.frombuffer(data, np.uint8)
+    breaks = sum(
+        int(np.count_nonzero(codes[i : i + BLOCK] == 10))
+        for i in range(0, len(codes), BLOCK)
+    ) + (codes[-1] != 10)
+    if first == 1 and breaks == n_rows + 1:  # a line for each row
+        return [f"line {row + 2}" for row in rows]
+    wanted, found = set(rows), {}
+    with _long_fields():
+        for i, (record, line) in enumerate(_records(data, separator), start=-1):
+            if i in wanted:
+                found[i] = f"line {_begin(record, line)}"
+                if len(found) == len(wanted):
+                    break
+    return [found.get(row, f"row {row + 1}") for row in rows]

@@ -1,0 +1,335 @@
+"""Numbers and dates that are written as text: what they are, and the key to read them.
+
+A column of text in which most values are numbers is hardly ever a category. It is read,
+or refused by a sentence that names the column, a line, the value and a key of `read:`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ftml.data.reading.options import ReadOptions
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SPACES = "\u00a0\u2007\u2009\u202f"
+"Spaces that separate thousands, beside the plain one."
+GROUPED = re.compile(r"\d{1,3}(?:([ '\u2019])\d{3})(?:\1\d{3})*([.,]\d+)?", re.ASCII)
+"Thousands between spaces or apostrophes."
+THOUSANDS = re.compile(r"\d{1,3}((,\d{3}){2,}(\.\d*)?|(,\d{3})+\.\d+)", re.ASCII)
+"Thousands between commas that cannot be a decimal comma."
+MINUS: dict[int, str] = {0x2212: "-"}
+SWAPPED: dict[int, str] = {ord("."): ",", ord(","): "."}
+PLAIN_SPACE: dict[int, str] = {ord(space): " " for space in SPACES}
+
+UNIT = re.compile(
+    r"(?:([^\W\d_]{1,4}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
+)
+"A number with letters before or after it, at most 4."
+
+DATES = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y"),
+    *("%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%Y.%m.%d", "%Y-%m", "%Y/%m"),
+    *("%m/%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y", "%b %d, %Y"),
+    *("%d %B %Y", "%B %d %Y", "%B %d, %Y", "%d. %B %Y", "%b %Y", "%B %Y", "%b-%y"),
+)
+"Formats of dates that are proposed, with and without a time of day."
+TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M")
+DATE_LIKE = re.compile(
+    r"\d{1,4}[-/. ][A-Za-z\d]{1,9}[-/., ]+\d{2,4}\b.*|\d{1,2}/\d{4}|\d{4}[-/]\d{1,2}|"
+    r"[A-Z][a-z]{2,8}\.?[- ](\d{1,2},?[- ])?\d{2,4}\b.*"
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a column cannot be read without a word of the user.
+
+    comma: whether its numbers need a decimal comma ("sure"), may need one ("possible"),
+    or are none of that kind ("").
+    """
+
+    text: str
+    comma: str = ""
+
+
+def parse_numbers(
+    texts: Sequence[str], *, decimal: str, thousands: str, strip: str
+) -> np.ndarray:
+    """Return the numbers (n,) that texts without spaces at the ends are, NaN for none.
+
+    Groups of thousands must have three digits: 1,5 is no number with the mark `,`.
+    """
+    mark = re.escape(decimal)
+    whole = r"\d+"
+    space = thousands == " " or thousands in SPACES
+    if thousands:
+        group = re.escape(" " if space else thousands)
+        whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)"
+    form = re.compile(
+        rf"[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?", re.ASCII
+    )
+    found = np.full(len(texts), np.nan)
+    for i, text in enumerate(texts):
+        sign, rest = _bare(text, strip)
+        if space:
+            rest = rest.translate(PLAIN_SPACE)
+        if form.fullmatch(sign + rest):
+            plain = rest.replace(" " if space else thousands, "") if thousands else rest
+            found[i] = float(sign + plain.replace(decimal, "."))
+    return found
+
+
+def _bare(text: str, strip: str) -> tuple[str, str]:
+    """Return the sign of a text, if any, and the rest without characters to strip."""
+    removed = f" {SPACES}{strip}"
+    text = text.translate(MINUS).strip(removed)
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    return sign, text[len(sign) :].strip(removed)
+
+
+def most(like: np.ndarray, counts: np.ndarray, texts: Sequence[Any]) -> bool:
+    """Return whether values of a kind make up a column: more than half of the rows, or
+    more than 10 different values beside at most 3 others.
+    """
+    if 2 * counts[like].sum() > counts.sum():
+        return True
+    if like.sum() <= 10:
+        return False
+    others: set[str] = set()
+    for i in np.flatnonzero(~like):
+        others.add(str(texts[int(i)]))
+        if len(others) > 3:
+            return False
+    return len({str(texts[int(i)]) for i in np.flatnonzero(like)}) > 10
+
+
+def disguised_numbers(
+    name: str,
+    texts: Sequence[str],
+    counts: np.ndarray,
+    is_number: np.ndarray,
+    first: Any,
+) -> Problem | None:
+    """Return why a column of text is suspected to hold numbers, or None.
+
+    texts: the different values, in the order of their first row; counts: how often each
+    occurs; is_number: which are numbers already; first: a function that returns where
+    the value at a position first occurs, such as `line 6`.
+    """
+    forms = {
+        int(i): form
+        for i in np.flatnonzero(~is_number)
+        if (form := written_form(texts[int(i)]))
+    }
+    like = is_number.copy()
+    like[list(forms)] = True
+    total, n_like = int(counts.sum()), int(counts[like].sum())
+    if not most(like, counts, texts):
+        return None
+    category = f"read: {{types: {{{quoted(name)}: category}}}}"
+    others = list(dict.fromkeys(texts[int(i)] for i in np.flatnonzero(~like)))
+    if not forms:
+        i = int(np.flatnonzero(~like)[0])
+        listed = json.dumps(others[:3], ensure_ascii=False)
+        few = len(others) <= 3
+        key = f"read: {{na_values: {listed}}}" if few else "read.na_values"
+        return Problem(
+            f"{n_like} of {total} values of column {name} are numbers; {first(i)} "
+            f"holds {texts[i]!r}: set {key}, or {category}"
+        )
+    i = int(next(iter(forms)))
+    n_forms = int(counts[list(forms)].sum())
+    keys, comma = _keys(name, list(forms.values()))
+    rest = f"; {first(int(np.argmin(like)))} holds {others[0]!r}" if others else ""
+    return Problem(
+        f"column {name}, {first(i)} holds {texts[i]!r}: {n_forms} of {total} values "
+        f"are numbers written this way{rest}: set {keys}, or {category}",
+        comma,
+    )
+
+
+def measured_numbers(
+    name: str, texts: Sequence[str], counts: np.ndarray, first: Any
+) -> Problem | None:
+    """Return why a column of text is suspected to hold numbers of one unit, or None.
+
+    A unit is letters before or after a number. A column of few different values, such
+    as 4cyl and 6cyl, holds categories.
+    """
+    found = [UNIT.fullmatch(text) for text in texts]
+    units = {each[1] or each[3] for each in found if each}
+    like = np.array([each is not None for each in found], bool)
+    n_different = len({text for text, each in zip(texts, found, strict=True) if each})
+    if len(units) != 1 or n_different <= 10 or not most(like, counts, texts):
+        return None
+    i = int(np.argmax(like))
+    return Problem(
+        f"column {name}, {first(i)} holds {texts[i]!r}: {counts[like].sum()} of "
+        f"{counts.sum()} values are numbers written this way: set read: {{strip: "
+        f"{quoted(units.pop())}}}, or read: {{types: {{{quoted(name)}: category}}}}"
+    )
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a number is written: symbols at its ends, marks inside it.
+
+    Marks that may be either are in `either`: 1,234.
+    """
+
+    strip: str = ""
+    thousands: str = ""
+    decimal: str = ""
+    either: str = ""
+
+
+def written_form(text: str) -> Form | None:
+    """Return how a number is written, with the decimal mark `.` if there is nothing
+    else to say; None for no number.
+    """
+    symbols = {c for c in text if unicodedata.category(c) == "Sc" or c in "%‰"}
+    sign, rest = _bare(text, "".join(symbols))
+    strip = "".join(sorted(symbols))
+    if symbols.intersection(rest):
+        return None
+    if NUMBER.fullmatch(sign + rest):
+        return Form(strip, decimal="" if sign + rest != text else ".")
+    rest = rest.translate(PLAIN_SPACE)
+    if found := GROUPED.fullmatch(rest):
+        return Form(strip, found[1], (found[2] or "")[:1].replace(".", ""))
+    for group, mark in ((",", "."), (".", ",")):
+        swapped = rest if group == "," else rest.translate(SWAPPED)
+        if THOUSANDS.fullmatch(swapped):
+            return Form(strip, group, mark.replace(".", "") if mark in rest else "")
+    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", rest):
+        return Form(strip, either=",")
+    return Form(strip, decimal=",") if re.fullmatch(r"\d*,\d+", rest) else None
+
+
+def _keys(name: str, forms: list[Form]) -> tuple[str, str]:
+    """Return the keys that read numbers of these forms, and whether a decimal comma is
+    among them.
+    """
+    strip = "".join(sorted({c for form in forms for c in form.strip}))
+    thousands = sorted({form.thousands for form in forms if form.thousands})
+    decimal = any(form.decimal == "," for form in forms)
+    either = any(form.either for form in forms)
+    if all(form.decimal == "." for form in forms):
+        return 'read.decimal by column, such as read: {decimal: {other: ","}}', ""
+    keys = [f"strip: {quoted(strip)}"] if strip else []
+    keys += [f"thousands: {quoted(mark)}" for mark in thousands]
+    if decimal:
+        keys.append('decimal: ","')
+    elif either and "," not in thousands and not thousands:
+        marks = [[*keys, f'{key}: ","'] for key in ("thousands", "decimal")]
+        shown = [f"read: {{{', '.join(each)}}}" for each in marks]
+        meaning = ("1,234 is 1234", "1,234 is 1.234")
+        return f"{shown[0]} ({meaning[0]}) or {shown[1]} ({meaning[1]})", "possible"
+    elif either and "," not in thousands:
+        keys.append('decimal: ","')
+    sure = decimal and "," not in thousands
+    return f"read: {{{', '.join(keys)}}}", "sure" if sure and not strip else ""
+
+
+def disguised_dates(
+    name: str, texts: Sequence[str], counts: np.ndarray, first: Any
+) -> Problem | None:
+    """Return why a column of text is suspected to hold dates, or None."""
+    like = np.array([bool(DATE_LIKE.fullmatch(text)) for text in texts], bool)
+    if not most(like, counts, texts):
+        return None
+    values = pd.Series(list(texts), dtype=object)
+    fitting = _fitting(values[like].iloc[:200], DATES)
+    fitting = [
+        each
+        for each in fitting
+        if most(_parsed(values, each).notna().to_numpy(), counts, texts)
+    ]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda each: counts[_parsed(values, each).notna()].sum())
+    bad = np.flatnonzero(_parsed(values, best).isna()).tolist()
+    rest = f"; {first(bad[0])} holds {texts[bad[0]]!r}" if len(bad) else ""
+    shown = [f"read: {{dates: {{{quoted(name)}: {json.dumps(f)}}}}}" for f in fitting]
+    return Problem(
+        f"column {name}, {first(0)} holds {texts[0]!r}, a date whose format is not "
+        f"certain{rest}: set {' or '.join(shown[:2])}, or "
+        f"read: {{types: {{{quoted(name)}: category}}}}"
+    )
+
+
+def _fitting(values: pd.Series, formats: Sequence[str]) -> list[str]:
+    """Return the formats that fit most of the values, all of them first."""
+    found = {
+        each: fraction
+        for day in formats
+        for time in TIMES
+        if (fraction := _parsed(values, each := day + time).notna().mean()) > 0.5
+    }
+    best = max(found.values(), default=0.0)
+    return [each for each, fraction in found.items() if fraction == best]
+
+
+def _parsed(values: pd.Series, form: str) -> pd.Series:
+    return pd.to_datetime(values, format=form, errors="coerce", exact=True)
+
+
+RESERVED = ("y", "n", "yes", "no", "on", "off", "null", "true", "false")
+"Words that YAML does not read as text."
+
+
+def quoted(name: str) -> str:
+    """Return a text as it stands in YAML: in quotes where it needs them."""
+    plain = re.fullmatch(r"[^\W\d][\w .-]*(?<! )", name)
+    usual = name.lower() not in ("y", "n", "yes", "no", "on", "off", "null", "true")
+    return (
+        name
+        if plain and usual and name.lower() != "false"
+        else json.dumps(name, ensure_ascii=False)
+    )
+
+
+def check_disguised(
+    column: pd.Series, *, name: str | None = None, options: ReadOptions | None = None
+) -> None:
+    """Raise ValueError for a column of text most of whose values are numbers or dates.
+
+    The message names the column, the row (counted from 1), the value, and the key of
+    `read:` to set.
+    """
+    options = options or ReadOptions()
+    present = column.dropna().astype(str).str.strip()
+    codes, texts = pd.factorize(present)
+    if not len(texts):
+        return
+    counts = np.bincount(codes)
+    rows = np.flatnonzero(column.notna())[np.unique(codes, return_index=True)[1]]
+    called = str(column.name if name is None else name)
+
+    def first(i: int) -> str:
+        return f"row {rows[i] + 1}"
+
+    is_number = np.isfinite(
+        parse_numbers(
+            list(texts),
+            decimal=options.decimal_of(called),
+            thousands=options.thousands_of(called),
+            strip=options.strip,
+        )
+    )
+    if is_number.all():
+        return
+    for problem in (
+        disguised_numbers(called, list(texts), counts, is_number, first),
+        disguised_dates(called, list(texts), counts, first),
+    ):
+        if problem is not None:
+            raise ValueError(problem.text)
