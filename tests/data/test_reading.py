@@ -22,6 +22,7 @@ from ftml.data.reading import (
     check_disguised,
     missing_message,
     read_frame,
+    row_places,
 )
 
 Read = Callable[..., pd.DataFrame]
@@ -178,6 +179,7 @@ def test_number_or_date_in_disguise_is_an_error_that_names_the_key(
         (("yes", "N"), {"types": {"a": "boolean"}}, [True, False]),
         (("1", "02"), {"types": {"a": "category"}}, ["1", "02"]),
         (("NA", "", "x"), {"keep_na": True}, ["NA", None, "x"]),
+        (("NA", "", "x"), {"keep_na": ["a"]}, ["NA", None, "x"]),
         (
             ("03/04/2020", ""),
             {"dates": {"a": "%d/%m/%Y"}},
@@ -318,7 +320,7 @@ def test_missing_values_are_quoted_as_the_file_has_them(read: Read) -> None:
     assert found.attrs["missing_texts"] == {"country": {"NA": 2, "": 1}, "y": {"": 1}}
     assert missing_message(found, "country") == (
         'country (3: "NA" or an empty field at line 2, line 4, line 5; '
-        "read: {keep_na: true} keeps such texts)"
+        "read: {keep_na: [country]} keeps such texts)"
     )
     assert missing_message(found[["y"]], "y") == "y (1: an empty field at line 5)"
     many = read("country,y\n" + "?,1\n" * 9 + "DE,2\n", na_values=["?"])
@@ -326,9 +328,15 @@ def test_missing_values_are_quoted_as_the_file_has_them(read: Read) -> None:
     assert 'country (9: "?" at line 2' in missing_message(many, "country")
 
 
-def test_lines_are_those_of_the_file(read: Read) -> None:
-    found = read('\na,b\n"x\ny",1\n\nz,\n')
+def test_lines_are_those_of_the_file(read: Read, tmp_path: Path) -> None:
+    found = read('\na,b\n"x\ny",1\n\nz,\nw,2\n')
     assert missing_message(found, "b") == "b (1: an empty field at line 6)"
+    options = ReadOptions(sample=2, seed=1)
+    assert row_places(tmp_path / "d.csv", None, [0, 2]) == ["line 3", "line 7"]
+    places = row_places(tmp_path / "d.csv", options, [0, 1])
+    rows = read_frame(tmp_path / "d.csv", options)["a"].tolist()
+    lines = {"x\ny": "line 3", "z": "line 6", "w": "line 7"}
+    assert places == [lines[row] for row in rows]
 
 
 def test_sample_keeps_the_order_and_says_what_is_left_out(read: Read) -> None:
