@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ftml.config import nearest
 from ftml.data.reading.columns import decide
 from ftml.data.reading.disguised import Problem, quoted
-from ftml.data.reading.files import SUFFIXES, load
+from ftml.data.reading.files import SUFFIXES, TEXT, load
 from ftml.data.reading.loaded import Loaded
 from ftml.data.reading.options import USUAL_MISSING, ReadOptions
 from ftml.data.reading.texts import Decided
@@ -110,6 +110,10 @@ def _read(
         if named not in loaded.all_names:
             known = nearest(named, loaded.all_names)
             notes.append(f"read.{key}: the file has no column {named!r}{known}")
+    text, excel = path.name.lower().endswith(TEXT), path.suffix.lower() == ".xlsx"
+    for key, applies in (("sep", text), ("names", text), ("sheet", excel)):
+        if getattr(options, key) is not None and not applies:
+            notes.append(f"read.{key} does not apply to this kind of file")
     loaded = _sampled(loaded, options, notes)
     decided = _decide_all(loaded, options, notes)
     return _frame(decided, loaded, notes)

@@ -34,6 +34,10 @@ class ReadOptions(BaseModel):
     """character between two columns of a text file. By default a comma, a tab for .tsv,
     and what the header has if that is only one of ; | and tab, without a comma"""
 
+    names: Annotated[list[str], Field(min_length=1)] | None = None
+    """names of the columns of a text file that has no header. By default the first line
+    has the names"""
+
     decimal: Mark | dict[str, Mark] | None = None
     """decimal mark of numbers, `.` or `,`; or the mark by column, such as
     `{price: ","}`. By default a point; in a file whose columns are not separated by
