@@ -8,14 +8,15 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 DEEP = ("I", "F")
 "Pillow's modes of 32 bits; those of 16 bits begin with `I;16`."
-FULL_RANGE = (0.0, 65535.0)
-"The values of an image of 16 bits that become 0 and 255 by default."
+BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+"Tags of a TIFF file, and the value of the second whose images are negatives."
 
 UPRIGHT = "turned upright, as their EXIF orientation says"
 ON_WHITE = "partly transparent: put on a white ground"
@@ -27,13 +28,15 @@ CMYK = "CMYK: converted to red, green and blue without a colour profile"
 class Decoded:
     """The pixels (H, W, 3) uint8 of an image file, and what was converted.
 
-    conversions: `UPRIGHT`, `ON_WHITE`, `FIRST_FRAME`, `CMYK`. values: the least and the
-    largest value of a grey image with more than 8 bits, which is scaled.
+    conversions: `UPRIGHT`, `ON_WHITE`, `FIRST_FRAME`, `CMYK`. For a grey image with
+    more than 8 bits, which is scaled, limits are the values that become 0 and 255, and
+    values the least and the largest value.
     """
 
     pixels: np.ndarray
     conversions: tuple[str, ...] = ()
-    values: tuple[float, float] | None = None
+    limits: tuple[float, float] | None = None
+    values: tuple[float, float] = (0.0, 0.0)
 
 
 def decode(
@@ -53,21 +56,32 @@ def decode(
     try:
         with Image.open(io.BytesIO(raw)) as opened:
             found = _conversions(opened)
+            limits = pixel_range or _full_range(opened)
+            negative = _tag(opened, PHOTOMETRIC) == WHITE_IS_ZERO
             image = ImageOps.exif_transpose(opened)
     except UnidentifiedImageError:  # its message names the buffer, not the file
         raise ValueError(f"{path}: cannot be read as an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be read as an image ({error})") from None
-    values = None
-    if image.mode in DEEP or image.mode.startswith("I;16"):
-        image, values = _scale(path, image, pixel_range)
+    values = (0.0, 0.0)
+    if not _is_deep(image):
+        limits = None
+    elif limits is None:
+        least, most = _extremes(path, np.asarray(image))
+        raise ValueError(
+            f"{path}: has pixels of 32 bits, {least:g} to {most:g}; set "
+            "pixel_range: [low, high], the values that become 0 and 255"
+        )
+    else:
+        values = _extremes(path, np.asarray(image))
+        image = _scale(image, *(limits[::-1] if negative else limits))
     if image.has_transparency_data:
         image, transparent = _on_white(image)
         found += [ON_WHITE] * transparent
     image = image.convert("RGB")
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-    return Decoded(np.asarray(image), tuple(found), values)
+    return Decoded(np.asarray(image), tuple(found), limits, values)
 
 
 def _conversions(opened: Image.Image) -> list[str]:
@@ -81,26 +95,39 @@ def _conversions(opened: Image.Image) -> list[str]:
     return [conversion for conversion, holds in found.items() if holds]
 
 
-def _scale(
-    path: Path, image: Image.Image, pixel_range: tuple[float, float] | None
-) -> tuple[Image.Image, tuple[float, float]]:
-    """Return a grey image of 16 or 32 bits with 8 bits, and its extreme values."""
-    pixels = np.asarray(image).astype(np.float64)
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether an image has 16 or 32 bits."""
+    return image.mode in DEEP or image.mode.startswith("I;16")
+
+
+def _full_range(opened: Image.Image) -> tuple[float, float] | None:
+    """Return the values of an image that 12 or 16 bits can have; None for 32 bits."""
+    if opened.mode in DEEP:
+        return None
+    (bits, *_) = _tag(opened, BITS) or (16,)
+    return 0.0, 2.0**bits - 1
+
+
+def _tag(opened: Image.Image, number: int) -> Any:
+    """Return a tag of a TIFF file; None for other files."""
+    return getattr(opened, "tag_v2", {}).get(number)
+
+
+def _extremes(path: Path, pixels: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(pixels).all():
         raise ValueError(f"{path}: has pixels that are not finite")
-    values = (float(pixels.min()), float(pixels.max()))
-    if pixel_range is None and image.mode in DEEP:
-        raise ValueError(
-            f"{path}: has pixels of 32 bits, {values[0]:g} to {values[1]:g}; set "
-            "pixel_range: [low, high], the values that become 0 and 255"
-        )
-    low, high = pixel_range or FULL_RANGE
+    return float(pixels.min()), float(pixels.max())
+
+
+def _scale(image: Image.Image, low: float, high: float) -> Image.Image:
+    """Return a grey image with 8 bits, in which low is 0 and high is 255."""
+    pixels = np.asarray(image).astype(np.float64)
     scaled = np.rint(255 * (pixels - low) / (high - low)).clip(0, 255)
     grey = Image.fromarray(scaled.astype(np.uint8))
     if "transparency" in image.info:
         opaque = pixels != image.info["transparency"]
         grey.putalpha(Image.fromarray(255 * opaque.astype(np.uint8)))
-    return grey, values
+    return grey
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:

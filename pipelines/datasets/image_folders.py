@@ -19,7 +19,7 @@ import numpy as np
 from pipelines.cluster.parallel_map import map_chunks
 from pipelines.common.formatting import counted
 from pipelines.datasets.folders import listed, walk
-from pipelines.datasets.image_decoding import FULL_RANGE, Decoded, decode
+from pipelines.datasets.image_decoding import Decoded, decode
 from pipelines.datasets.image_files import one_size
 from pipelines.datasets.notes import note
 from pipelines.datasets.sources import fetch
@@ -216,31 +216,28 @@ class Conversions:
     def __init__(self, source: str, n: int, reading: Reading) -> None:
         self._source, self._n, self._range = source, n, reading.pixel_range
         self._counts: Counter[str] = Counter()
-        self._deep = self._clipped = 0
-        self._values = (np.inf, -np.inf)
+        self._deep: dict[tuple[float, float], list[tuple[float, float]]] = {}
 
     def add(self, image: Decoded) -> None:
         self._counts.update(image.conversions)
-        if image.values is not None:
-            low, high = self._range or FULL_RANGE
-            (least, most), (before, after) = image.values, self._values
-            self._values = (min(least, before), max(most, after))
-            self._deep += 1
-            self._clipped += least < low or most > high
+        if image.limits is not None:
+            self._deep.setdefault(image.limits, []).append(image.values)
 
     def write(self) -> None:
+        of_all = f"of {self._n} images"
         for conversion, count in sorted(self._counts.items()):
-            note(f"{self._source}: {count} of {self._n} images are {conversion}")
-        low, high = self._range or FULL_RANGE
-        if self._deep:
+            note(f"{self._source}: {count} {of_all} are {conversion}")
+        for (low, high), values in sorted(self._deep.items()):
+            least, most = min(a for a, _ in values), max(b for _, b in values)
             line = (
-                f"{self._source}: {self._deep} of {self._n} images have more than 8 "
-                f"bits: {low:g} to {high:g} become 0 to 255; their values are "
-                f"{self._values[0]:g} to {self._values[1]:g}"
+                f"{self._source}: {len(values)} {of_all} have more than 8 bits: "
+                f"{low:g} to {high:g} become 0 to 255; their values are {least:g} to "
+                f"{most:g}"
             )
-            if self._clipped:
-                outside = counted(self._clipped, "image")
-                line += f"; values outside, in {outside}, are clipped"
+            if n_clipped := sum(a < low or b > high for a, b in values):
+                line += (
+                    f"; values outside, in {counted(n_clipped, 'image')}, are clipped"
+                )
             note(line if self._range else f"{line}; pixel_range sets other limits")
-        elif self._range:
+        if self._range and not self._deep:
             note(f"{self._source}: pixel_range has no effect: all images have 8 bits")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.config import nearest
-from ftml.data.reading.files import load
+from ftml.data.reading import row_places
 from pipelines.common.formatting import counted
 from pipelines.datasets.missing import refuse_or_note
 from pipelines.datasets.notes import note
@@ -98,11 +98,11 @@ def _kept(data: pd.DataFrame, name: str) -> str:
 
 def _places(section: SequencesSchema, rows: list[int]) -> tuple[str, list[int]]:
     """Return where a person finds rows of the file: their lines, or their numbers."""
-    if not rows or section.read.sample is not None:
-        return "row of the sample", [row + 1 for row in rows]
+    if not rows:
+        return "row", []
     (file,) = fetch(section.source, section.sha256)
-    loaded = load(file, section.read, lambda names: [str(section.label)])
-    nouns, numbers = zip(*map(str.split, loaded.where(rows)), strict=True)
+    places = row_places(file, section.read, rows)
+    nouns, numbers = zip(*map(str.split, places), strict=True)
     return nouns[0], list(map(int, numbers))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pandas as pd
 from ftml.data import trees as kind
 from ftml.data.formulas import formulas
 from ftml.data.text import read_lines
-from ftml.data.trees import Trees, read_brackets
+from ftml.data.trees import Forest, Trees, read_brackets
 from pipelines.datasets.folders import shown
 from pipelines.datasets.missing import refuse_or_note
 from pipelines.datasets.sources import fetch
@@ -46,29 +48,15 @@ def prepare(section: TreesSchema, folder: Path) -> None:
 
 def _read(section: TreesSchema) -> Trees:
     """Return the trees of a source's files: each line holds a class and a tree."""
-    labels, texts = [], []
-    for path in fetch(section.source, section.sha256):
-        lacking = []
-        lines = read_lines(path, encoding=section.read.encoding)
-        for i, line in enumerate(lines, start=1):
-            label, tab, text = line.partition("\t")
-            if not line.strip():
-                continue
-            if not tab:
-                raise ValueError(f"{path}: line {i}: expected class, tab, tree")
-            if label.strip() and text.strip():
-                labels.append(label)
-                texts.append(text)
-            else:
-                lacking.append(i)
-        name, drop = shown(path, section.source), section.missing == "drop"
-        refuse_or_note(f"{name}: no class or no tree", lacking, drop=drop)
-    order = np.random.default_rng(section.seed).permutation(len(texts))
-    chosen = np.sort(order[: section.n_samples])
-    texts = [texts[i] for i in chosen]
-    signs = {sign for text in texts for sign in text.split()} - {"(", ")"}
-    forest = read_brackets(texts, tuple(sorted(signs)))
-    y, classes = encode_labels(pd.Series([labels[i] for i in chosen]))
+    files = fetch(section.source, section.sha256)
+    lines = [line for path in files for line in _lines_of(path, section)]
+    if not lines:
+        raise ValueError(f"{section.source}: holds no tree")
+    order = np.random.default_rng(section.seed).permutation(len(lines))
+    chosen = [lines[i] for i in np.sort(order[: section.n_samples])]
+    signs = {sign for line in chosen for sign in line.tree.split()} - {"(", ")"}
+    forest = _forest(chosen, tuple(sorted(signs)))
+    y, classes = encode_labels(pd.Series([line.label for line in chosen]))
     return Trees(
         forest.symbols,
         forest.parents,
@@ -77,3 +65,45 @@ def _read(section: TreesSchema) -> Trees:
         classes,
         forest.vocabulary,
     )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file: where it is, the class and the tree."""
+
+    where: str
+    label: str
+    tree: str
+
+
+def _lines_of(path: Path, section: TreesSchema) -> list[Line]:
+    """Return the lines of a file; those that lack a class or a tree are refused or
+    left out.
+    """
+    found, lacking = [], []
+    for i, line in enumerate(read_lines(path, encoding=section.read.encoding), start=1):
+        label, tab, tree = line.partition("\t")
+        if not line.strip():
+            continue
+        if not tab or "\t" in tree.rstrip():
+            raise ValueError(f"{path}: line {i}: expected class, tab, tree")
+        if label.strip() and tree.strip():
+            found.append(Line(f"{path}: line {i}", label, tree))
+        else:
+            lacking.append(i)
+    name, drop = shown(path, section.source), section.missing == "drop"
+    refuse_or_note(f"{name}: no class or no tree", lacking, drop=drop)
+    return found
+
+
+def _forest(lines: Sequence[Line], vocabulary: tuple[str, ...]) -> Forest:
+    """Return the trees of lines; ValueError names the line that has none."""
+    try:
+        return read_brackets([line.tree for line in lines], vocabulary)
+    except ValueError:
+        for line in lines:
+            try:
+                read_brackets([line.tree], vocabulary)
+            except ValueError as error:
+                raise ValueError(f"{line.where}: {error}") from None
+        raise

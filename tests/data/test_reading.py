@@ -22,6 +22,7 @@ from ftml.data.reading import (
     check_disguised,
     missing_message,
     read_frame,
+    row_places,
 )
 
 Read = Callable[..., pd.DataFrame]
@@ -114,6 +115,10 @@ def test_times_with_a_zone_are_read_as_utc(read: Read) -> None:
             "10 of 11 values of column a are numbers; line 12 holds '[?]': set read: "
             r'{na_values: \["[?]"\]}, or read: {types: {a: category}}$',
         ),
+        (
+            (*NUMBERS, "136A"),
+            "set read: {types: {a: category}}, or read: {na_values: ",
+        ),
         # more often missing than not
         ((*range(11), *"-" * 20), "11 of 31 values .* line 13 holds '-'"),
         (("1,234", "12"), r'thousands: ","} \(1,234 is 1234\) or .*{decimal: ","}'),
@@ -178,6 +183,7 @@ def test_number_or_date_in_disguise_is_an_error_that_names_the_key(
         (("yes", "N"), {"types": {"a": "boolean"}}, [True, False]),
         (("1", "02"), {"types": {"a": "category"}}, ["1", "02"]),
         (("NA", "", "x"), {"keep_na": True}, ["NA", None, "x"]),
+        (("NA", "", "x"), {"keep_na": ["a"]}, ["NA", None, "x"]),
         (
             ("03/04/2020", ""),
             {"dates": {"a": "%d/%m/%Y"}},
@@ -236,6 +242,7 @@ def test_value_of_another_type_than_the_options_say_is_named(
         ("a;b|c\n1;2|3\n", "the header has ';' and '|' and no ','"),
         ("a,y,b,y\n1,2,3,4\n", r"two columns are named 'y' \(columns 2 and 4\)"),
         ("b,b \n1,2\n", "two columns are named 'b'"),
+        ("5.1,3,x\n4.9,3,y\n", r"first line holds '5\.1', a number, instead of names"),
         ('a,b\n1,"x\n2,3\n', "line 2 opens a quote that is never closed"),
         (
             b"a,b\n1,x\n2,\xe9\n",
@@ -291,6 +298,15 @@ def test_decimal_comma_is_not_guessed_where_another_column_has_a_point(
         read("a;b\n1,500;x\n2,250;y\n")
 
 
+def test_names_are_given_for_a_file_without_a_header(read: Read) -> None:
+    found = read("5.1,x\n,y\n", names=["a", "b"])
+    assert found["a"].fillna(0).tolist() == [5.1, 0]
+    assert found["b"].tolist() == ["x", "y"]
+    assert missing_message(found, "a") == "a (1: an empty field at line 2)"
+    with pytest.raises(ValueError, match="line 2 has 1 fields, the header has 2"):
+        read("5.1,x\n4\n", names=["a", "b"])
+
+
 def test_named_saved_index_is_kept_where_it_is_asked_for(read: Read) -> None:
     content = "Unnamed: 0,a\n0,5\n1,6\n"
     assert list(read(content, columns=["Unnamed: 0", "a"])) == ["Unnamed: 0", "a"]
@@ -318,7 +334,7 @@ def test_missing_values_are_quoted_as_the_file_has_them(read: Read) -> None:
     assert found.attrs["missing_texts"] == {"country": {"NA": 2, "": 1}, "y": {"": 1}}
     assert missing_message(found, "country") == (
         'country (3: "NA" or an empty field at line 2, line 4, line 5; '
-        "read: {keep_na: true} keeps such texts)"
+        "read: {keep_na: [country]} keeps such texts)"
     )
     assert missing_message(found[["y"]], "y") == "y (1: an empty field at line 5)"
     many = read("country,y\n" + "?,1\n" * 9 + "DE,2\n", na_values=["?"])
@@ -326,9 +342,15 @@ def test_missing_values_are_quoted_as_the_file_has_them(read: Read) -> None:
     assert 'country (9: "?" at line 2' in missing_message(many, "country")
 
 
-def test_lines_are_those_of_the_file(read: Read) -> None:
-    found = read('\na,b\n"x\ny",1\n\nz,\n')
+def test_lines_are_those_of_the_file(read: Read, tmp_path: Path) -> None:
+    found = read('\na,b\n"x\ny",1\n\nz,\nw,2\n')
     assert missing_message(found, "b") == "b (1: an empty field at line 6)"
+    options = ReadOptions(sample=2, seed=1)
+    assert row_places(tmp_path / "d.csv", None, [0, 2]) == ["line 3", "line 7"]
+    places = row_places(tmp_path / "d.csv", options, [0, 1])
+    rows = read_frame(tmp_path / "d.csv", options)["a"].tolist()
+    lines = {"x\ny": "line 3", "z": "line 6", "w": "line 7"}
+    assert places == [lines[row] for row in rows]
 
 
 def test_sample_keeps_the_order_and_says_what_is_left_out(read: Read) -> None:
@@ -416,9 +438,10 @@ def test_wrong_line_of_a_json_file_is_named(
 
 
 def test_number_in_quotes_and_absent_key_of_json(read: Read) -> None:
-    found = read('{"a": "1"}\n{"a": "2", "b": "NA"}\n', "d.jsonl")
+    found = read('{"a": "1"}\n{"a": "2", "b": "NA"}\n', "d.jsonl", sep=";")
     assert found["a"].tolist() == [1, 2]
-    assert "column a is text in the file and read as numbers" in found.attrs["notes"][0]
+    assert found.attrs["notes"][0] == "read.sep does not apply to this kind of file"
+    assert "column a is text in the file and read as numbers" in found.attrs["notes"][1]
     assert found["b"].tolist() == [None, "NA"]
     assert missing_message(found, "b") == "b (1: line 1)"
 

@@ -11,7 +11,12 @@ decide types, and `disguised.py` recognizes numbers and dates in text.
 
 from ftml.data.reading.disguised import check_disguised
 from ftml.data.reading.files import SUFFIXES
-from ftml.data.reading.frame import is_table_file, missing_message, read_frame
+from ftml.data.reading.frame import (
+    is_table_file,
+    missing_message,
+    read_frame,
+    row_places,
+)
 from ftml.data.reading.options import ReadOptions
 
 __all__ = [
@@ -21,4 +26,5 @@ __all__ = [
     "is_table_file",
     "missing_message",
     "read_frame",
+    "row_places",
 ]

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from ftml.data.reading.disguised import NUMBER
 from ftml.data.reading.loaded import Choose, Loaded, named
 from ftml.data.reading.options import ReadOptions
 
@@ -32,19 +34,44 @@ def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
     data = utf8(path, options.encoding, notes)
     first, header = _header(data)
     separator = _separator(path, options, header, notes)
-    names, lines = next(_records(data, separator), ([], 0))
-    names = named(names)
+    header_lines = 0
+    if options.names is None:
+        fields, header_lines = next(_records(data, separator), ([], 0))
+        _check_header(fields)
+        names = named(fields)
+    else:
+        names = named(options.names)
     chosen = choose(names)
-    table = _parse(data, separator, names, chosen, skip=lines)
+    table = _parse(data, separator, names, chosen, skip=header_lines)
     _check_quotes(data, separator)
     if not table.num_rows:
         raise ValueError("no rows: the file has a header only")
     columns = {name: table.column(name) for name in chosen}
+    n_before = 1 if header_lines else 0
+
+    @cache
+    def simple() -> bool:
+        return first == 1 and _n_lines(data) == table.num_rows + n_before
 
     def where(rows: Sequence[int]) -> list[str]:
-        return _lines(data, separator, rows, n_rows=table.num_rows, first=first)
+        if simple():  # a line for each row
+            return [f"line {row + n_before + 1}" for row in rows]
+        return _lines(data, separator, rows, n_before=n_before)
 
     return Loaded(columns, names, where, separator=separator, notes=notes)
+
+
+def _check_header(names: Sequence[str]) -> None:
+    """Raise ValueError for a header that is a row of data: half of it are numbers, one
+    of them is not whole, and no field is empty.
+    """
+    numbers = [name for name in map(str.strip, names) if NUMBER.fullmatch(name)]
+    fractions = [name for name in numbers if not name.isdigit()]
+    if fractions and all(names) and 2 * len(numbers) >= len(names):
+        raise ValueError(
+            f"the first line holds {fractions[0]!r}, a number, instead of names: set "
+            "read: {names: [...]} if the file has no header"
+        )
 
 
 def utf8(path: Path, encoding: str, notes: list[str]) -> pa.Buffer:
@@ -251,20 +278,25 @@ def _check_quotes(data: pa.Buffer, separator: str) -> None:
                 ) from None
 
 
-def _lines(
-    data: pa.Buffer, separator: str, rows: Sequence[int], *, n_rows: int, first: int
-) -> list[str]:
-    """Return `line 6` for each row, which are counted from 0 after the header."""
+def _n_lines(data: pa.Buffer) -> int:
     codes = np.frombuffer(data, np.uint8)
     breaks = sum(
         int(np.count_nonzero(codes[i : i + BLOCK] == 10))
         for i in range(0, len(codes), BLOCK)
-    ) + (codes[-1] != 10)
-    if first == 1 and breaks == n_rows + 1:  # a line for each row
-        return [f"line {row + 2}" for row in rows]
+    )
+    return breaks + int(codes[-1] != 10)
+
+
+def _lines(
+    data: pa.Buffer, separator: str, rows: Sequence[int], *, n_before: int
+) -> list[str]:
+    """Return `line 6` for each row of data, which are counted from 0.
+
+    n_before: how many records are before the first row.
+    """
     wanted, found = set(rows), {}
     with _long_fields():
-        for i, (record, line) in enumerate(_records(data, separator), start=-1):
+        for i, (record, line) in enumerate(_records(data, separator), start=-n_before):
             if i in wanted:
                 found[i] = f"line {_begin(record, line)}"
                 if len(found) == len(wanted):

@@ -137,13 +137,10 @@ def disguised_numbers(
     category = f"read: {{types: {{{quoted(name)}: category}}}}"
     others = list(dict.fromkeys(texts[int(i)] for i in np.flatnonzero(~like)))
     if not forms:
-        i = int(np.flatnonzero(~like)[0])
-        listed = json.dumps(others[:3], ensure_ascii=False)
-        few = len(others) <= 3
-        key = f"read: {{na_values: {listed}}}" if few else "read.na_values"
+        i = int(np.argmin(like))
         return Problem(
             f"{n_like} of {total} values of column {name} are numbers; {first(i)} "
-            f"holds {texts[i]!r}: set {key}, or {category}"
+            f"holds {texts[i]!r}: set {_missing_or_category(others, category)}"
         )
     i = int(next(iter(forms)))
     n_forms = int(counts[list(forms)].sum())
@@ -154,6 +151,18 @@ def disguised_numbers(
         f"are numbers written this way{rest}: set {keys}, or {category}",
         comma,
     )
+
+
+def _missing_or_category(others: list[str], category: str) -> str:
+    """Return the keys for texts beside numbers; a text with a digit is rather a value
+    of a category than the mark of a missing value.
+    """
+    if len(others) > 3:
+        return f"read.na_values, or {category}"
+    missing = f"read: {{na_values: {json.dumps(others, ensure_ascii=False)}}}"
+    if any(character.isdigit() for text in others for character in text):
+        return f"{category}, or {missing}"
+    return f"{missing}, or {category}"
 
 
 def measured_numbers(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ftml.config import nearest
 from ftml.data.reading.columns import decide
 from ftml.data.reading.disguised import Problem, quoted
-from ftml.data.reading.files import SUFFIXES, load
+from ftml.data.reading.files import SUFFIXES, TEXT, load
 from ftml.data.reading.loaded import Loaded
 from ftml.data.reading.options import USUAL_MISSING, ReadOptions
 from ftml.data.reading.texts import Decided
@@ -58,8 +58,8 @@ def read_frame(
 def missing_message(frame: pd.DataFrame, column: str) -> str:
     """Return how many values of a column are missing, and what the file has there.
 
-    An example is `country (20: "NA" at line 2, line 5, ...; read: {keep_na: true} keeps
-    it)`.
+    An example is `country (20: "NA" at line 2, line 5, ...; read: {keep_na: [country]}
+    keeps such texts)`.
     """
     n = int(frame[column].isna().sum())
     texts: dict[str, int] = frame.attrs.get("missing_texts", {}).get(column, {})
@@ -71,8 +71,21 @@ def missing_message(frame: pd.DataFrame, column: str) -> str:
     where = ", ".join([*lines, *(["..."] if n > len(lines) else [])])
     where = f"{what} at {where}" if what else where
     usual = [each for each in texts if each.strip() in USUAL_MISSING]
-    key = "; read: {keep_na: true} keeps such texts" if usual else ""
+    key = f"read: {{keep_na: [{quoted(column)}]}} keeps such texts"
+    key = f"; {key}" if usual else ""
     return f"{column} ({n}: {where}{key})"
+
+
+def row_places(
+    path: Path, options: ReadOptions | None, rows: Sequence[int]
+) -> list[str]:
+    """Return where a person finds rows of a frame in its file: `line 6`, `row 6`.
+
+    rows: positions in the frame that `read_frame` returns for the same options, from 0.
+    """
+    options = options or ReadOptions()
+    loaded = load(Path(path), options, lambda names: names[:1])
+    return _sampled(loaded, options, []).where(rows)
 
 
 def _read(
@@ -97,6 +110,10 @@ def _read(
         if named not in loaded.all_names:
             known = nearest(named, loaded.all_names)
             notes.append(f"read.{key}: the file has no column {named!r}{known}")
+    text, excel = path.name.lower().endswith(TEXT), path.suffix.lower() == ".xlsx"
+    for key, applies in (("sep", text), ("names", text), ("sheet", excel)):
+        if getattr(options, key) is not None and not applies:
+            notes.append(f"read.{key} does not apply to this kind of file")
     loaded = _sampled(loaded, options, notes)
     decided = _decide_all(loaded, options, notes)
     return _frame(decided, loaded, notes)

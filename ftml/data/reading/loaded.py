@@ -33,10 +33,10 @@ class Loaded:
 def check_names(names: Sequence[str]) -> None:
     """Raise ValueError for a column name that occurs more than once."""
     if twice := [name for name, n in Counter(names).items() if n > 1]:
-        positions = [i + 1 for i, name in enumerate(names) if name == twice[0]]
+        first, second = [i for i, name in enumerate(names, 1) if name == twice[0]][:2]
         raise ValueError(
-            f"two columns are named {twice[0]!r} (columns "
-            f"{' and '.join(map(str, positions))}): rename one in the file"
+            f"two columns are named {twice[0]!r} (columns {first} and {second}): "
+            "rename one in the file"
         )
 
 

@@ -34,6 +34,10 @@ class ReadOptions(BaseModel):
     """character between two columns of a text file. By default a comma, a tab for .tsv,
     and what the header has if that is only one of ; | and tab, without a comma"""
 
+    names: Annotated[list[str], Field(min_length=1)] | None = None
+    """names of the columns of a text file that has no header. By default the first line
+    has the names"""
+
     decimal: Mark | dict[str, Mark] | None = None
     """decimal mark of numbers, `.` or `,`; or the mark by column, such as
     `{price: ","}`. By default a point; in a file whose columns are not separated by
@@ -51,9 +55,9 @@ class ReadOptions(BaseModel):
     """texts or numbers that mark a missing value, such as `["?", -999]`, beside the
     usual ones; or these by column"""
 
-    keep_na: bool = False
+    keep_na: bool | list[str] = False
     """whether the usual texts for a missing value, such as NA, None and null, are
-    values; only an empty field and `na_values` are then missing"""
+    values, or in which columns; only an empty field and `na_values` are then missing"""
 
     strip: str = ""
     """characters that are removed at both ends of numbers, such as `$%` or `kg`; 12%
@@ -94,15 +98,23 @@ class ReadOptions(BaseModel):
             return self.na_values.get(column, [])
         return self.na_values
 
+    def keeps_na(self, column: str) -> bool:
+        """Return whether the usual texts for a missing value are values in a column."""
+        return (
+            self.keep_na if isinstance(self.keep_na, bool) else column in self.keep_na
+        )
+
     def columns(self) -> dict[str, str]:
         """Return every column that the options name, with the key that names it."""
         fields = ("decimal", "thousands", "na_values", "dates", "types")
-        return {
+        found = {
             name: field
             for field in fields
             if isinstance(named := getattr(self, field), Mapping)
             for name in named
         }
+        kept = [] if isinstance(self.keep_na, bool) else self.keep_na
+        return found | dict.fromkeys(kept, "keep_na")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -101,7 +101,7 @@ class Texts:
     def decide(self, options: ReadOptions, usual_missing: bool) -> Decided | Problem:
         stripped = pc.utf8_trim_whitespace(self.values)
         texts = {"", *(as_text(each) for each in options.missing_of(self.name))}
-        if usual_missing and not options.keep_na:
+        if usual_missing and not options.keeps_na(self.name):
             texts.update(USUAL_MISSING)
         absent = pc.is_in(stripped, pa.array(sorted(texts), stripped.type)).to_numpy(
             zero_copy_only=False

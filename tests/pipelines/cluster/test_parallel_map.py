@@ -15,7 +15,7 @@ from PIL import Image
 from ftml.data.sharding import ParallelMap
 from ftml.evidence import Budget
 from pipelines.cluster import parallel_map
-from pipelines.datasets import domains, image_files, images
+from pipelines.datasets import domains, image_folders, images
 from pipelines.params.arrays import DomainsSchema, ImagesSchema
 
 pytestmark = pytest.mark.slow
@@ -109,7 +109,9 @@ def test_an_error_of_a_task_is_the_error_that_it_is_here(
     (pictures / "photo/dog/39.png").write_bytes(b"no image")
     by_tasks()
     with pytest.raises(ValueError, match=r"39\.png: cannot be read") as caught:
-        image_files.image_folders(f"file:{pictures}", size=(8, 8))
+        image_folders.image_folders(
+            f"file:{pictures}", reading=image_folders.Reading(size=(8, 8))
+        )
     assert str(caught.value).count("\n") == 0
 
 

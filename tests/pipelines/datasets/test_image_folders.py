@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from pipelines.datasets.image_decoding import decode
 from pipelines.datasets.image_folders import Reading, class_folders, image_folders
@@ -244,9 +245,33 @@ def test_sixteen_bits_are_scaled_to_eight(suffix: str) -> None:
     pixels = np.array([[0, 257, 32896, 65535]], np.uint16)
     found = decoded(content(Image.fromarray(pixels), suffix))
     np.testing.assert_array_equal(found.pixels[0, :, 0], [0, 1, 128, 255])
-    assert found.values == (0, 65535)
+    assert (found.limits, found.values) == ((0, 65535), (0, 65535))
     found = decoded(content(Image.fromarray(pixels), suffix), pixel_range=(257, 514))
     np.testing.assert_array_equal(found.pixels[0, :, 2], [0, 0, 255, 255])
+
+
+def test_twelve_bits_and_negatives_are_scaled_by_their_tags() -> None:
+    negative = TiffImagePlugin.ImageFileDirectory_v2()
+    negative[262] = 0
+    image = Image.fromarray(np.array([[0, 257, 65535]], np.uint16))
+    found = decoded(content(image, "TIFF", tiffinfo=negative))
+    assert found.pixels[0, :, 0].tolist() == [255, 254, 0]
+    # 12 bits: two values in three bytes; Pillow reads them and does not write them.
+    raw = tiff_of_12_bits(bytes([0xFF, 0xF0, 0x10]))
+    found = decoded(raw)
+    assert found.pixels[0, :, 0].tolist() == [255, 1]
+    assert (found.limits, found.values) == ((0, 4095), (16, 4095))
+
+
+def tiff_of_12_bits(pixels: bytes) -> bytes:
+    """Return a TIFF file with one row of two pixels."""
+    entries = [(256, 2), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1)]
+    entries += [(278, 1), (279, len(pixels))]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHIHH", tag, 3, 1, n, 0) for tag, n in entries)
+    start = 8 + len(pixels) + len(pixels) % 2
+    content = pixels + bytes(len(pixels) % 2)
+    return b"II*\0" + struct.pack("<I", start) + content + directory + bytes(4)
 
 
 @pytest.mark.parametrize("pixels", [np.float32([[0, 0.5]]), np.int32([[-2, 70000]])])

@@ -247,7 +247,10 @@ def test_trees_are_read_with_their_classes(prepared: Prepare) -> None:
         ("trees", "a.tsv", "\t( a b )\nyes\t", {}, "no class or no tree in 2 lines"),
         ("trees", "a.tsv", "yes\t\udce9", {}, "a.tsv: line 1 is not UTF-8"),
         ("trees", "a.tsv", "yes ( a b )", {}, "line 1: expected class, tab, tree"),
-        ("trees", "a.tsv", "yes\t( a ( b )", {}, "tree 0: 1 brackets are not closed"),
+        ("trees", "a.tsv", "yes\t( a ( b )", {}, "line 1: tree 0: 1 brackets are not"),
+        ("trees", "a.tsv", "y\ta\n\nn\ta )", {}, "a.tsv: line 3: tree 0: a bracket is"),
+        ("trees", "a.tsv", "\n", {}, "a.tsv: holds no tree"),
+        ("trees", "a.tsv", "y\ta\tb", {}, "a.tsv: line 1: expected class, tab, tree"),
     ],
 )
 def test_what_cannot_be_read_is_refused(

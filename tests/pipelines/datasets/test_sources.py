@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from ftml.data.reading import ReadOptions
 from pipelines.datasets import sources
 from pipelines.datasets.notes import collect_notes
 from pipelines.datasets.sources import fetch, frame
@@ -360,6 +361,22 @@ def test_file_that_is_no_table_is_refused(
     (tmp_path / name).write_text("")
     with pytest.raises(ValueError, match=expected):
         frame(f"file:{tmp_path}/{name}")
+
+
+def test_what_is_detected_in_a_table_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b\n1,5;x\n?;y\n")
+    source = f"file:{tmp_path}/a.csv"
+    with collect_notes() as notes:
+        found = frame(source, None, ReadOptions(na_values=["?"]))
+    assert found["a"].fillna(0).tolist() == [1.5, 0]
+    assert notes == [
+        f"{source}: columns are separated by ';', as in the header",
+        f"{source}: numbers have a decimal comma (columns a)",
+    ]
+    with pytest.raises(ValueError, match=f"^{source}: no column 'c'"):
+        frame(source, columns=["c"])
+    with pytest.raises(ValueError, match="sklearn:iris: .* read is for files"):
+        frame("sklearn:iris", None, ReadOptions(sample=5))
 
 
 def test_several_files_are_not_one_table(tmp_path: Path) -> None:
