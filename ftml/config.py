@@ -269,6 +269,7 @@ def problems(
     unions: dict[str, list[str]] = {}
     for fault in error.errors(include_url=False):
         *above, last = fault["loc"] or ("",)
+        above = [part for part in above if not str(part).startswith(BRANCHES)]
         parent = ".".join([where, *map(str, above)]).strip(".")
         key, got = f"{parent}.{last}".strip("."), _shown(fault["input"])
         if fault["type"] == "extra_forbidden":
@@ -279,7 +280,11 @@ def problems(
             lines.append(f"{key}: missing")
         elif last == "[key]":
             lines.append(f"{parent}: expected a name, got {got}; put it in quotes")
-        elif last in ("str", "int", "float", "bool"):  # a branch of a union, not a key
+        elif fault["type"] == "value_error" and (
+            _expected(fault["msg"]).split(":")[0] in _fields(known, [*above, last])
+        ):  # the message begins with the field of the section that it is about
+            lines.append(f"{key}.{_expected(fault['msg'])}")
+        elif last in ("str", "int", "float", "bool") or str(last).startswith(BRANCHES):
             unions.setdefault(f"{parent}: @, got {got}", []).append(
                 _expected(fault["msg"])
             )
@@ -290,6 +295,10 @@ def problems(
         for line, each in unions.items()
     ]
     return lines + merged
+
+
+BRANCHES = ("list[", "dict[", "literal[")
+"How pydantic names branches of a union, which are parts of a location but no keys."
 
 
 def _fields(

@@ -126,12 +126,11 @@ class ReadOptions(BaseModel):
             raise ValueError(
                 f"strip: {wrong[0]!r} is part of a number; expected characters like $%"
             )
-        groups = [self.thousands_of(""), *self.columns()]
         marks = self.thousands if isinstance(self.thousands, dict) else {}
         for mark in [self.thousands_of(""), *marks.values()]:
             if len(mark) > 1 or mark.isalnum() or mark in ("+", "-"):
                 raise ValueError(f"thousands: expected one mark, got {mark!r}")
-        for name in groups:
+        for name in ("", *self.columns()):
             if self.thousands_of(name) == self.decimal_of(name):
                 where = f" of column {name}" if name else ""
                 raise ValueError(

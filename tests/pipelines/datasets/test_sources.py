@@ -375,7 +375,7 @@ def test_what_is_detected_in_a_table_is_noted(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match=f"^{source}: no column 'c'"):
         frame(source, columns=["c"])
-    with pytest.raises(ValueError, match="sklearn:iris: .* read is for files"):
+    with pytest.raises(ValueError, match=r"sklearn:iris: .* read is for files"):
         frame("sklearn:iris", None, ReadOptions(sample=5))
 
 

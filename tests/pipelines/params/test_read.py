@@ -230,6 +230,9 @@ def test_unknown_key_is_given_with_the_nearest_name(problems_of, text, line) -> 
         ("valid_fraction: 1", "valid_fraction: expected less than 1, got 1"),
         ("test_fraction: 0", "test_fraction: expected greater than 0, got 0"),
         ("test_fraction: half", "test_fraction: expected a valid number, got 'half'"),
+        ("read: {decimls: 1}", "read.decimls: unknown key; nearest: decimal"),
+        ("read: {decimal: x}", "read.decimal: expected '.' or ',' or keys with values"),
+        ("read: {encoding: x}", "read.encoding: unknown encoding 'x'"),
         ("sha256: abc", "sha256: expected text that matches '^[0-9a-f]{64}$', got "),
     ],
 )
