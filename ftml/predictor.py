@@ -23,7 +23,12 @@ from ftml.data.domains import RawDomains
 from ftml.data.preprocessing import Preprocessor, preprocessor_of
 from ftml.data.splits import Splits
 from ftml.data.table import RawTable
+from ftml.data.text_preparation import TextPreparation
+from ftml.data.text_preparation import from_json as text_preparation_of
 from ftml.tasks import task
+
+TEXT_COLUMNS = ("sequence", "source")
+"The columns of rows to predict that hold texts (`ftml.tasks`)."
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class Interface:
     classes: tuple[str, ...] = ()
     "names of the classes that the model predicts, by index"
 
+    preparation: TextPreparation | None = None
+    "how a raw text becomes the symbols that the model takes; None without texts"
+
     def as_json(self) -> dict[str, Any]:
         """Return the interface as JSON, for `interface_from`."""
         about = self.preprocessor
@@ -47,6 +55,7 @@ class Interface:
             "preprocessor": None if about is None else about.as_json(),
             "takes_columns": self.takes_columns,
             "classes": list(self.classes),
+            "preparation": self.preparation and self.preparation.to_json(),
         }
 
 
@@ -57,6 +66,7 @@ def interface_from(described: dict[str, Any]) -> Interface:
         None if about is None else preprocessor_of(about),
         described["takes_columns"],
         tuple(described["classes"]),
+        text_preparation_of(described["preparation"]),
     )
 
 
@@ -71,7 +81,8 @@ def interface_of(kind: ModuleType, splits: Splits[Any]) -> Interface:
     classes: tuple[str, ...] = ()
     if hasattr(kind, "with_class_names"):
         classes = getattr(data, "classes", ()) or getattr(data, "class_names", ())
-    return Interface(preprocessor, takes_columns, tuple(classes))
+    preparation: TextPreparation | None = getattr(data, "preparation", None)
+    return Interface(preprocessor, takes_columns, tuple(classes), preparation)
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,8 @@ class Predictor:
         preprocessor = self.interface.preprocessor
         if preprocessor is not None and self.interface.takes_columns:
             rows = preprocessor.features(rows)
+        if self.interface.preparation is not None:
+            rows = _with_symbols(rows, self.interface.preparation)
         served: pd.DataFrame = self.task.serve(self.model, rows)
         if self.interface.classes:
             named: pd.DataFrame = self.task.with_class_names(
@@ -127,3 +140,23 @@ class Predictor:
             )
             return named
         return served
+
+
+def _with_symbols(rows: pd.DataFrame, preparation: TextPreparation) -> pd.DataFrame:
+    """Return the rows with the symbols of each text, separated by spaces, in place of
+    the text. Raises ValueError for a text without a symbol, and for a missing one.
+    """
+    prepared = {}
+    for name in TEXT_COLUMNS:
+        if name not in rows:
+            continue
+        found = []
+        for row, text in enumerate(rows[name], start=1):
+            symbols = preparation.symbols(text) if isinstance(text, str) else []
+            if not symbols:
+                raise ValueError(
+                    f"column {name}, row {row}: expected a text, got {text!r}"
+                )
+            found.append(" ".join(symbols))
+        prepared[name] = found
+    return rows.assign(**prepared)

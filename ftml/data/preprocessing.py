@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from ftml.config import nearest
 from ftml.data.columns import Column, column_of, encode
 from ftml.data.parquet import check_names
+from ftml.data.reading import ReadOptions
 
 STRATEGIES = ("error", "mean", "median", "most_frequent", "indicator")
 PARTS = {
@@ -64,6 +65,10 @@ class Preprocessing(BaseModel):
 
     binarize: float | None = None
     "threshold: features above it become 1, all others 0. By default features are kept"
+
+    read: ReadOptions = ReadOptions()
+    """how a file of the table is read, also one of rows to predict; by default what is
+    safe is detected"""
 
     def strategy(self, name: str) -> str | float:
         """Return what a missing value of a column becomes."""

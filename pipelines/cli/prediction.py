@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
 from ftml.saving import TREE, load
 from pipelines.cli.records import open_existing_store
@@ -17,32 +18,44 @@ from pipelines.cli.records import open_existing_store
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-CSV, PARQUET = (".csv", ".csv.gz"), (".parquet", ".pq")
-"Suffixes of the files that can be read."
-
 WHOLE = ("integer", "long")
 REAL = ("float", "double")
 
 
 def predictions(model: str, file: Path) -> pd.DataFrame:
-    """Return a row of predictions for each row of a CSV or Parquet file.
+    """Return a row of predictions for each row of a file of a table.
 
     The file must have the columns that the model uses, in any order. Other columns are
     left out, and named on stderr, as are categories that no training row had. Raises
     ValueError for missing columns, for values that are not of the column's kind, for a
     file that cannot be read and for a model that is not in the store.
     """
-    rows = read_rows(file)
+    if not is_table_file(file.name):
+        raise ValueError(f"{file}: expected a file {', '.join(SUFFIXES)}")
     predictor, signature = load_predictor(model)
-    if not predictor.columns and signature is not None:
-        wanted = {each.name: each.type.name for each in signature.inputs}
-        rows = select_columns(rows, wanted, where=str(file))
+    if predictor.columns:
+        rows = _read_columns(predictor, file)
+    else:
+        rows = read_frame(file)
+        if signature is not None:
+            wanted = {each.name: each.type.name for each in signature.inputs}
+            rows = select_columns(rows, wanted, where=str(file))
     try:
         predicted = predictor.predict(rows)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     _note_what_is_unused(predictor, rows, file)
     return predicted
+
+
+def _read_columns(predictor: Predictor, file: Path) -> pd.DataFrame:
+    """Return the columns of a model from a file, each read as the kind that it is."""
+    preprocessor = predictor.interface.preprocessor
+    read = preprocessor.spec.read if preprocessor else ReadOptions()
+    types = {column.name: column.kind for column in predictor.columns}
+    options = read.model_copy(update={"sample": None, "types": types})
+    names = [column.name for column in predictor.columns]
+    return read_frame(file, options, columns=names)
 
 
 def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -> None:
@@ -53,7 +66,8 @@ def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -
     if preprocessor is None or not predictor.columns:
         return
     used = {column.name for column in predictor.columns}
-    if unused := [str(name) for name in rows if str(name) not in used]:
+    unused = [name for name in rows.attrs["all_names"] if name not in used]
+    if unused:
         print(f"{file}: columns that are not used: {_some(unused)}", file=sys.stderr)
     for name, count in preprocessor.unknown_categories(rows).items():
         print(
@@ -61,23 +75,6 @@ def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -
             f"had",
             file=sys.stderr,
         )
-
-
-def read_rows(file: Path) -> pd.DataFrame:
-    """Return the rows of a CSV or Parquet file."""
-    name = file.name.lower()
-    if not name.endswith(CSV + PARQUET):
-        raise ValueError(f"{file}: expected a file {', '.join(CSV + PARQUET)}")
-    try:
-        rows = pd.read_csv(file) if name.endswith(CSV) else pd.read_parquet(file)
-    except FileNotFoundError:
-        raise ValueError(f"{file}: no such file") from None
-    except (ValueError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{file}: cannot be read: {reason}") from None
-    if not len(rows):
-        raise ValueError(f"{file}: has no row")
-    return rows
 
 
 def load_predictor(model: str) -> tuple[Predictor, ModelSignature | None]:

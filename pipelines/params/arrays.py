@@ -68,9 +68,6 @@ class ColumnsSchema(Preprocessing, DatasetSchema):
     """what becomes of rows without a value to predict, or without a domain: an error,
     or they are left out and counted"""
 
-    read: ReadOptions = ReadOptions()
-    "how the file of the table is read; by default what is safe is detected"
-
     @property
     def preprocessing(self) -> Preprocessing:
         """How columns become features."""
@@ -197,7 +194,6 @@ FORMS = {
         "drop",
         "max_categories",
         "missing_target",
-        "read",
         *Preprocessing.model_fields,
     ),
     "made:pitfalls": ("n_per_domain",),

@@ -42,7 +42,8 @@ def read_frame(
 
     columns: those to read, in this order; by default all but those in `omit`. Other
     columns are not looked at. name: of the file in messages, by default its path.
-    `attrs` of the frame has `notes` (what was detected, converted or left out),
+    `attrs` of the frame has `all_names` (every column of the file), `notes` (what was
+    detected, converted or left out),
     `missing_texts` (by column, how often each text was read as missing) and
     `missing_lines` (by column, where the first missing values are).
     Raises ValueError for a file that cannot be read, a column that it does not have,
@@ -95,9 +96,10 @@ def _read(
     omit: Collection[str],
 ) -> pd.DataFrame:
     def choose(names: list[str]) -> list[str]:
-        for wanted in (*(columns or ()), *omit):
-            if wanted not in names:
-                raise ValueError(f"no column {wanted!r}{nearest(wanted, names)}")
+        absent = [each for each in (*(columns or ()), *omit) if each not in names]
+        if absent:
+            listed = ", ".join(map(repr, absent))
+            raise ValueError(f"no column {listed}{nearest(absent[0], names)}")
         if columns is not None:
             return list(columns)
         return [each for each in names if each not in omit]
@@ -230,6 +232,7 @@ def _frame(
         for name, each in decided.items()
     }
     frame.attrs = {
+        "all_names": loaded.all_names,
         "notes": [*notes, *(text for each in decided.values() for text in each.notes)],
         "missing_texts": _Shared(
             {name: each.missing for name, each in decided.items() if each.missing}

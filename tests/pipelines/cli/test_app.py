@@ -295,7 +295,7 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     uri = "models:/toy/1"
     rows.rename(columns={"b": "B"}).to_csv("renamed.csv", index=False)
     said = error_of("predict", uri, "renamed.csv")
-    assert said.endswith("renamed.csv: missing columns: b; known: B, a")
+    assert said.endswith("renamed.csv: no column 'b'; known: B, a")
     rows.assign(a=["x", "1"]).to_csv("text.csv", index=False)
     said = error_of("predict", uri, "text.csv")
     assert said == "text.csv: column a, row 1: expected a number, got 'x'"
