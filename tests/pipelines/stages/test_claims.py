@@ -94,8 +94,9 @@ def toy(
 
 
 def write_params(seed: int) -> None:
+    claims = f"{{toy_chapter: {{seed: {seed}}}}}"
     Path("params.yaml").write_text(
-        f"datasets: {{}}\nexperiments: {{}}\nclaims: {{seed: {seed}}}\n"
+        f"datasets: {{}}\nexperiments: {{}}\nclaims: {claims}\n"
     )
 
 
