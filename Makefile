@@ -58,5 +58,6 @@ lock: ## choose the newest allowed versions again and write requirements.lock
 	.venv/lock/bin/pip install --quiet 'torch==$(shell sed -n 's/^torch==//p' requirements.lock)' '.[dev]'
 	.venv/lock/bin/pip freeze --exclude ftml | sed 's/+cpu$$//' > requirements.lock
 
-clean: ## remove everything that was made, but not the virtual environment or MLflow's store
-	rm -rf claims data experiments reports .search dvc.lock site docs/families docs/generated
+clean: ## remove what was made, but no metrics, dvc.lock, virtual environment or MLflow store
+	rm -rf claims data experiments .search dvc_plots site docs/families docs/generated
+	find reports -mindepth 1 -maxdepth 1 ! -name metrics.json -exec rm -rf {} + 2>/dev/null || true

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -305,8 +305,13 @@ def _fields(
     known: Mapping[str, FieldInfo], above: Sequence[str | int]
 ) -> Iterable[str]:
     """Return the names of the fields of the section at this position in a model."""
+    by_name = False  # whether the part is the name of a section, not a field
     for part in above:
+        if by_name:
+            by_name = False
+            continue
         annotation = known[str(part)].annotation if part in known else None
+        by_name = get_origin(annotation) is dict
         blocks = [
             a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")
         ]

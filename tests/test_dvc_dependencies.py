@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +15,16 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipelines.common import watched
+from pipelines.params.kinds import KINDS
 from tests.conftest import ROOT
 
+DVC_YAML: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = {
-    name: stage.get("do", stage)
-    for name, stage in YAML(typ="safe")
-    .load((ROOT / "dvc.yaml").read_text())["stages"]
-    .items()
+    name: stage.get("do", stage) for name, stage in DVC_YAML["stages"].items()
 }
+PREPARING = [kind.stage for kind in KINDS]
+"The stages that prepare data."
 CHECKS = ("ftml.core", "ftml.tasks", "ftml.evidence")
 """What the package params imports to check studies and claims. These imports are not
 followed for a stage that prepares data, whose values come from its own section."""
@@ -115,3 +121,148 @@ def test_the_report_and_the_command_line_rerun_no_experiment(stage: str) -> None
     unrelated = ("pipelines/report", "pipelines/cli", "pipelines/stages/report.py")
     assert not set(unrelated) & set(STAGES[stage]["deps"])
     assert "pipelines" not in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize("stage", PREPARING)
+def test_a_default_value_of_a_schema_is_a_dependency(stage: str) -> None:
+    schema = next(kind.schema for kind in KINDS if kind.stage == stage)
+    file = source(schema.__module__)
+    assert file is not None
+    assert file.relative_to(ROOT).is_relative_to("pipelines/params")
+    assert "pipelines/params" in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize("stage", PREPARING)
+def test_the_local_files_of_a_dataset_are_dependencies(stage: str) -> None:
+    numbers = range(1, watched.N_FOLDERS + 1)
+    links = [each for each in STAGES[stage]["deps"] if each.startswith("data/.sources")]
+    assert links == [
+        f"{watched.FILES}/${{key}}",
+        *(f"{watched.FOLDERS}/${{key}}/{number}" for number in numbers),
+        f"{watched.NAMES}/${{key}}",
+    ]
+    assert f"{watched.STUDIES}/${{key}}" in STAGES["experiment"]["deps"]
+    assert str(watched.NAMES) in STAGES["sources"]["outs"][0]
+
+
+def test_params_need_not_have_every_kind_of_dataset_or_claims() -> None:
+    (defaults,) = DVC_YAML["vars"]
+    assert set(defaults["datasets"]) == set(PREPARING)
+    needed = {
+        stage["foreach"] for stage in DVC_YAML["stages"].values() if "foreach" in stage
+    }
+    assert needed == {
+        *(f"${{datasets.{name}}}" for name in defaults["datasets"]),
+        "${experiments}",
+        "${claims}",
+    }
+    assert defaults["claims"] == {}
+
+
+def test_what_git_tracks_of_the_results_is_not_in_the_cache_nor_ignored() -> None:
+    (metrics,) = STAGES["experiment"]["metrics"]
+    assert metrics == {"metrics/${key}.json": {"cache": False, "persist": True}}
+    assert {"reports/metrics.json": {"cache": False}} in STAGES["report"]["outs"]
+    tracked = ["dvc.lock", "metrics/houses.json", "reports/metrics.json"]
+    made = ["reports/index.html", "dvc_plots/index.html", "data/houses"]
+    done = subprocess.run(
+        ["git", "check-ignore", "--no-index", *tracked, *made],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == made
+
+
+def test_make_clean_keeps_what_git_tracks_of_the_results(tmp_path: Path) -> None:
+    kept = ["dvc.lock", "metrics/houses.json", "reports/metrics.json"]
+    removed = [
+        "reports/index.html",
+        "reports/claims/a.png",
+        "data/houses/a",
+        ".search/a",
+    ]
+    for name in (*kept, *removed):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    subprocess.run(["make", "-s", "clean"], cwd=tmp_path, check=True)
+    left = [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".toml"]
+    names = {path.relative_to(tmp_path).as_posix() for path in left}
+    assert names - {"Makefile", "requirements.lock"} == set(kept)
+
+
+PARAMS = """
+datasets:
+  tables:
+    houses: {source: "file:houses.csv", task: regression, target: y}
+experiments:
+  houses: {ols: {}}
+"""
+
+
+def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of DVC in the current folder."""
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {"PATH": tools, "DVC_NO_ANALYTICS": "true"}
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def git(*arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a project of one table, whose params.yaml has nothing else."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ftml", "pipelines"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    rows = "".join(f"{i},{i * i % 7},{2 * i + i * i % 7}\n" for i in range(30))
+    Path("houses.csv").write_text(f"a,b,y\n{rows}")
+    Path("params.yaml").write_text(PARAMS)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_dvc_names_a_changed_file_and_a_deleted_one(houses: Path) -> None:
+    assert dvc("init", "--no-scm", "-q").returncode == 0
+    first = dvc("repro", "tables@houses")
+    assert first.returncode == 0, first.stderr
+    assert "up to date" in dvc("status", "tables@houses").stdout
+    with Path("houses.csv").open("a") as file:
+        file.write("31,1,63\n")
+    assert "data/.sources/files/houses" in dvc("status", "tables@houses").stdout
+    Path("houses.csv").unlink()
+    again = dvc("repro", "tables@houses")
+    assert again.returncode != 0
+    (line,) = again.stderr.strip().splitlines()
+    assert "failed to reproduce 'tables@houses'" in line
+    assert line.endswith("data/.sources/files/houses/project/houses.csv'")
+
+
+@pytest.mark.slow
+def test_an_experiment_in_a_copy_sets_a_new_key_and_reads_an_untracked_file(
+    houses: Path,
+) -> None:
+    git("init", "-q", ".")
+    Path(".gitignore").write_text("/houses.csv\n/data\n")
+    assert dvc("init", "-q").returncode == 0
+    git("add", "--all")
+    git("commit", "-qm", "All but the data")
+    new = "++datasets.tables.houses.test_fraction=0.5"
+    done = dvc("exp", "run", "--temp", "-n", "half", "-S", new, "tables@houses")
+    assert done.returncode == 0, done.stderr
+    assert "test_fraction" in dvc("params", "diff", "HEAD", "half").stdout

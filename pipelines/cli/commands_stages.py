@@ -55,7 +55,7 @@ def stage_names() -> list[str]:
     """
     from pipelines.params.kinds import KIND_OF_STAGE
 
-    return [*KIND_OF_STAGE, "experiment", "claims", "report"]
+    return ["sources", *KIND_OF_STAGE, "experiment", "claims", "report"]
 
 
 @job.command()

@@ -9,24 +9,40 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
 from ftml.config import nearest
+from pipelines.common.project import project_folder
 from pipelines.tracking import client as tracking_client
 
+RESULTS = "*/*/run.json"
 ROLES = ("study", "trial", "fit")
 
 
 def open_existing_store() -> MlflowClient:
-    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` in this folder.
+    """Return a client of the store: MLFLOW_TRACKING_URI, or `mlflow.db` in the project
+    folder.
 
     Raises ValueError where there is none; no store is created.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{tracking_client.DATABASE}")
+    default = f"sqlite:///{project_folder() / tracking_client.DATABASE}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI", default)
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.is_file():
         raise ValueError(
-            f"no MLflow store: there is no {path}; run from the project's root after "
-            "`make repro`, or set MLFLOW_TRACKING_URI"
+            f"no MLflow store: there is no {path.name}; run from the project's root "
+            "after `make repro`, or set MLFLOW_TRACKING_URI" + _lost()
         )
     return tracking_client.open_store()
+
+
+def _lost() -> str:
+    """Return how to log results again whose store is gone; "" if there are none."""
+    found = sorted({p.parent.parent.name for p in Path("experiments").glob(RESULTS)})
+    if not found:
+        return ""
+    more = ", and so on for the other datasets" if len(found) > 1 else ""
+    return (
+        "; results without a store are logged again by `rm -r experiments/"
+        f"{found[0]} && dvc repro experiment@{found[0]}`{more}"
+    )
 
 
 def experiment_of(client: MlflowClient, dataset: str) -> Experiment:

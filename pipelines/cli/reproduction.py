@@ -3,6 +3,8 @@
 The commit is checked out in a temporary clone, and the key of the study is computed
 there with the code of that commit. If it equals the key of the run, then the code,
 params and data of the run are those of the commit, and the run depends on nothing else.
+Otherwise the run was made from a working tree with changes. These may have been
+committed after the run, so the next commit and HEAD are tried too.
 """
 
 from __future__ import annotations
@@ -70,7 +72,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Origin:
-    """The commit of a run, and what it contains about the run."""
+    """The commit that a run was made from, and what it contains about the run."""
+
+    commit: str
+    "hash of the commit"
 
     subject: str
     "first line of the commit's message"
@@ -149,35 +154,62 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def origin(recorded: Recorded, clone: Path) -> Origin:
-    """Return what the commit of a run contains about it.
+    """Return the commit that a run was made from, with the clone at this commit: its
+    own, or one in which changes of the working tree were committed after the run.
 
-    Raises ValueError when the study's key at the commit is not that of the run: the
-    working tree had changes that were not committed.
+    Raises ValueError when the study's key is that of the run at none of them.
     """
+    reasons = []
+    for commit in candidates(recorded, clone):
+        _git(clone, "checkout", "--force", "--detach", commit)
+        reason = mismatch(recorded, clone, commit)
+        if not reason:
+            return _origin_at(recorded, clone, commit)
+        reasons.append(reason)
+    later = "; nor are they those of a later commit up to HEAD" * (len(reasons) > 1)
+    raise ValueError(reasons[0] + later)
+
+
+def candidates(recorded: Recorded, clone: Path) -> list[str]:
+    """Return the commits from which a run may have been made: its own, the one after
+    it, and HEAD of this repository.
+    """
+    own = recorded.commit
+    head = _git(Path.cwd(), "rev-parse", "HEAD") or own
+    path = ["--reverse", "--ancestry-path", f"{own}..{head}"]
+    after = (_git(clone, "rev-list", *path) or "").split()
+    return list(dict.fromkeys([own, *after[:1], head]))
+
+
+def mismatch(recorded: Recorded, clone: Path, commit: str) -> str:
+    """Return why a run was not made from the commit of a clone; "" if it was."""
     tags = recorded.study.data.tags
     digest = tags["ftml.data"]
     command = [sys.executable, "-c", PROBE, recorded.dataset, recorded.name, digest]
     done = subprocess.run(
         command, cwd=clone, env=environment(clone), capture_output=True, text=True
     )
-    short = recorded.commit[:12]
+    short = commit[:12]
     if done.returncode:
         reason = done.stderr.strip().rpartition("\n")[2]
-        raise ValueError(f"commit {short} cannot read the study: {reason}")
+        return f"commit {short} cannot read the study: {reason}"
     keys = json.loads(done.stdout.rpartition("\n")[0] or done.stdout)
     if not keys:
-        raise ValueError(
+        return (
             f"dirty tree: params.yaml of commit {short} has no study {recorded.name} "
-            f"of {recorded.dataset}; it was never committed, so it cannot be "
-            "reproduced from git"
+            f"of {recorded.dataset}; commit it, and repeat the command"
         )
     if keys != [tags["ftml.key"]]:
-        raise ValueError(
+        return (
             f"dirty tree: code, params or data of {recorded.name} were not those of "
             f"commit {short} (key {tags['ftml.key'][:12]}, of the commit "
-            f"{keys[0][:12]}); what was changed was never committed, so it cannot be "
-            "reproduced from git"
+            f"{keys[0][:12]}); commit what was changed, and repeat the command"
         )
+    return ""
+
+
+def _origin_at(recorded: Recorded, clone: Path, commit: str) -> Origin:
+    """Return what the commit of a clone contains about a run."""
     params = YAML(typ="safe", pure=True).load((clone / "params.yaml").read_text())
     stage, section = next(
         (stage, sections[recorded.dataset])
@@ -193,7 +225,7 @@ def origin(recorded: Recorded, clone: Path) -> Origin:
     kept = {key: value for key, value in section.items() if key != "baseline"}
     only["datasets"][stage] = {recorded.dataset: kept}
     subject = _git(clone, "log", "-1", "--format=%s") or ""
-    return Origin(subject, only, stage, _other_packages(clone / LOCK))
+    return Origin(commit, subject, only, stage, _other_packages(clone / LOCK))
 
 
 def environment(clone: Path) -> dict[str, str]:
@@ -242,11 +274,16 @@ def instructions(recorded: Recorded, found: Origin) -> str:
     lines = [
         f"run      {run.info.run_id}: {what[which]} {recorded.name} on {dataset} "
         f"({run.info.run_name})",
-        f"commit   {recorded.commit} ({found.subject}); code, params and data of the "
+        f"commit   {found.commit} ({found.subject}); code, params and data of the "
         "run are its own",
         f"data     stage {found.stage}@{dataset}, from {', '.join(_sources(found))}; "
         f"DVC's hash {digest}",
     ]
+    if found.commit != recorded.commit:
+        lines.append(
+            f"started  at commit {recorded.commit} with changes of the working tree, "
+            "which the commit above contains"
+        )
     if which != "study":
         values = ", ".join(f"{k}={v}" for k, v in sorted(run.data.params.items()))
         lines.append(f"config   {values or 'the default'}")
@@ -254,7 +291,7 @@ def instructions(recorded: Recorded, found: Origin) -> str:
         lines.append(f"packages other here than there: {', '.join(found.packages)}")
     lines += [
         "",
-        f"git checkout {recorded.commit}",
+        f"git checkout {found.commit}",
         "make setup",
         f"dvc repro experiment@{dataset}",
         "",

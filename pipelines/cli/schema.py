@@ -14,6 +14,7 @@ from typing import Any
 
 from ftml.config import DISTRIBUTIONS, FORMS
 from ftml.core import families, family
+from ftml.evidence import claims
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KINDS
 from pipelines.params.study import StudySchema
@@ -52,7 +53,15 @@ def params_schema() -> JsonSchema:
                 "type": "object",
                 "additionalProperties": _experiment(),
             },
-            "claims": _ref(ClaimsSchema.__name__),
+            "claims": {
+                "description": "the chapters whose claims are measured",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    chapter: _ref(ClaimsSchema.__name__)
+                    for chapter in sorted(set(claims().values()))
+                },
+            },
         },
         "$defs": definitions,
     }

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pipelines.cli.records import children, experiment_of, role_and_index
 from pipelines.cli.reproduction import Origin, Recorded, environment
-from pipelines.common import formatting
+from pipelines.common import formatting, watched
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import views
 
@@ -54,6 +54,12 @@ def verify(
         )
     with (clone / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(dict(found.params), file)
+    studies = found.params["experiments"][recorded.dataset]
+    for place in (
+        *watched.sources_in(found.params["datasets"]),
+        *watched.inputs_in(studies),
+    ):
+        watched.provide(place, copy=clone)
     run_stage(clone, f"experiment@{recorded.dataset}")
     again = MlflowClient(f"sqlite:///{clone / tracking_client.DATABASE}")
     experiment = experiment_of(again, recorded.dataset).experiment_id

@@ -1,4 +1,4 @@
-"""The schema of the section `claims` in params.yaml."""
+"""The schema of a section of `claims` in params.yaml: the claims of a chapter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FACTORS = {"default": 1, "large": 100}
 
 
 class ClaimsSchema(Schema):
-    """How the claims are measured."""
+    """How the claims of a chapter are measured."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     "seed of the random samples of the claims"

@@ -24,6 +24,12 @@ from pipelines.params.read import Study
 
 COMMIT = "FTML_COMMIT"
 
+WRITTEN_BY_DVC = ("dvc.lock", "metrics/", "reports/")
+"Files that `dvc repro` rewrites and git tracks."
+
+CODE = ("ftml/", "pipelines/", "params.yaml", "dvc.yaml")
+"What a run is made from; of other files, only changes of tracked ones matter."
+
 FORMAT = 3
 "Raise this when a change of the pipeline itself makes earlier results incomparable."
 
@@ -139,3 +145,33 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get(COMMIT, "")
     return done.stdout.strip()
+
+
+@cache
+def uncommitted() -> tuple[str, ...]:
+    """Return the files whose content is not that of `commit()`, sorted: changed files,
+    and untracked files of the code and params. Files that DVC writes do not count, nor
+    does anything where git or a repository is missing.
+    """
+    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "."]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        root = subprocess.run(
+            ["git", "rev-parse", "--show-prefix"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    prefix = root.stdout.strip()
+    entries = iter(done.stdout.split("\0"))
+    found = []
+    for entry in entries:
+        status, path = entry[:2], entry[3:].removeprefix(prefix)
+        if status[:1] in ("R", "C"):
+            next(entries)  # the former name
+        matters = status != "??" or path.startswith(CODE)
+        if path and matters and not path.startswith(WRITTEN_BY_DVC):
+            found.append(path)
+    return tuple(sorted(found))

@@ -24,6 +24,7 @@ from ftml.config import (
     study_problems,
 )
 from ftml.core import Family, families, family
+from ftml.evidence import claims
 from ftml.tasks import task
 from pipelines.params.base import DatasetSchema, Schema
 from pipelines.params.claims import ClaimsSchema
@@ -46,7 +47,7 @@ class Params(Schema):
 
     datasets: dict[str, dict[str, dict[str, Any]]]
     experiments: dict[str, dict[str, dict[str, Any] | None]]
-    claims: ClaimsSchema = ClaimsSchema()
+    claims: dict[str, ClaimsSchema] = {}
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Plan:
 
     datasets: Mapping[str, Dataset]
     experiments: Mapping[str, tuple[Study, ...]]
-    claims: ClaimsSchema
+    claims: Mapping[str, ClaimsSchema]
 
 
 def read_params(path: Path = PARAMS) -> Plan:
@@ -149,6 +150,7 @@ def read_params(path: Path = PARAMS) -> Plan:
     except ValidationError as error:
         found = problems(error, where="", known=Params.model_fields)
         params = _well_formed(raw)
+    found += _unknown_chapters(raw.get("claims"))
     datasets = _read_datasets(params, found)
     found += [
         f"experiments.{name}: unknown dataset{nearest(name, datasets)}"
@@ -177,6 +179,17 @@ def read_params(path: Path = PARAMS) -> Plan:
         raise ParamsError(_listed(path, found))
     read = {name: dataset for name, dataset in datasets.items() if dataset}
     return Plan(read, experiments, params.claims)
+
+
+def _unknown_chapters(section: Any) -> list[str]:
+    """Return a line for each key of `claims` that is not a chapter."""
+    chapters = sorted(set(claims().values()))
+    return [
+        f"claims.{name}: unknown chapter{nearest(name, chapters)}"
+        + ("; seed and budget are keys of a chapter" * (name in ("seed", "budget")))
+        for name in (section if isinstance(section, dict) else ())
+        if name not in chapters
+    ]
 
 
 def _well_formed(raw: dict[Any, Any]) -> Params:

@@ -8,7 +8,6 @@ the HTML pages also show durations and links to MLflow.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +21,10 @@ from pipelines.common import formatting
 from pipelines.common.files import write_files
 from pipelines.params.read import read_params
 from pipelines.report.claim_pages import read_claims
-from pipelines.report.dataset_pages import DatasetPage, over_domains, read_pages
+from pipelines.report.dataset_pages import DatasetPage, read_pages
 from pipelines.report.drawings import drawings
 from pipelines.study.comparison import MIN_SEEDS, markdown
-from pipelines.study.metrics import StudyMetrics
+from pipelines.study.metrics import summary
 
 REPORTS, DATASET_PAGES = Path("reports"), "datasets"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,26 +60,10 @@ def main() -> None:
 def metrics(
     pages: Sequence[DatasetPage],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return the metrics of each study of each dataset, for `dvc metrics show`."""
+    """Return the metrics of each study of each dataset."""
     return {
-        page.dataset.name: {r.name: _study_metrics(r.metrics) for r in page.results}
+        page.dataset.name: {r.name: summary(r.metrics) for r in page.results}
         for page in pages
-    }
-
-
-def _study_metrics(metrics: StudyMetrics) -> dict[str, float | None]:
-    found = {}
-    for name, test in over_domains(metrics.test).items():
-        found[f"test_{name}"] = test.mean
-        if test.standard_error is not None:
-            found[f"test_{name}_standard_error"] = test.standard_error
-    search = over_domains(metrics.search)
-    found |= {
-        name: value for name, value in search.items() if name.startswith("valid_")
-    }
-    # JSON has no NaN.
-    return {
-        name: value if math.isfinite(value) else None for name, value in found.items()
     }
 
 

@@ -42,7 +42,7 @@ def main(chapter: str) -> None:
     chapters = sorted(set(claims().values()))
     if chapter not in chapters:
         raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
-    section = read_params().claims
+    section = read_params().claims.get(chapter, ClaimsSchema())
     names = [name for name, where in claims().items() if where == chapter]
     obsolete = [
         folder for folder in (CLAIMS / chapter).glob("*") if folder.name not in names

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftml.saving import whole_folder
 from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
-from pipelines.study.metrics import load_metrics, load_run_metadata
+from pipelines.study.metrics import load_metrics, load_run_metadata, write_summary
 from pipelines.study.results import load_trials
 
 if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset saves
@@ -22,13 +22,15 @@ if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset save
 def compare_studies(
     dataset: Dataset, studies: Sequence[Study], *, digest: str, fresh: bool
 ) -> None:
-    """Write the comparison of the studies into `experiments/<dataset>/comparison/`.
+    """Write the comparison of the studies into `experiments/<dataset>/comparison/`, and
+    their metrics into `metrics/<dataset>.json`.
 
     If the comparison differs from the one on disk, or `fresh` says that a study has new
     results, the champion alias is set and the comparison is logged to MLflow before
     the folder is replaced.
     """
     metrics = [load_metrics(study.folder) for study in studies]
+    write_summary(dataset.name, metrics)
     best = best_in_validation(dataset, studies)
     baseline = dataset.section.baseline or best.name
     table = comparison.compare(metrics, baseline=baseline)

@@ -11,17 +11,21 @@ latest at the end of the search.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftml.config import input_files
 from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
+from pipelines.common import watched
 from pipelines.common.errors import run_stage
-from pipelines.params.keys import data_digest, study_key
+from pipelines.common.project import project_folder
+from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
 from pipelines.study import results, workspace
@@ -56,16 +60,37 @@ def main(dataset: str) -> None:
         known = ", ".join(plan.experiments)
         raise ValueError(f"unknown experiment {dataset!r}; known: {known}")
     prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
+    files = [p for study in studies for p in input_files(study.config).values()]
+    watched.link_studies(dataset, map(str, files))
     digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
     due = [study for study in studies if finished_key(study.folder) != keys[study.name]]
     for study in studies:
         if study not in due:
             print(f"{study.name}: reused", flush=True)
+    if len(due) < len(studies) and store_is_missing():
+        print(
+            "MLflow has no run of the studies that are reused, since there is no "
+            f"mlflow.db; to log them again: rm -r experiments/{dataset} && "
+            f"dvc repro experiment@{dataset}",
+            flush=True,
+        )
+    if due and (changed := uncommitted()):
+        print(
+            f"not committed: {', '.join(changed[:3])}{' ...' * (len(changed) > 3)}; "
+            "`ftml reproduce` finds the runs after these files are committed",
+            flush=True,
+        )
     if due:
         run_studies(due, keys=keys, digest=digest)
     workspace.remove_unknown_studies(prepared, studies)
     compare_studies(prepared, studies, digest=digest, fresh=bool(due))
+
+
+def store_is_missing() -> bool:
+    """Return whether the store is the default one, and there is none."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    return not uri and not (project_folder() / "mlflow.db").exists()
 
 
 def run_studies(

@@ -9,14 +9,18 @@ nowhere else in `pipelines`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pipelines.common.estimate import Estimate
+from pipelines.common.files import write_files
 
 METRICS, RUN_METADATA = "metrics.json", "run.json"
+SUMMARIES = Path("metrics")
+"Folder with a metrics file of DVC for each dataset."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,33 @@ def load_metrics(folder: Path) -> StudyMetrics:
     except (AttributeError, TypeError) as error:
         raise ValueError(f"{METRICS}: {error}") from None
     return StudyMetrics(**content | parts)
+
+
+def summary(metrics: StudyMetrics) -> dict[str, float | None]:
+    """Return the test and validation metrics of a study as DVC shows them: `test_mse`,
+    `test_mse_standard_error`, `valid_mse`; without those of a single domain. A value
+    that is not finite is None, since JSON has no NaN.
+    """
+    found: dict[str, float] = {}
+    for name, test in metrics.test.items():
+        found[f"test_{name}"] = test.mean
+        if test.standard_error is not None:
+            found[f"test_{name}_standard_error"] = test.standard_error
+    found |= {k: v for k, v in metrics.search.items() if k.startswith("valid_")}
+    return {
+        name: value if math.isfinite(value) else None
+        for name, value in found.items()
+        if "/" not in name
+    }
+
+
+def write_summary(dataset: str, studies: Sequence[StudyMetrics]) -> None:
+    """Write the metrics of all studies of a dataset, by study, for `dvc metrics` and
+    `dvc exp show`.
+    """
+    content = {study.study: summary(study) for study in studies}
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_files(SUMMARIES, {f"{dataset}.json": text})
 
 
 def write_run_metadata(folder: Path, metadata: RunMetadata) -> None:

@@ -48,6 +48,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
 
+from pipelines.common.project import project_folder
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, views
 
@@ -127,7 +128,7 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
 
 def open_store() -> MlflowClient:
     """Return a client of the store at MLFLOW_TRACKING_URI; by default of `mlflow.db` in
-    the current directory, which is created if it is missing.
+    the project folder, which is created if it is missing.
 
     Raises ServerUnavailableError when the server does not respond, and TrackingError
     for a database that cannot be opened.
@@ -138,7 +139,7 @@ def open_store() -> MlflowClient:
     if uri and uri.startswith("http"):
         _check_server(uri)
     elif not uri:
-        uri = f"sqlite:///{Path(DATABASE).resolve()}"
+        uri = f"sqlite:///{project_folder() / DATABASE}"
     mlflow.set_tracking_uri(uri)
     try:
         if uri.startswith("sqlite:///"):
@@ -215,7 +216,7 @@ def get_or_create_experiment(client: MlflowClient, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = mlflow.get_tracking_uri().startswith("sqlite:")
-        folder = (Path(ARTIFACTS) / name).resolve().as_uri() if local else None
+        folder = (project_folder() / ARTIFACTS / name).as_uri() if local else None
         return str(client.create_experiment(name, artifact_location=folder))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)

@@ -12,7 +12,7 @@ import sys
 
 from ftml.config import Grid
 from pipelines.common import formatting
-from pipelines.params.keys import commit
+from pipelines.params.keys import commit, uncommitted
 from pipelines.params.read import Dataset, Study
 from pipelines.study.measurements import Measurement
 from pipelines.study.metrics import StudyMetrics
@@ -55,7 +55,7 @@ def experiment(
         "and for each final fit.",
         f"Source of the data: `{dataset.section.source}`. Hash of the prepared data: "
         f"`{digest}`.",
-        f"To reproduce the studies: `{reproduce(dataset)}`",
+        f"To reproduce the studies: {how_to_reproduce(dataset)}",
     ]
     if best:
         parts.append(f"To load the best model:\n\n{load(dataset.name, '@champion')}")
@@ -78,7 +78,7 @@ def study(study: Study, experiment_id: str) -> str:
         key = views.search_key(name)
         page = mlflow_ui.view_address(experiment_id, key, charts=True)
         parts.append(f"Search: [parallel coordinates of its trials]({page})")
-    parts.append(f"To reproduce the study: `{reproduce(study.dataset)}`")
+    parts.append(f"To reproduce the study: {how_to_reproduce(study.dataset)}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -188,8 +188,31 @@ def searches(study: Study) -> bool:
     return grids or (bool(study.space) and study.section.trials > 1)
 
 
+def how_to_reproduce(dataset: Dataset) -> str:
+    """Return how to run every study of a dataset again; where files were changed and
+    not committed, which they are.
+    """
+    if not uncommitted():
+        return f"`{reproduce(dataset)}`"
+    return (
+        f"`{reproduce(dataset)}` with the code and params of the run, which were not "
+        f"committed: the working tree differed from commit `{commit()}` in "
+        f"{changed_files()}. After they are committed, `ftml reproduce RUN_ID` finds "
+        "the commit."
+    )
+
+
+def changed_files() -> str:
+    """Return the names of the files that are not committed, the first three of many."""
+    names = [f"`{name}`" for name in uncommitted()]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def reproduce(dataset: Dataset) -> str:
-    """Return the command that runs every study of a dataset again."""
+    """Return the command that runs every study of a dataset again: at the commit of
+    the run, if it holds all that the run was made from.
+    """
     revision = commit()
-    checkout = f"git checkout {revision} && " if revision else ""
+    checkout = f"git checkout {revision} && " if revision and not uncommitted() else ""
     return f"{checkout}dvc repro experiment@{dataset.name}"

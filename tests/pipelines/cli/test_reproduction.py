@@ -25,9 +25,6 @@ PARAMS = """
 datasets:
   tables:
     diabetes: {source: "sklearn:diabetes", task: regression, baseline: other}
-  images: {}
-  domains: {}
-  cooccurrence: {}
 experiments:
   diabetes:
     ridge: {trials: 3}
@@ -113,6 +110,23 @@ def test_the_commands_that_make_a_trial_again_are_printed(project: Path) -> None
     assert "stage tables@diabetes, from sklearn:diabetes" in result.stdout
     assert "trials: 3" in result.stdout
     assert "other" not in result.stdout, "only this study is shown"
+
+
+def test_a_run_whose_changes_were_committed_after_it_is_found_at_head(
+    project: Path,
+) -> None:
+    params = Path("params.yaml").read_text()
+    before = git("rev-parse", "HEAD")
+    Path("params.yaml").write_text(params.replace("trials: 3", "trials: 4"))
+    study, _ = record()
+    assert error_of(study).startswith("dirty tree: code, params or data of ridge")
+    git("commit", "--quiet", "--all", "--message", "After the run")
+    result = reproduce(study)
+    git("reset", "--quiet", "--hard", before)
+    assert result.exit_code == 0, result.output
+    assert "(After the run)" in result.stdout
+    assert f"started  at commit {before} with changes" in result.stdout
+    assert f"git checkout {before}" not in result.stdout
 
 
 def test_a_dirty_tree_is_called_so(project: Path) -> None:

@@ -113,3 +113,24 @@ def test_the_digest_of_a_folder_is_the_one_of_dvc(tmp_path: Path) -> None:
         )
     (out,) = YAML(typ="safe").load((tmp_path / "data.dvc").read_text())["outs"]
     assert data_digest(folder) == out["md5"]
+
+
+def test_uncommitted_files_are_those_that_a_run_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ftml/a.py", "params.yaml", "notes.md", "dvc.lock", "metrics/d.json"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("1")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q"], ["add", "--all"], ["commit", "-qm", "All"]):
+        subprocess.run(["git", *identity, *command], check=True)
+    for name in ("dvc.lock", "metrics/d.json", "metrics/new.json", "other.txt"):
+        Path(name).write_text("2")
+    keys.uncommitted.cache_clear()
+    assert keys.uncommitted() == ()
+    for name in ("params.yaml", "notes.md", "ftml/b.py"):
+        Path(name).write_text("2")
+    keys.uncommitted.cache_clear()
+    assert keys.uncommitted() == ("ftml/b.py", "notes.md", "params.yaml")
+    keys.uncommitted.cache_clear()

@@ -451,12 +451,19 @@ experiments: {}
     ]
 
 
-def test_the_claims_have_a_seed_and_a_budget(problems_of) -> None:
-    text = "datasets: {}\nexperiments: {}\nclaims: {seed: -1, budgets: large}\n"
+def test_the_claims_of_a_chapter_have_a_seed_and_a_budget(problems_of) -> None:
+    claims = "{linear: {seed: -1, budgets: large}, liner: {}}"
+    text = f"datasets: {{}}\nexperiments: {{}}\nclaims: {claims}\n"
     assert problems_of(text) == [
-        "claims.seed: expected greater than or equal to 0, got -1",
-        "claims.budgets: unknown key; nearest: budget",
+        "claims.linear.seed: expected greater than or equal to 0, got -1",
+        "claims.linear.budgets: unknown key; nearest: budget",
+        "claims.liner: unknown chapter; nearest: linear",
     ]
+
+
+def test_a_seed_of_all_claims_is_refused_with_its_place(problems_of) -> None:
+    problems = problems_of("datasets: {}\nexperiments: {}\nclaims: {seed: 0}\n")
+    assert problems[-1].endswith("; seed and budget are keys of a chapter")
 
 
 def test_two_stages_cannot_make_one_dataset(problems_of) -> None:
