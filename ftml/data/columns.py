@@ -8,7 +8,7 @@ category that is not among the values. `ftml.preprocessing` turns codes into fea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,11 +123,18 @@ def _check_categories(name: str, values: list[str], *, rows: int, most: int) -> 
         )
 
 
-def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
+def encode(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    dates: Mapping[str, str] | None = None,
+) -> np.ndarray:
     """Return the codes (n, c) of these columns of a frame, which may have others.
 
-    Raises ValueError for columns that are not there, for an infinite number, and for a
-    value that is not of the column's kind, with its row: the first row is row 1.
+    dates: the format of a column of dates that are texts, by column, in the codes of
+    strptime; by default such texts are in ISO 8601. Raises ValueError for columns that
+    are not there, for an infinite number, and for a value that is not of the column's
+    kind, with its row: the first row is row 1.
     """
     named = {str(name): name for name in frame.columns}
     missing = [column.name for column in columns if column.name not in named]
@@ -136,7 +143,11 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
         raise ValueError(f"missing columns: {', '.join(missing)}{close[0]}")
     codes = np.empty((len(frame), len(columns)))
     for j, column in enumerate(columns):
-        codes[:, j] = ENCODERS[column.kind](frame[named[column.name]], column)
+        series = frame[named[column.name]]
+        if column.kind == "date":
+            codes[:, j] = _dates(series, column, (dates or {}).get(column.name))
+        else:
+            codes[:, j] = ENCODERS[column.kind](series, column)
     return codes
 
 
@@ -168,21 +179,25 @@ def _categories(series: pd.Series, column: Column) -> np.ndarray:
     return np.array([index.get(text, UNKNOWN) for text in _texts(series)])
 
 
-def _dates(series: pd.Series, column: Column) -> np.ndarray:
-    parsed = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
-    _check_all_read(series, parsed, column, "a date such as 2024-05-31")
-    seconds = (parsed - EPOCH) / pd.Timedelta(seconds=1)
+def _dates(series: pd.Series, column: Column, written: str | None) -> np.ndarray:
+    expected = f"a date as {written}" if written else "a date such as 2024-05-31"
+    if pd.api.types.is_numeric_dtype(series) and series.notna().any():
+        parsed = pd.Series(pd.NaT, index=series.index)
+    elif pd.api.types.is_datetime64_any_dtype(series):
+        parsed = pd.to_datetime(series, utc=True)
+    else:
+        parsed = pd.to_datetime(
+            series, errors="coerce", utc=True, format=written or "ISO8601"
+        )
+    _check_all_read(series, parsed, column, expected)
+    seconds = (pd.to_datetime(parsed, utc=True) - EPOCH) / pd.Timedelta(seconds=1)
     return seconds.to_numpy(np.float64, na_value=np.nan)
 
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 
-ENCODERS = {
-    "number": _numbers,
-    "boolean": _booleans,
-    "category": _categories,
-    "date": _dates,
-}
+ENCODERS = {"number": _numbers, "boolean": _booleans, "category": _categories}
+"The function that encodes the values of a column, by its kind."
 
 
 def _texts(series: pd.Series) -> list[Any]:

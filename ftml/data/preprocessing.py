@@ -210,14 +210,15 @@ class Preprocessor:
 
         Raises ValueError as `encode` and `transform` do.
         """
-        X = self.transform(encode(frame, self.columns))
+        X = self.transform(encode(frame, self.columns, dates=self.spec.read.dates))
         return pd.DataFrame(X, columns=list(self.feature_names))
 
     def unknown_categories(self, frame: pd.DataFrame) -> dict[str, int]:
         """Return the number of rows with a category that no training row has, by
         column, where there are any.
         """
-        codes, found = encode(frame, self.columns), {}
+        codes = encode(frame, self.columns, dates=self.spec.read.dates)
+        found = {}
         for j, encoding in enumerate(self.encodings):
             if encoding.column.kind == "category":
                 known = np.isin(codes[:, j], encoding.seen) | np.isnan(codes[:, j])

@@ -25,9 +25,10 @@ TYPES = {
     "number": DataType.double,
     "boolean": DataType.boolean,
     "category": DataType.string,
-    "date": DataType.datetime,
+    "date": DataType.string,
 }
-"The type in a signature of each kind of column."
+"""The type in a signature of each kind of column. A date is a text, which the model
+reads by its format: MLflow would guess whether 03/04 is in March or in April."""
 
 
 def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:

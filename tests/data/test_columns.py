@@ -84,6 +84,8 @@ def test_rows_to_predict_may_come_as_text_and_in_any_order() -> None:
         ({"count": [1, 2, np.inf]}, "column count, row 3: values are infinite"),
         ({"smokes": [True, "often", 0]}, "row 2: expected true or false, got 'often'"),
         ({"day": ["2024-13-01"] * 3}, "column day, row 1: expected a date such as"),
+        ({"day": ["03/04/2024"] * 3}, "column day, row 1: expected a date such as"),
+        ({"day": [20240304] * 3}, "column day, row 1: expected a date such as"),
     ],
 )
 def test_a_value_of_another_kind_is_named_with_its_row(
@@ -91,6 +93,16 @@ def test_a_value_of_another_kind_is_named_with_its_row(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
         encode(mixed().assign(**change), describe(mixed()))
+
+
+def test_a_date_is_read_by_its_format() -> None:
+    day = (Column("day", "date"),)
+    rows = pd.DataFrame({"day": ["03/04/2024", None]})
+    (first, second) = encode(rows, day, dates={"day": "%d/%m/%Y"})[:, 0]
+    assert first == pd.Timestamp("2024-04-03").timestamp()
+    assert np.isnan(second)
+    with pytest.raises(ValueError, match="row 1: expected a date as %m-%d, got '03/04"):
+        encode(rows, day, dates={"day": "%m-%d"})
 
 
 def test_columns_that_are_missing_are_named() -> None:
