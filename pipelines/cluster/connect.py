@@ -17,7 +17,10 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1e9")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# With "1", CUDA_VISIBLE_DEVICES is empty for a trial that requests no GPU. Ray's default
+# leaves it unset, so that the trials of all CPUs would train on the first GPU.
+HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
+os.environ.setdefault(HIDE_GPUS, "1")
 
 import ray
 
@@ -43,7 +46,10 @@ def ray_cluster() -> Iterator[None]:
             code = [
                 str(Path(__file__).parents[2] / part) for part in ("ftml", "pipelines")
             ]
-            ray.init(address, runtime_env={"py_modules": code}, **quiet)
+            # Workers of a cluster do not have this driver's environment.
+            variables = {HIDE_GPUS: os.environ[HIDE_GPUS]}
+            environment = {"py_modules": code, "env_vars": variables}
+            ray.init(address, runtime_env=environment, **quiet)
         else:
             ray.init("local", include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:

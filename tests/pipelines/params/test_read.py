@@ -191,6 +191,14 @@ def test_study_of_domains_names_its_test_domains(plan_of) -> None:
             study("{resources: {gpus: 1}}"),
             "experiments.d.ridge.resources.gpus: unknown key; nearest: gpu",
         ),
+        *(
+            (
+                study(f"{{resources: {{gpu: {gpu}}}}}"),
+                "experiments.d.ridge.resources.gpu: expected 1 or a fraction of 1: a "
+                f"family trains on one GPU, got {gpu}",
+            )
+            for gpu in (1.5, 2.0)
+        ),
         (
             study("{early_stopping: {grase: 1}}"),
             "experiments.d.ridge.early_stopping.grase: unknown key; nearest: grace",
