@@ -17,12 +17,14 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1e9")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# With "1", CUDA_VISIBLE_DEVICES is empty for a trial that requests no GPU. Ray's default
-# leaves it unset, so that the trials of all CPUs would train on the first GPU.
-HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
-os.environ.setdefault(HIDE_GPUS, "1")
+# With "1", CUDA_VISIBLE_DEVICES is empty for a trial that requests no GPU. By default it
+# is unset, so that the trials of all CPUs would train on the first GPU.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 
 import ray
+
+
+HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 
 
 class SearchError(ValueError):
