@@ -6,7 +6,6 @@ missing, or uint8 images, grey (n, H, W) or in colour (n, H, W, 3).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from ftml.data.domains import Domains
+from ftml.names import name_part
 from ftml.plots import (
     COLOURS,
     calibration_figure,
@@ -141,5 +141,5 @@ def _domains(split: Domains) -> Iterator[tuple[str, slice]]:
 
 
 def domain_key(name: str) -> str:
-    """Return a domain's name as part of a metric's key, as MLflow allows."""
-    return re.sub(r"[^A-Za-z0-9_.\- ]", "_", name)
+    """Return a domain's name as part of a metric's key, which no other name has."""
+    return name_part(name)

@@ -7,6 +7,9 @@ command has succeeded; 1: an error, a metric that differs or a claim that does n
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from pipelines.cli import commands_families, commands_runs, commands_stages
@@ -19,6 +22,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"ftml {metadata.version('ftml')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version of ftml, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """The options of the command itself."""
+
+
 app.command()(commands_families.families)
 app.command()(commands_families.show)
 app.command()(commands_families.claims)

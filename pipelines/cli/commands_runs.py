@@ -25,7 +25,9 @@ def compare(
 
 
 def reproduce(
-    run_id: Annotated[str, typer.Argument(help="Id of a run in MLflow.")],
+    run_id: Annotated[
+        str, typer.Argument(help="Id of a run in MLflow, or its beginning.")
+    ],
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Run them in a temporary clone, and compare."),

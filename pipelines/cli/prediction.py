@@ -13,7 +13,7 @@ import pandas as pd
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
 from ftml.saving import TREE, load
-from pipelines.cli.records import open_existing_store
+from pipelines.cli.records import open_existing_store, run_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -90,7 +90,11 @@ def load_predictor(model: str) -> tuple[Predictor, ModelSignature | None]:
             f"expected a model such as models:/diabetes@champion, runs:/ID/model or a "
             f"folder that holds {TREE}, got {model!r}"
         )
-    open_existing_store()
+    client = open_existing_store()
+    if model.startswith("runs:/"):
+        run_id, _, path = model.removeprefix("runs:/").partition("/")
+        if len(run_id) < 32:  # the beginning of an id
+            model = f"runs:/{run_of(client, run_id).info.run_id}/{path}"
     from mlflow.artifacts import download_artifacts
     from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
     from mlflow.exceptions import MlflowException

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -13,6 +14,9 @@ from pipelines.common.project import project_folder
 from pipelines.tracking import client as tracking_client
 
 RESULTS = "*/*/run.json"
+MAX_LISTED = 5
+"Longest list of runs in an error."
+
 ROLES = ("study", "trial", "fit")
 
 
@@ -56,6 +60,33 @@ def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
             + (nearest(dataset, known) if known else "; the store is empty")
         )
     return found
+
+
+MIN_PREFIX = 4
+"Shortest beginning of a run's id that is looked for."
+
+
+def run_of(client: MlflowClient, run_id: str) -> Run:
+    """Return a run by its id, or by the beginning of its id that no other run has.
+
+    Raises ValueError for a run that does not exist, and for a beginning that several
+    runs have, which are listed.
+    """
+    if not re.fullmatch(rf"[0-9a-f]{{{MIN_PREFIX},32}}", run_id):
+        raise ValueError(f"no run {run_id} in this MLflow store")
+    if len(run_id) == 32:
+        return client.get_run(run_id)
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    condition = f"attributes.run_id LIKE '{run_id}%'"
+    found = client.search_runs(experiments, condition, max_results=MAX_LISTED + 1)
+    if not found:
+        raise ValueError(f"no run {run_id} in this MLflow store")
+    if len(found) > 1:
+        named = sorted(f"{r.info.run_id} ({r.info.run_name})" for r in found)
+        more = ", ..." if len(named) > MAX_LISTED else ""
+        listed = ", ".join(named[:MAX_LISTED]) + more
+        raise ValueError(f"the ids of several runs begin with {run_id}: {listed}")
+    return found[0]
 
 
 def role(run: Run) -> str:

@@ -27,7 +27,13 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
-from pipelines.cli.records import ROLES, open_existing_store, role, role_and_index
+from pipelines.cli.records import (
+    ROLES,
+    open_existing_store,
+    role,
+    role_and_index,
+    run_of,
+)
 from pipelines.tracking import client as tracking_client
 
 LOCK = "requirements.lock"
@@ -91,14 +97,14 @@ class Origin:
 
 
 def find(run_id: str) -> Recorded:
-    """Return a run of the store by its id.
+    """Return a run of the store by its id or the beginning of its id.
 
     Raises ValueError for a run that does not exist, is not one of ftml's, or names no
     commit.
     """
     client = open_existing_store()
     try:
-        run = client.get_run(run_id)
+        run = run_of(client, run_id)
         if role(run) not in ROLES:
             kind = role(run) or "not a run of ftml"
             raise ValueError(f"run {run_id} is {kind}, not a {', '.join(ROLES)}")

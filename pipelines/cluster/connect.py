@@ -17,9 +17,15 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1e9")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# With "1", CUDA_VISIBLE_DEVICES is empty for a trial that requests no GPU. By default
+# it is unset, so that the trials of all CPUs would train on the first GPU.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 
 import ray
+from ray._private.authentication import authentication_token_setup as authentication
+
+HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
+AUTH_MODE = "RAY_AUTH_MODE"
 
 
 class SearchError(ValueError):
@@ -37,18 +43,24 @@ def ray_cluster() -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _check_address(address)
+        _use_local_token(address)
+    logging.getLogger(authentication.__name__).setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:
             code = [
                 str(Path(__file__).parents[2] / part) for part in ("ftml", "pipelines")
             ]
-            ray.init(address, runtime_env={"py_modules": code}, **quiet)
+            # Workers of a cluster do not have this driver's environment.
+            variables = {HIDE_GPUS: os.environ[HIDE_GPUS]}
+            environment = {"py_modules": code, "env_vars": variables}
+            ray.init(address, runtime_env=environment, **quiet)
         else:
             ray.init("local", include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        raise SearchError(f"no Ray cluster {where}: {error}") from None
+        reason = f"no Ray cluster {where}: {error}"
+        raise SearchError(f"{reason}{_hint(error, address)}") from None
     # Tune logs a traceback for each failure of a trial; an error that ends a search is
     # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -73,3 +85,33 @@ def _check_address(address: str) -> None:
     except OSError as error:
         where = f"no Ray cluster at RAY_ADDRESS={address}"
         raise SearchError(f"{where}: {error}") from None
+
+
+def _use_local_token(address: str) -> None:
+    """Send the token of `~/.ray/auth_token` to a cluster on this machine.
+
+    `ray.init` without an address, as in a stage without RAY_ADDRESS, writes that token.
+    From then on `ray start` requires it, but Ray 2.60 sends it to an explicit address
+    only if RAY_AUTH_MODE is set. A cluster that requires no token ignores it.
+    """
+    host = address.removeprefix("ray://").rpartition(":")[0]
+    if host in ("127.0.0.1", "localhost", ray.util.get_node_ip_address()):
+        authentication.maybe_enable_token_auth_if_token_available(
+            warn_if_disabled=False
+        )
+
+
+def _hint(error: Exception, address: str | None) -> str:
+    """Return which environment variable to set, for an error of `ray.init`."""
+    if "AF_UNIX path length" in str(error):
+        name = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR"
+        return (
+            f"; {name}={os.environ.get(name, '')} is too long for the paths of Ray's "
+            "sockets; set RAY_TMPDIR to a shorter folder, such as /tmp"
+        )
+    if address and os.environ.get(AUTH_MODE, "").lower() != "token":
+        return (
+            f"; if the cluster requires a token, set {AUTH_MODE}=token, with its token "
+            "in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+        )
+    return ""

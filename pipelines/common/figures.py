@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from scipy.stats import t as student_t
 
+from ftml.names import original
 from ftml.plots import COLOURS, label_points, new_figure
 from pipelines.common.estimate import Estimate
 
@@ -99,7 +100,7 @@ def study_pictures(folder: Path) -> list[Picture]:
         return (ranks or [len(order)])[0], path.name
 
     paths = sorted((folder / "figures").glob("*.png"), key=rank)
-    return [read_png(path, path.stem.replace("_", " ")) for path in paths]
+    return [read_png(path, original(path.stem).replace("_", " ")) for path in paths]
 
 
 def comparison_figure(

@@ -161,7 +161,8 @@ def _from_table(section: DomainsSchema) -> Domains:
     X, columns = encode_columns(data[features.columns], section)
     y, classes = _read_label(data[section.label], above=section.label_above)
     domain, _ = encode_labels(data[column])
-    names = tuple(domain_name(value) for value in np.unique(data[column]).tolist())
+    values = pd.Index(np.unique(data[column])).tolist()  # of dates: Timestamps
+    names = tuple(domain_name(value) for value in values)
     order = np.argsort(domain, kind="stable")
     return RawDomains(
         X[order],
@@ -182,7 +183,8 @@ def _read_label(
         return encode_labels(labels)
     if not pd.api.types.is_numeric_dtype(labels):
         raise ValueError(f"label_above needs a number, {labels.name} is {labels.dtype}")
-    names = (f"{labels.name} <= {above:g}", f"{labels.name} > {above:g}")
+    border = domain_name(above)
+    names = (f"{labels.name} <= {border}", f"{labels.name} > {border}")
     return (labels > above).to_numpy(np.int64), names
 
 

@@ -113,9 +113,14 @@ class Study:
         return [domain_name(each) for each in self.section.test_domains or []]
 
 
-def domain_name(value: str | int | float) -> str:
-    """Return the name of a domain in data and params: 75.0 and 75 are both "75"."""
-    return f"{value:g}" if isinstance(value, int | float) else value
+def domain_name(value: object) -> str:
+    """Return the name of a domain in data and params: 75.0 and 75 are both "75".
+
+    Different numbers have different names. A date at midnight is named without a time.
+    """
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value).removesuffix(" 00:00:00")
 
 
 @dataclass(frozen=True)

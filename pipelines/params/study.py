@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pipelines.params.base import Schema
 
@@ -21,14 +21,21 @@ TestDomains = Annotated[
 Selection = Literal["validation", "leave_one_domain_out", "oracle"]
 
 
+def _of_one_gpu(gpu: float) -> float:
+    if gpu > 1:
+        raise ValueError("expected 1 or a fraction of 1: a family trains on one GPU")
+    return gpu
+
+
 class Resources(Schema):
     """The resources of one trial."""
 
     cpu: Annotated[float, Field(gt=0)] = 1.0
     "CPU cores of a trial"
 
-    gpu: Annotated[float, Field(ge=0)] = 0.0
-    "GPUs of a trial, or a fraction of one GPU, which several trials then share"
+    gpu: Annotated[float, Field(ge=0), AfterValidator(_of_one_gpu)] = 0.0
+    """1, or the fraction of a GPU that a trial gets, which several trials then share.
+    With 0, a trial sees no GPU. A family trains on one GPU, so that more is an error"""
 
 
 class EarlyStopping(Schema):

@@ -12,6 +12,7 @@ latest at the end of the search.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from functools import partial
@@ -101,6 +102,10 @@ def run_studies(
     Several studies run at once where the cluster has capacity for more trials than one
     study has left.
     """
+    # Said before the imports, which take seconds as well.
+    address = os.environ.get("RAY_ADDRESS")
+    starting = f"connecting to Ray at {address}" if address else "starting Ray"
+    print(starting, file=sys.stderr, flush=True)
     from pipelines.cluster import connect
     from pipelines.cluster.resources import resolve_resources
     from pipelines.tuning import driver

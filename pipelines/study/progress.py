@@ -1,8 +1,8 @@
-"""The progress of the searches of a stage, on the terminal.
+"""The progress of the searches of a stage, on the terminal or in a log.
 
 Several searches can be in progress at once: each has one row below the output of the
-stage. Lines that the stage prints appear above the rows. Nothing is written when
-standard error is not a terminal.
+stage. Lines that the stage prints appear above the rows. When standard error is not a
+terminal, each search writes a line to it at most once a minute.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from rich.progress import TaskID, TextColumn
 from rich.table import Column
 
 from pipelines.study.record import Record
+
+LOG_INTERVAL_S = 60.0
+"Seconds between two lines of a search where standard error is not a terminal."
 
 
 class ProgressDisplay:
@@ -77,20 +80,27 @@ class Progress:
         self.better = min if mode == "min" else max
         self.display = display
         self.start = time.monotonic()
+        self.logged = self.start
         self.finished_before: int | None = None
 
     def show(self, record: Record) -> None:
         """Show finished/total, the best value so far and the time left."""
+        now = time.monotonic()
+        if self.finished_before is None:
+            self.finished_before = _finished(record)
         if sys.stderr.isatty():
-            line = self.line(record, time.monotonic() - self.start)
-            self.display.show(self.label, line)
+            self.display.show(self.label, self.line(record, now - self.start))
+        elif now - self.logged >= LOG_INTERVAL_S:
+            self.logged = now
+            line = self.line(record, now - self.start)
+            print(line, file=sys.stderr, flush=True)
 
     def line(self, record: Record, elapsed: float) -> str:
         """Return the row after `elapsed` seconds of this driver's work.
 
         The time left is estimated from the trials that this driver has finished.
         """
-        finished = sum(trial.ended for trial in record.trials.values())
+        finished = _finished(record)
         if self.finished_before is None:
             self.finished_before = finished
         values = [
@@ -111,3 +121,8 @@ class Progress:
     def clear(self) -> None:
         """Remove the row."""
         self.display.remove(self.label)
+
+
+def _finished(record: Record) -> int:
+    """Return the number of trials that have ended."""
+    return sum(trial.ended for trial in record.trials.values())

@@ -7,7 +7,6 @@ differs when the study runs again: durations and MLflow ids (`pipelines.study.me
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from ftml.config import FamilyConfig, read_config
+from ftml.names import name_part
 from ftml.predictor import Predictor
 from ftml.saving import save
 from ftml.selection import Choice
@@ -241,7 +241,7 @@ def write(folder: Path, outcome: Outcome, predictor: Predictor) -> None:
 def write_figures(folder: Path, figures: Mapping[str, Figure], fold: Fold) -> None:
     """Write figures as PNG files; the names of the files end with those of `fold`."""
     (folder / "figures").mkdir(exist_ok=True)
-    suffix = "".join(f"_{re.sub(r'[^A-Za-z0-9]+', '_', name)}" for name in fold)
+    suffix = "_" + ",".join(map(name_part, fold)) if fold else ""
     for name, figure in figures.items():
         path = folder / "figures" / f"{name}{suffix}.png"
         write_png(path, figure)

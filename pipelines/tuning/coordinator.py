@@ -20,8 +20,10 @@ driver creates both anew from the records on disk.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -110,6 +112,7 @@ class TuneSession:
         self._expected: dict[str, int] = {}
         self._copied: dict[str, int] = {}
         self._last_copy = time.monotonic()
+        self._without_gpu: set[Path] = set()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
@@ -129,11 +132,25 @@ class TuneSession:
         Raises ResourcesUnavailableError when no node has such resources.
         """
         if active.name not in self._data:
-            self._resources[active.name] = resolve_resources(active.search.resources)
+            resources = resolve_resources(active.search.resources)
+            self._resources[active.name] = resources
+            if active.search.resources.gpu and "GPU" not in resources:
+                self._say_no_gpu(active.search.folder.parent)
             self._data[active.name] = ray.put(active.request.data)
             reference = [self._data[active.name]]
             ray.get(self.coordinator.open.remote(active.search, reference))
         return self._resources[active.name]
+
+    def _say_no_gpu(self, study: Path) -> None:
+        """Say once for each study that its trials do not get the GPU they ask for."""
+        if study not in self._without_gpu:
+            self._without_gpu.add(study)
+            print(
+                f"{study.name}: resources ask for a GPU and no node has one; its "
+                "trials run on CPUs",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def batch_suggested(self, config: dict[str, Any]) -> None:
         """Count a batch that waits for a worker."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import mlflow
@@ -57,6 +58,10 @@ def test_every_family_is_listed_as_its_module_says() -> None:
         )
         assert f" {name} " in printed
         assert found.title
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert ftml_command("--version").stdout == f"ftml {metadata.version('ftml')}\n"
 
 
 def test_families_of_a_task_or_chapter_stand_alone() -> None:

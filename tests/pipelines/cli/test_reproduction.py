@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import mlflow
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.cli import records
 from pipelines.cli.app import app
 from pipelines.cli.verification import Compared, compared, verdict
 from pipelines.params.keys import study_key
@@ -127,6 +129,21 @@ def test_a_run_whose_changes_were_committed_after_it_is_found_at_head(
     assert "(After the run)" in result.stdout
     assert f"started  at commit {before} with changes" in result.stdout
     assert f"git checkout {before}" not in result.stdout
+
+
+def test_the_beginning_of_an_id_is_enough_if_one_run_has_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trial = record()
+    client = mlflow.MlflowClient()
+    assert records.run_of(client, trial[:12]).info.run_id == trial
+    monkeypatch.setattr(records, "MIN_PREFIX", 1)
+    experiment = client.get_experiment_by_name("diabetes").experiment_id
+    first = [client.create_run(experiment).info.run_id[0] for _ in range(17)]
+    (digit, *_) = (each for each in first if first.count(each) > 1)
+    said = error_of(digit)
+    assert said.startswith(f"the ids of several runs begin with {digit}: {digit}")
+    assert len(re.findall(rf"\b{digit}[0-9a-f]{{31}} \(", said)) >= 2
 
 
 def test_a_dirty_tree_is_called_so(project: Path) -> None:

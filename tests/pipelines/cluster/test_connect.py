@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 
+from pipelines.cluster import connect
 from pipelines.cluster.connect import SearchError, ray_cluster
 from tests.conftest import free_port, run_stage, stage
 
@@ -129,7 +132,8 @@ def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
         project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=head
     )
     assert status == 0, printed
-    assert printed.startswith("softmax_regression: 4 trials, 1 final fits")
+    assert printed.startswith(f"connecting to Ray at {head}\n")
+    assert "\nsoftmax_regression: 4 trials, 1 final fits" in printed
 
 
 def test_the_address_of_a_job_server_is_refused_as_that_of_a_cluster(
@@ -151,3 +155,57 @@ def test_a_cluster_that_does_not_answer_is_one_error(project: Path) -> None:
     assert status == 1
     assert f"error: no Ray cluster at RAY_ADDRESS={address}" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("error", "variables", "hint"),
+    [
+        (
+            OSError("AF_UNIX path length cannot exceed 107 bytes: x/plasma_store"),
+            {"TMPDIR": "/long"},
+            "; TMPDIR=/long is too long for the paths of Ray's sockets; set RAY_TMPDIR",
+        ),
+        (
+            OSError("AF_UNIX path length cannot exceed 107 bytes: x/plasma_store"),
+            {"TMPDIR": "/long", "RAY_TMPDIR": "/longer"},
+            "; RAY_TMPDIR=/longer is too long",
+        ),
+        (
+            ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379"),
+            {"RAY_ADDRESS": "10.0.0.1:6379"},
+            "; if the cluster requires a token, set RAY_AUTH_MODE=token",
+        ),
+    ],
+)
+def test_an_error_of_ray_is_one_line_that_names_the_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    variables: dict[str, str],
+    hint: str,
+) -> None:
+    def init(*arguments: object, **options: object) -> None:
+        raise error
+
+    for name in ("TMPDIR", "RAY_TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(connect, "_check_address", lambda address: None)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(SearchError, match=re.escape(f"{error}{hint}")), ray_cluster():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "sent"), [("127.0.0.1:6379", True), ("10.0.0.1:6379", False)]
+)
+def test_the_token_of_this_machine_is_sent_to_its_own_cluster_only(
+    monkeypatch: pytest.MonkeyPatch, address: str, *, sent: bool
+) -> None:
+    called: list[dict[str, bool]] = []
+    name = "maybe_enable_token_auth_if_token_available"
+    monkeypatch.setattr(
+        connect.authentication, name, lambda **options: called.append(options)
+    )
+    connect._use_local_token(address)
+    assert called == [{"warn_if_disabled": False}] * sent

@@ -335,3 +335,22 @@ def test_tables_cannot_be_turned_and_no_angle_occurs_twice(tmp_path: Path) -> No
     check_refused(tmp_path, given, expected="contains no images; sklearn:digits does")
     given = DomainsSchema(source="sklearn:digits", rotate=[15.0, 15.0])
     check_refused(tmp_path, given, expected="expected different angles, got")
+
+
+@pytest.mark.parametrize("ids", [(1000001, 1000002, 2000003), (0.1, 0.25, 1e-7)])
+def test_domains_are_named_by_their_whole_numbers(
+    tmp_path: Path, ids: tuple[float, ...]
+) -> None:
+    data = hospitals(60).assign(where=np.repeat(ids, 20))
+    prepare(section_of(tmp_path, data), tmp_path)
+    names = domains.read(tmp_path)[0].domain_names
+    assert names == tuple(str(each) for each in sorted(ids))
+
+
+def test_domains_that_are_dates_are_named_as_dates(tmp_path: Path) -> None:
+    days = pd.to_datetime(["2020-01-02", "2021-03-04"])
+    hospitals().assign(where=np.repeat(days, 20)).to_parquet(tmp_path / "data.parquet")
+    source = {"source": f"file:{tmp_path}/data.parquet"}
+    section = section_of(tmp_path, hospitals()).model_copy(update=source)
+    prepare(section, tmp_path)
+    assert domains.read(tmp_path)[0].domain_names == ("2020-01-02", "2021-03-04")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ftml.config import Integers, LogUniform, Uniform
@@ -124,6 +125,14 @@ def test_domain_is_named_as_its_number_is_written_shortest() -> None:
     ]
 
 
+def test_numbers_that_differ_name_different_domains() -> None:
+    values = [1000001, 1000002, 1000001.5, 2**53 + 1, float(2**53), 0.1, 0.1 + 1e-16]
+    assert len({domain_name(each) for each in values}) == len(values)
+    assert domain_name(1000001.0) == "1000001"
+    assert domain_name("0.10") != domain_name("0.1")
+    assert domain_name(pd.Timestamp("2020-01-02")) == "2020-01-02"
+
+
 @pytest.mark.skipif("erm" not in families(), reason="the family erm is not there yet")
 def test_study_of_domains_names_its_test_domains(plan_of) -> None:
     datasets = "datasets: {domains: {d: {source: s, rotate: [0, 15.0]}}}\n"
@@ -181,6 +190,14 @@ def test_study_of_domains_names_its_test_domains(plan_of) -> None:
         (
             study("{resources: {gpus: 1}}"),
             "experiments.d.ridge.resources.gpus: unknown key; nearest: gpu",
+        ),
+        *(
+            (
+                study(f"{{resources: {{gpu: {gpu}}}}}"),
+                "experiments.d.ridge.resources.gpu: expected 1 or a fraction of 1: a "
+                f"family trains on one GPU, got {gpu}",
+            )
+            for gpu in (1.5, 2.0)
         ),
         (
             study("{early_stopping: {grase: 1}}"),

@@ -18,6 +18,7 @@ import ftml
 import ftml.tasks
 from ftml.data import domains, table
 from ftml.data.ring import ring
+from ftml.names import name_part
 from pipelines.cluster.connect import SearchError
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import ParamsError
@@ -331,7 +332,7 @@ def places(project: Path) -> Path:
     rng = np.random.default_rng(0)
     y, domain = np.arange(120) % 2, np.arange(120) // 30
     x = rng.normal(size=(120, 2)) + y[:, None]
-    names = ("north", "east", "south", "west")
+    names = ("Омск", "Орск", "A+", "A/")
     data = ftml.Domains(x, y, domain, names, ("no", "yes"), ("p", "q"))
     split = np.where(np.arange(120) % 5, "train", "valid")
     domains.write(project / "data/toy", data, split)
@@ -362,16 +363,18 @@ def test_each_domain_is_left_out_searched_fitted_and_tested(places: Path) -> Non
         scores = ftml.tasks.task("domain_generalization").evaluate(
             fitted.model, splits.test
         )
-        test = measured["test"][f"accuracy/{name}"]["values"]
+        test = measured["test"][f"accuracy/{name_part(name)}"]["values"]
         assert test[0] == scores["accuracy"]
-    single = [measured["test"][f"accuracy/{n}"]["values"] for n in data.domain_names]
+    keys = [f"accuracy/{name_part(name)}" for name in data.domain_names]
+    single = [measured["test"][key]["values"] for key in keys]
     assert measured["test"]["accuracy"]["values"] == pytest.approx(
         np.mean(single, axis=0).tolist(), rel=1e-12
     )
     worst = measured["test"]["worst_accuracy"]["values"]
     assert worst == np.min(single, axis=0).tolist()
     assert set(measured["tests"]) == {"leave_one_domain_out", "oracle"}
-    assert (folder / "figures/confusion_north.png").exists()
+    confusion = {path.stem for path in (folder / "figures").glob("confusion_*.png")}
+    assert confusion == {f"confusion_{name_part(name)}" for name in data.domain_names}
 
     fits = runs(role="fit")
     left_out = {run.data.params["left_out"] for run in fits}

@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,29 @@ def test_time_left_counts_only_what_this_driver_has_finished(tmp_path: Path) -> 
     assert progress.line(record, 7.0) == "x  2/3  0:07 left"
 
 
-def test_nothing_is_written_where_there_is_no_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_log_gets_a_line_a_minute(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    progress = Progress("x", 1, "valid_mse", "min", ProgressDisplay())
-    progress.show(Record(tmp_path / "record.jsonl"))
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    progress = Progress("d/ridge/search", 9, "valid_mse", "min", ProgressDisplay())
+    record = Record(tmp_path / "record.jsonl")
+    written = []
+    for index in range(9):
+        now = 20.0 * index
+        progress.show(record)
+        written.append(capsys.readouterr().err)
+        record.start(index, {})
+        record.step(index, 1, {"valid_mse": 9.0 - index}, 1.0)
+        record.end(index)
     progress.clear()
+    lines = {i: line for i, line in enumerate(written) if line}
+    assert lines == {
+        3: "d/ridge/search  3/9  best valid_mse 7  2:00 left\n",
+        6: "d/ridge/search  6/9  best valid_mse 4  1:00 left\n",
+    }
     assert capsys.readouterr() == ("", "")
 
 

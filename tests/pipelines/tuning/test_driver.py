@@ -350,10 +350,12 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
 
 
 def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
-    tmp_path: Path, data: Splits[Table]
+    tmp_path: Path, data: Splits[Table], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
     assert run(plan, same(data)).complete(1)
+    said = "resources ask for a GPU and no node has one; its trials run on CPUs"
+    assert capsys.readouterr().err.count(said) == 1
 
 
 def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
