@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 from PIL import Image
 
 from ftml.data.sharding import ParallelMap
@@ -18,14 +17,7 @@ from pipelines.cluster import parallel_map
 from pipelines.datasets import domains, image_folders, images
 from pipelines.params.arrays import DomainsSchema, ImagesSchema
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Searches on a real Ray: one small cluster for this module.
+"""Searches on a real Ray.
 
 The searches of most tests run in one Tune run, since the start of a worker takes
 seconds: each is a function in SHARED, whose results `found` returns.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import ray
 from ray.tune.experiment import Trial
 
 from ftml import Domains, Splits, Table, family
@@ -40,14 +39,7 @@ from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCal
 from pipelines.tuning.worker import START_TIMEOUT_S
 from tests.pipelines.searching import coordinator, ignore, run, run_all
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
 
 def numbers() -> Splits[Table]:
@@ -121,7 +113,7 @@ Planned = Callable[[Path], list[tuple[Search, Data]]]
 
 @pytest.fixture(scope="module")
 def found(
-    _ray: None, tmp_path_factory: pytest.TempPathFactory
+    local_cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Planned], list[Found]]:
     """Run all searches of SHARED; return the function from one to what it has found."""
     folder = tmp_path_factory.mktemp("shared")
