@@ -97,9 +97,9 @@ def main(names: list[str]) -> None:
         "",
         "Written by `python benchmarks/own_data.py`, which says what is compared.",
         "Scores are accuracy, for tips R2, on the test rows: of the champion's final",
-        "fits (mean and standard deviation over seeds), and of HistGradientBoosting, of",
-        "which the 95 % interval (Wilson) is given. There is one split: a difference",
-        "within the interval says nothing.",
+        "fits (mean and standard deviation over seeds), and of HistGradientBoosting,",
+        "with the 95 % interval (Wilson) of the latter. There is one split, so that a",
+        "difference within the interval says nothing.",
         "",
         "| table | rows | test rows | champion | its score | HistGradientBoosting | "
         "interval | from file to champion (s) | first answer over HTTP (s) |",

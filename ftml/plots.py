@@ -1,19 +1,22 @@
 """The common style of all figures: sizes, and colours that are safe for
 colour-blindness.
+
+Matplotlib is imported where a figure is made, since a model that only predicts needs
+none, and importing it takes a second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cycler import cycler
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
-from scipy.stats import binomtest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, darkest contrast first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -43,10 +46,24 @@ ANCHORS: Any = {
 }
 
 
+def common_style() -> AbstractContextManager[None]:
+    """Return the context in which axes get the common style."""
+    from matplotlib import rc_context
+
+    return rc_context(STYLE)
+
+
+def empty_figure(width: float, height: float) -> Figure:
+    """Return a figure of that size in inches, without axes."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
 def new_figure(width: float = 6.0, height: float = 4.2) -> tuple[Figure, Axes]:
     """Return a figure of that size in inches, and its axes, in the common style."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    with common_style():
+        figure = empty_figure(width, height)
         return figure, figure.add_subplot()
 
 
@@ -64,6 +81,8 @@ def label_points(
     prefer: the side of each point that is tried first, right and up: (-1, 1) is the
     upper left.
     """
+    from matplotlib.transforms import Bbox
+
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("expected axes of a figure, got axes of none")
@@ -119,6 +138,8 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
 
 def share_interval(right: int, n: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a proportion: `right` of n samples."""
+    from scipy.stats import binomtest
+
     low, high = binomtest(right, n).proportion_ci(0.95, method="wilson")
     return float(low), float(high)
 

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,35 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of slow tests: they mostly wait, the others compute.
+    """Begin with the tests that share a Ray cluster, then with the files of slow tests:
+    they mostly wait, the others compute.
 
-    One worker runs all tests of such a file, which share what is made once; the others
-    go to whoever has nothing to do.
+    One worker runs all tests on the shared cluster, and one worker all tests of a slow
+    file, which share what is made once; the others go to whoever has nothing to do.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (not _uses_cluster(item), item.path not in slow))
     for item in items:
-        if item.path in slow:
+        if _uses_cluster(item):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+        elif item.path in slow:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def _uses_cluster(item: pytest.Item) -> bool:
+    return "local_cluster" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
+def local_cluster() -> Iterator[None]:
+    """Start Ray with two CPUs for all tests that need a cluster but not their own:
+    starting one takes 8 s of CPU time.
+    """
+    import ray
+
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ Source: Shi et al. 2022, "Gradient matching for domain generalization", CdSprite
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.colors import hsv_to_rgb
 
 from ftml.data.domains import Domains
 
@@ -80,6 +79,8 @@ def sprites(
 
 def draw_palette(n_domains: int, rng: np.random.Generator) -> np.ndarray:
     """Return the colours (N, 2, 3) of each domain's classes, 0 to 255."""
+    from matplotlib.colors import hsv_to_rgb
+
     hues = rng.permutation(2 * n_domains) / (2 * n_domains)
     bright = np.column_stack([hues, np.ones((len(hues), 2))])
     return 255 * hsv_to_rgb(bright).reshape(n_domains, 2, 3)

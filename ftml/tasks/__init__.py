@@ -14,6 +14,9 @@ Every task module has
 
 A task whose models predict classes also has `with_class_names(served, classes)`: what
 `serve` has returned, with the names of classes instead of their indices.
+
+Task modules import matplotlib, scikit-learn and scipy.stats in the functions that use
+them: a model that only predicts needs none of them, and importing them takes seconds.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from ftml.plots import COLOURS, STYLE
+from ftml.plots import COLOURS, common_style, empty_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SMALLEST = 16
 "Fewest pixels of a picture."
@@ -43,9 +45,9 @@ def pictures_figure(
     # A few values slightly below 0 do not make the data signed.
     signed = -low > 0.3 * high
     limit = max(-low, high)
-    with rc_context(STYLE):
-        size = (0.72 * columns + (0.9 if titles else 0.0), 0.78 * lines * H / W)
-        figure = Figure(figsize=size, dpi=120, layout="constrained")
+    size = (0.72 * columns + (0.9 if titles else 0.0), 0.78 * lines * H / W)
+    with common_style():
+        figure = empty_figure(*size)
         axes = figure.add_subplot()
     # All pictures are one image: an axes object for each is much slower to render.
     axes.imshow(
@@ -94,10 +96,9 @@ def panels_figure(points: Mapping[str, np.ndarray], rows: np.ndarray) -> Figure:
     placed_rows = place(rows)
     columns = min(4, len(points))
     lines = -(-len(points) // columns)
-    with rc_context(STYLE):
-        side = 2.4 if len(points) > 1 else 4.8
-        size = (side * columns, side * lines)
-        figure = Figure(figsize=size, dpi=120, layout="constrained")
+    side = 2.4 if len(points) > 1 else 4.8
+    with common_style():
+        figure = empty_figure(side * columns, side * lines)
         grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes in list(grid.flat)[len(points) :]:
         axes.set_axis_off()

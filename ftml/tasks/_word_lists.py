@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ftml.data.word_sets import WordSets
 
@@ -74,6 +73,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the correlation of the ranks of a and b along their last axis; 0 if one of
     them is constant.
     """
+    from scipy.stats import rankdata
+
     ranks = [rankdata(each, axis=-1) for each in (a, b)]
     x, y = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
     spread = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))

@@ -9,11 +9,10 @@ generate samples have `sample(n, seed=...) -> (n, d)`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.table import Table
 from ftml.tasks._pictures import is_picture, pictures_figure
@@ -23,6 +22,9 @@ from ftml.tasks.density import (
     log_densities_figure,
     normaliser_scores,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "METRICS", "evaluate", "example", "figures", "serve"]
 

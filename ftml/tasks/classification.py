@@ -8,21 +8,10 @@ trees, `Forest`. Models for symbols have the `vocabulary`, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    confusion_matrix,
-    log_loss,
-    multilabel_confusion_matrix,
-    precision_recall_curve,
-    roc_auc_score,
-    roc_curve,
-)
 
 from ftml.data.images import Images
 from ftml.data.sequences import Sequences
@@ -31,6 +20,9 @@ from ftml.data.trees import Trees
 from ftml.plots import COLOURS, calibration_figure, confusion_figure, new_figure
 from ftml.tasks._classes import class_frame, with_class_names
 from ftml.tasks._inputs import frame_of, input_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["with_class_names"]
 
@@ -64,6 +56,8 @@ def evaluate(model: Any, split: Labelled) -> dict[str, float]:
     precision, sum_i (R_i - R_{i-1}) P_i over the thresholds of the probability. The
     positive class is `positive` of the split, or the second.
     """
+    from sklearn.metrics import accuracy_score, log_loss
+
     proba = model.predict_proba(split.X)
     labels = np.arange(len(split.classes))
     predicted = proba.argmax(axis=1)
@@ -88,6 +82,8 @@ def positive_class(split: Labelled) -> int:
 
 def _of_positive_class(split: Labelled, proba: np.ndarray) -> dict[str, float]:
     """Return the metrics over all thresholds; none for a split of one class."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     c = positive_class(split)
     if len(np.unique(split.y)) < 2:
         return {}
@@ -106,6 +102,8 @@ def scores_by_class(
     (TP + FN), specificity TN / (TN + FP), F1 2 TP / (2 TP + FP + FN); 0 / 0 is 0.
     y, predicted: (n,) classes; labels: (k,) all classes.
     """
+    from sklearn.metrics import multilabel_confusion_matrix
+
     counts = multilabel_confusion_matrix(y, predicted, labels=labels)
     (tn, fp), (fn, tp) = counts.transpose(1, 2, 0).astype(float)
     parts = {
@@ -125,6 +123,8 @@ def figures(model: Any, split: Labelled) -> dict[str, Figure]:
     confidence in ten bins; for two classes also the ROC curve and precision against
     recall, if the split has samples of both.
     """
+    from sklearn.metrics import confusion_matrix
+
     proba = model.predict_proba(split.X)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)
     labels = np.arange(len(split.classes))
@@ -142,6 +142,8 @@ def figures(model: Any, split: Labelled) -> dict[str, Figure]:
 
 def _curves(split: Labelled, proba: np.ndarray) -> dict[str, Figure]:
     """Return the curves over all thresholds of the positive class's probability."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
     c = positive_class(split)
     y, scores = split.y == c, proba[:, c]
     values = _of_positive_class(split, proba)

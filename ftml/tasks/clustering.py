@@ -6,16 +6,17 @@ d)`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._pictures import Plane, is_picture, pictures_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Table,)
 METRICS = {"silhouette": "max", "inertia": "min"}
@@ -41,6 +42,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     clusters with them: 1 if they are the same, 0 by chance. Inertia falls with every
     further centre, so it can only compare models with the same k.
     """
+    from sklearn.metrics import adjusted_rand_score
+
     labels = model.predict(split.X)
     scores = {
         "silhouette": silhouette(split.X, labels),
@@ -53,6 +56,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
 def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean silhouette of at most 1,000 of the samples X (n, d)."""
+    from sklearn.metrics import silhouette_score
+
     if len(X) > N_ROWS:
         rows = np.random.default_rng(SEED).choice(len(X), N_ROWS, replace=False)
         X, labels = X[rows], labels[rows]

@@ -6,16 +6,16 @@ Models have `log_density(X, y) -> (n,)` in nats, `cdf(X, y) -> (n,)`, `predict(X
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from scipy.stats import binom
-from sklearn.metrics import mean_squared_error
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Table,)
 METRICS = {"nll": "min", "mse": "min"}
@@ -31,6 +31,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     target. `coverage_90`: fraction of targets between the 5 % and 95 % quantiles of
     their density, .9 if it is calibrated.
     """
+    from sklearn.metrics import mean_squared_error
+
     level = model.cdf(split.X, split.y)
     return {
         "nll": float(-model.log_density(split.X, split.y).mean()),
@@ -45,6 +47,8 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
 
     A bar then lies between the dashed lines in 95 % of the cases.
     """
+    from scipy.stats import binom
+
     level = model.cdf(split.X, split.y)
     figure, axes = new_figure()
     axes.hist(level, bins=np.linspace(0, 1, BINS + 1).tolist(), density=True, alpha=0.8)

@@ -6,15 +6,17 @@ have `components (q, d)`, whose weighted sum is the reconstruction.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
 from ftml.tasks._pictures import is_picture, pictures_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Table,)
 METRICS = {"reconstruction_error": "min", "explained_variance": "max"}

@@ -7,15 +7,17 @@ form, the docstring of the family says how it is estimated, and how exact it is.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._pictures import Plane
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Table,)
 METRICS = {"log_likelihood": "max"}

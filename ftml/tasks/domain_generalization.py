@@ -7,12 +7,10 @@ missing, or uint8 images, grey (n, H, W) or in colour (n, H, W, 3).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from ftml.data.domains import Domains
 from ftml.names import name_part
@@ -25,6 +23,9 @@ from ftml.plots import (
 )
 from ftml.tasks._classes import class_frame, with_class_names
 from ftml.tasks._inputs import frame_of, input_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["with_class_names"]
 
@@ -74,6 +75,8 @@ def _scores(
     y: np.ndarray, proba: np.ndarray, *, labels: np.ndarray
 ) -> dict[str, float]:
     """Return the metrics of one domain, for classes y (n,) and probabilities (n, k)."""
+    from sklearn.metrics import log_loss, roc_auc_score
+
     correct = proba.argmax(axis=1) == y
     scores = {
         "accuracy": correct.mean(),
@@ -89,6 +92,8 @@ def figures(model: Any, split: Domains) -> dict[str, Figure]:
     """Return the confusion matrix, accuracy against confidence and, for several
     domains, the accuracy of each.
     """
+    from sklearn.metrics import confusion_matrix
+
     proba = model.predict_proba(split.x)
     predicted = proba.argmax(axis=1)
     correct = predicted == split.y

@@ -10,16 +10,18 @@ other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.word_sets import WordSets
 from ftml.plots import label_points, new_figure
 from ftml.tasks._word_lists import analogy_sections, word_list_scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Cooccurrence,)
 METRICS = {"auc": "max"}

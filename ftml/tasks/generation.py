@@ -11,11 +11,10 @@ lower bound by importance sampling; models with a variational bound have `elbo(X
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.images import Images
 from ftml.data.table import Table
@@ -27,6 +26,9 @@ from ftml.tasks._samples import (
     frechet_distance,
     precision_recall,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Images, Table)
 METRICS = {

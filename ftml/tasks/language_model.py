@@ -7,15 +7,17 @@ symbol.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ftml.data.ragged import Ragged, encoded, offsets_of
 from ftml.data.sequences import Sequences
 from ftml.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Sequences,)
 METRICS = {"perplexity": "min"}

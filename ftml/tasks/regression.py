@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Table,)
 METRICS = {"mse": "min", "mae": "min", "r2": "max", "rss": "min"}
@@ -24,6 +25,8 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     TSS = ESS + RSS holds for least squares with an intercept on its own training data
     and not for linear predictions elsewhere (mistake 12 of the notes).
     """
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
     predicted, mean = model.predict(split.X), split.y.mean()
     return {
         "mse": float(mean_squared_error(split.y, predicted)),

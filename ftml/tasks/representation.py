@@ -16,12 +16,10 @@ Source: Deep learning cheat sheet, section 14.12.3, semi-supervised training.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.linear_model import LogisticRegression
 
 from ftml.data.images import Images
 from ftml.data.table import Table
@@ -34,6 +32,9 @@ from ftml.tasks.generation import (
     reconstructions_figure,
     shows,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Images, Table)
 METRICS = {
@@ -100,6 +101,8 @@ def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) ->
     """Return the accuracy of a linear probe on codes (n, m) on the samples without
     labels.
     """
+    from sklearn.linear_model import LogisticRegression
+
     scaled = (codes - codes.mean(axis=0)) / np.maximum(codes.std(), 1e-12)
     rng = np.random.default_rng(SEED)
     right = []

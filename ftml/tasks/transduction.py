@@ -7,16 +7,17 @@ of target symbols, one array for each source; it may be empty.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ftml.data.pairs import Pairs
 from ftml.data.ragged import encoded
 from ftml.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = (Pairs,)
 METRICS = {"error_rate": "min", "exact_match": "max"}
@@ -60,6 +61,8 @@ def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
 
 def figures(model: Any, split: Pairs) -> dict[str, Figure]:
     """Return the error rate by the source's length, and some decoded sequences."""
+    from matplotlib.ticker import MaxNLocator
+
     decoded = model.decode(split.X)
     distances = _distances(decoded, split)
     lengths, sizes = split.X.lengths, split.Y.lengths

@@ -13,7 +13,6 @@ import pandas as pd
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
 from ftml.saving import TREE, load
-from pipelines.cli.records import open_existing_store, run_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -90,6 +89,8 @@ def load_predictor(model: str) -> tuple[Predictor, ModelSignature | None]:
             f"expected a model such as models:/diabetes@champion, runs:/ID/model or a "
             f"folder that holds {TREE}, got {model!r}"
         )
+    from pipelines.cli.records import open_existing_store, run_of
+
     client = open_existing_store()
     if model.startswith("runs:/"):
         run_id, _, path = model.removeprefix("runs:/").partition("/")

@@ -9,7 +9,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from rich.table import Table
-from scipy.stats import t as student_t
 
 from ftml.config import nearest
 from ftml.tasks import task
@@ -104,6 +103,8 @@ def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
     """Return the results of a finished study by a test metric; `best` is the id of the
     champion's run.
     """
+    from scipy.stats import t as student_t
+
     metrics = _metrics(run)
     seeds = int(run.data.params.get("seeds", 1))
     error = metrics.get(f"test_{metric}_standard_error")

@@ -9,21 +9,20 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from PIL import Image
-from scipy.stats import t as student_t
 
 from ftml.names import original
 from ftml.plots import COLOURS, label_points, new_figure
 from pipelines.common.estimate import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, VERMILION = COLOURS[:2]
 GREY = "#8c8c8c"
@@ -56,6 +55,8 @@ def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
     Black becomes the text colour of the page and the background is transparent, so that
     the figure is readable on light and dark pages. Text is kept as text.
     """
+    from matplotlib import rc_context
+
     buffer = io.StringIO()
     # Matplotlib reads both options on saving; without the salt, identifiers are random.
     with rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}):
@@ -83,6 +84,8 @@ def read_png(path: Path, caption: str) -> Picture:
 
 def write_png(path: Path, figure: Figure) -> None:
     """Write a figure as a PNG file of at most 256 colours, for a smaller file."""
+    from PIL import Image
+
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     image = Image.open(buffer).convert("RGB")
@@ -218,6 +221,8 @@ def domains_figure(
     selections, the figure shows each study's own. Domains whose names are numbers, such
     as angles, are placed at these numbers.
     """
+    from scipy.stats import t as student_t
+
     numeric = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in domains)
     x = np.array([float(name) if numeric else i for i, name in enumerate(domains)])
     rows = table.drop_duplicates("study").to_dict("records")

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from pipelines.datasets.notes import note
 from pipelines.params.arrays import TableSchema
@@ -55,6 +54,8 @@ def _increases(column: pd.Series) -> bool:
     values = _numbers(column)
     if values is None or (known := np.isfinite(values)).sum() < MIN_ROWS:
         return False
+    from scipy.stats import rankdata
+
     ranks = rankdata(values[known])
     if ranks.std() == 0:
         return False

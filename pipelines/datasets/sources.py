@@ -48,7 +48,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn.datasets
 
 from ftml.config import nearest
 from ftml.data.reading import ReadOptions, read_frame
@@ -135,6 +134,8 @@ def _sklearn_frame(source: str, sha256: str | None) -> pd.DataFrame:
         raise ValueError(f"{source}: unknown dataset {name!r}{nearest(name, SKLEARN)}")
     if sha256 is not None:
         raise ValueError(f"{source}: is part of scikit-learn; sha256 is for files only")
+    import sklearn.datasets
+
     options = {"scaled": False} if name == "diabetes" else {}
     data = getattr(sklearn.datasets, f"load_{name}")(as_frame=True, **options)
     table: pd.DataFrame = data.frame

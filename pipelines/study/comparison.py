@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import t as student_t
 
 from pipelines.common import figures, formatting
 from pipelines.params.read import Study
@@ -59,6 +58,8 @@ def paired_difference(
     have fewer than `MIN_SEEDS` seeds in common, if a value is not finite, if one study
     lacks the selection, or if the studies have different test domains.
     """
+    from scipy.stats import t as student_t
+
     test, their_test = (each.test_under(selection) for each in (ours, theirs))
     if test is None or their_test is None:
         return None

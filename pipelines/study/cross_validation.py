@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ftml.config import FamilyConfig
 from ftml.core import State, Step, TrainMany
@@ -48,6 +47,8 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 
 def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
     if table.classes:
         _check_count(n_folds, _rarest(table), "samples of the rarest class")
     else:
@@ -58,6 +59,8 @@ def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
 
 
 def _group_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     if table.classes:
         _check_count(n_folds, _rarest(table), "samples of the rarest class")
     _check_count(n_folds, len(np.unique(table.groups)), "groups")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ftml.plots import new_figure
 from pipelines.common.figures import BLUE, GREY, VERMILION, log_if_wide
 from pipelines.study.metrics import StudyMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SIZE = (3.9, 2.8)
 "Width and height of a figure, in inches."

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from ftml.config import FamilyConfig, read_config
@@ -38,6 +37,9 @@ from pipelines.study.metrics import (
 from pipelines.study.plan import Assignment, final_fits_of
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRIALS = "trials.parquet"
 FILES = (METRICS, "best.yaml", TRIALS, "fits.parquet")

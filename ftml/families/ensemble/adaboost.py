@@ -26,7 +26,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 from scipy.special import softmax
-from sklearn.tree import DecisionTreeClassifier
 
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
@@ -123,6 +122,8 @@ def train(
 
 def _next_state(state: State, train: Table, config: Config, *, k: int) -> State:
     """Return the state after a round."""
+    from sklearn.tree import DecisionTreeClassifier
+
     D, n = state["D"], state["n"] + 1
     weak = DecisionTreeClassifier(
         max_depth=config.max_depth,

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
-from sklearn.tree import DecisionTreeClassifier
 
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
@@ -58,6 +57,8 @@ def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield the tree, in one step."""
+    from sklearn.tree import DecisionTreeClassifier
+
     if state is not None:
         return
     X, y = data.train.X, data.train.y

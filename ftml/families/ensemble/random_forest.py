@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
-from sklearn.ensemble import RandomForestClassifier
 
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
@@ -57,6 +56,8 @@ def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield the forest, in one step."""
+    from sklearn.ensemble import RandomForestClassifier
+
     if state is not None:
         return
     X, y = data.train.X, data.train.y

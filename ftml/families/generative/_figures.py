@@ -5,14 +5,16 @@ training.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ftml.families.generative._model import as_samples
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._pictures import panels_figure, pictures_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GRID = 12
 "Pictures along each side of a latent plane."

@@ -11,8 +11,7 @@ deep convolutional generative adversarial networks".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits
@@ -21,6 +20,9 @@ from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._figures import adversarial_figures
 from ftml.nn.inputs import check_images
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

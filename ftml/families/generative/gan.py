@@ -11,9 +11,8 @@ adversarial nets".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -22,6 +21,9 @@ from ftml.families.generative._adversarial import AdversarialConfig, Model, prob
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._figures import adversarial_figures
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -13,9 +13,8 @@ variational Bayes".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -24,6 +23,9 @@ from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._figures import latent_figures
 from ftml.families.generative._latent import LatentConfig, Model, problem_of
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import scipy.linalg
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.config import FamilyConfig, LogUniform
@@ -32,6 +31,9 @@ from ftml.families.linear._columns import (
     for_raw_columns,
 )
 from ftml.plots import COLOURS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "regression"
 

@@ -6,12 +6,14 @@ Axes: m filters, C channels, p x q pixels.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from ftml.plots import STYLE
+from ftml.plots import common_style, empty_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = 32
 "Filters that a figure has at most."
@@ -30,12 +32,8 @@ def filters_figure(filters: np.ndarray, *, title: str) -> Figure:
     limit = float(np.abs(shown).max()) or 1.0
     columns = min(8, len(shown))
     rows = math.ceil(len(shown) / columns)
-    with rc_context(STYLE):
-        figure = Figure(
-            figsize=(0.8 * columns + 1.2, 0.85 * rows + 0.7),
-            dpi=120,
-            layout="constrained",
-        )
+    with common_style():
+        figure = empty_figure(0.8 * columns + 1.2, 0.85 * rows + 0.7)
         axes = figure.subplots(rows, columns, squeeze=False)
     for place in axes.flat:
         place.set_axis_off()

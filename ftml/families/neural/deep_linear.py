@@ -23,10 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 from scipy.integrate import solve_ivp
 
@@ -34,6 +33,9 @@ from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.plots import COLOURS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "classification"
 FLOOR = 1e-3

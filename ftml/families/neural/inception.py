@@ -11,9 +11,8 @@ Source: Deep learning cheat sheet, sections 13.13.4 and 13.13.5; Szegedy et al. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -24,6 +23,9 @@ from ftml.families.neural._model import Model, image_shape
 from ftml.families.neural._problem import classification
 from ftml.nn.inputs import Inputs
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

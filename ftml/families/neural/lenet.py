@@ -11,9 +11,7 @@ Source: Deep learning cheat sheet, sections 13.13.1 and 13.13.2; LeCun et al. 19
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits
@@ -23,6 +21,9 @@ from ftml.families.neural._model import Model, image_shape
 from ftml.families.neural._problem import classification
 from ftml.nn.inputs import Inputs
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

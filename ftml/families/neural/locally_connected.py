@@ -10,9 +10,8 @@ Source: Deep learning cheat sheet, section 13.14.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -23,6 +22,9 @@ from ftml.families.neural._model import Model, image_shape
 from ftml.families.neural._problem import classification
 from ftml.nn.inputs import Inputs
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

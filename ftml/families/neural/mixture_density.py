@@ -15,11 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
@@ -44,6 +43,9 @@ from ftml.nn.mixture import (
 )
 from ftml.plots import new_figure
 from ftml.training import Problem, run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "conditional_density"
 APART = 1e-3

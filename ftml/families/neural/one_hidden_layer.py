@@ -11,9 +11,8 @@ Source: FTML lecture 9, "Neural networks", (34) and exercises 3 and 4.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -24,6 +23,9 @@ from ftml.families.neural._model import Model
 from ftml.families.neural._problem import classification
 from ftml.nn.inputs import Inputs, n_inputs
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -20,11 +20,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
@@ -40,6 +39,9 @@ from ftml.nn.activations import Activation
 from ftml.nn.inputs import Inputs, n_inputs
 from ftml.plots import COLOURS, new_figure
 from ftml.training import Problem, run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "classification"
 DATA = (Table, Images)

@@ -6,13 +6,11 @@ Axes: B batch, T time, u units.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 from torch import Tensor
 
@@ -26,6 +24,9 @@ from ftml.nn.recurrent import no_state, unrolled
 from ftml.nn.sequence_networks import Pooling, RecurrentClassifier
 from ftml.plots import new_figure
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = 64
 "Sequences whose gradients a figure shows the mean of."
@@ -81,6 +82,8 @@ def train_recurrent(
 
 def recurrent_figures(model: Model, data: Splits[Sequences]) -> Mapping[str, Figure]:
     """Return how large the gradient of the loss is at each time of the first layer."""
+    from matplotlib.ticker import MaxNLocator
+
     norms = gradient_by_time(model, data.train)
     figure, axes = new_figure()
     axes.plot(np.arange(len(norms)) - len(norms), norms, marker=".")

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -27,6 +26,9 @@ from ftml.nn.prediction import chunks_by_length, loaded
 from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
 from ftml.plots import new_figure
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHUNK = 128
 "Sources that are decoded at once."

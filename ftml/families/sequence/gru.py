@@ -12,8 +12,7 @@ Deep learning cheat sheet, section 15.2, names gated units only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
@@ -23,6 +22,9 @@ from ftml.families.sequence._recurrent import (
     recurrent_figures,
     train_recurrent,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -13,8 +13,7 @@ Hochreiter and Schmidhuber 1997, "Long short-term memory".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
@@ -24,6 +23,9 @@ from ftml.families.sequence._recurrent import (
     recurrent_figures,
     train_recurrent,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

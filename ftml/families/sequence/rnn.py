@@ -13,9 +13,8 @@ Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, problem 2; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.config import Integers
@@ -27,6 +26,9 @@ from ftml.families.sequence._recurrent import (
     recurrent_figures,
     train_recurrent,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -15,9 +15,8 @@ approaches to attention-based neural machine translation", whose general score i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -28,6 +27,9 @@ from ftml.families.sequence._transduction import (
     attention_figure,
     train_transducer,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["TASK", "Config", "Model", "figures", "train"]
 

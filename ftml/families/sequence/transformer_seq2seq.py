@@ -14,9 +14,8 @@ transformer architecture".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.config import LogUniform
@@ -28,6 +27,9 @@ from ftml.families.sequence._transduction import (
     attention_figure,
     train_transducer,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["TASK", "Config", "Model", "figures", "train"]
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from pydantic import Field
 from torch import nn
 
@@ -22,6 +21,9 @@ from ftml.families.sequence._classifier import Model, classification
 from ftml.families.sequence._training import TrainingConfig
 from ftml.plots import new_figure
 from ftml.training import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class TextConfig(TrainingConfig):

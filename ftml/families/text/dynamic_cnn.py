@@ -15,9 +15,8 @@ convolutional neural network for modelling sentences".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -26,6 +25,9 @@ from ftml.families.sequence._classifier import Model
 from ftml.families.text._networks import TextConfig, text_figures, text_problem
 from ftml.nn.text_networks import halvings
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

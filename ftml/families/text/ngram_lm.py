@@ -20,10 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.config import FamilyConfig, Integers, LogUniform
@@ -32,6 +31,9 @@ from ftml.data import Sequences, Splits
 from ftml.data.ragged import Ragged
 from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "language_model"
 

@@ -14,9 +14,8 @@ networks for sentence classification".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ftml.core import State, Step
@@ -24,6 +23,9 @@ from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
 from ftml.families.text._networks import TextConfig, text_figures, text_problem
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 

@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch.nn.functional as F
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 from torch import Tensor
 
@@ -35,6 +33,9 @@ from ftml.nn.prediction import in_chunks, loaded
 from ftml.nn.tree_networks import Composition, RecursiveNet
 from ftml.plots import new_figure
 from ftml.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASK = "classification"
 DATA = (Trees,)
@@ -113,6 +114,8 @@ def train(
 
 def figures(config: Config, model: Model, data: Splits[Trees]) -> Mapping[str, Figure]:
     """Return the accuracy on training trees of each height."""
+    from matplotlib.ticker import MaxNLocator
+
     X = data.train.X
     height, right = X.heights()[X.roots()], model.predict(X) == data.train.y
     found = np.unique(height)

@@ -9,24 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 from PIL import Image
 
 from ftml.data.sharding import ParallelMap
 from ftml.evidence import Budget
-from pipelines.cluster import connect, parallel_map
+from pipelines.cluster import parallel_map
 from pipelines.datasets import domains, image_folders, images
 from pipelines.params.arrays import DomainsSchema, ImagesSchema
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
-    ray.init("local", num_cpus=2, num_gpus=1, **quiet)  # Ray does not look for the GPU
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
 
 @pytest.fixture
@@ -123,29 +114,3 @@ def test_what_claims_draw_by_tasks_is_what_they_draw_here() -> None:
     here = Budget(factor=3).draw(normal, seed=4, n=50)
     on_ray = Budget(factor=3, map_function=parallel_map.map_over_ray_tasks)
     np.testing.assert_array_equal(on_ray.draw(normal, seed=4, n=50), here)
-
-
-def visible_device() -> tuple[str, str | None]:
-    """Return the device of the families, for a torch that finds what CUDA is shown."""
-    import os
-    import sys
-    from types import SimpleNamespace
-
-    from ftml.core import device
-
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    cuda = SimpleNamespace(is_available=lambda: shown != "")
-    real = sys.modules.get("torch")
-    sys.modules["torch"] = SimpleNamespace(cuda=cuda, device=str)  # type: ignore
-    found = str(device())
-    del sys.modules["torch"]
-    if real is not None:
-        sys.modules["torch"] = real
-    return found, shown
-
-
-def test_a_trial_sees_the_gpu_that_it_asks_for_and_no_other() -> None:
-    assert connect.HIDE_GPUS  # Ray reads the environment that `connect` sets
-    task: Any = ray.remote(num_cpus=1)(visible_device)
-    asked = [task.options(num_gpus=gpus).remote() for gpus in (0, 0.5)]
-    assert ray.get(asked) == [("cpu", ""), ("cuda", "0")]

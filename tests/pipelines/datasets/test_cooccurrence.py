@@ -309,9 +309,7 @@ def test_a_stage_that_is_killed_while_it_merges_gives_the_same_table_again(tmp_p
 
 
 @pytest.mark.slow
-def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
-    import ray
-
+def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch, local_cluster):
     from pipelines.cluster.parallel_map import map_over_ray_tasks
 
     here = prepared(section_of(text, passes=2, subsample=0.1), tmp_path / "here")
@@ -321,10 +319,6 @@ def test_ray_tasks_give_the_same_bytes(text, tmp_path, monkeypatch):
         yield map_over_ray_tasks, 1
 
     monkeypatch.setattr(stage_module, "executor", on_ray)
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        there = prepared(section_of(text, passes=2, subsample=0.1), tmp_path / "there")
-    finally:
-        ray.shutdown()
+    there = prepared(section_of(text, passes=2, subsample=0.1), tmp_path / "there")
     for path in here.iterdir():
         assert path.read_bytes() == (there / path.name).read_bytes()

@@ -30,7 +30,7 @@ from pipelines.tuning.queue import StudyCoroutine
 from tests.conftest import forget_store
 from tests.pipelines.searching import coordinator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
 PARAMS = """
 datasets:
@@ -38,17 +38,16 @@ datasets:
     toy: {source: "file:none.csv", task: regression}
 experiments:
   toy:
-    ridge: {trials: 3, cv: 4}
+    ridge: {trials: 3, cv: 4, resources: {cpu: 2}}
     twice:
-      {family: ridge, seeds: 2, cv: 4, learning_curve: [0.5], config: {alpha: 0.5}}
+      family: ridge
+      seeds: 2
+      cv: 4
+      learning_curve: [0.5]
+      config: {alpha: 0.5}
+      resources: {cpu: 2}
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+"One worker trains all, since the start of a worker takes seconds."
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
     assert modified() == before
 
     changed = PARAMS.replace("alpha: 0.5", "alpha: 0.25").replace(
-        "2, cv: 4", "2, cv: 5"
+        "2\n      cv: 4", "2\n      cv: 5"
     )
     (project / "params.yaml").write_text(changed)
     experiment.main("toy")
@@ -202,7 +201,8 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
 def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
     project: Path,
 ) -> None:
-    head, _, tail = PARAMS.partition("    ridge: {trials: 3, cv: 4}\n")
+    ridge = "    ridge: {trials: 3, cv: 4, resources: {cpu: 2}}\n"
+    head, _, tail = PARAMS.partition(ridge)
     (project / "params.yaml").write_text(head + tail)
     experiment.main("toy")
     first = {run.info.run_id: dict(run.data.metrics) for run in runs()}
@@ -244,6 +244,7 @@ experiments:
       config: {n_epochs: 4, hidden: [8], gradient_penalty: 0.5}
       search: {learning_rate: {grid: [1.0e+30, 1.0e-3, 1.0e-2]}}
       early_stopping: {grace: 1}
+      resources: {cpu: 2}
 """
     )
     split = np.repeat(["train", "valid", "test"], 40)
@@ -321,6 +322,7 @@ experiments:
       test_domains: each
       selections: [validation, leave_one_domain_out, oracle]
       config: {hidden: [], n_epochs: 2}
+      resources: {cpu: 2}
 """
 
 

@@ -1,18 +1,23 @@
-"""Searches on a real Ray: one small cluster for this module."""
+"""Searches on a real Ray.
+
+The searches of most tests run in one Tune run, since the start of a worker takes
+seconds: each is a function in SHARED, whose results `found` returns.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import ray
 from ray.tune.experiment import Trial
 
 from ftml import Domains, Splits, Table, family
@@ -36,31 +41,33 @@ from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCal
 from pipelines.tuning.worker import START_TIMEOUT_S
 from tests.pipelines.searching import coordinator, ignore, run, run_all
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture
-def data() -> Splits[Table]:
+def numbers() -> Splits[Table]:
+    """Return splits with a target that is a number."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 3))
     table = Table(X, X @ [1.0, -2.0, 0.5] + 0.1 * rng.normal(size=90))
     return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
 
 
-@pytest.fixture
-def labelled() -> Splits[Table]:
+def two_classes() -> Splits[Table]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 3))
     y = (X @ [1.0, -2.0, 0.5] + 0.5 * rng.normal(size=90) > 0).astype(np.int64)
     table = Table(X, y, classes=("no", "yes"))
     return Splits(table.rows(np.arange(60)), table.rows(np.arange(60, 90)))
+
+
+@pytest.fixture
+def data() -> Splits[Table]:
+    return numbers()
+
+
+@pytest.fixture
+def labelled() -> Splits[Table]:
+    return two_classes()
 
 
 def search(
@@ -95,23 +102,50 @@ def same(splits: Splits[Table]) -> Data:
     return lambda fold: splits
 
 
-def run_and_load(plan: Search, data: Data) -> tuple[Record, list[Any]]:
-    """Return the record of a search of final fits, and the models that they keep."""
-    found: list[tuple[Record, list[Any]]] = []
+class Found(NamedTuple):
+    plan: Search
+    record: Record
+    models: list[Any]
+    "of a search of final fits, else empty"
 
-    def study() -> StudyCoroutine:
+
+Planned = Callable[[Path], list[tuple[Search, Data]]]
+"Function from a folder to searches, each with its data."
+
+
+@pytest.fixture(scope="module")
+def shared_run(
+    local_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[Planned, list[Found]], str]:
+    """Run all searches of SHARED; return what each has found, and what was said."""
+    folder = tmp_path_factory.mktemp("shared")
+    results: dict[Planned, list[Found]] = {planned: [] for planned in SHARED}
+
+    def study(planned: Planned, plan: Search, data: Data) -> StudyCoroutine:
         record = yield SearchRequest(plan, data, ignore)
-        models = [
-            driver.load_fitted_model(record.trials[i]) for i in range(len(plan.trials))
-        ]
-        found.append((record, models))
+        fits = [i for i, trial in enumerate(plan.trials) if trial.last_step is not None]
+        models = [driver.load_fitted_model(record.trials[i]) for i in fits]
+        results[planned].append(Found(plan, record, models))
 
-    driver.run(
-        [study()],
-        coordinator=coordinator(),
-        folder=str(plan.folder.with_name("checkpoints")),
-    )
-    return found[0]
+    studies = [
+        study(planned, plan, data)
+        for planned in SHARED
+        for plan, data in planned(folder / planned.__name__)
+    ]
+    with redirect_stderr(StringIO()) as said:
+        driver.run(
+            studies, coordinator=coordinator(), folder=str(folder / "checkpoints")
+        )
+    return results, said.getvalue()
+
+
+@pytest.fixture
+def found(
+    shared_run: tuple[dict[Planned, list[Found]], str],
+) -> Callable[[Planned], list[Found]]:
+    """Return the function from searches of SHARED to what they have found."""
+    results, _ = shared_run
+    return lambda planned: sorted(results[planned], key=lambda each: each.plan.folder)
 
 
 def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
@@ -266,21 +300,25 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
     (before, model), (again, the_same) = found
     assert again.trials == before.trials
     assert again.trials[0].checkpoint.startswith(checkpoints)
-    np.testing.assert_array_equal(model.theta, the_same.theta)
+    np.testing.assert_array_equal(model.model.theta, the_same.model.theta)
 
 
-def test_trials_are_stopped_early_and_the_best_is_not(
-    tmp_path: Path, labelled: Splits[Table]
-) -> None:
+def stopped_early(folder: Path) -> list[tuple[Search, Data]]:
     plan = search(
-        tmp_path,
+        folder,
         "softmax_regression",
         config={"n_iterations": 60, "tolerance": 0.0},
         metric="log_loss",
         report_every=2,
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
-    record = run(plan, same(labelled))
+    return [(plan, same(two_classes()))]
+
+
+def test_trials_are_stopped_early_and_the_best_is_not(
+    found: Callable[[Planned], list[Found]],
+) -> None:
+    [(plan, record, _)] = found(stopped_early)
     reach = pruning_decisions(plan, record)
     assert reach[0] == PruningDecision()
     assert any(limit.pruned for limit in reach.values())
@@ -289,18 +327,22 @@ def test_trials_are_stopped_early_and_the_best_is_not(
     assert all(n % 2 == 0 for trial in record.trials.values() for n in trial.steps)
 
 
-def test_final_fits_keep_the_model_of_their_last_step(
-    tmp_path: Path, labelled: Splits[Table]
-) -> None:
+def final_fits(folder: Path) -> list[tuple[Search, Data]]:
     plan = search(
-        tmp_path,
+        folder,
         "softmax_regression",
         config={"alpha": 0.01},
         trials=tuple(Assignment((), {"seed": seed}, last_step=7) for seed in (1, 2)),
         report_every=10,
     )
-    tested = replace(labelled, test=labelled.valid)
-    record, models = run_and_load(plan, same(tested))
+    data = two_classes()
+    return [(plan, same(replace(data, test=data.valid)))]
+
+
+def test_final_fits_keep_the_model_of_their_last_step(
+    found: Callable[[Planned], list[Found]], labelled: Splits[Table]
+) -> None:
+    [(_, record, models)] = found(final_fits)
     steps = list(
         family("softmax_regression").train(
             family("softmax_regression").Config(alpha=0.01),
@@ -312,28 +354,36 @@ def test_final_fits_keep_the_model_of_their_last_step(
         trial = record.trials[index]
         assert trial.config == {"seed": seed}
         assert list(trial.steps) == [7]
-        scores = task("classification").evaluate(steps[6].model, tested.test)
+        scores = task("classification").evaluate(steps[6].model, labelled.valid)
         assert trial.steps[7]["test_log_loss"] == scores["log_loss"]
-        assert np.array_equal(models[index].theta, steps[6].model.theta)
+        assert np.array_equal(models[index].model.theta, steps[6].model.theta)
+
+
+def short_fits(folder: Path) -> list[tuple[Search, Data]]:
+    data = numbers()
+    plan = search(folder, trials=(Assignment((), {"seed": 1}, last_step=5),))
+    return [(plan, same(replace(data, test=data.valid)))]
 
 
 def test_final_fits_that_end_before_their_last_step_keep_the_last_model_they_have(
-    tmp_path: Path, data: Splits[Table]
+    found: Callable[[Planned], list[Found]],
 ) -> None:
-    plan = search(tmp_path, trials=(Assignment((), {"seed": 1}, last_step=5),))
-    record, models = run_and_load(plan, same(replace(data, test=data.valid)))
+    [(_, record, models)] = found(short_fits)
     assert list(record.trials[0].steps) == [1]
     assert "test_mse" in record.trials[0].steps[1]
-    assert models[0].theta.shape == (4,)
+    assert models[0].model.theta.shape == (4,)
+
+
+def broken_data(folder: Path) -> list[tuple[Search, Data]]:
+    data = numbers()
+    narrow = replace(data.valid, X=np.ones((30, 2)), feature_names=())
+    return [(search(folder, count=2), same(Splits(data.train, narrow)))]
 
 
 def test_a_family_that_raises_is_a_failed_trial_and_not_a_dead_search(
-    tmp_path: Path, data: Splits[Table]
+    found: Callable[[Planned], list[Found]],
 ) -> None:
-    broken = Splits(
-        data.train, replace(data.valid, X=np.ones((30, 2)), feature_names=())
-    )
-    record = run(search(tmp_path, count=2), same(broken))
+    [(_, record, _)] = found(broken_data)
     for trial in record.trials.values():
         assert trial.ended
         assert trial.error == "ValueError: X has 2 columns, the model was fitted on 3"
@@ -349,20 +399,24 @@ def test_a_trial_that_could_never_start_is_an_error_that_says_what_there_is(
         run(plan, same(data))
 
 
+def without_gpu(folder: Path) -> list[tuple[Search, Data]]:
+    plan = search(folder, count=1, resources=Resources(cpu=2.0, gpu=0.5))
+    return [(plan, same(numbers()))]
+
+
 def test_without_a_gpu_in_the_cluster_a_trial_that_would_use_one_takes_a_cpu(
-    tmp_path: Path, data: Splits[Table], capsys: pytest.CaptureFixture[str]
+    found: Callable[[Planned], list[Found]],
+    shared_run: tuple[dict[Planned, list[Found]], str],
 ) -> None:
-    plan = search(tmp_path, count=1, resources=Resources(cpu=1.0, gpu=0.5))
-    assert run(plan, same(data)).complete(1)
+    [(_, record, _)] = found(without_gpu)
+    assert record.complete(1)
     said = "resources ask for a GPU and no node has one; its trials run on CPUs"
-    assert capsys.readouterr().err.count(said) == 1
+    assert shared_run[1].count(said) == 1
 
 
-def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
-    tmp_path: Path, labelled: Splits[Table]
-) -> None:
+def three_folds(folder: Path) -> list[tuple[Search, Data]]:
     plan = search(
-        tmp_path,
+        folder,
         "softmax_regression",
         config={"n_iterations": 12, "tolerance": 0.0},
         metric="log_loss",
@@ -370,7 +424,13 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
         folds=(("a",), ("b",), ("a", "b")),
         early_stopping=EarlyStopping(grace=2, reduction_factor=2),
     )
-    record = run(plan, same(labelled))
+    return [(plan, same(two_classes()))]
+
+
+def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
+    found: Callable[[Planned], list[Found]],
+) -> None:
+    [(plan, record, _)] = found(three_folds)
     assert sorted(record.trials) == list(range(12))
     for index, trial in record.trials.items():
         assert trial.fold == plan.trials[index].fold
@@ -383,9 +443,7 @@ def test_a_configuration_is_the_same_on_every_fold_and_stopped_among_its_own(
     assert any(each[0] for each in stopped)
 
 
-def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
-    tmp_path: Path,
-) -> None:
+def left_out(folder: Path) -> list[tuple[Search, Data]]:
     rng = np.random.default_rng(0)
     names = ("a", "b", "c")
     data = Domains(
@@ -406,20 +464,24 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
         "count": 1,
         "folds": (("a", "c"),),
     }
-    plan = search(tmp_path / "a", "erm", **about)
-    other = search(tmp_path / "b", "erm", **about, scores_left_out=True)
-    blind, seeing = run_all([plan, other], splits)
-    assert not [name for name in blind.trials[0].steps[1] if "out_" in name]
-    found = [name for name in seeing.trials[0].steps[1] if "out_" in name]
-    assert found == ["out_accuracy/a", "out_accuracy/c"]
+    plan = search(folder / "a", "erm", **about)
+    other = search(folder / "b", "erm", **about, scores_left_out=True)
+    return [(plan, splits), (other, splits)]
 
 
-def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
-    tmp_path: Path, labelled: Splits[Table]
+def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
+    found: Callable[[Planned], list[Found]],
 ) -> None:
+    blind, seeing = (each.record for each in found(left_out))
+    assert not [name for name in blind.trials[0].steps[1] if "out_" in name]
+    scored = [name for name in seeing.trials[0].steps[1] if "out_" in name]
+    assert scored == ["out_accuracy/a", "out_accuracy/c"]
+
+
+def alone_and_packed(folder: Path) -> list[tuple[Search, Data]]:
     plans = [
         search(
-            tmp_path / str(pack),
+            folder / str(pack),
             "softmax_regression",
             count=7,
             config={"n_iterations": 24, "tolerance": 1e-3},
@@ -429,9 +491,15 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
         )
         for pack in (1, 3)
     ]
-    alone, packed = run_all(plans, same(labelled))
-    reach = pruning_decisions(plans[0], alone)
-    assert pruning_decisions(plans[1], packed) == reach
+    return [(plan, same(two_classes())) for plan in plans]
+
+
+def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
+    found: Callable[[Planned], list[Found]],
+) -> None:
+    (plan, alone, _), (packed_plan, packed, _) = found(alone_and_packed)
+    reach = pruning_decisions(plan, alone)
+    assert pruning_decisions(packed_plan, packed) == reach
     assert any(limit.pruned for limit in reach.values())
     for index, trial in alone.trials.items():
         for n, metrics in trial.steps.items():
@@ -443,14 +511,31 @@ def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
     assert all(trial.ended for trial in packed.trials.values())
 
 
-def test_packs_are_cross_validated_as_single_trials_are(
-    tmp_path: Path, data: Splits[Table]
-) -> None:
+def cross_validated(folder: Path) -> list[tuple[Search, Data]]:
     plans = [
-        search(tmp_path / str(pack), config={"seed": 0}, cv=3, batch_size=pack)
+        search(folder / str(pack), config={"seed": 0}, cv=3, batch_size=pack)
         for pack in (1, 4)
     ]
-    alone, packed = run_all(plans, same(data))
+    return [(plan, same(numbers())) for plan in plans]
+
+
+def test_packs_are_cross_validated_as_single_trials_are(
+    found: Callable[[Planned], list[Found]],
+) -> None:
+    alone, packed = (each.record for each in found(cross_validated))
     for index, trial in alone.trials.items():
         assert "valid_mse/fold_2" in trial.steps[1]
         assert packed.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)
+
+
+SHARED: tuple[Planned, ...] = (
+    stopped_early,
+    final_fits,
+    short_fits,
+    broken_data,
+    without_gpu,
+    three_folds,
+    left_out,
+    alone_and_packed,
+    cross_validated,
+)
