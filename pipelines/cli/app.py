@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.cli import commands_families, commands_runs, commands_stages
+from pipelines.cli import (
+    commands_families,
+    commands_projects,
+    commands_runs,
+    commands_stages,
+)
 
 app = typer.Typer(
     name="ftml",
@@ -19,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(commands_projects.init)
 app.command()(commands_families.families)
 app.command()(commands_families.show)
 app.command()(commands_families.claims)
