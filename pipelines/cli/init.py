@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,7 +52,7 @@ def init(
     Raises ValueError, and writes nothing, for a file that is no table, a target that is
     not certain, a table that the stage `tables` refuses, and a file that exists.
     """
-    file, folder = file.absolute(), folder.absolute()
+    file, folder = (Path(os.path.abspath(each)) for each in (file, folder))
     refuse_to_overwrite(folder)
     with notes.collect_notes():
         data, options = read_table(file, read_options(read))
@@ -65,8 +65,7 @@ def init(
             read=options.model_dump(exclude_defaults=True),
             proposal=propose(data, target=chosen, task=task),
         )
-        content = render(project)
-        check(project, content[PARAMS])
+        project, content = checked(project)
     kept = [name for name in MAY_EXIST if (folder / name).exists()]
     for place, text in content.items():
         if place not in kept:
@@ -259,6 +258,26 @@ def render(project: Project) -> dict[str, str]:
         ".gitignore": GITIGNORE.read_text(),
         **plots,
     }
+
+
+def checked(project: Project) -> tuple[Project, dict[str, str]]:
+    """Return a project that the stage `tables` accepts, and its files.
+
+    Where the rows cannot be split in the order of time, since a class would be in one
+    split only, that split is only proposed. Raises ValueError for what the stage would
+    refuse.
+    """
+    content, time = render(project), project.proposal.time
+    try:
+        check(project, content[PARAMS])
+    except ValueError:
+        if time is None:
+            raise
+        plain = replace(project.proposal, time=None, ordered=time)
+        project = replace(project, proposal=plain)
+        content = render(project)
+        check(project, content[PARAMS])
+    return project, content
 
 
 def check(project: Project, text: str) -> None:

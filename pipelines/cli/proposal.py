@@ -16,6 +16,7 @@ import pandas as pd
 
 from ftml.core import family
 from ftml.data.columns import describe
+from pipelines.common import formatting
 from pipelines.datasets.plausibility import (
     numbers_to_predict,
     ordered_columns,
@@ -145,17 +146,17 @@ def kind_of(column: pd.Series) -> str:
     if pd.api.types.is_datetime64_any_dtype(column):
         return "dates"
     n = column.nunique()
-    if pd.api.types.is_numeric_dtype(column):
-        return "numbers" if n > FEW_CLASSES else f"{n} different numbers"
-    return f"{n} different texts"
+    numeric = pd.api.types.is_numeric_dtype(column)
+    if numeric and n > FEW_CLASSES:
+        return "numbers"
+    return formatting.counted(n, "different number" if numeric else "different text")
 
 
 def propose_task(y: pd.Series, task: str | None) -> Proposed:
     """Return the task for a target without missing values."""
     if y.nunique() < 2:
         raise ValueError(
-            f"column {y.name} has {y.nunique()} different values, so there "
-            "is nothing to predict"
+            f"column {y.name} holds {kind_of(y)}, so there is nothing to predict"
         )
     is_number = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
     if task is not None:
@@ -184,13 +185,13 @@ def propose_task(y: pd.Series, task: str | None) -> Proposed:
 def propose_metric(counts: pd.Series | None) -> Proposed:
     """Return the metric for the sizes of the classes; None for regression."""
     if counts is None:
-        return Proposed("mse", "mean squared error; others: mae, r2")
+        return Proposed("mse", "mean squared error; mae and r2 are others")
     smallest = counts.min() / counts.sum()
     if len(counts) == 2 and smallest < RARE:
         return Proposed("auc", f"only {smallest:.0%} of the rows are {counts.idxmin()}")
     if counts.max() / counts.sum() > 1 - RARE:
         return Proposed("macro_f1", f"most rows are of the class {counts.idxmax()}")
-    return Proposed("accuracy", "others: log_loss, macro_f1, auc, ...")
+    return Proposed("accuracy", "log_loss, macro_f1 and auc are others")
 
 
 def propose_positive(counts: pd.Series | None) -> Proposed | None:
@@ -224,14 +225,7 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
     try:
         describe(pd.DataFrame({name: column}))
     except ValueError as error:
-        return (
-            str(error)
-            .removeprefix(f"column {name}: ")
-            .partition("; ")[0]
-            .partition(". List")[0]
-            if "different texts" in str(error)
-            else f"cannot be a feature: {error}"
-        )
+        return str(error).removeprefix(f"column {name}: ").partition(". List")[0]
     if task == "classification" and _says_the_same(column, target):
         return f"has one value for each class of {target.name}: it says the answer"
     return ""
@@ -259,7 +253,7 @@ def propose_time(features: pd.DataFrame) -> tuple[Proposed | None, Proposed | No
     is_date = not pd.api.types.is_numeric_dtype(features[name])
     about = f"the rows are in the order of {name}"
     if is_date or TIME.fullmatch(name):
-        return Proposed(name, f"{about}: the last rows are the test split"), None
+        return Proposed(name, f"{about}, so the last ones are the test split"), None
     return None, Proposed(name, about)
 
 
