@@ -153,7 +153,7 @@ def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOpti
         for column in names_of_columns(file, options, error):
             more = with_advice(file, column, more)
         if more == options:
-            raise ValueError(f"{error}; give `read:` by --read") from None
+            raise ValueError(f"{error}; give read: by --read") from None
         data, options = read_frame(file, more, name=file.name), more
     for text in data.attrs["notes"]:
         notes.note(f"file:{file.name}: {text}")
@@ -169,7 +169,7 @@ def names_of_columns(file: Path, options: ReadOptions, error: ValueError) -> lis
     try:
         return load(file, options, lambda names: names[:1]).all_names
     except ValueError:
-        raise ValueError(f"{error}; give `read:` by --read") from None
+        raise ValueError(f"{error}; give read: by --read") from None
 
 
 def with_advice(file: Path, column: str, options: ReadOptions) -> ReadOptions:
@@ -180,7 +180,7 @@ def with_advice(file: Path, column: str, options: ReadOptions) -> ReadOptions:
         found = advice(str(error))
         if found is None:
             raise ValueError(
-                f"{file.name}: {str(error).removeprefix(f'{file}: ')}; give `read:` by "
+                f"{file.name}: {str(error).removeprefix(f'{file}: ')}; give read: by "
                 "--read"
             ) from None
         notes.note(f"file:{file.name}: column {column} is read with {flow(found)}")

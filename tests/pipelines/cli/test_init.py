@@ -261,7 +261,7 @@ def test_options_of_the_reader_that_are_certain_are_taken_from_its_message() -> 
 
 def test_a_choice_of_the_reader_is_an_error_that_read_answers() -> None:
     table(day=["03/04/2020", "05/06/2021"] * (N // 2)).to_csv("her.csv", index=False)
-    with pytest.raises(ValueError, match=r"set read: \{dates.*give `read:` by --read"):
+    with pytest.raises(ValueError, match=r"set read: \{dates.*give read: by --read"):
         start()
     start(read='{dates: {day: "%d/%m/%Y"}}')
     assert 'read: {dates: {day: "%d/%m/%Y"}}' in printed_params(".")
