@@ -37,7 +37,6 @@ from ftml.tasks import task, tasks
 from pipelines.params.kinds import KINDS, DataKind
 from pipelines.params.read import data_kinds, read_params
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 COUNT = 4
 "Steps that a check looks at: enough for a start, a middle and an end."
 
@@ -488,13 +487,6 @@ def name_of(check: Callable[[Family], None]) -> str:
 @pytest.mark.parametrize("name", families())
 def test_family_keeps_the_contract(name: str, check: Callable[[Family], None]) -> None:
     check(family(name))
-
-
-@pytest.mark.skipif(not PARAMS.exists(), reason="the project has no params.yaml yet")
-@pytest.mark.parametrize("name", families())
-def test_params_yaml_has_a_study_of_the_family(name: str) -> None:
-    studies = itertools.chain(*read_params(PARAMS).experiments.values())
-    assert name in {study.family.name for study in studies}
 
 
 def test_library_imports_neither_ray_nor_mlflow_nor_dvc_and_torch_only_at_need() -> (

@@ -12,7 +12,12 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import commands_families, commands_runs, commands_stages
+from pipelines.cli import (
+    commands_families,
+    commands_projects,
+    commands_runs,
+    commands_stages,
+)
 
 app = typer.Typer(
     name="ftml",
@@ -45,6 +50,7 @@ def options(
     """The options of the command itself."""
 
 
+app.command()(commands_projects.init)
 app.command()(commands_families.families)
 app.command()(commands_families.show)
 app.command()(commands_families.claims)

@@ -50,12 +50,19 @@ def check_stage(name: str) -> None:
 
 
 def stage_names() -> list[str]:
-    """Return the names of the stages of dvc.yaml: those that prepare data, and those
-    that use it.
+    """Return the names of the stages: of dvc.yaml those that prepare data, and those
+    that use it; `installed` of the dvc.yaml that `ftml init` writes.
     """
     from pipelines.params.kinds import KIND_OF_STAGE
 
-    return ["sources", *KIND_OF_STAGE, "experiment", "claims", "report"]
+    return [
+        "installed",
+        "sources",
+        *KIND_OF_STAGE,
+        "experiment",
+        "claims",
+        "report",
+    ]
 
 
 @job.command()

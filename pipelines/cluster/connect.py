@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ray._private.authentication import authentication_token_setup as authentica
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 AUTH_MODE = "RAY_AUTH_MODE"
 
+PACKAGES = Path(__file__).parents[2]
+"The folder that holds the packages ftml and pipelines."
+
 
 class SearchError(ValueError):
     """A search could not be completed. The stage resumes it when it is rerun."""
@@ -37,7 +40,10 @@ def ray_cluster() -> Iterator[None]:
     """Connect to the Ray cluster of RAY_ADDRESS, or start Ray on this machine; shut the
     connection, or the started Ray, down on exit.
 
-    Workers of a cluster import the code of this driver, which Ray uploads to them.
+    Workers of a cluster import the code of this driver, which Ray uploads to them. Ray
+    puts the current folder of the driver before everything else on the path of a
+    worker. That is the folder of our packages while Ray starts, so that a folder
+    `pipelines` of the user's project is not imported in place of ours.
     Raises SearchError when there is no cluster at the address or Ray cannot start.
     """
     address = os.environ.get("RAY_ADDRESS")
@@ -47,16 +53,15 @@ def ray_cluster() -> Iterator[None]:
     logging.getLogger(authentication.__name__).setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address:
-            code = [
-                str(Path(__file__).parents[2] / part) for part in ("ftml", "pipelines")
-            ]
-            # Workers of a cluster do not have this driver's environment.
-            variables = {HIDE_GPUS: os.environ[HIDE_GPUS]}
-            environment = {"py_modules": code, "env_vars": variables}
-            ray.init(address, runtime_env=environment, **quiet)
-        else:
-            ray.init("local", include_dashboard=False, **quiet)
+        with chdir(PACKAGES):
+            if address:
+                code = [str(PACKAGES / part) for part in ("ftml", "pipelines")]
+                # Workers of a cluster do not have this driver's environment.
+                variables = {HIDE_GPUS: os.environ[HIDE_GPUS]}
+                environment = {"py_modules": code, "env_vars": variables}
+                ray.init(address, runtime_env=environment, **quiet)
+            else:
+                ray.init("local", include_dashboard=False, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         reason = f"no Ray cluster {where}: {error}"

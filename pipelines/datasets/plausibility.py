@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,14 +34,9 @@ def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
         return
     if section.source.startswith("made:"):
         return
-    every = 1 + len(data) // MOST_ROWS
     others = data.drop(columns=[section.target] if section.target else [])
-    ordered = [
-        str(name) for name, column in others.iloc[::every].items() if _increases(column)
-    ]
-    if ordered:
-        dates = [n for n in ordered if not pd.api.types.is_numeric_dtype(others[n])]
-        time = [*dates, *ordered][0]
+    if ordered := ordered_columns(others):
+        time = time_column(others, ordered)
         names = ", ".join(map(str, ordered))
         verb = "increases" if len(ordered) == 1 else "increase"
         note(
@@ -48,6 +44,26 @@ def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
             "and the rows are split at random. If rows depend on earlier rows, the "
             f"test score will be too good: set `split: {{time: {time}}}`"
         )
+
+
+def ordered_columns(data: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers or dates that increase with the number of the row,
+    strictly or nearly; none in a table of few rows.
+    """
+    if len(data) < MIN_ROWS:
+        return []
+    every = 1 + len(data) // MOST_ROWS
+    return [
+        str(name) for name, column in data.iloc[::every].items() if _increases(column)
+    ]
+
+
+def time_column(data: pd.DataFrame, ordered: Sequence[str]) -> str:
+    """Return which of the ordered columns is the time: the first one of dates, or the
+    first one.
+    """
+    dates = [n for n in ordered if not pd.api.types.is_numeric_dtype(data[n])]
+    return [*dates, *ordered][0]
 
 
 def _increases(column: pd.Series) -> bool:
@@ -86,13 +102,21 @@ def note_target(target: pd.Series, section: TableSchema) -> None:
         return
     if pd.api.types.is_bool_dtype(target):
         return
-    values = target.dropna().to_numpy(np.float64)
-    n_values = len(np.unique(values))
-    fractions = bool((values != np.round(values)).any())
-    many = n_values > max(MANY_VALUES, MANY_FRACTION * len(values))
-    if fractions or many:
-        what = "numbers with fractions" if fractions else "numbers"
+    n_values = target.nunique()
+    if what := numbers_to_predict(target):
         note(
             f"{section.source}: {section.target} has {n_values} different {what}, and "
             "each becomes a class; `task: regression` predicts a number"
         )
+
+
+def numbers_to_predict(target: pd.Series) -> str:
+    """Return why a column of numbers looks like a target of regression: it holds
+    "numbers with fractions", or many different "numbers"; "" if it does not.
+    """
+    values = target.dropna().to_numpy(np.float64)
+    n_values = len(np.unique(values))
+    if (values != np.round(values)).any():
+        return "numbers with fractions"
+    many = n_values > max(MANY_VALUES, MANY_FRACTION * len(values))
+    return "numbers" if many else ""

@@ -78,7 +78,12 @@ def test_families_of_a_task_or_chapter_stand_alone() -> None:
 def test_a_family_is_shown_with_formula_fields_and_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)
+    assert "no params.yaml in this folder" in ftml_command("show", "ridge").stdout
+    Path("params.yaml").write_text(
+        "datasets: {tables: {diabetes: {source: 'sklearn:diabetes', task: regression}}}"
+        "\nexperiments: {diabetes: {ridge: {}}}\n"
+    )
     printed = ftml_command("show", "ridge").stdout
     assert "theta = argmin (1/n) |y - X theta - b|^2" in printed
     assert 'Source: FTML lecture 9, "Ridge regression".' in printed
@@ -91,8 +96,6 @@ def test_a_family_is_shown_with_formula_fields_and_data(
     assert "Datasets of params.yaml: diabetes" in printed
     assert "Studies of params.yaml: diabetes/ridge" in printed
     assert "nearest: ridge" in error_of("show", "rigde")
-    monkeypatch.chdir(tmp_path)
-    assert "no params.yaml in this folder" in ftml_command("show", "ridge").stdout
 
 
 def test_every_field_of_every_family_can_be_said() -> None:

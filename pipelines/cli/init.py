@@ -1,0 +1,395 @@
+"""Starts a project around one table: writes params.yaml, dvc.yaml and notes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ftml.config import problems
+from ftml.data.reading import ReadOptions, read_frame
+from ftml.data.reading.disguised import quoted
+from ftml.data.reading.files import load
+from pipelines.cli.proposal import Proposal, choose_target, propose
+from pipelines.common.files import write_files
+from pipelines.datasets import notes, tables
+from pipelines.params.arrays import TableSchema
+from pipelines.params.read import read_params
+from pipelines.report.render import TEMPLATES as REPORT
+
+TEMPLATES = Path(__file__).parent / "templates"
+GITIGNORE = TEMPLATES / "gitignore"
+PARAMS = "params.yaml"
+PLOTS = ("comparison.json", "training_curves.json")
+"Templates of the plots that DVC draws."
+
+FILES = (PARAMS, "dvc.yaml", "ftml.md", *(f"plots/{name}" for name in PLOTS))
+MAY_EXIST = (".gitignore",)
+"A file that is kept if it exists; what it lacks is said."
+SAFE_KEYS = {"na_values", "strip", "thousands", "decimal", "dates"}
+"Keys of `read:` that are taken from the message of the reader if it names no other."
+
+
+def init(
+    file: Path, *, target: str | None, task: str | None, read: str | None, folder: Path
+) -> str:
+    """Write a project around a table into a folder; return what was found and done.
+
+    Raises ValueError, and writes nothing, for a file that is no table, a target that is
+    not certain, a table that the stage `tables` refuses, and a file that exists.
+    """
+    file, folder = (Path(os.path.abspath(each)) for each in (file, folder))
+    refuse_to_overwrite(folder)
+    with notes.collect_notes():
+        data, options = read_table(file, read_options(read))
+        chosen = choose_target(data, target)
+        project = Project(
+            name=dataset_name(file),
+            file=file,
+            folder=folder,
+            data=data,
+            read=options.model_dump(exclude_defaults=True),
+            proposal=propose(data, target=chosen, task=task),
+        )
+        project, content = checked(project)
+    kept = [name for name in MAY_EXIST if (folder / name).exists()]
+    for place, text in content.items():
+        if place not in kept:
+            path = folder / place
+            write_files(path.parent, {path.name: text})
+    done = make_repositories(folder)
+    written = [place for place in content if place not in kept]
+    return report(project, written=written, kept=kept, done=done)
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is known of the project before anything is written."""
+
+    name: str
+    file: Path
+    folder: Path
+    data: pd.DataFrame
+    read: Mapping[str, Any]
+    proposal: Proposal
+
+    @property
+    def source(self) -> str:
+        """The path of the table, relative to the project."""
+        return os.path.relpath(self.file, self.folder)
+
+    @property
+    def baseline(self) -> str:
+        return next(iter(self.proposal.studies))
+
+
+def refuse_to_overwrite(folder: Path) -> None:
+    """Raise ValueError if a file that would be written exists."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    if there := [name for name in FILES if (folder / name).exists()]:
+        verb = "exists" if len(there) == 1 else "exist"
+        raise ValueError(
+            f"{', '.join(there)} {verb} in {folder}; nothing is overwritten, so remove "
+            "what you do not need, or give another folder by --folder"
+        )
+
+
+def dataset_name(file: Path) -> str:
+    """Return the name of a dataset for a file: ASCII letters, digits and `_`."""
+    name = re.sub(r"[^a-z0-9]+", "_", file.name.partition(".")[0].lower()).strip("_")
+    if not name[:1].isalpha():
+        name = f"table_{name}".strip("_")
+    return f"{name}_table" if name in ("claims", "comparison") else name
+
+
+# Reading
+
+
+def read_options(text: str | None) -> ReadOptions:
+    """Return the options of `--read`, which is a mapping in YAML."""
+    if text is None:
+        return ReadOptions()
+    try:
+        found = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"--read: expected a mapping like {{sep: ';'}}, got {text}")
+    try:
+        return ReadOptions.model_validate(found)
+    except ValidationError as error:
+        known = ReadOptions.model_fields
+        listed = "; ".join(problems(error, where="--read", known=known))
+        raise ValueError(listed) from None
+
+
+def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions]:
+    """Return the table in a file, and the options that it is read with.
+
+    Options that a message of the reader names, and without which a column cannot be
+    read, are added and noted. Raises ValueError if the message leaves a choice.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    try:
+        data = read_frame(file, options, name=file.name)
+    except ValueError as error:
+        more = options
+        for column in names_of_columns(file, options, error):
+            more = with_advice(file, column, more)
+        if more == options:
+            raise ValueError(f"{error}; give read: by --read") from None
+        data, options = read_frame(file, more, name=file.name), more
+    for text in data.attrs["notes"]:
+        notes.note(f"file:{file.name}: {text}")
+    if not len(data):
+        raise ValueError(f"{file.name}: has no row")
+    return data, options
+
+
+def names_of_columns(file: Path, options: ReadOptions, error: ValueError) -> list[str]:
+    """Return the columns of a file of which some cannot be read; raises the error if
+    the file cannot be read at all.
+    """
+    try:
+        return load(file, options, lambda names: names[:1]).all_names
+    except ValueError:
+        raise ValueError(f"{error}; give read: by --read") from None
+
+
+def with_advice(file: Path, column: str, options: ReadOptions) -> ReadOptions:
+    """Return the options with those that the message about a column asks for."""
+    try:
+        read_frame(file, options, columns=[column])
+    except ValueError as error:
+        found = advice(str(error))
+        if found is None:
+            raise ValueError(
+                f"{file.name}: {str(error).removeprefix(f'{file}: ')}; give read: by "
+                "--read"
+            ) from None
+        notes.note(f"file:{file.name}: column {column} is read with {flow(found)}")
+        return merged(options, column, found)
+    return options
+
+
+def advice(message: str) -> dict[str, Any] | None:
+    """Return the only options that a message of the reader asks for, beside reading the
+    column as a category; None if there is none or a choice.
+    """
+    found = []
+    for written in re.findall(r"read: (\{(?:[^{}]|\{[^{}]*\})*\})", message):
+        options = YAML(typ="safe", pure=True).load(written)
+        if set(options) != {"types"}:
+            found.append(options)
+    if len(found) != 1 or not SAFE_KEYS.issuperset(found[0]):
+        return None
+    return dict(found[0])
+
+
+def merged(options: ReadOptions, column: str, found: Mapping[str, Any]) -> ReadOptions:
+    """Return options with more, by column where that is possible."""
+    by_column = {"na_values", "thousands", "decimal"}
+    before = options.model_dump(exclude_defaults=True)
+    for key, value in found.items():
+        if key in by_column and isinstance(before.get(key, {}), dict):
+            before[key] = {**before.get(key, {}), column: value}
+        elif key == "dates":
+            before[key] = {**before.get(key, {}), **value}
+        elif key == "strip":
+            before[key] = "".join(sorted({*before.get(key, ""), *value}))
+    return ReadOptions.model_validate(before)
+
+
+# Writing
+
+
+def flow(value: Any) -> str:
+    """Return a value as it stands in YAML on one line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{flow(k)}: {flow(v)}" for k, v in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def render(project: Project) -> dict[str, str]:
+    """Return the text of each file of a project, by its place in the folder."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = flow
+    values = {
+        "name": project.name,
+        "file": project.file.name,
+        "source": project.source,
+        "n_rows": len(project.data),
+        "n_columns": len(project.data.columns),
+        "read": project.read,
+        "baseline": project.baseline,
+        "folds": any("cv" in each.value for each in project.proposal.studies.values()),
+        "p": project.proposal,
+    }
+    plots = {f"plots/{name}": (REPORT / name).read_text() for name in PLOTS}
+    return {
+        PARAMS: environment.get_template("params.yaml.j2").render(values),
+        "dvc.yaml": (TEMPLATES / "dvc.yaml").read_text(),
+        "ftml.md": environment.get_template("ftml.md.j2").render(values),
+        ".gitignore": GITIGNORE.read_text(),
+        **plots,
+    }
+
+
+def checked(project: Project) -> tuple[Project, dict[str, str]]:
+    """Return a project that the stage `tables` accepts, and its files.
+
+    Where the rows cannot be split in the order of time, since a class would be in one
+    split only, that split is only proposed. Raises ValueError for what the stage would
+    refuse.
+    """
+    content, time = render(project), project.proposal.time
+    try:
+        check(project, content[PARAMS])
+    except ValueError:
+        if time is None:
+            raise
+        plain = replace(project.proposal, time=None, ordered=time)
+        project = replace(project, proposal=plain)
+        content = render(project)
+        check(project, content[PARAMS])
+    return project, content
+
+
+def check(project: Project, text: str) -> None:
+    """Prepare the dataset in a temporary folder, as the stage will.
+
+    Raises ValueError for what the stage would refuse.
+    """
+    with tempfile.TemporaryDirectory(prefix="ftml-init-") as place:
+        path = Path(place) / PARAMS
+        path.write_text(text, encoding="utf-8")
+        section = read_params(path).datasets[project.name].section
+        local = section.model_copy(update={"source": f"file:{project.file.name}"})
+        with contextlib.chdir(project.file.parent):
+            tables.prepare(cast(TableSchema, local), Path(place))
+
+
+# git and DVC
+
+
+def make_repositories(folder: Path) -> list[str]:
+    """Make a git repository and a DVC project where there are none; return what was
+    done and what was found.
+    """
+    done = []
+    root = git_root(folder)
+    if root is None:
+        run(["git", "init", "--quiet"], folder)
+        done.append("git: a repository was made here (git init)")
+        root = folder
+    else:
+        done.append(f"git: the repository at {root} is used")
+    if (found := dvc_root(folder)) is not None:
+        return [*done, f"dvc: the project at {found} is used"]
+    command = [sys.executable, "-P", "-m", "dvc", "init", "--quiet"]
+    run([*command, *(["--subdir"] if root != folder else [])], folder)
+    return [*done, "dvc: a project was made here (dvc init)"]
+
+
+def git_root(folder: Path) -> Path | None:
+    """Return the root of the git repository that holds a folder, if there is one."""
+    command = ["git", "rev-parse", "--show-toplevel"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return None if done.returncode else Path(done.stdout.strip())
+
+
+def dvc_root(folder: Path) -> Path | None:
+    """Return the root of the DVC project that holds a folder, if there is one."""
+    here = [folder, *folder.parents]
+    return next((each for each in here if (each / ".dvc" / "config").is_file()), None)
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """Run a command in a folder. Raises ValueError with its message if it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        said = " ".join(
+            command[command.index("-m") + 1 :] if "-m" in command else command
+        )
+        raise ValueError(f"the files are written, but `{said}` failed: {lines[-1]}")
+
+
+# What is printed
+
+
+def report(
+    project: Project,
+    *,
+    written: Sequence[str],
+    kept: Sequence[str],
+    done: Sequence[str],
+) -> str:
+    """Return what was found, proposed and written, and the next commands."""
+    p, data = project.proposal, project.data
+    lines = [
+        f"{project.file.name}: {len(data)} rows, {len(data.columns)} columns",
+        f"  target    {p.target.value}: {p.target.about.partition(': ')[2]}",
+        f"  task      {p.task.value}: {p.task.about}",
+        f"  metric    {p.metric.value}: {p.metric.about}",
+    ]
+    if p.missing_target:
+        lines.append(f"  left out  {p.missing_target.about}")
+    lines += [f"  left out  {name}: {why}" for name, why in p.drop.items()]
+    lines += [
+        f"  missing   {name}: {each.about}; {each.value}"
+        for name, each in p.missing.items()
+    ]
+    lines.append(f"  split     {split_of(p)}")
+    lines += [f"  note      {each}" for each in p.remarks]
+    lines.append(
+        f"  studies   {', '.join(p.studies)}; {project.baseline} is the baseline"
+    )
+    lines += ["", f"written: {', '.join(written)}"]
+    lines += [f"kept: {name}; add to it:\n{GITIGNORE.read_text()}" for name in kept]
+    lines += [*done, "", "next:"]
+    here = Path.cwd()
+    if project.folder != here:
+        lines.append(f"  cd {os.path.relpath(project.folder, here)}")
+    return "\n".join(
+        [
+            *lines,
+            "  dvc repro                    # prepare, search, test, report",
+            f"  ftml compare {project.name}",
+            f"  ftml predict models:/{project.name}@champion rows.csv",
+        ]
+    )
+
+
+def split_of(proposal: Proposal) -> str:
+    """Return how the rows are split, as a sentence."""
+    if proposal.time:
+        return f"in the order of time, by {proposal.time.value}: {proposal.time.about}"
+    if proposal.ordered:
+        return f"at random, but {proposal.ordered.about}; see params.yaml"
+    return "at random"

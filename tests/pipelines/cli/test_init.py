@@ -1,0 +1,337 @@
+"""`ftml init`: what it proposes for a table, and what it writes around it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from ftml.data.reading import ReadOptions
+from pipelines.cli import commands_stages, init, proposal
+from pipelines.cli.init import PLOTS, advice, dataset_name, flow, merged
+from pipelines.cli.proposal import choose_target, propose
+from pipelines.cluster import connect
+from pipelines.params.read import read_params
+from pipelines.stages.installed import code_digest
+
+N = 60
+RNG = np.random.default_rng(0)
+
+
+def table(**columns: object) -> pd.DataFrame:
+    """Return a table of N rows with a number `x`, a class `kind` and more columns."""
+    kind = np.resize(["a", "b", "c"], N)
+    return pd.DataFrame({"x": RNG.normal(size=N), "kind": kind, **columns})
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(init, "make_repositories", lambda folder: [])
+
+
+def start(
+    file: str = "her.csv",
+    *,
+    target: str | None = "kind",
+    task: str | None = None,
+    read: str | None = None,
+    folder: str = ".",
+) -> str:
+    return init.init(
+        Path(file), target=target, task=task, read=read, folder=Path(folder)
+    )
+
+
+# What is proposed
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (np.resize(["yes", "no"], N), "classification"),
+        (np.resize([True, False], N), "classification"),
+        (np.resize([0, 1, 2], N), "classification"),
+        (np.arange(N) / 7, "regression"),
+        (np.arange(N), "regression"),
+    ],
+)
+def test_the_task_follows_from_the_values_of_the_target(
+    values: np.ndarray, task: str
+) -> None:
+    found = propose(table(goal=values), target="goal", task=None)
+    assert found.task.value == task
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "message"),
+    [
+        (["a"] * N, None, "column goal holds 1 different text, so there is nothing"),
+        (["a", "b"] * (N // 2), "regression", "--task: regression needs numbers"),
+        ([1, 2] * (N // 2), "clustering", "--task: expected regression or class"),
+        (list(pd.date_range("2020", periods=N)), None, "column goal holds dates;"),
+    ],
+)
+def test_a_target_of_no_use_is_refused(
+    values: list[object], task: str | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        propose(table(goal=values), target="goal", task=task)
+
+
+def test_an_uncertain_target_is_an_error_that_lists_the_columns() -> None:
+    message = r"give --target, one of x \(numbers\), kind \(3 different texts\)"
+    with pytest.raises(ValueError, match=message):
+        choose_target(table(), None)
+    with pytest.raises(ValueError, match="no column 'goal'; the columns are x"):
+        choose_target(table(), "goal")
+    assert choose_target(table(Class=1), None) == "Class"
+    with pytest.raises(ValueError, match="not certain"):
+        choose_target(table(y=1, label=2), None)
+
+
+def test_identifiers_and_columns_that_say_the_answer_are_left_out() -> None:
+    data = table(
+        id=RNG.permutation(N),
+        name=[f"n{i}" for i in range(N)],
+        empty=[None] * N,
+        code=np.resize([10, 20, 30], N),
+        age=RNG.permutation(N),
+    )
+    found = propose(data, target="kind", task=None)
+    assert dict(found.drop) == {
+        "id": "has a different value in each row: an identifier",
+        "name": f"{N} different texts in {N} rows, such as 'n0'; that identifies rows",
+        "empty": "has no value",
+        "code": "has one value for each class of kind: it says the answer",
+    }
+    with pytest.raises(ValueError, match="no column is left to be a feature: id has"):
+        propose(data[["id", "kind"]], target="kind", task=None)
+
+
+def test_a_missing_value_gets_what_its_column_allows() -> None:
+    data = table(size=1.0, sex="m", much=2.0, day=pd.Timestamp("2020-01-01"))
+    for column, n in {"size": 2, "sex": 3, "much": N // 2, "day": 1, "kind": 4}.items():
+        data.loc[: n - 1, column] = None
+    found = propose(data, target="kind", task=None)
+    assert {name: each.value for name, each in found.missing.items()} == {
+        "size": "median",
+        "sex": "most_frequent",
+        "much": "indicator",
+        "day": "median",
+    }
+    assert found.missing["sex"].about == f"3 of {N} rows have no value"
+    assert found.missing_target is not None
+    assert found.missing_target.about == "4 rows have no kind; they are left out"
+
+
+def test_rows_in_the_order_of_a_date_are_split_by_it_and_others_only_perhaps() -> None:
+    dated = table(day=pd.date_range("2020", periods=N), price=np.arange(N) / 3)
+    found = propose(dated, target="kind", task=None)
+    assert found.time is not None
+    assert (found.time.value, found.ordered) == ("day", None)
+    found = propose(dated.drop(columns="day"), target="kind", task=None)
+    assert found.ordered is not None
+    assert (found.time, found.ordered.value) == (None, "price")
+    found = propose(table(year=np.arange(N) // 6), target="kind", task=None)
+    assert found.time is not None
+    found = propose(table(), target="kind", task=None)
+    assert found.time is found.ordered is None
+
+
+@pytest.mark.parametrize(
+    ("n_rare", "metric", "positive"), [(6, "auc", "no"), (30, "accuracy", "yes")]
+)
+def test_a_rare_class_of_two_is_the_positive_one(
+    n_rare: int, metric: str, positive: str
+) -> None:
+    ill = ["no"] * n_rare + ["yes"] * (N - n_rare)
+    found = propose(table(ill=ill), target="ill", task=None)
+    assert found.positive is not None
+    assert (found.metric.value, found.positive.value) == (metric, positive)
+
+
+@pytest.mark.parametrize(
+    ("task", "n", "n_classes", "first", "there", "absent"),
+    [
+        ("regression", 100, 0, "ols", "kernel_ridge", "mlp"),
+        ("regression", 10**6, 0, "ols", "ridge", "kernel_ridge"),
+        ("classification", 100, 2, "logistic_regression", "mlp", "softmax_regression"),
+        ("classification", 10**6, 3, "softmax_regression", "mlp", "adaboost"),
+    ],
+)
+def test_the_studies_serve_the_task_and_the_number_of_rows(
+    task: str, n: int, n_classes: int, first: str, there: str, absent: str
+) -> None:
+    sizes = pd.Series([n // n_classes] * n_classes) if n_classes else None
+    found = proposal.propose_studies(task, n=n, counts=sizes)
+    assert next(iter(found)) == first
+    assert there in found
+    assert absent not in found
+    assert all(("cv" in each.value) == (n < 1000) for each in found.values())
+
+
+# What is written
+
+
+def test_what_is_written_is_accepted_and_says_why(tmp_path: Path) -> None:
+    data = table(id=RNG.permutation(N), **{"a: b": 1.5, "größe": 2.0, "1": "u"})
+    data.loc[:3, "größe"] = None
+    data.to_csv("Her table-2.csv", index=False)
+    printed = start("Her table-2.csv", folder="new")
+    plan = read_params(Path("new/params.yaml"))
+    section = plan.datasets["her_table_2"].section
+    assert section.source == "file:../Her table-2.csv"
+    assert (section.target, section.drop) == ("kind", ["id"])
+    assert section.missing == {"größe": "median"}
+    assert "    - id # has a different value in each row" in printed_params("new")
+    assert '"größe"' in printed_params("new") or "größe:" in printed_params("new")
+    assert "missing   größe: 4 of 60 rows have no value; median" in printed
+    assert "written: params.yaml, dvc.yaml, ftml.md, .gitignore, plots/" in printed
+    assert "  cd new\n  dvc repro" in printed
+
+
+def printed_params(folder: str) -> str:
+    return Path(folder, "params.yaml").read_text()
+
+
+def test_its_stages_call_the_installed_command_and_depend_on_its_version() -> None:
+    table().to_csv("her.csv", index=False)
+    start()
+    stages = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
+    for name, section in stages.items():
+        stage = section.get("do", section)
+        assert stage["cmd"].startswith(f"ftml stage {name}")
+        assert name in commands_stages.stage_names()
+        assert name == "installed" or "data/.ftml" in stage["deps"]
+    assert stages["installed"]["always_changed"] is True
+    for plot in stages["report"]["plots"]:
+        (options,) = plot.values()
+        assert Path(options["template"]).is_file()
+
+
+def test_nothing_is_overwritten_and_gitignore_is_kept() -> None:
+    table().to_csv("her.csv", index=False)
+    Path(".gitignore").write_text("/mine\n")
+    Path("dvc.yaml").write_text("mine")
+    with pytest.raises(ValueError, match=r"dvc\.yaml exists in .*nothing is overwrit"):
+        start()
+    assert not Path("params.yaml").exists()
+    Path("dvc.yaml").unlink()
+    assert "kept: .gitignore; add to it:\n# made by `dvc repro`" in start()
+    assert Path(".gitignore").read_text() == "/mine\n"
+
+
+def test_a_table_that_the_stage_refuses_is_refused_before_anything_is_written() -> None:
+    data = table()
+    data.loc[0, "kind"] = "once"
+    data.to_csv("her.csv", index=False)
+    with pytest.raises(ValueError, match="class once has 1 rows, too few"):
+        start()
+    assert [path.name for path in Path().iterdir()] == ["her.csv"]
+
+
+def test_a_split_in_time_that_leaves_a_class_out_is_only_proposed() -> None:
+    kind = np.repeat(["a", "b", "c"], N // 3)
+    data = table(kind=kind, day=pd.date_range("2020", periods=N))
+    data.to_csv("her.csv", index=False)
+    assert "at random, but the rows are in the order of day" in start()
+    assert "      # split: {time: day}" in printed_params(".")
+
+
+def test_options_of_the_reader_that_are_certain_are_taken_from_its_message() -> None:
+    data = table(
+        cost=[f"${i},000.50" for i in range(10, 10 + N)],
+        w=["?", *"1234567" * 8, *"123"],
+    )
+    data.to_csv("her.csv", index=False)
+    start()
+    section = read_params(Path("params.yaml")).datasets["her"].section
+    assert section.read.model_dump(exclude_defaults=True) == {
+        "strip": "$",
+        "thousands": {"cost": ","},
+        "na_values": {"w": ["?"]},
+    }
+    assert section.missing == {"w": "median"}
+
+
+def test_a_choice_of_the_reader_is_an_error_that_read_answers() -> None:
+    table(day=["03/04/2020", "05/06/2021"] * (N // 2)).to_csv("her.csv", index=False)
+    with pytest.raises(ValueError, match=r"set read: \{dates.*give read: by --read"):
+        start()
+    start(read='{dates: {day: "%d/%m/%Y"}}')
+    assert 'read: {dates: {day: "%d/%m/%Y"}}' in printed_params(".")
+    with pytest.raises(ValueError, match=r"--read\.sepp: unknown key; nearest: sep"):
+        init.read_options("{sepp: 1}")
+    with pytest.raises(ValueError, match="--read: expected a mapping"):
+        init.read_options("[")
+
+
+def test_advice_of_one_kind_is_taken_and_a_choice_is_not() -> None:
+    category = "or read: {types: {a: category}}"
+    found = advice(f'set read: {{na_values: ["?"]}}, {category}')
+    assert found == {"na_values": ["?"]}
+    assert (
+        advice(f'set read: {{decimal: ","}} or read: {{thousands: ","}}, {category}')
+        is None
+    )
+    assert advice("set read: {encoding: latin-1}") is None
+    options = merged(ReadOptions(strip="$"), "a", {"strip": "%", "decimal": ","})
+    assert (options.strip, options.decimal) == ("$%", {"a": ","})
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Penguins raw.csv.gz", "penguins_raw"),
+        ("2024-sales.xlsx", "table_2024_sales"),
+        ("東京.csv", "table"),
+        ("claims.csv", "claims_table"),
+    ],
+)
+def test_the_name_of_the_dataset_is_plain(file: str, name: str) -> None:
+    assert dataset_name(Path(file)) == name
+
+
+@pytest.mark.parametrize(
+    "value", ["no", "1", "a: b", "#", "ü", True, 3, {"a b": ["~", None]}, "", "x "]
+)
+def test_values_are_written_so_that_yaml_reads_them_back(value: object) -> None:
+    assert YAML(typ="safe", pure=True).load(flow(value)) == value
+
+
+def test_all_plots_have_their_template() -> None:
+    assert all((init.REPORT / name).is_file() for name in PLOTS)
+
+
+# The code that runs
+
+
+def test_the_hash_of_the_code_changes_with_any_file_but_compiled_ones(
+    tmp_path: Path,
+) -> None:
+    package = tmp_path / "package"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "a.py").write_text("1")
+    before = code_digest(package)
+    (package / "__pycache__/a.pyc").write_text("2")
+    assert code_digest(package) == before
+    (package / "a.py").write_text("2")
+    assert code_digest(package) != before
+
+
+def test_ray_starts_in_the_folder_of_the_packages_and_not_in_that_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(connect.ray, "init", lambda *a, **k: seen.append(Path.cwd()))
+    monkeypatch.setattr(connect.ray, "shutdown", lambda: None)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(connect.ray_cluster())
+        assert Path.cwd() == tmp_path
+    assert (seen[0] / "pipelines/cluster/connect.py").is_file()
