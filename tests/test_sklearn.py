@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_diabetes, load_wine
@@ -101,7 +102,13 @@ def test_it_says_what_it_is() -> None:
         (Estimator("rigde"), "nearest: ridge"),
         (Estimator("ridge", alhpa=1.0), "alhpa"),
         (Estimator("ridge", alpha=-1.0), "greater than or equal to 0"),
-        (Estimator("skipgram"), "skipgram is for embedding"),
+        (Estimator("ridge", alhpa=1.0), "^alhpa: unknown key; nearest: alpha$"),
+        (
+            Estimator("ridge", preprocessing={"missng": "mean"}),
+            r"^preprocessing\.missng: unknown key; nearest: missing$",
+        ),
+        (Estimator("skipgram"), "skipgram is for embedding and trained on Cooc"),
+        (Estimator("lstm"), "lstm is for classification and trained on Sequences; Est"),
     ],
 )
 def test_wrong_name_or_value_is_refused_by_fit(
@@ -114,3 +121,61 @@ def test_wrong_name_or_value_is_refused_by_fit(
 def test_family_of_two_classes_refuses_three() -> None:
     with pytest.raises(ValueError, match="Only binary classification is supported"):
         Estimator("logistic_regression").fit(*WINE)
+
+
+def passengers(n: int = 60) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return rows with text, booleans, dates and missing values, and whether each
+    survived, which depends on sex and age.
+    """
+    rng = np.random.default_rng(0)
+    sex, age = rng.choice(["male", "female"], n), rng.uniform(1, 80, n)
+    frame = pd.DataFrame(
+        {
+            "sex": sex,
+            "age": np.where(rng.random(n) < 0.2, np.nan, age),
+            "port": pd.Series(rng.choice(["S", "C", None], n), dtype=object),
+            "alone": rng.random(n) < 0.5,
+            "boarded": pd.Timestamp("1912-04-10") + pd.to_timedelta(range(n), "D"),
+        }
+    )
+    survived = (sex == "female") | (age < 16)
+    return frame, np.where(survived, "yes", "no")
+
+
+def test_a_frame_of_text_dates_and_missing_values_is_searched() -> None:
+    frame, y = passengers()
+    how = [{"missing": "median", "scale": scale} for scale in (False, True)]
+    grid = {"preprocessing": how, "alpha": [1e-3, 1e-1]}
+    search = GridSearchCV(Estimator("logistic_regression"), grid, cv=3).fit(frame, y)
+    assert search.best_score_ > 0.8
+    assert set(search.predict(frame)) == {"yes", "no"}
+    best = search.best_estimator_
+    assert list(best.feature_names_in_) == list(frame)
+    names = best.preprocessor_.feature_names
+    assert {"sex=female", "age", "port=C", "boarded elapsed days"} <= set(names)
+
+
+def test_what_rows_become_is_learnt_in_fit_and_applied_in_predict() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, np.nan, 5.0], "c": ["a", "b", "a", "b"]})
+    y = np.array([1.0, 2.0, 2.0, 5.0])
+    ours = Estimator("ridge", preprocessing={"missing": "median"}).fit(frame, y)
+    features = [[1.0, 1, 0], [2.0, 0, 1], [2.0, 1, 0], [5.0, 0, 1]]
+    same = Estimator("ridge").fit(features, y)
+    np.testing.assert_array_equal(ours.predict(frame), same.predict(features))
+    new = pd.DataFrame({"x": [np.nan], "c": ["z"]})
+    np.testing.assert_array_equal(ours.predict(new), same.predict([[2.0, 0, 0]]))
+    with pytest.raises(ValueError, match="feature names"):
+        ours.predict(frame[["c", "x"]])
+    with pytest.raises(ValueError, match="column x: no value in row 3; `missing`"):
+        Estimator("ridge").fit(frame, y)
+
+
+def test_an_array_with_missing_values_is_filled_where_that_is_asked() -> None:
+    X, y = np.array([[1.0], [np.nan], [3.0], [9.0]]), np.arange(4.0)
+    ours = Estimator("ridge", preprocessing={"missing": "median"}).fit(X, y)
+    filled = np.nan_to_num(X, nan=3.0)
+    np.testing.assert_array_equal(
+        ours.predict(X), Estimator("ridge").fit(filled, y).predict(filled)
+    )
+    with pytest.raises(ValueError, match="contains NaN"):
+        Estimator("ridge").fit(X, y)
