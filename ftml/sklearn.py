@@ -62,7 +62,7 @@ def _read(
     of: type[BaseModel],
     where: str = "",
 ) -> Model:
-    """Return values that were read; ValueError lists what is wrong, as of params.yaml."""
+    """Return values that were read; ValueError lists all problems as sentences."""
     try:
         return read(_plain(values))
     except ValidationError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
@@ -44,6 +45,7 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     _note_what_is_unused(predictor, rows, file)
+    _note_what_is_not_finite(predicted, file)
     return predicted
 
 
@@ -55,6 +57,18 @@ def _read_columns(predictor: Predictor, file: Path) -> pd.DataFrame:
     options = read.model_copy(update={"sample": None, "types": types})
     names = [column.name for column in predictor.columns]
     return read_frame(file, options, columns=names)
+
+
+def _note_what_is_not_finite(predicted: pd.DataFrame, file: Path) -> None:
+    """Count on stderr the rows whose prediction is not a finite number."""
+    numbers = predicted.select_dtypes("number").to_numpy(np.float64)
+    rows = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
+    if len(rows):
+        print(
+            f"{file}: {len(rows)} predictions are not finite numbers, the first in row "
+            f"{rows[0]}",
+            file=sys.stderr,
+        )
 
 
 def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,8 @@ def run_studies(
     from pipelines.tuning import driver
 
     for study in studies:
-        read_folds(study)  # raises before any study starts
+        with naming(study):
+            read_folds(study)  # raises before any study starts
     storage.check()
     with connect.ray_cluster(), ProgressDisplay() as display:
         for study in studies:
@@ -130,9 +132,12 @@ def run_studies(
         def coroutine(study: Study) -> StudyCoroutine:
             key = keys[study.name]
             open_run = partial(study_run.StudyRun, client, experiment, study)
-            with tracking_client.retry_until_available(
-                partial(open_run, key=key, digest=digest)
-            ) as run:
+            with (
+                naming(study),
+                tracking_client.retry_until_available(
+                    partial(open_run, key=key, digest=digest)
+                ) as run,
+            ):
                 yield from run_study(
                     study, read_folds(study), key=key, run=run, display=display
                 )
@@ -142,6 +147,19 @@ def run_studies(
             coordinator=coordinator,
             folder=workspace.checkpoint_folder(studies[0].dataset),
         )
+
+
+@contextmanager
+def naming(study: Study) -> Iterator[None]:
+    """Add the name of a study to an error that does not have it: the errors of several
+    studies of a stage are printed one after the other.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if f"{study.name}:" not in str(error):
+            error.args = (f"{study.name}: {error}",)
+        raise
 
 
 def run_study(

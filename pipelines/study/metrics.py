@@ -146,8 +146,10 @@ def load_metrics(folder: Path) -> StudyMetrics:
     try:
         chosen = [ChosenConfiguration(**each) for each in content["chosen"]]
         tests = {name: _estimates(test) for name, test in content["tests"].items()}
-        parts = {"chosen": chosen, "test": _estimates(content["test"]), "tests": tests}
-    except (AttributeError, TypeError) as error:
+        search = {name: float(value) for name, value in content["search"].items()}
+        test = _estimates(content["test"])
+        parts = {"chosen": chosen, "search": search, "test": test, "tests": tests}
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{METRICS}: {error}") from None
     return StudyMetrics(**content | parts)
 
@@ -209,11 +211,31 @@ def finished_key(folder: Path) -> str | None:
 
 
 def _estimates(test: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
-    return {name: Estimate(**each) for name, each in test.items()}
+    return {
+        name: Estimate(**{key: _as_float(value) for key, value in each.items()})
+        for name, each in test.items()
+    }
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(_as_json(content), indent=1, allow_nan=False) + "\n")
+
+
+def _as_json(value: object) -> object:
+    """Return a value for JSON, in which NaN and infinities become strings."""
+    if isinstance(value, Mapping):
+        return {key: _as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    special = isinstance(value, float) and not math.isfinite(value)
+    return str(value) if special else value
+
+
+def _as_float(value: Any) -> Any:
+    """Return the number of a field that `_as_json` wrote as a string."""
+    if isinstance(value, list):
+        return [_as_float(each) for each in value]
+    return float(value) if isinstance(value, str) else value
 
 
 def _read_json(path: Path, kind: type[StudyMetrics | RunMetadata]) -> dict[str, Any]:

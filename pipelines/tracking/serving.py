@@ -7,6 +7,7 @@ not `pipelines`.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
@@ -29,8 +30,15 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: object = None,
     ) -> pd.DataFrame:
-        """Return the predictions for a table of inputs; there are no parameters."""
-        return self.predictor.predict(model_input)
+        """Return the predictions for a table of inputs; there are no parameters.
+
+        A number that is not finite is null in the JSON of an answer, which has no NaN.
+        """
+        found = self.predictor.predict(model_input)
+        for name, column in found.items():
+            if column.dtype.kind == "f" and not np.isfinite(column).all():
+                found[name] = column.astype(object).where(np.isfinite(column), None)
+        return found
 
 
 set_model(ServedModel())

@@ -105,7 +105,11 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
 
 def test_values_that_are_not_finite_are_read_again(tmp_path: Path) -> None:
     diverged = replace(example(), search={"valid_accuracy": math.nan})
-    write_metrics(tmp_path, diverged)
+    lost = Estimate(math.inf, None, [math.inf, 1.0])
+    write_metrics(tmp_path, replace(diverged, test={"accuracy": lost}))
+    assert load_metrics(tmp_path).test["accuracy"] == lost
+    text = (tmp_path / METRICS).read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert math.isnan(load_metrics(tmp_path).validation_score)
 
 
