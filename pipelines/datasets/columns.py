@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.columns import Column, describe, encode
-from ftml.data.preprocessing import STRATEGIES, with_given_values
+from ftml.data.preprocessing import STRATEGIES, fit, with_given_values
 from ftml.data.reading import missing_message
 from pipelines.datasets.notes import note
 from pipelines.datasets.sources import check_columns, frame
@@ -67,7 +67,8 @@ def encode_columns(
     """Return the codes (n, c) of a frame of columns, and the kind of each column.
 
     Raises ValueError for a column of a kind that cannot be a feature, for an infinite
-    value, and for missing values where the section does not say what becomes of them.
+    value, for missing values where the section does not say what becomes of them, for a
+    rule that does not fit its column, and for two features of one name.
     Notes what is filled in, and columns of one value only.
     """
     try:
@@ -77,6 +78,10 @@ def encode_columns(
     except ValueError as error:
         raise ValueError(f"{section.source}: {error}") from None
     _check_missing(data, codes, columns, section)
+    try:
+        fit(codes, columns, section.preprocessing)  # what it learns is not kept
+    except ValueError as error:
+        raise ValueError(f"{section.source}: {error}") from None
     _note_constant(codes, columns)
     return codes, columns
 

@@ -114,6 +114,22 @@ def test_missing_values_are_filled_in_and_said(
     assert said == "missing values are filled in: a (10, median), s (10, none)\n"
 
 
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("meen", "missing: 'meen' is neither one of error, mean, median"),
+        ({"a": "meen"}, "missing: 'meen' is neither one of error, mean, median"),
+        ({"aa": "mean"}, "missing: no column 'aa'; nearest: a"),
+    ],
+)
+def test_a_rule_for_missing_values_that_does_not_fit_is_refused(
+    tmp_path: Path, missing: Any, expected: str
+) -> None:
+    data = {"a": range(12), "y": range(12)}
+    given = section_of(tmp_path, data, target="y", missing=missing)
+    check_refused(tmp_path, given, expected=expected)
+
+
 def test_missing_target_gives_the_nearest_column(tmp_path: Path) -> None:
     given = section_of(tmp_path, {"a": [1], "price": [2]}, target="prize")
     check_refused(tmp_path, given, expected="no column 'prize'; nearest: price")
