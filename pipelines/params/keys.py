@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -103,17 +103,24 @@ def source_modules(*names: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the names of all modules that a source file may import.
+def imported(path: Path) -> tuple[str, ...]:
+    """Return the names of all modules that a source file may import.
 
-    `from a import b` yields both `a` and `a.b`, whether or not b is a module.
+    `from a import b` gives both `a` and `a.b`, whether or not b is a module.
     """
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    return _imported_by(path.read_bytes())
+
+
+@cache  # by content: studies of one stage share most modules
+def _imported_by(source: bytes) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.append(node.module)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 @cache

@@ -271,7 +271,7 @@ def test_file_that_is_no_table_is_refused_with_its_line(
         ("a,b\r1.5,é\r2,x", "d.csv", {}, None),
         ("a, b\n1.5, é\n2, x\n", "d.csv", {}, None),
         ("\ufeffa,b\n1.5,é\n2,x\n", "d.csv", {}, None),
-        (gzip.compress("a,b\n1.5,é\n2,x\n".encode()), "d.csv.gz", {}, None),
+        (gzip.compress("a,b\n1.5,é\n2,x\n".encode(), mtime=0), "d.csv.gz", {}, None),
         ("a,b\n1.5,é\n2,x\n".encode("latin-1"), "d.csv", {"encoding": "latin-1"}, None),
         ("a,b\n1.5,é\n2,x\n".encode("utf-16"), "d.csv", {}, UTF_16),
         (",a,b\n0,1.5,é\n1,2,x\n", "d.csv", {}, INDEX),
