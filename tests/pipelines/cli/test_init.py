@@ -226,6 +226,25 @@ def test_nothing_is_overwritten_and_gitignore_is_kept() -> None:
     assert Path(".gitignore").read_text() == "/mine\n"
 
 
+def test_no_stage_will_replace_what_her_folders_hold() -> None:
+    Path("data/her").mkdir(parents=True)
+    table().to_csv("data/her/her.csv", index=False)
+    Path("metrics").mkdir()
+    Path("metrics/her_table.json").write_text("{}")
+    start("data/her/her.csv")
+    (name,) = read_params(Path("params.yaml")).datasets
+    assert name == "her_table_table"
+    assert "/data/her_table_table\n" in Path(".gitignore").read_text()
+
+
+def test_a_report_of_hers_is_not_overwritten() -> None:
+    table().to_csv("her.csv", index=False)
+    Path("reports").mkdir()
+    Path("reports/index.html").write_text("hers")
+    with pytest.raises(ValueError, match=r"reports/index\.html exists"):
+        start()
+
+
 def test_a_table_that_the_stage_refuses_is_refused_before_anything_is_written() -> None:
     data = table()
     data.loc[0, "kind"] = "once"
