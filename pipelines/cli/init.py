@@ -419,6 +419,8 @@ def split_of(proposal: Proposal) -> str:
     """Return how the rows are split, as a sentence."""
     if proposal.time:
         return f"in the order of time, by {proposal.time.value}: {proposal.time.about}"
+    if proposal.groups:
+        return f"at random; by {proposal.groups.value}? See params.yaml"
     if proposal.ordered:
         return f"at random, but {proposal.ordered.about}; see params.yaml"
     return "at random"
