@@ -32,12 +32,26 @@ from pipelines.params.read import read_params
 from pipelines.report.render import TEMPLATES as REPORT
 
 TEMPLATES = Path(__file__).parent / "templates"
-GITIGNORE = TEMPLATES / "gitignore"
 PARAMS = "params.yaml"
 PLOTS = ("comparison.json", "training_curves.json")
 "Templates of the plots that DVC draws."
 
 FILES = (PARAMS, "dvc.yaml", "ftml.md", *(f"plots/{name}" for name in PLOTS))
+REPORTS = (
+    "claims",
+    "claims.html",
+    "comparison.csv",
+    "datasets",
+    "index.html",
+    "metrics.json",
+    "report.md",
+    "training_curves.csv",
+)
+"What the stage `report` writes into `reports/`."
+
+OUTPUTS = ("data/{}", "experiments/{}", "metrics/{}.json")
+"What the stages of a dataset write."
+
 MAY_EXIST = (".gitignore",)
 "A file that is kept if it exists; what it lacks is said."
 SAFE_KEYS = {"na_values", "strip", "thousands", "decimal", "dates"}
@@ -58,7 +72,7 @@ def init(
         data, options = read_table(file, read_options(read))
         chosen = choose_target(data, target)
         project = Project(
-            name=dataset_name(file),
+            name=free_name(dataset_name(file), folder),
             file=file,
             folder=folder,
             data=data,
@@ -73,7 +87,12 @@ def init(
             write_files(path.parent, {path.name: text})
     done = make_repositories(folder)
     written = [place for place in content if place not in kept]
-    return report(project, written=written, kept=kept, done=done)
+    return report(
+        project,
+        written=written,
+        kept={place: content[place] for place in kept},
+        done=done,
+    )
 
 
 @dataclass(frozen=True)
@@ -101,12 +120,22 @@ def refuse_to_overwrite(folder: Path) -> None:
     """Raise ValueError if a file that would be written exists."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
-    if there := [name for name in FILES if (folder / name).exists()]:
+    files = [*FILES, *(f"reports/{name}" for name in REPORTS)]
+    if there := [name for name in files if (folder / name).exists()]:
         verb = "exists" if len(there) == 1 else "exist"
         raise ValueError(
             f"{', '.join(there)} {verb} in {folder}; nothing is overwritten, so remove "
             "what you do not need, or give another folder by --folder"
         )
+
+
+def free_name(name: str, folder: Path) -> str:
+    """Return the name, or with `_table` added where a folder has files that the stages
+    of a dataset of this name would replace.
+    """
+    while any((folder / place.format(name)).exists() for place in OUTPUTS):
+        name = f"{name}_table"
+    return name
 
 
 def dataset_name(file: Path) -> str:
@@ -255,7 +284,7 @@ def render(project: Project) -> dict[str, str]:
         PARAMS: environment.get_template("params.yaml.j2").render(values),
         "dvc.yaml": (TEMPLATES / "dvc.yaml").read_text(),
         "ftml.md": environment.get_template("ftml.md.j2").render(values),
-        ".gitignore": GITIGNORE.read_text(),
+        ".gitignore": environment.get_template("gitignore.j2").render(values),
         **plots,
     }
 
@@ -347,7 +376,7 @@ def report(
     project: Project,
     *,
     written: Sequence[str],
-    kept: Sequence[str],
+    kept: Mapping[str, str],
     done: Sequence[str],
 ) -> str:
     """Return what was found, proposed and written, and the next commands."""
@@ -371,7 +400,7 @@ def report(
         f"  studies   {', '.join(p.studies)}; {project.baseline} is the baseline"
     )
     lines += ["", f"written: {', '.join(written)}"]
-    lines += [f"kept: {name}; add to it:\n{GITIGNORE.read_text()}" for name in kept]
+    lines += [f"kept: {name}; add to it:\n{text}" for name, text in kept.items()]
     lines += [*done, "", "next:"]
     here = Path.cwd()
     if project.folder != here:
@@ -390,6 +419,8 @@ def split_of(proposal: Proposal) -> str:
     """Return how the rows are split, as a sentence."""
     if proposal.time:
         return f"in the order of time, by {proposal.time.value}: {proposal.time.about}"
+    if proposal.groups:
+        return f"at random; by {proposal.groups.value}? See params.yaml"
     if proposal.ordered:
         return f"at random, but {proposal.ordered.about}; see params.yaml"
     return "at random"

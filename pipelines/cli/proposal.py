@@ -28,9 +28,8 @@ TARGETS = ("target", "label", "class", "y", "outcome")
 "Names of a column that is the target without a word of the user."
 
 IDENTIFIER = re.compile(
-    r"(.*[\W_])?(id|ids|no|nr|num|index|idx|key|uuid|guid|rownames?|row)|"
-    r"(id|index|row)[\W_].*|.*[a-z]I[dD]|unnamed: \d+",
-    re.IGNORECASE,
+    r"(.*[\W_])?(?i:id|ids|no|nr|num|index|idx|key|uuid|guid|rownames?|row)|"
+    r"(?i:id|index|row)[\W_].*|.*[a-z](Id|ID)|Unnamed: \d+"
 )
 TIME = re.compile(
     r"(.*[\W_])?(time|date|day|week|month|quarter|year|hour|minute|timestamp|ts|t)",
@@ -72,6 +71,9 @@ class Proposal:
     ordered: Proposed | None
     "a column by which the rows are sorted, but which may not be a time"
 
+    groups: Proposed | None
+    "a column of groups by which rows may have to be split"
+
     studies: Mapping[str, Proposed]
     "the sections of the studies, the baseline first"
 
@@ -110,6 +112,7 @@ def propose(data: pd.DataFrame, *, target: str, task: str | None) -> Proposal:
         missing=propose_missing(features),
         time=time,
         ordered=ordered,
+        groups=propose_groups(data.drop(columns=target)),
         studies=propose_studies(chosen.value, n=len(y), counts=counts),
         remarks=_remarks(features),
     )
@@ -220,7 +223,8 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
     seen = column.dropna()
     if not len(seen):
         return "has no value"
-    if IDENTIFIER.fullmatch(name) and seen.nunique() == len(seen) > FEW_CLASSES:
+    is_id = IDENTIFIER.fullmatch(name) and not _has_fractions(seen)
+    if is_id and seen.nunique() == len(seen) > FEW_CLASSES:
         return "has a different value in each row: an identifier"
     try:
         describe(pd.DataFrame({name: column}))
@@ -229,6 +233,21 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
     if task == "classification" and _says_the_same(column, target):
         return f"has one value for each class of {target.name}: it says the answer"
     return ""
+
+
+def _has_fractions(values: pd.Series) -> bool:
+    return pd.api.types.is_float_dtype(values) and bool((values % 1 != 0).any())
+
+
+def propose_groups(data: pd.DataFrame) -> Proposed | None:
+    """Return the first column that, by its name, identifies what several rows share."""
+    for name, column in data.items():
+        n = column.nunique()
+        is_id = IDENTIFIER.fullmatch(str(name)) and not _has_fractions(column.dropna())
+        if is_id and 1 < n < len(column):
+            about = f"{n} groups; write this if rows of one depend on each other"
+            return Proposed(str(name), about)
+    return None
 
 
 def _says_the_same(column: pd.Series, target: pd.Series) -> bool:

@@ -113,6 +113,26 @@ def test_identifiers_and_columns_that_say_the_answer_are_left_out() -> None:
         propose(data[["id", "kind"]], target="kind", task=None)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *((name, True) for name in ("id", "Row", "sample_no", "personId")),
+        *((name, False) for name in ("humid", "paid", "width", "casino")),
+    ],
+)
+def test_an_identifier_is_known_by_its_name(name: str, is_one: bool) -> None:
+    data = table(**{name: RNG.permutation(N)})
+    assert (name in propose(data, target="kind", task=None).drop) == is_one
+    data[name] = RNG.normal(size=N)
+    assert propose(data, target="kind", task=None).drop == {}
+
+
+def test_an_identifier_of_several_rows_is_proposed_as_a_group() -> None:
+    table(town_id=np.arange(N) // 7).to_csv("her.csv", index=False)
+    assert "split     at random; by town_id? See params.yaml" in start()
+    assert "      # split: {groups: town_id} # 9 groups; write" in printed_params(".")
+
+
 def test_a_missing_value_gets_what_its_column_allows() -> None:
     data = table(size=1.0, sex="m", much=2.0, day=pd.Timestamp("2020-01-01"))
     for column, n in {"size": 2, "sex": 3, "much": N // 2, "day": 1, "kind": 4}.items():
@@ -224,6 +244,25 @@ def test_nothing_is_overwritten_and_gitignore_is_kept() -> None:
     Path("dvc.yaml").unlink()
     assert "kept: .gitignore; add to it:\n# made by `dvc repro`" in start()
     assert Path(".gitignore").read_text() == "/mine\n"
+
+
+def test_no_stage_will_replace_what_her_folders_hold() -> None:
+    Path("data/her").mkdir(parents=True)
+    table().to_csv("data/her/her.csv", index=False)
+    Path("metrics").mkdir()
+    Path("metrics/her_table.json").write_text("{}")
+    start("data/her/her.csv")
+    (name,) = read_params(Path("params.yaml")).datasets
+    assert name == "her_table_table"
+    assert "/data/her_table_table\n" in Path(".gitignore").read_text()
+
+
+def test_a_report_of_hers_is_not_overwritten() -> None:
+    table().to_csv("her.csv", index=False)
+    Path("reports").mkdir()
+    Path("reports/index.html").write_text("hers")
+    with pytest.raises(ValueError, match=r"reports/index\.html exists"):
+        start()
 
 
 def test_a_table_that_the_stage_refuses_is_refused_before_anything_is_written() -> None:
