@@ -226,7 +226,8 @@ def test_probabilities_sum_to_one_and_survive_saving(kind: str, tmp_path: Path) 
     np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-15)
     np.testing.assert_array_equal(model.predict(x), proba.argmax(axis=1))
     save(tmp_path / "model", model, config)
-    loaded, read = load(tmp_path / "model")
+    predictor = load(tmp_path / "model")
+    loaded, read = predictor.model, predictor.config
     assert read == config
     np.testing.assert_array_equal(loaded.predict_proba(x), proba)
 
