@@ -32,6 +32,8 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     """
     if not is_table_file(file.name):
         raise ValueError(f"{file}: expected a file {', '.join(SUFFIXES)}")
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
     predictor, signature = load_predictor(model)
     if predictor.columns:
         rows = _read_columns(predictor, file)
