@@ -266,3 +266,10 @@ def test_an_experiment_in_a_copy_sets_a_new_key_and_reads_an_untracked_file(
     done = dvc("exp", "run", "--temp", "-n", "half", "-S", new, "tables@houses")
     assert done.returncode == 0, done.stderr
     assert "test_fraction" in dvc("params", "diff", "HEAD", "half").stdout
+
+
+def test_only_one_file_is_read_by_dvc_as_a_pipeline() -> None:
+    """DVC reads each dvc.yaml below the project, also one that is a template."""
+    command = ["git", "ls-files", "*dvc.yaml", "*dvc.lock", "*.dvc"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"dvc.yaml", "dvc.lock"}

@@ -282,7 +282,7 @@ def render(project: Project) -> dict[str, str]:
     plots = {f"plots/{name}": (REPORT / name).read_text() for name in PLOTS}
     return {
         PARAMS: environment.get_template("params.yaml.j2").render(values),
-        "dvc.yaml": (TEMPLATES / "dvc.yaml").read_text(),
+        "dvc.yaml": (TEMPLATES / "dvc.yaml.j2").read_text(),
         "ftml.md": environment.get_template("ftml.md.j2").render(values),
         ".gitignore": environment.get_template("gitignore.j2").render(values),
         **plots,
