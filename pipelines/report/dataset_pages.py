@@ -186,7 +186,9 @@ class DatasetPage:
         ]
         known = [each for each in found if each]
         if not known:
-            return f"not tested: fewer than {MIN_SEEDS} seeds"
+            if self.few_seeds:
+                return f"not tested: fewer than {MIN_SEEDS} seeds"
+            return "not tested: the same for every seed"
         sign = 1 if self.dataset.mode == "max" else -1
         counts = {
             "better than": sum(d.excludes_zero and sign * d.mean > 0 for d in known),
@@ -236,6 +238,12 @@ class DatasetPage:
     def few_seeds(self) -> bool:
         """Whether any study has too few seeds for a test of its differences."""
         return any(len(r.metrics.seeds) < MIN_SEEDS for r in self.results)
+
+    @property
+    def without_variance(self) -> bool:
+        """Whether several studies have one test value for all of their seeds."""
+        values = [r.metrics.test[self.dataset.metric].values for r in self.results]
+        return sum(len(v) > 1 and len(set(v)) == 1 for v in values) > 1
 
     @property
     def has_differences(self) -> bool:

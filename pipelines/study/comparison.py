@@ -56,7 +56,8 @@ def paired_difference(
 
     `selection` is each study's own by default. The difference is None if the studies
     have fewer than `MIN_SEEDS` seeds in common, if a value is not finite, if one study
-    lacks the selection, or if the studies have different test domains.
+    lacks the selection, if the studies have different test domains, or if the pairs do
+    not vary: the seeds of two deterministic fits say nothing about chance.
     """
     from scipy.stats import t as student_t
 
@@ -71,6 +72,8 @@ def paired_difference(
         values[seed] - their_values[seed] for seed in values if seed in their_values
     ]
     if len(pairs) < MIN_SEEDS or not all(map(math.isfinite, pairs)):
+        return None
+    if len(set(values.values())) == len(set(their_values.values())) == 1:
         return None
     quantile = float(student_t.ppf(0.975, len(pairs) - 1))
     error = statistics.stdev(pairs) / len(pairs) ** 0.5

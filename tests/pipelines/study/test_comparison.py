@@ -81,6 +81,17 @@ def test_without_five_common_seeds_there_is_no_difference() -> None:
     assert paired_difference(later, erm) is None
 
 
+def test_values_that_are_the_same_for_every_seed_are_not_tested() -> None:
+    def deterministic(name: str, value: float) -> StudyMetrics:
+        found = study(name, level=value)
+        same = Estimate(value, 0.0, [value] * len(found.seeds))
+        return replace(found, test={**found.test, "accuracy": same})
+
+    ridge, ols = deterministic("ridge", 0.8), deterministic("ols", 0.7)
+    assert paired_difference(ridge, ols) is None
+    assert paired_difference(ridge, study("mlp", level=0.7)) is not None
+
+
 def test_studies_on_other_domains_are_not_compared() -> None:
     erm, fish = study("erm", level=0.7), study("fish", level=0.8)
     test = {k: v for k, v in fish.test.items() if k != "accuracy/75"}
