@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.columns import Column, describe, encode
-from ftml.data.preprocessing import STRATEGIES, fit, with_given_values
+from ftml.data.preprocessing import (
+    STRATEGIES,
+    Preprocessing,
+    fit,
+    with_given_values,
+)
 from ftml.data.reading import missing_message
 from pipelines.datasets.notes import note
 from pipelines.datasets.sources import check_columns, frame
@@ -59,6 +64,18 @@ def choose_columns(
                 f"column, or list it in `drop`"
             )
     return data[names]
+
+
+def preprocessing_of(data: pd.DataFrame, section: ColumnsSchema) -> Preprocessing:
+    """Return how the columns of a frame become features, with the decimal commas that
+    were detected in its file: rows to predict are read in the same way.
+    """
+    spec = section.preprocessing
+    commas = data.attrs.get("decimal_commas", [])
+    if not commas or spec.read.decimal is not None:
+        return spec
+    read = spec.read.model_copy(update={"decimal": dict.fromkeys(commas, ",")})
+    return spec.model_copy(update={"read": read})
 
 
 def encode_columns(

@@ -25,6 +25,7 @@ from pipelines.datasets.columns import (
     choose_columns,
     drop_rows_without,
     encode_columns,
+    preprocessing_of,
     read_columns,
 )
 from pipelines.datasets.image_files import images
@@ -156,6 +157,7 @@ def _from_table(section: DomainsSchema) -> Domains:
     column = str(section.domain)  # `validation_errors` requires it
     others = [column, section.label]
     data = read_columns(section, others=others)
+    preprocessing = preprocessing_of(data, section)
     features = choose_columns(data, section, others=others)
     data = drop_rows_without(data[[*features.columns, *others]], others, section)
     X, columns = encode_columns(data[features.columns], section)
@@ -172,7 +174,7 @@ def _from_table(section: DomainsSchema) -> Domains:
         classes,
         tuple(each.name for each in columns),
         columns=columns,
-        preprocessing=section.preprocessing,
+        preprocessing=preprocessing,
     )
 
 

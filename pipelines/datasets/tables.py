@@ -14,6 +14,7 @@ from pipelines.datasets.columns import (
     choose_columns,
     drop_rows_without,
     encode_columns,
+    preprocessing_of,
     read_columns,
 )
 from pipelines.datasets.plausibility import note_order_of_rows, note_target
@@ -45,6 +46,7 @@ def prepare(section: TableSchema, folder: Path) -> None:
     others = [*targets, *columns_of_split(section)]
     data = _generate(section) if generated else read_columns(section, others=others)
     features = choose_columns(data, section, others=others).columns
+    preprocessing = preprocessing_of(data, section)
     note_order_of_rows(data, section)
     data, n_test = with_test_rows(drop_rows_without(data, targets, section), section)
     X, columns = encode_columns(data[features], section)
@@ -65,7 +67,7 @@ def prepare(section: TableSchema, folder: Path) -> None:
         classes,
         positive=positive_class(section, classes),
         columns=columns,
-        preprocessing=section.preprocessing,
+        preprocessing=preprocessing,
         groups=grouped.get("groups", table.NO_GROUPS),
         time=grouped.get("time", table.NO_TIME),
     )

@@ -45,7 +45,8 @@ def read_frame(
     `attrs` of the frame has `all_names` (every column of the file), `notes` (what was
     detected, converted or left out),
     `missing_texts` (by column, how often each text was read as missing) and
-    `missing_lines` (by column, where the first missing values are).
+    `missing_lines` (by column, where the first missing values are) and
+    `decimal_commas` (the columns whose decimal comma was detected).
     Raises ValueError for a file that cannot be read, a column that it does not have,
     and a column whose type is not certain.
     """
@@ -117,8 +118,10 @@ def _read(
         if getattr(options, key) is not None and not applies:
             notes.append(f"read.{key} does not apply to this kind of file")
     loaded = _sampled(loaded, options, notes)
-    decided = _decide_all(loaded, options, notes)
-    return _frame(decided, loaded, notes)
+    decided, commas = _decide_all(loaded, options, notes)
+    frame = _frame(decided, loaded, notes)
+    frame.attrs["decimal_commas"] = commas
+    return frame
 
 
 def _without_index(loaded: Loaded, notes: list[str]) -> Loaded:
@@ -177,8 +180,10 @@ def _sampled(loaded: Loaded, options: ReadOptions, notes: list[str]) -> Loaded:
 
 def _decide_all(
     loaded: Loaded, options: ReadOptions, notes: list[str]
-) -> dict[str, Decided]:
-    """Return each column with its type. ValueError lists the columns without one."""
+) -> tuple[dict[str, Decided], list[str]]:
+    """Return each column with its type, and the columns whose decimal comma was
+    detected. ValueError lists the columns without a type.
+    """
 
     def attempt(names: Sequence[str], options: ReadOptions) -> None:
         for name in names:
@@ -199,10 +204,12 @@ def _decide_all(
     problems: dict[str, Problem] = {}
     attempt(list(loaded.columns), options)
     commas = [name for name, each in problems.items() if each.comma]
+    detected: list[str] = []
     points = any(each.has_point for each in decided.values())
     sure = any(problems[name].comma == "sure" for name in commas)
     if sure and not points and loaded.separator != "," and options.decimal is None:
         attempt(commas, options.model_copy(update={"decimal": ","}))
+        detected = commas
         notes.append(f"numbers have a decimal comma (columns {', '.join(commas)})")
     if problems:
         texts = [
@@ -213,7 +220,7 @@ def _decide_all(
         ]
         more = [f"{len(texts) - 3} more columns"] if len(texts) > 3 else []
         raise ValueError("; ".join([*texts[:3], *more]))
-    return {name: decided[name] for name in loaded.columns}
+    return {name: decided[name] for name in loaded.columns}, detected
 
 
 class _Shared(dict[str, Any]):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ftml.data import table
+from ftml.data.reading import read_frame
 from pipelines.datasets.columns import encode_columns
 from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split
@@ -99,6 +100,20 @@ def test_rows_without_a_target_are_left_out_and_counted_where_that_is_asked_for(
     prepare(section_of(tmp_path, data, **given), tmp_path)
     assert sum(map(len, vars(table.load(tmp_path)).values())) == 10
     assert capsys.readouterr().err == "2 rows are left out, without y (2)\n"
+
+
+def test_detected_decimal_commas_are_kept_for_rows_to_predict(tmp_path: Path) -> None:
+    rows = "".join(f"{i},5;{'pq'[i % 2]};{i}\n" for i in range(12))
+    (tmp_path / "d.csv").write_text(f"x;s;y\n{rows}")
+    given = TableSchema(source=f"file:{tmp_path}/d.csv", task="regression", target="y")
+    prepare(given, tmp_path)
+    preprocessor = table.load(tmp_path).train.preprocessor
+    assert preprocessor is not None
+    options = preprocessor.spec.read.model_copy(
+        update={"types": {c.name: c.kind for c in preprocessor.columns}}
+    )
+    same = read_frame(tmp_path / "d.csv", options, columns=["x", "s"])
+    assert preprocessor.features(same)["x"].tolist() == [i + 0.5 for i in range(12)]
 
 
 def test_missing_values_are_filled_in_and_said(
