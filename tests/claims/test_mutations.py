@@ -208,14 +208,14 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     # Analysis.
     (
         "log_loss_is_cross_entropy",
-        "ftml.tasks.classification:log_loss",
+        "sklearn.metrics:log_loss",
         lambda right: (
             lambda *given, **options: right(*given, normalize=False, **options)
         ),
     ),
     (
         "jensen_ambiguity",
-        "ftml.tasks.regression:mean_squared_error",
+        "sklearn.metrics:mean_squared_error",
         lambda right: lambda *given: right(*given) ** 0.5,
     ),
     (
