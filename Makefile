@@ -10,8 +10,8 @@ help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 $(READY):
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "ftml needs Python 3.11 or newer; python3 is $$(python3 --version)" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' \
+		|| { echo "ftml needs Python 3.11.5 or newer; python3 is $$(python3 --version)" >&2; exit 1; }
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .

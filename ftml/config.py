@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 
-class FamilyConfig(BaseModel):
-    """The fields that every configuration has. Frozen; unknown keys are refused."""
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys, infinite numbers and values of another
+    type; the text below a field is its description.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -31,6 +33,10 @@ class FamilyConfig(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+class FamilyConfig(StrictModel):
+    """The fields that every configuration has."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     "seed of every generator that training uses; 0 is a seed like any other"

@@ -9,9 +9,10 @@ The command `ftml predict`, the HTTP server and the library all predict here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,10 @@ from ftml.config import FamilyConfig
 from ftml.core import family
 from ftml.data.columns import Column
 from ftml.data.domains import RawDomains
-from ftml.data.preprocessing import Preprocessor, preprocessor_of
+from ftml.data.preprocessing import Preprocessor
 from ftml.data.splits import Splits
 from ftml.data.table import RawTable
 from ftml.data.text_preparation import TextPreparation
-from ftml.data.text_preparation import from_json as text_preparation_of
 from ftml.tasks import task
 
 TEXT_COLUMNS = ("sequence", "source")
@@ -48,26 +48,25 @@ class Interface:
     preparation: TextPreparation | None = None
     "how a raw text becomes the symbols that the model takes; None without texts"
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the interface as JSON, for `interface_from`."""
-        about = self.preprocessor
+    def to_json(self) -> dict[str, Any]:
+        """Return the interface as JSON."""
         return {
-            "preprocessor": None if about is None else about.as_json(),
+            "preprocessor": self.preprocessor and self.preprocessor.to_json(),
             "takes_columns": self.takes_columns,
             "classes": list(self.classes),
             "preparation": self.preparation and self.preparation.to_json(),
         }
 
-
-def interface_from(described: dict[str, Any]) -> Interface:
-    """Return the interface that `Interface.as_json` has described."""
-    about = described["preprocessor"]
-    return Interface(
-        None if about is None else preprocessor_of(about),
-        described["takes_columns"],
-        tuple(described["classes"]),
-        text_preparation_of(described["preparation"]),
-    )
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the interface that `to_json` describes."""
+        preprocessor, preparation = value["preprocessor"], value["preparation"]
+        return cls(
+            preprocessor and Preprocessor.from_json(preprocessor),
+            value["takes_columns"],
+            tuple(value["classes"]),
+            preparation and TextPreparation.from_json(preparation),
+        )
 
 
 def interface_of(kind: ModuleType, splits: Splits[Any]) -> Interface:
@@ -131,8 +130,14 @@ class Predictor:
         preprocessor = self.interface.preprocessor
         if preprocessor is not None and self.interface.takes_columns:
             rows = preprocessor.features(rows)
-        if self.interface.preparation is not None:
-            rows = _with_symbols(rows, self.interface.preparation)
+        if (preparation := self.interface.preparation) is not None:
+            texts = [name for name in TEXT_COLUMNS if name in rows]
+            rows = rows.assign(
+                **{
+                    name: preparation.prepare(rows[name], where=f"column {name}")
+                    for name in texts
+                }
+            )
         served: pd.DataFrame = self.task.serve(self.model, rows)
         if self.interface.classes:
             named: pd.DataFrame = self.task.with_class_names(
@@ -140,23 +145,3 @@ class Predictor:
             )
             return named
         return served
-
-
-def _with_symbols(rows: pd.DataFrame, preparation: TextPreparation) -> pd.DataFrame:
-    """Return the rows with the symbols of each text, separated by spaces, in place of
-    the text. Raises ValueError for a text without a symbol, and for a missing one.
-    """
-    prepared = {}
-    for name in TEXT_COLUMNS:
-        if name not in rows:
-            continue
-        found = []
-        for row, text in enumerate(rows[name], start=1):
-            symbols = preparation.symbols(text) if isinstance(text, str) else []
-            if not symbols:
-                raise ValueError(
-                    f"column {name}, row {row}: expected a text, got {text!r}"
-                )
-            found.append(" ".join(symbols))
-        prepared[name] = found
-    return rows.assign(**prepared)

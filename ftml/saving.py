@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from ftml.config import FamilyConfig, read_config
 from ftml.core import family
-from ftml.predictor import Interface, Predictor, interface_from
+from ftml.predictor import Interface, Predictor
 
 TREE, ARRAYS = "tree.json", "arrays.safetensors"
 
@@ -104,7 +104,7 @@ def save(
             fields,
             family=module.split(".")[-1],
             config=config.model_dump(mode="json"),
-            interface=(interface or Interface()).as_json(),
+            interface=(interface or Interface()).to_json(),
         )
 
 
@@ -120,7 +120,7 @@ def load(folder: Path | str) -> Predictor:
     return Predictor(
         kind.Model(**fields),
         read_config(kind.Config, about["config"]),
-        interface_from(about["interface"]),
+        Interface.from_json(about["interface"]),
     )
 
 

@@ -3,14 +3,15 @@
 In memory the values are codes, a float64 array (n, c) with a column for each column of
 the table. A number is itself, a boolean 0 or 1, a category the index of its value in
 `Column.values`, a date its seconds since 1970. NaN is a missing value, and `UNKNOWN` a
-category that is not among the values. `ftml.preprocessing` turns codes into features.
+category that is not among the values. `ftml.data.preprocessing` turns codes into
+features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -43,16 +44,15 @@ class Column:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}{nearest(self.kind, KINDS)}")
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the column as JSON, from which `column_of` makes it again."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
         values = {"values": list(self.values)} if self.kind == "category" else {}
         return {"name": self.name, "kind": self.kind, **values}
 
-
-def column_of(described: dict[str, Any]) -> Column:
-    """Return the column that `Column.as_json` has described."""
-    values = tuple(described.get("values", ()))
-    return Column(described["name"], described["kind"], values)
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the column that `to_json` describes."""
+        return cls(value["name"], value["kind"], tuple(value.get("values", ())))
 
 
 def numbers(names: Iterable[str]) -> tuple[Column, ...]:
@@ -84,13 +84,17 @@ def describe(
 
 
 def _describe_one(name: str, series: pd.Series, max_categories: int) -> Column:
-    seen = series.dropna()
-    if pd.api.types.is_bool_dtype(seen) or _all_of(seen, (bool, np.bool_)):
-        return Column(name, "number" if not len(seen) else "boolean")
+    if pd.api.types.is_bool_dtype(series):
+        return Column(name, "boolean")
     if pd.api.types.is_numeric_dtype(series):
         return Column(name, "number")
     if pd.api.types.is_datetime64_any_dtype(series):
         return Column(name, "date")
+    seen = series.dropna()
+    if not len(seen):
+        return Column(name, "number")
+    if _all_of(seen, (bool, np.bool_)):
+        return Column(name, "boolean")
     if isinstance(series.dtype, pd.CategoricalDtype) or _all_of(seen, str):
         values = sorted(set(_texts(seen)))
         _check_categories(name, values, rows=len(seen), most=max_categories)
@@ -153,7 +157,7 @@ def encode(
 
 def _numbers(series: pd.Series, column: Column) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(series):
-        codes = series.astype("Float64").to_numpy(np.float64, na_value=np.nan)
+        codes = series.to_numpy(np.float64, na_value=np.nan)
     else:
         parsed = pd.to_numeric(series, errors="coerce")
         _check_all_read(series, parsed, column, "a number")
@@ -190,11 +194,15 @@ def _dates(series: pd.Series, column: Column, written: str | None) -> np.ndarray
             series, errors="coerce", utc=True, format=written or "ISO8601"
         )
     _check_all_read(series, parsed, column, expected)
-    seconds = (pd.to_datetime(parsed, utc=True) - EPOCH) / pd.Timedelta(seconds=1)
-    return seconds.to_numpy(np.float64, na_value=np.nan)
+    # In microseconds: nanoseconds of 64 bits end in the years 1677 and 2262.
+    plain = pd.to_datetime(parsed, utc=True).dt.tz_localize(None)
+    moments = plain.to_numpy("datetime64[us]")
+    seconds = moments.astype(np.int64) / MICROSECONDS
+    return np.where(np.isnat(moments), np.nan, seconds)
 
 
-EPOCH = pd.Timestamp(0, tz="UTC")
+MICROSECONDS = 1e6
+"In a second."
 
 ENCODERS = {"number": _numbers, "boolean": _booleans, "category": _categories}
 "The function that encodes the values of a column, by its kind."
@@ -243,13 +251,20 @@ def decode(codes: np.ndarray, columns: Sequence[Column]) -> pd.DataFrame:
     return pd.DataFrame(decoded)
 
 
+def moments_of(seconds: np.ndarray) -> pd.Series:
+    """Return the dates of seconds since 1970, (n,); NaT for NaN."""
+    absent = np.isnan(seconds)
+    whole = np.rint(np.where(absent, 0.0, seconds) * MICROSECONDS).astype(np.int64)
+    return pd.Series(whole.astype("datetime64[us]")).mask(absent)
+
+
 def _decode_one(codes: np.ndarray, column: Column) -> pd.Series:
     if column.kind == "number":
         return pd.Series(codes)
     if column.kind == "boolean":
         return pd.Series(codes).astype("boolean")
     if column.kind == "date":
-        return pd.to_datetime(pd.Series(codes), unit="s")
+        return moments_of(codes)
     values = np.array([*column.values, None], dtype=object)
     index = np.where(np.isnan(codes), UNKNOWN, codes).astype(np.int64)
     return pd.Series(values[index], dtype="str")

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet, preprocessing
-from ftml.data.columns import Column, column_of, decode, encode, numbers
+from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits
@@ -153,7 +153,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
         columns["image"] = as_bytes(data.x)
     else:
         raw = data if isinstance(data, RawDomains) else _as_numbers(data)
-        about["columns"] = [column.as_json() for column in raw.columns]
+        about["columns"] = [column.to_json() for column in raw.columns]
         about["preprocessing"] = raw.preprocessing.model_dump(mode="json")
         frame = pa.Table.from_pandas(raw.frame(), preserve_index=False)
         columns |= dict(zip(frame.column_names, frame.columns, strict=True))
@@ -181,7 +181,7 @@ def read(folder: Path) -> tuple[Domains, np.ndarray]:
         parquet.require(folder / FILE, table, ["image"])
         x = as_pixels(table["image"]).reshape(-1, *about["image_shape"])
         return Domains(x=x, **labels), split
-    raw_columns = tuple(column_of(each) for each in about["columns"])
+    raw_columns = tuple(Column.from_json(each) for each in about["columns"])
     names = tuple(column.name for column in raw_columns)
     parquet.require(folder / FILE, table, names)
     data = RawDomains(

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ftml.data import parquet
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined
 from ftml.data.splits import Splits, consecutive_splits
-from ftml.data.text_preparation import TextPreparation, from_json
+from ftml.data.text_preparation import TextPreparation
 
 FILE = "pairs.parquet"
 
@@ -109,12 +109,13 @@ def load(folder: Path) -> Splits[Pairs]:
     """Return the three splits of prepared pairs; ValueError names an invalid file."""
     names = ["split", "source", "target"]
     data, about = parquet.read(folder / FILE, kind="Pairs", columns=names)
+    preparation = about.get("preparation")
     whole = Pairs(
         *from_lists(data["source"]),
         *from_lists(data["target"]),
         tuple(about["source_symbols"]),
         tuple(about["target_symbols"]),
-        from_json(about.get("preparation")),
+        preparation and TextPreparation.from_json(preparation),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ftml.data import parquet
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined, offsets_of
 from ftml.data.splits import Splits, consecutive_splits
-from ftml.data.text_preparation import TextPreparation, from_json
+from ftml.data.text_preparation import TextPreparation
 
 FILE = "sequences.parquet"
 NO_CLASS = np.zeros(0, np.int64)
@@ -102,13 +102,14 @@ def load(folder: Path) -> Splits[Sequences]:
     data, about = parquet.read(folder / FILE, kind="Sequences", columns=names)
     values, offsets = from_lists(data["sequence"])
     channels = about["channels"]
+    preparation = about.get("preparation")
     whole = Sequences(
         values.reshape(-1, *channels),
         offsets // (channels[0] if channels else 1),
         data["label"].to_numpy(),
         tuple(about["classes"]),
         tuple(about["vocabulary"]),
-        from_json(about.get("preparation")),
+        preparation and TextPreparation.from_json(preparation),
     )
     split = np.asarray(data["split"].to_pylist())
     return Splits(*(whole.rows(split == name) for name in parquet.SPLITS))

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ftml.data import parquet, preprocessing
-from ftml.data.columns import Column, column_of, decode, encode, numbers
+from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits, consecutive_splits
 
@@ -205,7 +205,7 @@ def write(folder: Path, table: Table, split: np.ndarray) -> None:
     parquet.check_names((*table.feature_names, *targets, *grouping, "split"))
     about: dict[str, Any] = {
         "kind": "Table",
-        "columns": [column.as_json() for column in table.columns],
+        "columns": [column.to_json() for column in table.columns],
         "preprocessing": table.preprocessing.model_dump(mode="json"),
         "target": table.target_name,
         "classes": table.classes,
@@ -224,7 +224,7 @@ def read(folder: Path) -> Splits[RawTable]:
     data, about = parquet.read(folder / FILE, kind="Table", columns=["split"])
     targets = [about["target"]] if about["target"] else []
     grouping = about.get("grouping", ())
-    columns = tuple(column_of(each) for each in about["columns"])
+    columns = tuple(Column.from_json(each) for each in about["columns"])
     names = tuple(column.name for column in columns)
     parquet.require(folder / FILE, data, [*names, *targets, *grouping])
     y = data[targets[0]].to_numpy() if targets else np.zeros(len(data))

@@ -22,7 +22,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 
 import ray
-from ray._private.authentication import authentication_token_setup as authentication
+
+from pipelines.cluster import ray_internals
 
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 AUTH_MODE = "RAY_AUTH_MODE"
@@ -50,7 +51,7 @@ def ray_cluster() -> Iterator[None]:
     if address:
         _check_address(address)
         _use_local_token(address)
-    logging.getLogger(authentication.__name__).setLevel(logging.ERROR)
+    ray_internals.quiet_authentication()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         with chdir(PACKAGES):
@@ -101,9 +102,7 @@ def _use_local_token(address: str) -> None:
     """
     host = address.removeprefix("ray://").rpartition(":")[0]
     if host in ("127.0.0.1", "localhost", ray.util.get_node_ip_address()):
-        authentication.maybe_enable_token_auth_if_token_available(
-            warn_if_disabled=False
-        )
+        ray_internals.use_local_token()
 
 
 def _hint(error: Exception, address: str | None) -> str:

@@ -10,13 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ftml.data.column_encoding import STRATEGIES
 from ftml.data.columns import Column, describe, encode
-from ftml.data.preprocessing import (
-    STRATEGIES,
-    Preprocessing,
-    fit,
-    with_given_values,
-)
+from ftml.data.preprocessing import Preprocessing, fit, with_given_values
 from ftml.data.reading import missing_message
 from pipelines.datasets.notes import note
 from pipelines.datasets.sources import check_columns, frame
@@ -129,11 +125,11 @@ def _check_missing(
 
 def _note_constant(codes: np.ndarray, columns: Sequence[Column]) -> None:
     """Note the columns whose rows all have one value, or none."""
-    same = [
-        column.name
-        for column, values in zip(columns, codes.T, strict=True)
-        if len(np.unique(values[~np.isnan(values)])) <= 1
-    ]
+    low, high = (
+        np.fmin.reduce(codes, axis=0, initial=np.inf),
+        np.fmax.reduce(codes, axis=0, initial=-np.inf),
+    )
+    same = [c.name for c, few in zip(columns, low >= high, strict=True) if few]
     if same and len(codes) > 1:
         note(f"columns with one value only, which tell nothing: {shorten(same)}")
 

@@ -18,9 +18,9 @@ from pipelines.datasets.columns import (
     read_columns,
 )
 from pipelines.datasets.plausibility import note_order_of_rows, note_target
-from pipelines.datasets.splits import (
+from pipelines.datasets.splits import encode_labels
+from pipelines.datasets.table_splits import (
     columns_of_split,
-    encode_labels,
     grouping,
     positive_class,
     split_rows,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ftml.config import StrictModel
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -13,16 +15,8 @@ Pixels = Annotated[int, Field(ge=1)]
 ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
 
 
-class Schema(BaseModel):
-    """A section of params.yaml. Instances are frozen; unknown keys are an error."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+class Schema(StrictModel):
+    """A section of params.yaml."""
 
 
 class DatasetSchema(Schema):

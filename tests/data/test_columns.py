@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ftml.data.columns import Column, column_of, decode, describe, encode
+from ftml.data.columns import Column, decode, describe, encode
 
-DAYS = pd.to_datetime(["2024-02-29 12:00", "2025-01-01 00:00", "1969-12-31 00:00"])
+DAYS = pd.to_datetime(["2024-02-29 12:00", "9999-01-01 00:00", "1601-12-31 00:00"])
 
 
 def mixed() -> pd.DataFrame:
@@ -57,7 +57,7 @@ def test_decoded_columns_are_those_that_were_encoded() -> None:
 
 @pytest.mark.parametrize("column", describe(mixed()), ids=lambda column: column.name)
 def test_a_column_is_read_from_its_json(column: Column) -> None:
-    assert column_of(column.as_json()) == column
+    assert Column.from_json(column.to_json()) == column
 
 
 def test_rows_to_predict_may_come_as_text_and_in_any_order() -> None:

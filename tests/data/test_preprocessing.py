@@ -17,8 +17,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from ftml.data.columns import describe, encode, numbers
 from ftml.data.preprocessing import (
     Preprocessing,
+    Preprocessor,
     fit,
-    preprocessor_of,
     with_given_values,
 )
 
@@ -105,7 +105,9 @@ def test_a_date_becomes_its_parts_and_the_days_since_the_first() -> None:
     assert X["day hour"].tolist() == [6, 6, 18]
     later = preprocessor.features(pd.DataFrame({"day": ["2024-02-27T06:00"]}))
     assert later["day elapsed days"].tolist() == [-1.0]
-    assert list(fitted(data, dates="elapsed").feature_names) == ["day elapsed days"]
+    assert list(fitted(data, date_features="elapsed").feature_names) == [
+        "day elapsed days"
+    ]
     assert "day hour" not in fitted(data.map(pd.Timestamp.normalize)).feature_names
 
 
@@ -115,7 +117,7 @@ def test_a_category_that_no_training_row_has_is_none_of_the_known_ones() -> None
     preprocessor = fitted(train)
     assert preprocessor.features(new).to_numpy().tolist() == [[0, 1], [0, 0], [0, 0]]
     assert preprocessor.unknown_categories(new) == {"town": 2}
-    refusing = fitted(train, unknown="error")
+    refusing = fitted(train, handle_unknown="error")
     with pytest.raises(ValueError, match="no training row has in rows 2, 3; expected"):
         refusing.features(new)
 
@@ -160,7 +162,7 @@ def test_a_rule_that_does_not_fit_is_named(missing: Any, expected: str) -> None:
 )
 def test_a_preprocessor_is_read_from_its_json(spec: dict[str, Any]) -> None:
     preprocessor = fitted(rows(), **spec)
-    read = preprocessor_of(json.loads(json.dumps(preprocessor.as_json())))
+    read = Preprocessor.from_json(json.loads(json.dumps(preprocessor.to_json())))
     assert read.feature_names == preprocessor.feature_names
     new = rows(seed=3)
     np.testing.assert_array_equal(read.features(new), preprocessor.features(new))

@@ -522,3 +522,10 @@ def test_column_of_a_frame_is_checked_for_disguised_values() -> None:
 def test_attributes_are_not_copied_with_each_operation(read: Read) -> None:
     found = read("a,b\n,1\n")
     assert found[["a"]].attrs["missing_texts"] is found.attrs["missing_texts"]
+
+
+def test_a_column_of_a_frame_shares_what_was_read_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,\n")
+    frame = read_frame(tmp_path / "d.csv")
+    for name, value in frame.attrs.items():
+        assert frame["a"].attrs[name] is value, "a copy costs the square of the columns"

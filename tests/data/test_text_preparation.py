@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftml.data.text_preparation import TextPreparation, from_json, prepare_texts
+from ftml.data.text_preparation import TextPreparation
 from ftml.data.tokens import Tokenizer
 
 WORDS = TextPreparation("words", lower=True)
@@ -64,8 +63,7 @@ def test_prepared_text_stays_as_it_is(preparation: TextPreparation, text: str) -
 
 @pytest.mark.parametrize("preparation", [WORDS, ENGLISH, TextPreparation("characters")])
 def test_a_preparation_is_read_back_from_json(preparation: TextPreparation) -> None:
-    assert from_json(preparation.to_json()) == preparation
-    assert from_json(None) is None
+    assert TextPreparation.from_json(preparation.to_json()) == preparation
 
 
 @pytest.mark.parametrize(
@@ -79,33 +77,17 @@ def test_a_preparation_is_read_back_from_json(preparation: TextPreparation) -> N
 )
 def test_other_json_is_refused(value: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        from_json(value)
+        TextPreparation.from_json(value)
 
 
-def test_unknown_words_become_the_unknown_symbol() -> None:
-    found = prepare_texts(["A Good film!", "bad"], WORDS, ("<unk>", "film", "good"))
-    np.testing.assert_array_equal(found.values, [0, 2, 1, 0, 0])
-    np.testing.assert_array_equal(found.offsets, [0, 4, 5])
-    again = prepare_texts(found.texts(), WORDS, found.vocabulary)
-    np.testing.assert_array_equal(again.values, found.values)
+def test_texts_are_prepared_with_spaces_between_symbols() -> None:
+    found = WORDS.prepare(["A Good film!", "bad"], where="column sequence")
+    assert found == ["a good film !", "bad"]
+    assert WORDS.prepare(found, where="column sequence") == found
 
 
-def test_unknown_symbols_are_named_if_there_is_no_symbol_for_them() -> None:
-    expected = "lacks: '3' (text 1), 'x' (text 2)"
+@pytest.mark.parametrize("text", ["...", float("nan"), None])
+def test_what_is_no_text_is_refused(text: object) -> None:
+    expected = f"column sequence, row 2: expected a text with words, got {text!r}"
     with pytest.raises(ValueError, match=re.escape(expected)):
-        prepare_texts(["1 2 3", "3 x"], TextPreparation("spaces"), ("1", "2"))
-    with pytest.raises(ValueError, match=r"'e' .text 1. and 1 more$"):
-        prepare_texts(["abcdef"], TextPreparation("characters"), ("x",))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("...", r"text 2 has no symbol \(words\): '...'"),
-        (float("nan"), "text 2 is missing: expected a text, got nan"),
-        (None, "text 2 is missing"),
-    ],
-)
-def test_what_is_no_text_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        prepare_texts(["good", text], WORDS, ("<unk>", "good"))
+        WORDS.prepare(["good", text], where="column sequence")

@@ -120,7 +120,7 @@ def _read(
     loaded = _sampled(loaded, options, notes)
     decided, commas = _decide_all(loaded, options, notes)
     frame = _frame(decided, loaded, notes)
-    frame.attrs["decimal_commas"] = commas
+    frame.attrs["decimal_commas"] = _SharedList(commas)
     return frame
 
 
@@ -224,9 +224,19 @@ def _decide_all(
 
 
 class _Shared(dict[str, Any]):
-    """A dict that copies of a frame share: pandas copies `attrs` at every operation."""
+    """A dict that copies of a frame share: pandas copies `attrs` at every operation,
+    also when a column is taken, so that a table of many columns would cost their
+    square.
+    """
 
     def __deepcopy__(self, memo: Any) -> _Shared:
+        return self
+
+
+class _SharedList(list[str]):
+    """A list that copies of a frame share."""
+
+    def __deepcopy__(self, memo: Any) -> _SharedList:
         return self
 
 
@@ -239,8 +249,10 @@ def _frame(
         for name, each in decided.items()
     }
     frame.attrs = {
-        "all_names": loaded.all_names,
-        "notes": [*notes, *(text for each in decided.values() for text in each.notes)],
+        "all_names": _SharedList(loaded.all_names),
+        "notes": _SharedList(
+            [*notes, *(text for each in decided.values() for text in each.notes)]
+        ),
         "missing_texts": _Shared(
             {name: each.missing for name, each in decided.items() if each.missing}
         ),

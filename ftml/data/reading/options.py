@@ -6,7 +6,9 @@ import codecs
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ftml.config import StrictModel
 
 Mark = Literal[".", ","]
 ColumnType = Literal["number", "category", "date", "boolean"]
@@ -19,16 +21,8 @@ USUAL_MISSING = (
 "The texts that pandas reads as missing, beside an empty field."
 
 
-class ReadOptions(BaseModel):
+class ReadOptions(StrictModel):
     """How the file of a table is read. By default what is safe is detected and said."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
 
     sep: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """character between two columns of a text file. By default a comma, a tab for .tsv,

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 
 from ftml.data.reading import ReadOptions
 from pipelines.cli import commands_stages, init, proposal
-from pipelines.cli.init import PLOTS, advice, dataset_name, flow, merged
+from pipelines.cli.init import PLOTS, dataset_name
+from pipelines.cli.init_table import advice, flow, merged, read_options
 from pipelines.cli.proposal import choose_target, propose
 from pipelines.cluster import connect
 from pipelines.params.read import read_params
@@ -305,9 +306,9 @@ def test_a_choice_of_the_reader_is_an_error_that_read_answers() -> None:
     start(read='{dates: {day: "%d/%m/%Y"}}')
     assert 'read: {dates: {day: "%d/%m/%Y"}}' in printed_params(".")
     with pytest.raises(ValueError, match=r"--read\.sepp: unknown key; nearest: sep"):
-        init.read_options("{sepp: 1}")
+        read_options("{sepp: 1}")
     with pytest.raises(ValueError, match="--read: expected a mapping"):
-        init.read_options("[")
+        read_options("[")
 
 
 def test_advice_of_one_kind_is_taken_and_a_choice_is_not() -> None:

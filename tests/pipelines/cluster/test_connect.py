@@ -207,7 +207,9 @@ def test_the_token_of_this_machine_is_sent_to_its_own_cluster_only(
     called: list[dict[str, bool]] = []
     name = "maybe_enable_token_auth_if_token_available"
     monkeypatch.setattr(
-        connect.authentication, name, lambda **options: called.append(options)
+        connect.ray_internals.authentication_token_setup,
+        name,
+        lambda **options: called.append(options),
     )
     connect._use_local_token(address)
     assert called == [{"warn_if_disabled": False}] * sent

@@ -17,7 +17,7 @@ from ftml.data import Splits
 from ftml.data import pairs as pairs_kind
 from ftml.data import sequences as sequences_kind
 from ftml.data import trees as trees_kind
-from ftml.data.text_preparation import TextPreparation, prepare_texts
+from ftml.data.text_preparation import TextPreparation
 from pipelines.datasets import pairs, sequences, trees
 from pipelines.datasets.notes import collect_notes
 from pipelines.params.text import PairsSchema, SequencesSchema, TreesSchema
@@ -336,8 +336,8 @@ def test_labelled_texts_that_are_left_out_are_counted(
     assert len(found) == 23
     assert "none" in found.X.texts()
     assert found.preparation == TextPreparation("words", lower=True)
-    again = prepare_texts(["Film 7, None"], found.preparation, found.vocabulary)
-    assert again.texts()[0].startswith("film ")
+    again = found.preparation.prepare(["Film 7, None"], where="column sequence")
+    assert again[0].startswith("film ")
     assert [line.rpartition(f"b.{suffix}: ")[2] for line in said] == [
         f"column 'text' has no value in {place}: left out",
         "left out 1 row whose text occurs before, 1 of them with another label",

@@ -12,8 +12,8 @@ import pytest
 
 from ftml.data import Splits, Table, table
 from ftml.data.splits import blocks_by_time
-from pipelines.datasets.splits import (
-    draw_split,
+from pipelines.datasets.splits import draw_split
+from pipelines.datasets.table_splits import (
     group_split,
     positive_class,
     time_split,

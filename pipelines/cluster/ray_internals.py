@@ -1,0 +1,25 @@
+"""What connecting to a cluster uses of Ray that its documentation does not promise.
+
+An upgrade of Ray that changes one of these fails tests/pipelines/cluster/
+test_ray_internals.py, and is handled here.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ray._private.authentication import authentication_token_setup
+
+
+def use_local_token() -> None:
+    """Send the token of `~/.ray/auth_token`, if there is one, to the cluster that is
+    connected to next.
+    """
+    authentication_token_setup.maybe_enable_token_auth_if_token_available(
+        warn_if_disabled=False
+    )
+
+
+def quiet_authentication() -> None:
+    """Print no hints about tokens, only errors."""
+    logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
