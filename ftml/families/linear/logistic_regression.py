@@ -74,13 +74,13 @@ def train_many(
     """
     y = signs(data.train)
     problems = {
-        form: _penalised.make_problem(
+        (standardize, class_weight): _penalised.make_problem(
             data.train,
-            logistic_loss(y, sample_weights(data.train.y, form[1])),
+            logistic_loss(y, sample_weights(data.train.y, class_weight)),
             bound=0.25,
-            standardize=form[0],
+            standardize=standardize,
         )
-        for form in dict.fromkeys(map(_penalised.form_of, configs))
+        for standardize, class_weight in dict.fromkeys(map(_penalised.form_of, configs))
     }
     states = states or [None] * len(configs)
     yield from _penalised.run(

@@ -110,13 +110,13 @@ def train_many(
     """
     y, k = data.train.y, len(data.train.classes)
     problems = {
-        form: _penalised.make_problem(
+        (standardize, class_weight): _penalised.make_problem(
             data.train,
-            softmax_loss(y, sample_weights(y, form[1])),
+            softmax_loss(y, sample_weights(y, class_weight)),
             bound=0.5,
-            standardize=form[0],
+            standardize=standardize,
         )
-        for form in dict.fromkeys(map(_penalised.form_of, configs))
+        for standardize, class_weight in dict.fromkeys(map(_penalised.form_of, configs))
     }
     states = states or [None] * len(configs)
     yield from _penalised.run(configs, states, problems, Model, k=k)
