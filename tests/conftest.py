@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,6 +24,12 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 # Two processes with two threads each wait for one another on two cores: eight times the
 # time for families of small networks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A test that passes on a free machine passes on a busy one, whatever the clock says.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

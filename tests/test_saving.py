@@ -93,7 +93,7 @@ def assert_same(loaded: Any, tree: Any) -> None:
 
 
 @given(trees)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_tree_comes_back_as_it_was(tree: Any) -> None:
     assert_same(round_trip(tree), tree)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ftml.data.counting import count_pairs, count_rows, join_rows, merge_rows
@@ -15,7 +15,6 @@ WORDS = ("the", "king", "love", "blood")
 V = len(WORDS)
 CORPUS = st.lists(st.lists(st.integers(0, V - 1), max_size=9), max_size=6)
 WEIGHTING = st.sampled_from(("harmonic", "dynamic", "flat"))
-untimed = settings(deadline=None)  # the first call compiles
 
 
 def sentences_of(corpus: list[list[int]]) -> Sentences:
@@ -41,7 +40,6 @@ def brute_force(corpus, *, window: int, weighting: str) -> dict[tuple[int, int],
     return total
 
 
-@untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING)
 def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting):
     counted = count_pairs(
@@ -58,7 +56,6 @@ def test_counts_equal_those_of_every_pair_of_positions(corpus, window, weighting
     assert counted.counts.tolist() == [flat.count(word) for word in range(V)]
 
 
-@untimed
 @given(CORPUS, st.integers(1, 12), WEIGHTING, st.integers(1, 40), st.integers(0, 6))
 def test_merged_shards_give_exactly_the_counts_of_the_whole(
     corpus, window, weighting, max_pairs, cut

@@ -39,7 +39,7 @@ def test_text_is_read_back() -> None:
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=90), st.integers(1, 8))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_batches_hold_each_sequence_once_and_little_padding(
     lengths: list[int], batch_size: int
 ) -> None:

@@ -38,7 +38,6 @@ def test_characters_need_no_spaces() -> None:
     assert characters.symbols("a bé\tc") == characters.symbols("abéc") == list("abéc")
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from(LETTERS), max_size=12))
 def test_english_words_are_those_of_the_tokenizer(text: str) -> None:
     tokenizer = Tokenizer(rule="paragraph")
@@ -53,7 +52,7 @@ def test_english_words_are_those_of_the_tokenizer(text: str) -> None:
     assert [*ENGLISH.symbols(text), "z", "z"] == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(st.sampled_from(LETTERS), max_size=12))
 @pytest.mark.parametrize("preparation", [WORDS, ENGLISH, TextPreparation("spaces")])
 def test_prepared_text_stays_as_it_is(preparation: TextPreparation, text: str) -> None:

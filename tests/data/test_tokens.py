@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ftml.data import tokens
@@ -39,7 +39,6 @@ def ends(rule: str) -> str:
     }[rule]
 
 
-@settings(deadline=None)
 @given(TEXT, st.sampled_from(tokens.RULES), st.booleans())
 def test_sentences_are_those_of_a_regular_expression(text, rule, lines):
     split = re.split(ends(rule), re.sub(r"\r\n?", "\n", text))

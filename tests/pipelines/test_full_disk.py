@@ -14,7 +14,7 @@ from ftml import Table
 from ftml.data import table
 from tests.conftest import run_stage, runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BIG = """
 datasets:

@@ -115,6 +115,7 @@ def hold_until_two_raylets_have_one(driver: subprocess.Popen[str]) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
     driver = stage(
         project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=cluster.address
