@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.columns import Column, encode, moments_of
+from ftml.data.standardize import unit_of
 
 STRATEGIES = ("error", "mean", "median", "most_frequent", "indicator")
 PARTS = {
@@ -146,7 +147,9 @@ def _fill(values: np.ndarray, column: Column, strategy: str | float) -> float | 
     if strategy == "most_frequent" or column.kind in ("boolean", "category"):
         found, counts = np.unique(values, return_counts=True)
         return float(found[counts.argmax()])
-    return float(values.mean() if strategy == "mean" else np.median(values))
+    unit = unit_of(values)
+    scaled = values if unit == 1 else values / unit
+    return float((scaled.mean() if strategy == "mean" else np.median(scaled)) * unit)
 
 
 def _given_value(column: Column, value: str | float) -> float:

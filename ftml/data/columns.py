@@ -9,7 +9,7 @@ features.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.config import nearest
+from ftml.data.dates import ISO, parse_dates
 
 KINDS = ("number", "boolean", "category", "date")
 UNKNOWN = -1.0
@@ -25,6 +26,9 @@ MAX_CATEGORIES = 100
 
 FEW_ROWS = 20
 "With at most this many rows, every column of text can be a category."
+
+Place = Callable[[int], str]
+"What returns where a person finds a row of a frame, which is counted from 0."
 
 BOOLEANS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 "How a boolean may be written where rows to predict come as text."
@@ -84,21 +88,33 @@ def describe(
 
 
 def _describe_one(name: str, series: pd.Series, max_categories: int) -> Column:
+    kind = kind_of(name, series)
+    if kind != "category":
+        return Column(name, kind)
+    seen = series.dropna()
+    values = sorted(set(_texts(seen)))
+    _check_categories(name, values, rows=len(seen), most=max_categories)
+    return Column(name, kind, tuple(values))
+
+
+def kind_of(name: str, series: pd.Series) -> str:
+    """Return the kind of a column by the type of its values: one of KINDS.
+
+    Raises ValueError for a type of which no column is.
+    """
     if pd.api.types.is_bool_dtype(series):
-        return Column(name, "boolean")
+        return "boolean"
     if pd.api.types.is_numeric_dtype(series):
-        return Column(name, "number")
+        return "number"
     if pd.api.types.is_datetime64_any_dtype(series):
-        return Column(name, "date")
+        return "date"
     seen = series.dropna()
     if not len(seen):
-        return Column(name, "number")
+        return "number"
     if _all_of(seen, (bool, np.bool_)):
-        return Column(name, "boolean")
+        return "boolean"
     if isinstance(series.dtype, pd.CategoricalDtype) or _all_of(seen, str):
-        values = sorted(set(_texts(seen)))
-        _check_categories(name, values, rows=len(seen), most=max_categories)
-        return Column(name, "category", tuple(values))
+        return "category"
     other = next(value for value in seen if not isinstance(value, str))
     raise ValueError(
         f"column {name}: expected numbers, text, booleans or dates, got "
@@ -127,18 +143,25 @@ def _check_categories(name: str, values: list[str], *, rows: int, most: int) -> 
         )
 
 
+def row_number(row: int) -> str:
+    """Return where a row of a frame is that is from no file: `row 1` for row 0."""
+    return f"row {row + 1}"
+
+
 def encode(
     frame: pd.DataFrame,
     columns: Sequence[Column],
     *,
     dates: Mapping[str, str] | None = None,
+    place: Place = row_number,
 ) -> np.ndarray:
     """Return the codes (n, c) of these columns of a frame, which may have others.
 
     dates: the format of a column of dates that are texts, by column, in the codes of
-    strptime; by default such texts are in ISO 8601. Raises ValueError for columns that
-    are not there, for an infinite number, and for a value that is not of the column's
-    kind, with its row: the first row is row 1.
+    strptime; by default such texts are in ISO 8601. place: where a row is, for errors;
+    by default its number, 1 for the first. Raises ValueError for columns that are not
+    there, for an infinite number, and for a value that is not of the column's kind,
+    with its place.
     """
     named = {str(name): name for name in frame.columns}
     missing = [column.name for column in columns if column.name not in named]
@@ -149,33 +172,37 @@ def encode(
     for j, column in enumerate(columns):
         series = frame[named[column.name]]
         if column.kind == "date":
-            codes[:, j] = _dates(series, column, (dates or {}).get(column.name))
+            form = (dates or {}).get(column.name)
+            codes[:, j] = _dates(series, column, form, place)
         else:
-            codes[:, j] = ENCODERS[column.kind](series, column)
+            codes[:, j] = ENCODERS[column.kind](series, column, place)
     return codes
 
 
-def _numbers(series: pd.Series, column: Column) -> np.ndarray:
+def _numbers(series: pd.Series, column: Column, place: Place) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(series):
         codes = series.to_numpy(np.float64, na_value=np.nan)
     else:
         parsed = pd.to_numeric(series, errors="coerce")
-        _check_all_read(series, parsed, column, "a number")
+        _check_all_read(series, parsed, column, "a number", place)
         codes = parsed.to_numpy(np.float64)
-    if np.isinf(codes).any():
-        row = int(np.flatnonzero(np.isinf(codes))[0]) + 1
-        raise ValueError(f"column {column.name}, row {row}: values are infinite")
+    if (infinite := np.isinf(codes)).any():
+        row = int(infinite.argmax())
+        raise ValueError(
+            f"column {column.name}, {place(row)}: expected a finite number, got "
+            f"{codes[row]:g}"
+        )
     return codes
 
 
-def _booleans(series: pd.Series, column: Column) -> np.ndarray:
+def _booleans(series: pd.Series, column: Column, place: Place) -> np.ndarray:
     texts = series.map(lambda value: str(value).strip().lower(), na_action="ignore")
     parsed = texts.map(BOOLEANS)
-    _check_all_read(series, parsed, column, "true or false")
+    _check_all_read(series, parsed, column, "true or false", place)
     return parsed.to_numpy(np.float64, na_value=np.nan)
 
 
-def _categories(series: pd.Series, column: Column) -> np.ndarray:
+def _categories(series: pd.Series, column: Column, place: Place) -> np.ndarray:
     index: dict[str | None, float] = {
         value: float(code) for code, value in enumerate(column.values)
     }
@@ -183,17 +210,17 @@ def _categories(series: pd.Series, column: Column) -> np.ndarray:
     return np.array([index.get(text, UNKNOWN) for text in _texts(series)])
 
 
-def _dates(series: pd.Series, column: Column, written: str | None) -> np.ndarray:
+def _dates(
+    series: pd.Series, column: Column, written: str | None, place: Place
+) -> np.ndarray:
     expected = f"a date as {written}" if written else "a date such as 2024-05-31"
     if pd.api.types.is_numeric_dtype(series) and series.notna().any():
         parsed = pd.Series(pd.NaT, index=series.index)
     elif pd.api.types.is_datetime64_any_dtype(series):
         parsed = pd.to_datetime(series, utc=True)
     else:
-        parsed = pd.to_datetime(
-            series, errors="coerce", utc=True, format=written or "ISO8601"
-        )
-    _check_all_read(series, parsed, column, expected)
+        parsed = parse_dates(series, form=written or ISO)
+    _check_all_read(series, parsed, column, expected, place)
     # In microseconds: nanoseconds of 64 bits end in the years 1677 and 2262.
     plain = pd.to_datetime(parsed, utc=True).dt.tz_localize(None)
     moments = plain.to_numpy("datetime64[us]")
@@ -225,14 +252,14 @@ def _texts(series: pd.Series) -> list[Any]:
 
 
 def _check_all_read(
-    series: pd.Series, parsed: pd.Series, column: Column, expected: str
+    series: pd.Series, parsed: pd.Series, column: Column, expected: str, place: Place
 ) -> None:
     """Raise ValueError for the first value that is there and was not read."""
     wrong = np.flatnonzero(series.notna().to_numpy() & parsed.isna().to_numpy())
     if len(wrong):
         value = series.iloc[int(wrong[0])]
         raise ValueError(
-            f"column {column.name}, row {wrong[0] + 1}: expected {expected}, got "
+            f"column {column.name}, {place(int(wrong[0]))}: expected {expected}, got "
             f"{value!r}"
         )
 

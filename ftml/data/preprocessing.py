@@ -20,6 +20,7 @@ from ftml.data.column_encoding import STRATEGIES, ColumnEncoding, fit_column
 from ftml.data.columns import Column, encode
 from ftml.data.parquet import check_names
 from ftml.data.reading import ReadOptions
+from ftml.data.standardize import moments, standardized
 
 
 class Preprocessing(StrictModel):
@@ -109,7 +110,7 @@ class Preprocessor:
             ]
         )
         if self.mean is not None and self.scale is not None:
-            X = (X - self.mean) / self.scale
+            X = standardized(X, self.mean, self.scale, names=self.feature_names)
         if self.spec.binarize is not None:
             X = np.greater(X, self.spec.binarize).astype(np.float64)
         return X
@@ -182,11 +183,7 @@ def fit(
     if not spec.scale:
         return Preprocessor(spec, encodings, names)
     X = unscaled.transform(codes)
-    # Not std > 0: rounding gives a constant column of 0.1 a standard deviation of
-    # 1e-17.
-    varies = X.min(axis=0) < X.max(axis=0)
-    mean = np.where(varies, X.mean(axis=0), X.min(axis=0))
-    scale = np.where(varies, X.std(axis=0), 1.0)
+    mean, scale = moments(X)
     return Preprocessor(spec, encodings, names, mean, scale)
 
 

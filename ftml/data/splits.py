@@ -90,6 +90,51 @@ def consecutive_splits(data: Any, *, n_train: int, n_valid: int) -> Splits[Any]:
     return Splits(*(data.rows(part) for part in parts))
 
 
+@dataclass(frozen=True)
+class FoldLimit:
+    """The largest number of folds of a cross-validation, and why it is not larger."""
+
+    most: int
+    reason: str
+
+    def check(self, n_folds: int) -> None:
+        """Raise ValueError for more folds."""
+        if n_folds > self.most:
+            raise ValueError(f"cv: {n_folds} folds of {self.reason}")
+
+
+def fold_limit(
+    *,
+    y: np.ndarray,
+    classes: Sequence[str],
+    groups: np.ndarray | None = None,
+    time: np.ndarray | None = None,
+) -> FoldLimit:
+    """Return how many folds samples allow: in the order of time one less than there are
+    different times; else as many as there are groups or samples, and samples of each
+    class.
+
+    y: (n,), indices into `classes` if there are any. groups, time: (n,), or None.
+    """
+    if time is not None:
+        n = len(np.unique(time))
+        return FoldLimit(
+            n - 1,
+            f"{n} different times: parts in the order of time need one more than folds",
+        )
+    limits = [FoldLimit(len(y), f"{len(y)} samples")]
+    if groups is not None:
+        n = len(np.unique(groups))
+        limits.append(FoldLimit(n, f"{n} groups"))
+    if classes:
+        counts = np.bincount(y, minlength=len(classes))
+        rarest = int(counts.argmin())
+        n = int(counts[rarest])
+        what = f"{n} samples of the rarest class, {classes[rarest]}"
+        limits.append(FoldLimit(n, what))
+    return min(limits, key=lambda limit: limit.most)
+
+
 def blocks_by_time(time: np.ndarray, ends: Sequence[int]) -> np.ndarray:
     """Return the block (n,) of each sample, 0 for the earliest.
 

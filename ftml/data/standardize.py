@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,59 @@ class Scaling(NamedTuple):
     scale: np.ndarray
 
 
+ORDINARY = 2.0**460
+"""Numbers whose absolute value is below this, about 3e138, or 0 and above its inverse:
+the sum of the squares of any number of them is a double."""
+
+
+def unit_of(values: np.ndarray) -> np.ndarray:
+    """Return a power of two for each column of values (n, d), or of (n,), by which they
+    are divided before their moments are computed: 1 unless the squares of its largest
+    number would overflow or underflow. Dividing by it, and multiplying a moment by it,
+    is exact.
+    """
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    _, exponent = np.frexp(largest)
+    ordinary = (largest < ORDINARY) & (largest > 1 / ORDINARY) | (largest == 0)
+    unit: np.ndarray = np.where(ordinary, 1.0, np.ldexp(1.0, exponent - 1))
+    return unit
+
+
+def moments(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each column of X (n, d); of a
+    constant column its value and 1.
+    """
+    unit = unit_of(X)
+    scaled = X if (unit == 1).all() else X / unit
+    # Not std > 0: rounding gives a constant column of 0.1 a standard deviation of
+    # 1e-17.
+    varies = X.min(axis=0) < X.max(axis=0)
+    mean = np.where(varies, scaled.mean(axis=0) * unit, X.min(axis=0))
+    return mean, np.where(varies, scaled.std(axis=0) * unit, 1.0)
+
+
+def standardized(
+    X: np.ndarray, mean: np.ndarray, scale: np.ndarray, *, names: Sequence[str]
+) -> np.ndarray:
+    """Return (X - mean) / scale for finite X (n, d). names: of the d columns.
+
+    Raises ValueError for a number that is too far from the mean for a double.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: np.ndarray = (X - mean) / scale
+        if np.isfinite(found).all():
+            return found
+        found = (X / 2 - mean / 2) / (scale / 2)  # X - mean may overflow
+    if not (wrong := ~np.isfinite(found)).any():
+        return found
+    i, j = map(int, np.argwhere(wrong)[0])
+    raise ValueError(
+        f"feature {names[j]}, row {i + 1}: {X[i, j]:g} is too far from the training "
+        f"rows, whose mean is {mean[j]:g} and standard deviation {scale[j]:g}, to be "
+        "scaled"
+    )
+
+
 def learn_scaling(X: np.ndarray) -> Scaling:
     """Return median, mean and standard deviation of each column of X (n, d).
 
@@ -23,13 +77,15 @@ def learn_scaling(X: np.ndarray) -> Scaling:
     """
     seen = ~np.isnan(X)
     empty = ~seen.any(axis=0)
+    unit = unit_of(np.where(seen, X, 0.0))
+    X = X if (unit == 1).all() else X / unit
     fill = np.nanmedian(np.where(empty, 0.0, X), axis=0)
     filled = np.where(seen, X, fill)
     # Not std > 0: rounding gives a constant column of 0.1 a standard deviation of
     # 1e-17.
     varies = filled.min(axis=0) < filled.max(axis=0)
-    scale = np.where(varies, filled.std(axis=0), 1.0)
-    return Scaling(fill, filled.mean(axis=0), scale)
+    scale = np.where(varies, filled.std(axis=0) * unit, 1.0)
+    return Scaling(fill * unit, filled.mean(axis=0) * unit, scale)
 
 
 def apply_scaling(X: np.ndarray, scaling: Scaling) -> np.ndarray:

@@ -20,6 +20,7 @@ from pipelines.cli.init_table import flow, read_options, read_table
 from pipelines.cli.proposal import Proposal, choose_target, propose
 from pipelines.common.files import write_files
 from pipelines.datasets import notes, tables
+from pipelines.datasets.fold_counts import check_folds
 from pipelines.params.arrays import TableSchema
 from pipelines.params.read import read_params
 from pipelines.report.render import TEMPLATES as REPORT
@@ -199,10 +200,12 @@ def check(project: Project, text: str) -> None:
     with tempfile.TemporaryDirectory(prefix="ftml-init-") as place:
         path = Path(place) / PARAMS
         path.write_text(text, encoding="utf-8")
-        section = read_params(path).datasets[project.name].section
+        plan = read_params(path)
+        section = plan.datasets[project.name].section
         local = section.model_copy(update={"source": f"file:{project.file.name}"})
         with contextlib.chdir(project.file.parent):
             tables.prepare(cast(TableSchema, local), Path(place))
+        check_folds(Path(place), plan.experiments[project.name])
 
 
 # git and DVC

@@ -19,8 +19,8 @@ from ruamel.yaml.error import YAMLError
 
 from ftml.config import problems
 from ftml.data.reading import ReadOptions, read_frame
-from ftml.data.reading.disguised import quoted
 from ftml.data.reading.files import load
+from ftml.data.reading.problems import quoted
 from pipelines.datasets import notes
 
 SAFE_KEYS = {"na_values", "strip", "thousands", "decimal", "dates"}

@@ -14,7 +14,8 @@ So the stage `sources` makes links at such names, and DVC hashes what they point
   dataset shall fail;
 - `data/.sources/studies/<dataset>/`: a link to each input file of a study.
 
-A folder without links holds an empty file, since DVC warns of empty folders.
+A folder without links holds an empty file, since DVC warns of empty folders; it warns
+of an empty file, too, if that is itself a dependency or an output.
 
 Links at other names than these are not followed into folders. So the files of a pattern
 in the project folder itself, which contains everything, and of sources beyond the last
@@ -79,6 +80,8 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
     for folder in (FILES, FOLDERS, NAMES):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+    if not sections:
+        _fill(NAMES)
     complete = [
         _link_dataset(name, list(dict.fromkeys(sources_in(section))))
         for name, section in sections.items()
@@ -92,7 +95,8 @@ def _link_dataset(name: str, places: Sequence[str]) -> bool:
     files, folders = FILES / name, FOLDERS / name
     files.mkdir(parents=True)
     folders.mkdir(parents=True)
-    (NAMES / name).write_text("".join(f"{SCHEME}{place}\n" for place in places))
+    listed = "".join(f"{SCHEME}{place}\n" for place in places)
+    (NAMES / name).write_text(listed or "no local files\n")
     found: list[Path] = []
     complete = True
     for place in places:

@@ -6,6 +6,7 @@ Nothing is learnt from rows here: `ftml.data.preprocessing` does that, in each f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from ftml.data.columns import Column, describe, encode
 from ftml.data.preprocessing import Preprocessing, fit, with_given_values
 from ftml.data.reading import missing_message
 from pipelines.datasets.notes import note
-from pipelines.datasets.sources import check_columns, frame
+from pipelines.datasets.table_rows import check_finite, place_in_file, source_of
+from pipelines.datasets.table_sources import check_columns, frame
 from pipelines.params.arrays import ColumnsSchema
 
 
@@ -75,22 +77,27 @@ def preprocessing_of(data: pd.DataFrame, section: ColumnsSchema) -> Preprocessin
 
 
 def encode_columns(
-    data: pd.DataFrame, section: ColumnsSchema
+    data: pd.DataFrame, section: ColumnsSchema, *, test: pd.DataFrame | None = None
 ) -> tuple[np.ndarray, tuple[Column, ...]]:
     """Return the codes (n, c) of a frame of columns, and the kind of each column.
 
-    Raises ValueError for a column of a kind that cannot be a feature, for an infinite
-    value, for missing values where the section does not say what becomes of them, for a
-    rule that does not fit its column, and for two features of one name.
-    Notes what is filled in, and columns of one value only.
+    test: the same columns of test rows from another file, whose codes follow. Raises
+    ValueError for a column of a kind that cannot be a feature, for an infinite value,
+    for missing values where the section does not say what becomes of them, for a rule
+    that does not fit its column, and for two features of one name; it names the file
+    that is at fault. Notes what is filled in, and columns of one value only.
     """
+    parts = [data] if test is None else [data, test]
+    for part in parts:
+        check_finite(part, part.columns, source=section.source)
+    whole = pd.concat(parts) if len(parts) > 1 else data
     try:
-        columns = describe(data, max_categories=section.max_categories)
+        columns = describe(whole, max_categories=section.max_categories)
         columns = with_given_values(columns, section.preprocessing)
-        codes = encode(data, columns)
     except ValueError as error:
         raise ValueError(f"{section.source}: {error}") from None
-    _check_missing(data, codes, columns, section)
+    codes = np.concatenate([_codes(part, columns, section) for part in parts])
+    _note_filled(codes, columns, section)
     try:
         fit(codes, columns, section.preprocessing)  # what it learns is not kept
     except ValueError as error:
@@ -99,25 +106,40 @@ def encode_columns(
     return codes, columns
 
 
-def _check_missing(
-    data: pd.DataFrame,
-    codes: np.ndarray,
-    columns: Sequence[Column],
-    section: ColumnsSchema,
+def _codes(
+    data: pd.DataFrame, columns: Sequence[Column], section: ColumnsSchema
+) -> np.ndarray:
+    """Return the codes (n, c) of the rows of one file."""
+    source = source_of(data, default=section.source)
+    try:
+        codes = encode(data, columns, place=partial(place_in_file, data))
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    strategy = section.preprocessing.strategy
+    refused = [
+        column.name
+        for column, absent in zip(columns, np.isnan(codes).any(axis=0), strict=True)
+        if absent and strategy(column.name) == "error"
+    ]
+    if refused:
+        listed = ", ".join(missing_message(data, name) for name in refused)
+        raise ValueError(
+            f"{source}: values are missing in {listed}; say what becomes of "
+            f"them by `missing`: {', '.join(STRATEGIES[1:])}, or a value, for all "
+            f"columns or by column"
+        )
+    return codes
+
+
+def _note_filled(
+    codes: np.ndarray, columns: Sequence[Column], section: ColumnsSchema
 ) -> None:
+    strategy = section.preprocessing.strategy
     counts = {
         column.name: int(n)
         for column, n in zip(columns, np.isnan(codes).sum(axis=0), strict=True)
         if n
     }
-    strategy = section.preprocessing.strategy
-    if refused := [name for name in counts if strategy(name) == "error"]:
-        listed = ", ".join(missing_message(data, name) for name in refused)
-        raise ValueError(
-            f"{section.source}: values are missing in {listed}; say what becomes of "
-            f"them by `missing`: {', '.join(STRATEGIES[1:])}, or a value, for all "
-            f"columns or by column"
-        )
     if counts:
         listed = ", ".join(f"{c} ({n}, {strategy(c)})" for c, n in counts.items())
         note(f"missing values are filled in: {listed}")
@@ -148,15 +170,18 @@ def drop_rows_without(
     Rows without are left out and counted if the section says so, and the others keep
     their index. Otherwise they are a ValueError.
     """
+    source = source_of(data, default=section.source)
     blank = data[list(columns)].isna()
     if not blank.to_numpy().any():
         return data
     if section.missing_target == "error":
         listed = ", ".join(missing_message(data, c) for c in columns if blank[c].any())
         raise ValueError(
-            f"{section.source}: values are missing in {listed}; "
+            f"{source}: values are missing in {listed}; "
             f"`missing_target: drop` leaves these rows out"
         )
     counts = ", ".join(f"{c} ({n})" for c, n in blank.sum().items() if n)
-    note(f"{int(blank.any(axis=1).sum())} rows are left out, without {counts}")
+    of_test = f"{source}: " if source != section.source else ""
+    n_rows = int(blank.any(axis=1).sum())
+    note(f"{of_test}{n_rows} rows are left out, without {counts}")
     return data[~blank.any(axis=1)]

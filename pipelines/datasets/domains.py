@@ -30,7 +30,9 @@ from pipelines.datasets.columns import (
 )
 from pipelines.datasets.image_files import images
 from pipelines.datasets.image_folders import Reading, image_folders
+from pipelines.datasets.similar import columns_of_text, note_similar
 from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.table_rows import check_finite
 from pipelines.params.arrays import DomainsSchema
 from pipelines.params.read import domain_name
 
@@ -49,8 +51,12 @@ def prepare(section: DomainsSchema, folder: Path) -> None:
             f"{section.source}: expected at least two domains, got {data.domain_names}"
         )
     for s, name in enumerate(data.domain_names):
-        if len(np.unique(data.y[data.domain == s])) < 2:
-            raise ValueError(f"{section.source}: domain {name} has one class only")
+        if len(present := np.unique(data.y[data.domain == s])) < 2:
+            only = data.class_names[present[0]]
+            raise ValueError(
+                f"{section.source}: domain {name} has one class only, {only!r}; leave "
+                "out its rows, or join the domain with another one"
+            )
     k = len(data.class_names)
     names = [
         f"class {c} of domain {s}" for s in data.domain_names for c in data.class_names
@@ -148,6 +154,8 @@ def _from_folders(section: DomainsSchema) -> Domains:
     )
     y, classes = encode_labels(pd.Series(of_class))
     domain, names = encode_labels(pd.Series(in_domain))
+    named = {"the domains": pd.Series(in_domain), "the classes": pd.Series(of_class)}
+    note_similar(section.source, named, noun="image")
     order = np.argsort(domain, kind="stable")
     return Domains(x[order], y[order], domain[order], names, classes)
 
@@ -160,8 +168,15 @@ def _from_table(section: DomainsSchema) -> Domains:
     preprocessing = preprocessing_of(data, section)
     features = choose_columns(data, section, others=others)
     data = drop_rows_without(data[[*features.columns, *others]], others, section)
+    check_finite(data, others, source=section.source)
     X, columns = encode_columns(data[features.columns], section)
+    note_similar(section.source, columns_of_text(data))
     y, classes = _read_label(data[section.label], above=section.label_above)
+    if len(np.unique(y)) == 1:
+        raise ValueError(
+            f"{section.source}: column {section.label} has the class "
+            f"{classes[y[0]]!r} in all rows, so there is nothing to predict"
+        )
     domain, _ = encode_labels(data[column])
     values = pd.Index(np.unique(data[column])).tolist()  # of dates: Timestamps
     names = tuple(domain_name(value) for value in values)

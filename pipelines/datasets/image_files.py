@@ -15,7 +15,8 @@ import numpy as np
 
 from pipelines.datasets.folders import listed
 from pipelines.datasets.notes import note
-from pipelines.datasets.sources import fetch, frame
+from pipelines.datasets.sources import fetch
+from pipelines.datasets.table_sources import frame
 
 IDX_BYTES = 8
 "Code of an idx file for values of one byte each."

@@ -15,8 +15,10 @@ from ftml.data import images as kind
 from ftml.data.images import Images
 from pipelines.datasets.image_files import images
 from pipelines.datasets.image_folders import Reading, class_folders
+from pipelines.datasets.separate_test import refuse_same_files
+from pipelines.datasets.similar import note_similar
 from pipelines.datasets.sources import fetch
-from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.splits import draw_split, encode_labels, refuse_one_class
 from pipelines.params.arrays import ImagesSchema
 
 TEST_FRACTION = 0.2
@@ -42,6 +44,7 @@ def prepare(section: ImagesSchema, folder: Path) -> None:
     if section.test is None:
         fractions["test"] = section.test_fraction or TEST_FRACTION
     else:
+        refuse_same_files(section)
         X_test, labels_test = _read(section.test, section.test_sha256, section)
         if X_test.shape[1:] != X.shape[1:]:
             raise ValueError(
@@ -54,8 +57,8 @@ def prepare(section: ImagesSchema, folder: Path) -> None:
                 f"{section.source}"
             )
     y, classes = encode_labels(pd.Series(labels))
-    if len(classes) < 2:
-        raise ValueError(f"{section.source}: all images are of one class, {classes[0]}")
+    refuse_one_class(section.source, classes, what="images")
+    note_similar(section.source, {"the classes": pd.Series(labels)}, noun="image")
     names = [f"class {name}" for name in classes]
     split = draw_split(y, names, fractions=fractions, seed=section.seed)
     data = Images(X, y, classes)

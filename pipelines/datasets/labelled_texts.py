@@ -13,7 +13,8 @@ from ftml.data.reading import row_places
 from pipelines.common.formatting import counted
 from pipelines.datasets.missing import refuse_or_note
 from pipelines.datasets.notes import note
-from pipelines.datasets.sources import fetch, frame
+from pipelines.datasets.sources import fetch
+from pipelines.datasets.table_sources import frame
 from pipelines.params.text import SequencesSchema
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ftml.data.dates import parse_dates
 from pipelines.datasets.notes import note
 from pipelines.params.arrays import TableSchema
 
@@ -88,8 +89,7 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
     if not pd.api.types.is_datetime64_any_dtype(column):
         if not DATE.match(str(column.iloc[0])):
             return None
-        texts = column.astype(str)
-        dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        dates = parse_dates(column.astype(str))
     numbers = dates.astype("int64").to_numpy().astype(np.float64)
     return np.where(dates.isna(), np.nan, numbers)
 

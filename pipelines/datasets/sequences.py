@@ -17,9 +17,11 @@ from ftml.data.tokens import Tokenizer
 from pipelines.common.formatting import counted
 from pipelines.datasets.labelled_texts import labelled_texts
 from pipelines.datasets.notes import note
+from pipelines.datasets.separate_test import refuse_same_files
 from pipelines.datasets.series import read_series
+from pipelines.datasets.similar import note_similar
 from pipelines.datasets.sources import fetch
-from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.splits import draw_split, encode_labels, refuse_one_class
 from pipelines.datasets.text_sources import text_pieces
 from pipelines.params.text import ReadTextSchema, SequencesSchema, TextSchema
 
@@ -55,6 +57,16 @@ def _split(section: SequencesSchema, y: np.ndarray, names: Sequence[str]) -> np.
     return draw_split(y, names, fractions=fractions, seed=section.seed)
 
 
+def _classes(
+    section: SequencesSchema, labels: pd.Series
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the class (n,) of each sequence, and the names of the classes."""
+    y, classes = encode_labels(labels)
+    refuse_one_class(section.source, classes, what="sequences")
+    note_similar(section.source, {"the classes": labels}, noun="sequence")
+    return y, classes
+
+
 def _chosen(n: int, section: SequencesSchema) -> np.ndarray:
     """Return the sorted indices of `n_samples` random samples, or of all samples."""
     order = np.random.default_rng(section.seed).permutation(n)
@@ -66,9 +78,10 @@ def _series(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
     series, labels = _read(section, section.source, section.sha256)
     chosen = _chosen(len(series), section)
     series, labels = [series[i] for i in chosen], [labels[i] for i in chosen]
-    y, classes = encode_labels(pd.Series(labels))
+    y, classes = _classes(section, pd.Series(labels))
     split = _split(section, y, [f"class {name}" for name in classes])
     if section.test is not None:
+        refuse_same_files(section)
         more, test_labels = _read(section, section.test, section.test_sha256)
         if unseen := set(test_labels) - set(labels):
             raise ValueError(
@@ -103,7 +116,7 @@ def _texts(section: SequencesSchema) -> tuple[Sequences, np.ndarray]:
         of_them = counted(n_empty, "text")
         note(f"{section.source}: left out {of_them} without a word")
     kept = kept[_chosen(len(kept), section)]
-    y, classes = encode_labels(found.labels.iloc[kept])
+    y, classes = _classes(section, found.labels.iloc[kept])
     split = _split(section, y, [f"class {name}" for name in classes])
     texts = [words[i] for i in kept]
     X = encoded(texts, _vocabulary(texts, split, section))

@@ -19,9 +19,25 @@ MOST_NEEDED = 10_000
 
 
 def encode_labels(labels: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the index (n,) of each label among the sorted classes, and their names."""
+    """Return the index (n,) of each label among the sorted classes, and their names.
+
+    If all labels are whole numbers, the name of 1.0 is `1`: a column of whole numbers
+    is one of floating-point numbers in many files.
+    """
     values, index = np.unique(labels.to_numpy(), return_inverse=True)
+    whole = values.dtype.kind == "f" and (np.trunc(values) == values).all()
+    if whole and np.isfinite(values).all():
+        values = np.array([int(value) for value in values], object)
     return index.astype(np.int64), tuple(str(value) for value in values)
+
+
+def refuse_one_class(source: str, classes: Sequence[str], *, what: str) -> None:
+    """Raise ValueError unless there are classes to tell apart. what: the samples."""
+    if len(classes) == 1:
+        raise ValueError(
+            f"{source}: all {what} are of one class, {classes[0]!r}, so there is "
+            "nothing to predict"
+        )
 
 
 def draw_split(

@@ -5,23 +5,28 @@ and write the dataset as a whole.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftml.saving import whole_folder
 from pipelines.datasets import notes
-from pipelines.params.read import read_params
+from pipelines.params.read import Study, read_params
 
 
 def prepare_dataset(
-    name: str, *, stage: str, prepare: Callable[[Any, Path], None]
+    name: str,
+    *,
+    stage: str,
+    prepare: Callable[[Any, Path], None],
+    check: Callable[[Path, Sequence[Study]], None] | None = None,
 ) -> None:
     """Write a dataset that params.yaml lists under `datasets.<stage>`.
 
     `prepare(section, folder)` writes the dataset that a section of params.yaml
     describes into an empty folder, which becomes `data/<dataset>` when it is complete.
     What it says by `note` is written to `notes.txt` there, if it says anything.
+    `check(folder, studies)` may refuse what the studies of the dataset ask of it.
     Raises ValueError for a dataset that is not one of the stage.
     """
     plan = read_params()
@@ -35,5 +40,7 @@ def prepare_dataset(
     with whole_folder(dataset.folder) as folder:
         with notes.collect_notes() as lines:
             prepare(dataset.section, folder)
+        if check is not None:
+            check(folder, plan.experiments.get(name, ()))
         if lines:
             (folder / notes.FILE).write_text("\n".join(lines) + "\n")

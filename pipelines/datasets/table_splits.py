@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ftml.data.columns import MICROSECONDS
+from ftml.data.dates import parse_dates
 from ftml.data.parquet import SPLITS
 from ftml.data.splits import blocks_by_time
-from pipelines.datasets.columns import drop_rows_without
 from pipelines.datasets.notes import note
-from pipelines.datasets.sources import frame
+from pipelines.datasets.separate_test import note_overlap
 from pipelines.datasets.splits import (
     check_fractions,
     draw_split,
@@ -72,7 +73,7 @@ def split_rows(
         where = f"{section.source}: split: {column}" if column else section.source
         raise ValueError(f"{where}: {error}") from None
     split = np.append(split, np.full(n_test, "test"))
-    _note_overlap(found, split, section)
+    note_overlap(found, split, section)
     return _checked(split, strata, names, section)
 
 
@@ -86,27 +87,6 @@ def columns_of_split(section: TableSchema) -> list[str]:
     """Return the columns that only say how to split the rows and are no features."""
     _, column = _way(section)
     return [column] if column and column not in (section.features or []) else []
-
-
-def with_test_rows(
-    data: pd.DataFrame, section: TableSchema
-) -> tuple[pd.DataFrame, int]:
-    """Return the rows of a section's source and those of its `test`, if it has one,
-    and the number of the latter. The index of a row is that in its own file.
-
-    Raises ValueError for columns of the source that the test file does not have. Other
-    columns of the test file are not looked at.
-    """
-    if section.test is None:
-        return data, 0
-    test = frame(
-        section.test, section.test_sha256, section.read, columns=list(data.columns)
-    )
-    if section.target is not None:
-        test = drop_rows_without(test, [section.target], section)
-    if test.empty:
-        raise ValueError(f"{section.test}: holds no rows")
-    return pd.concat([data, test]), len(test)
 
 
 def grouping(
@@ -141,8 +121,7 @@ def time_values(column: pd.Series, *, where: str) -> np.ndarray:
         return column.to_numpy(np.float64)
     dates = column
     if not pd.api.types.is_datetime64_any_dtype(column):
-        texts = column.astype(str)
-        dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        dates = parse_dates(column.astype(str))
     if (wrong := dates.isna().to_numpy()).any():
         value = column.iloc[int(wrong.argmax())]
         raise ValueError(
@@ -151,8 +130,8 @@ def time_values(column: pd.Series, *, where: str) -> np.ndarray:
             "2024-05-31"
         )
     naive = dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
-    seconds = (naive - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
-    return seconds.to_numpy(np.float64)
+    moments = naive.to_numpy("datetime64[us]")  # of nanoseconds: 1677 to 2262 alone
+    return moments.astype(np.int64) / MICROSECONDS
 
 
 def time_split(time: np.ndarray, *, fractions: Mapping[str, float]) -> np.ndarray:
@@ -272,60 +251,3 @@ def _checked(
         if absent[part]:
             note(f"{section.source}: no {part} row has {list_shortly(absent[part])}")
     return split
-
-
-def _note_overlap(
-    found: Mapping[str, np.ndarray], split: np.ndarray, section: TableSchema
-) -> None:
-    """Note groups of `test` that are also in `source`, and times of it that are not
-    after them.
-    """
-    if section.test is None:
-        return
-    is_test = split == "test"
-    if "groups" in found:
-        tested = np.unique(found["groups"][is_test])
-        both = int(np.isin(tested, found["groups"][~is_test]).sum())
-        if both:
-            note(
-                f"{section.test}: {both} of {len(tested)} groups are also in "
-                f"{section.source}"
-            )
-    if "time" in found:
-        early = int((found["time"][is_test] <= found["time"][~is_test].max()).sum())
-        if early:
-            note(
-                f"{section.test}: {early} of {is_test.sum()} rows are not later than "
-                f"the last row of {section.source}"
-            )
-
-
-def positive_class(section: TableSchema, classes: Sequence[str]) -> int | None:
-    """Return the index of the class that `positive` names; None if it is not given.
-
-    A number names the class of equal value. Raises ValueError for a name that is no
-    class, and unless there are two classes.
-    """
-    if section.positive is None:
-        return None
-    if len(classes) != 2:
-        raise ValueError(
-            f"{section.source}: positive: for two classes, the target has "
-            f"{len(classes)}"
-        )
-    for index, name in enumerate(classes):
-        if name == str(section.positive) or _same_number(name, section.positive):
-            return index
-    raise ValueError(
-        f"{section.source}: positive: no class {str(section.positive)!r}; the classes "
-        f"are {classes[0]} and {classes[1]}"
-    )
-
-
-def _same_number(name: str, value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return float(name) == float(value)
-    except ValueError:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from ftml.data import table
 from ftml.data.inverse_sinusoid import inverse_sinusoid
+from ftml.data.preprocessing import Preprocessing
 from ftml.data.ring import ring
 from pipelines.datasets.columns import (
     choose_columns,
@@ -18,13 +20,15 @@ from pipelines.datasets.columns import (
     read_columns,
 )
 from pipelines.datasets.plausibility import note_order_of_rows, note_target
-from pipelines.datasets.splits import encode_labels
-from pipelines.datasets.table_splits import (
-    columns_of_split,
-    grouping,
+from pipelines.datasets.separate_test import read_test_rows
+from pipelines.datasets.similar import columns_of_text, note_similar
+from pipelines.datasets.table_rows import check_finite
+from pipelines.datasets.table_splits import columns_of_split, grouping, split_rows
+from pipelines.datasets.targets import (
     positive_class,
-    split_rows,
-    with_test_rows,
+    read_target,
+    refuse_constant,
+    refuse_constant_training,
 )
 from pipelines.params.arrays import TableSchema
 
@@ -36,28 +40,25 @@ def prepare(section: TableSchema, folder: Path) -> None:
     """Write the table that a section describes into a folder.
 
     Raises ValueError for a column that the table does not have or that cannot be a
-    feature, for missing values without a rule for them, and for a class with too few
-    rows for every split to get one.
+    feature, for infinite numbers, for missing values without a rule for them, for a
+    target to predict with one value, and for a class with too few rows for every split
+    to get one.
     """
     if validation_errors := section.validation_errors():
         raise ValueError(f"{section.source}: {'; '.join(validation_errors)}")
-    generated = section.source.startswith("made:")
-    targets = [] if section.target is None else [section.target]
-    others = [*targets, *columns_of_split(section)]
-    data = _generate(section) if generated else read_columns(section, others=others)
-    features = choose_columns(data, section, others=others).columns
-    preprocessing = preprocessing_of(data, section)
-    note_order_of_rows(data, section)
-    data, n_test = with_test_rows(drop_rows_without(data, targets, section), section)
-    X, columns = encode_columns(data[features], section)
-    target = data[section.target] if targets else None
-    if target is not None:
-        note_target(target, section)
-    y, classes = read_target(target, section)
+    rows = _read(section)
+    X, columns = encode_columns(
+        rows.source[rows.features],
+        section,
+        test=None if rows.test is None else rows.test[rows.features],
+    )
+    data, n_test = rows.whole, rows.n_test
+    y, classes = _target(rows, section)
     strata, called = np.zeros(len(X), np.int64), ["the table"]
     if section.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
     split = split_rows(data, section, strata=strata, names=called, n_test=n_test)
+    refuse_constant_training(y, split, section)
     grouped = grouping(data, section, n_test=n_test)
     whole = table.RawTable(
         X,
@@ -67,34 +68,66 @@ def prepare(section: TableSchema, folder: Path) -> None:
         classes,
         positive=positive_class(section, classes),
         columns=columns,
-        preprocessing=preprocessing,
+        preprocessing=rows.preprocessing,
         groups=grouped.get("groups", table.NO_GROUPS),
         time=grouped.get("time", table.NO_TIME),
     )
     table.write(folder, whole, split)
 
 
-def read_target(
-    target: pd.Series | None, section: TableSchema
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the target (n,) for a section's task, and the names of its classes.
-
-    If the task does not predict the target, a column of floating-point numbers is kept
-    as numbers, and any other column holds classes. Raises ValueError for a task that
-    predicts a number if the target is not numeric.
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a section with all columns in use: those of `source`, and those of
+    `test` if it has one.
     """
-    if target is None:
-        return table.NO_TARGET, ()
-    if section.predicts and section.task != "classification":
-        if not pd.api.types.is_numeric_dtype(target):
-            raise ValueError(
-                f"{section.source}: {section.task} needs a number to predict, "
-                f"{section.target} is {target.dtype}"
-            )
-        return target.to_numpy(np.float64), ()
-    if not section.predicts and pd.api.types.is_float_dtype(target):
-        return target.to_numpy(np.float64), ()
-    return encode_labels(target)
+
+    source: pd.DataFrame
+    test: pd.DataFrame | None
+    features: list[str]
+    preprocessing: Preprocessing
+
+    @property
+    def parts(self) -> list[pd.DataFrame]:
+        return [self.source] if self.test is None else [self.source, self.test]
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """All rows, those of `test` last."""
+        return self.source if self.test is None else pd.concat(self.parts)
+
+    @property
+    def n_test(self) -> int:
+        return 0 if self.test is None else len(self.test)
+
+
+def _read(section: TableSchema) -> _Rows:
+    """Return the rows of a section that have a target, and note what is strange."""
+    targets = [] if section.target is None else [section.target]
+    others = [*targets, *columns_of_split(section)]
+    if section.source.startswith("made:"):
+        data = _generate(section)
+    else:
+        data = read_columns(section, others=others)
+    features = list(choose_columns(data, section, others=others).columns)
+    preprocessing = preprocessing_of(data, section)
+    note_order_of_rows(data, section)
+    data = drop_rows_without(data, targets, section)
+    test = read_test_rows(data, section, read=preprocessing.read)
+    rows = _Rows(data, test, features, preprocessing)
+    for part in rows.parts:
+        check_finite(part, others, source=section.source)
+    note_similar(section.source, columns_of_text(rows.whole))
+    return rows
+
+
+def _target(rows: _Rows, section: TableSchema) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the target (n,) of all rows, and the names of its classes."""
+    if section.target is None:
+        return read_target(None, section)
+    refuse_constant(rows.source[section.target], section)
+    target = rows.whole[section.target]
+    note_target(target, section)
+    return read_target(target, section)
 
 
 def _generate(section: TableSchema) -> pd.DataFrame:

@@ -15,8 +15,9 @@ from ftml.data.text import read_lines
 from ftml.data.trees import Forest, Trees, read_brackets
 from pipelines.datasets.folders import shown
 from pipelines.datasets.missing import refuse_or_note
+from pipelines.datasets.similar import note_similar
 from pipelines.datasets.sources import fetch
-from pipelines.datasets.splits import draw_split, encode_labels
+from pipelines.datasets.splits import draw_split, encode_labels, refuse_one_class
 from pipelines.params.text import TreesSchema
 
 N_SAMPLES, N_OPERATORS = 4000, 10
@@ -56,7 +57,10 @@ def _read(section: TreesSchema) -> Trees:
     chosen = [lines[i] for i in np.sort(order[: section.n_samples])]
     signs = {sign for line in chosen for sign in line.tree.split()} - {"(", ")"}
     forest = _forest(chosen, tuple(sorted(signs)))
-    y, classes = encode_labels(pd.Series([line.label for line in chosen]))
+    labels = pd.Series([line.label for line in chosen])
+    y, classes = encode_labels(labels)
+    refuse_one_class(section.source, classes, what="trees")
+    note_similar(section.source, {"the classes": labels}, noun="tree")
     return Trees(
         forest.symbols,
         forest.parents,

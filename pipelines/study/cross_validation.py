@@ -11,7 +11,7 @@ import numpy as np
 from ftml.config import FamilyConfig
 from ftml.core import State, Step, TrainMany
 from ftml.data import Splits, Table
-from ftml.data.splits import blocks_by_time
+from ftml.data.splits import blocks_by_time, fold_limit
 
 
 def cross_validation(
@@ -49,10 +49,7 @@ Fold = tuple[np.ndarray, np.ndarray]
 def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    if table.classes:
-        _check_count(n_folds, _rarest(table), "samples of the rarest class")
-    else:
-        _check_count(n_folds, len(table.y), "samples")
+    fold_limit(y=table.y, classes=table.classes).check(n_folds)
     kind = StratifiedKFold if table.classes else KFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(table.X, table.y))
@@ -61,9 +58,8 @@ def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
 def _group_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    if table.classes:
-        _check_count(n_folds, _rarest(table), "samples of the rarest class")
-    _check_count(n_folds, len(np.unique(table.groups)), "groups")
+    limit = fold_limit(y=table.y, classes=table.classes, groups=table.groups)
+    limit.check(n_folds)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     # Of one stratum, the folds have nearly equal numbers of samples. GroupKFold with
     # shuffling gives them equal numbers of groups, however large these are.
@@ -82,16 +78,6 @@ def _forward_chaining(time: np.ndarray, n_folds: int) -> list[Fold]:
         (np.flatnonzero(block <= i), np.flatnonzero(block == i + 1))
         for i in range(n_folds)
     ]
-
-
-def _rarest(table: Table) -> int:
-    """Return the number of samples of the rarest class."""
-    return int(np.bincount(table.y, minlength=len(table.classes)).min())
-
-
-def _check_count(n_folds: int, n: int, what: str) -> None:
-    if n < n_folds:
-        raise ValueError(f"cv: {n_folds} folds of {n} {what}")
 
 
 def _check_classes(train: Table, *, fold: int) -> None:

@@ -81,7 +81,10 @@ def test_rows_to_predict_may_come_as_text_and_in_any_order() -> None:
     ("change", "expected"),
     [
         ({"size": ["a", 1, 2]}, "column size, row 1: expected a number, got 'a'"),
-        ({"count": [1, 2, np.inf]}, "column count, row 3: values are infinite"),
+        (
+            {"count": [1, 2, np.inf]},
+            "column count, row 3: expected a finite number, got inf",
+        ),
         ({"smokes": [True, "often", 0]}, "row 2: expected true or false, got 'often'"),
         ({"day": ["2024-13-01"] * 3}, "column day, row 1: expected a date such as"),
         ({"day": ["03/04/2024"] * 3}, "column day, row 1: expected a date such as"),

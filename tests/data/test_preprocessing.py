@@ -184,3 +184,14 @@ def test_features_of_one_name_are_refused() -> None:
     data = pd.DataFrame({"a": ["b", "c"], "a=b": [1.0, 2.0]})
     with pytest.raises(ValueError, match="two columns would be named a=b; rename one"):
         fitted(data)
+
+
+@pytest.mark.parametrize("strategy", ["mean", "median"])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e300, 1.7e308])
+def test_extreme_numbers_are_filled_and_scaled(strategy: str, size: float) -> None:
+    data = pd.DataFrame({"a": [0.5 * size, size, np.nan, size, 0.5 * size]})
+    with np.errstate(all="raise"):
+        preprocessor = fitted(data, missing=strategy, scale=True)
+        X = preprocessor.features(data)["a"].to_numpy()
+    expected = np.array([-1.0, 1.0, 0.0, 1.0, -1.0]) * np.sqrt(5 / 4)
+    np.testing.assert_allclose(X, expected, atol=1e-12)

@@ -99,6 +99,32 @@ def test_dates_in_iso_8601_are_read_and_said(read: Read, texts: tuple[str]) -> N
     assert found.attrs["notes"] == [f"column a is read as dates ({texts[0]!r})"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "options"),
+    [
+        (("1066-10-14", "9999-12-31"), {}),
+        (("1066-10-14", "9999-12-31T00:00:00.000000999"), {}),
+        (("14.10.1066", "31.12.9999"), {"dates": {"a": "%d.%m.%Y"}}),
+        (
+            ("14.10.1066 00:00:00.000000001", "31.12.9999 00:00:00.0"),
+            {"dates": {"a": "%d.%m.%Y %H:%M:%S.%f"}},
+        ),
+    ],
+)
+def test_dates_outside_the_range_of_nanoseconds_are_read(
+    read: Read, texts: tuple[str, ...], options: dict
+) -> None:
+    found = read(column(*texts), **options)["a"]
+    assert found.tolist() == [pd.Timestamp(1066, 10, 14), pd.Timestamp(9999, 12, 31)]
+
+
+def test_a_date_beyond_microseconds_is_an_error(tmp_path: Path) -> None:
+    day = pa.array([0, 10**13], pa.timestamp("s"))
+    pq.write_table(pa.table({"day": day}), tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match="column day, row 2: expected a date of the y"):
+        read_frame(tmp_path / "d.parquet")
+
+
 def test_times_with_a_zone_are_read_as_utc(read: Read) -> None:
     found = read(column("2020-01-31T10:00:00Z", "2020-01-31T10:00:00+02:00"))
     assert found["a"].dt.hour.tolist() == [10, 8]
@@ -479,6 +505,26 @@ def test_excel_file_has_types_and_rows_of_the_sheet(book: Path) -> None:
         read_frame(book, ReadOptions(sheet="Odd"))
     with pytest.raises(ValueError, match="no sheet 'Sale'; it has Sales, Odd"):
         read_frame(book, ReadOptions(sheet="Sale"))
+
+
+def test_merged_cells_of_an_excel_file_are_said(tmp_path: Path) -> None:
+    content = openpyxl.Workbook()
+    sheet = content.active
+    for row in (("city", "x"), ("Ulm", 1), (None, 2), (None, 3), ("Bonn", 4)):
+        sheet.append(row)
+    sheet.merge_cells("A2:A4")
+    content.save(tmp_path / "d.xlsx")
+    found = read_frame(tmp_path / "d.xlsx")
+    assert found["city"].isna().tolist() == [False, True, True, False]
+    (line,) = found.attrs["notes"]
+    assert line.startswith(
+        "sheet 'Sheet' has 1 merged range (A2:A4): only the first cell of a range has "
+        "the value, and 2 cells are read as missing"
+    )
+    sheet.merge_cells("B4:B5")
+    content.save(tmp_path / "d.xlsx")
+    (line,) = read_frame(tmp_path / "d.xlsx").attrs["notes"]
+    assert "2 merged ranges (A2:A4, B4:B5)" in line
 
 
 @pytest.mark.parametrize("name", ["d.parquet", "d.feather", "d.xlsx", "d.csv.gz"])

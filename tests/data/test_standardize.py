@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn.preprocessing import StandardScaler
 
-from ftml.data.standardize import apply_scaling, learn_scaling
+from ftml.data.standardize import (
+    apply_scaling,
+    learn_scaling,
+    moments,
+    standardized,
+    unit_of,
+)
 
 
 def test_scaling_agrees_with_scikit_learn_where_nothing_is_missing() -> None:
@@ -43,3 +50,31 @@ def test_argument_is_left_alone() -> None:
     before = X.copy()
     apply_scaling(X, learn_scaling(X))
     np.testing.assert_array_equal(X, before)
+
+
+def test_usual_numbers_are_not_divided_by_a_unit() -> None:
+    X = np.array([[0.0, 1e-130, 5.0], [0.0, 1e130, np.pi]])
+    assert unit_of(X).tolist() == [1.0, 1.0, 1.0]
+    mean, scale = moments(X)
+    np.testing.assert_array_equal(mean, X.mean(axis=0))
+    np.testing.assert_array_equal(scale[1:], X.std(axis=0)[1:])
+
+
+@pytest.mark.parametrize("factor", [2.0**-1030, 2.0**-700, 2.0**700, 2.0**1022])
+def test_moments_of_extreme_numbers_are_those_of_usual_ones(factor: float) -> None:
+    X = np.array([[-1.75, 1.0], [1.5, 1.0], [1.0, 1.0], [-0.25, 1.0]])
+    extreme = np.column_stack([X[:, 0] * factor, X[:, 1]])
+    with np.errstate(all="raise", under="ignore"):
+        mean, scale = moments(extreme)
+        found = standardized(extreme, mean, scale, names="ab")
+        scaled = apply_scaling(extreme / 4, learn_scaling(extreme / 4))
+    expected = standardized(X, *moments(X), names="ab")
+    # Below 2^-1022, doubles have fewer digits.
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(scaled, expected, rtol=1e-12)
+
+
+def test_a_number_that_cannot_be_scaled_is_named() -> None:
+    mean, scale = moments(np.array([[0.0], [1e-200]]))
+    with pytest.raises(ValueError, match=r"feature a, row 2: 1e\+200 is too far from"):
+        standardized(np.array([[0.0], [1e200]]), mean, scale, names=["a"])

@@ -5,8 +5,10 @@ booleans, dates or text; the type follows from all values of the column, or from
 options. What is detected or left out is said in a note, and what is not certain is a
 ValueError that names the file, the line, the value and the key of `read:` to set.
 
-Begin with `frame.py`. `files.py` reads each form of file, `columns.py` and `texts.py`
-decide types, and `disguised.py` recognizes numbers and dates in text.
+Begin with `frame.py`. `files.py` reads each form of file (`delimited.py`, `excel.py`,
+`typed_files.py`). `columns.py` decides the type of a column, and of one of text
+`text_kinds.py` and `text_numbers.py`. `disguised.py` recognizes numbers and dates that
+are written in another way (`number_forms.py`), and says which key reads them.
 """
 
 from ftml.data.reading.disguised import check_disguised

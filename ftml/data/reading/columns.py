@@ -9,9 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftml.data.reading.disguised import Problem
+from ftml.data.reading.decided import Decided, type_of, without
 from ftml.data.reading.options import ReadOptions
-from ftml.data.reading.texts import Decided, Texts, Where, type_of, without
+from ftml.data.reading.problems import Problem
+from ftml.data.reading.text_kinds import decide_texts
+from ftml.data.reading.text_numbers import plain_numbers
+from ftml.data.reading.texts import Texts, Where
 from ftml.data.reading.typed_files import as_text
 
 
@@ -35,9 +38,11 @@ def decide(
         usual = name not in options.types and name not in options.dates
         if usual and not options.missing_of(name):  # the fast path of most columns
             every = Texts.of_rows(name, column, where)
-            if found := every.plain_numbers(options, typed=not usual_missing):
+            if found := plain_numbers(every, options, typed=not usual_missing):
                 return found
-        return Texts.of(name, column, where).decide(options, usual_missing)
+        return decide_texts(
+            Texts.of(name, column, where), options, usual_missing=usual_missing
+        )
     if getattr(pa.types, "is_string_view", lambda _: False)(kind):
         return decide(
             name,
@@ -67,7 +72,7 @@ def _typed(
     elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         if getattr(kind, "tz", None):
             notes.append(f"column {name}: times of zone {kind.tz} are read as UTC")
-        instants = pc.cast(column, pa.timestamp("us"), safe=False)
+        instants = _microseconds(name, column, where)
         values = pd.Series(instants.to_numpy()).astype("datetime64[us]")
     else:
         raise ValueError(
@@ -80,8 +85,25 @@ def _typed(
         if wanted == "category":
             return Decided(pd.Series(texts, dtype=object), notes)
         again = pa.chunked_array([pa.array(texts, pa.string())])
-        return Texts.of(name, again, where).decide(options, usual_missing=False)
+        return decide_texts(Texts.of(name, again, where), options, usual_missing=False)
     return Decided(values, notes)
+
+
+def _microseconds(name: str, column: pa.ChunkedArray, where: Where) -> pa.ChunkedArray:
+    """Return dates in microseconds; ValueError names one that 64 bits cannot hold."""
+    wanted = pa.timestamp("us")
+    if getattr(column.type, "unit", "") == "ns":
+        return pc.cast(column, wanted, safe=False)  # further digits are cut off
+    try:
+        return pc.cast(column, wanted)
+    except pa.ArrowInvalid as error:
+        days = pa.types.is_date32(column.type)
+        times = column.cast(pa.int32() if days else pa.int64()).to_numpy()
+        row = int(np.nanargmax(np.abs(times)))
+        raise ValueError(
+            f"column {name}, {where([row])[0]}: expected a date of the years -290307 "
+            f"to 294246 ({error})"
+        ) from None
 
 
 def _nullable(column: pa.ChunkedArray, plain: np.dtype, nullable: Any) -> pd.Series:

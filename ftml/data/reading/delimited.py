@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ftml.data.reading.disguised import NUMBER
 from ftml.data.reading.loaded import Choose, Loaded, named
+from ftml.data.reading.number_forms import NUMBER
 from ftml.data.reading.options import ReadOptions
 
 BLOCK = 1 << 23

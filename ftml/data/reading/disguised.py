@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ftml.data.reading.number_forms import Form, parse_numbers, written_form
 from ftml.data.reading.options import ReadOptions
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-SPACES = "\u00a0\u2007\u2009\u202f"
-"Spaces that separate thousands, beside the plain one."
-GROUPED = re.compile(r"\d{1,3}(?:([ '\u2019])\d{3})(?:\1\d{3})*([.,]\d+)?", re.ASCII)
-"Thousands between spaces or apostrophes."
-THOUSANDS = re.compile(r"\d{1,3}((,\d{3}){2,}(\.\d*)?|(,\d{3})+\.\d+)", re.ASCII)
-"Thousands between commas that cannot be a decimal comma."
-MINUS: dict[int, str] = {0x2212: "-"}
-SWAPPED: dict[int, str] = {ord("."): ",", ord(","): "."}
-PLAIN_SPACE: dict[int, str] = {ord(space): " " for space in SPACES}
+from ftml.data.reading.problems import Problem, most, quoted
 
 UNIT = re.compile(
     r"(?:([^\W\d_]{1,4}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
@@ -46,69 +35,6 @@ DATE_LIKE = re.compile(
     r"\d{1,4}[-/. ][A-Za-z\d]{1,9}[-/., ]+\d{2,4}\b.*|\d{1,2}/\d{4}|\d{4}[-/]\d{1,2}|"
     r"[A-Z][a-z]{2,8}\.?[- ](\d{1,2},?[- ])?\d{2,4}\b.*"
 )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a column cannot be read without a word of the user.
-
-    comma: whether its numbers need a decimal comma ("sure"), may need one ("possible"),
-    or are none of that kind ("").
-    """
-
-    text: str
-    comma: str = ""
-
-
-def parse_numbers(
-    texts: Sequence[str], *, decimal: str, thousands: str, strip: str
-) -> np.ndarray:
-    """Return the numbers (n,) that texts without spaces at the ends are, NaN for none.
-
-    Groups of thousands must have three digits: 1,5 is no number with the mark `,`.
-    """
-    mark = re.escape(decimal)
-    whole = r"\d+"
-    space = thousands == " " or thousands in SPACES
-    if thousands:
-        group = re.escape(" " if space else thousands)
-        whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)"
-    form = re.compile(
-        rf"[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?", re.ASCII
-    )
-    found = np.full(len(texts), np.nan)
-    for i, text in enumerate(texts):
-        sign, rest = _bare(text, strip)
-        if space:
-            rest = rest.translate(PLAIN_SPACE)
-        if form.fullmatch(sign + rest):
-            plain = rest.replace(" " if space else thousands, "") if thousands else rest
-            found[i] = float(sign + plain.replace(decimal, "."))
-    return found
-
-
-def _bare(text: str, strip: str) -> tuple[str, str]:
-    """Return the sign of a text, if any, and the rest without characters to strip."""
-    removed = f" {SPACES}{strip}"
-    text = text.translate(MINUS).strip(removed)
-    sign = text[:1] if text[:1] in ("+", "-") else ""
-    return sign, text[len(sign) :].strip(removed)
-
-
-def most(like: np.ndarray, counts: np.ndarray, texts: Sequence[Any]) -> bool:
-    """Return whether values of a kind make up a column: more than half of the rows, or
-    more than 10 different values beside at most 3 others.
-    """
-    if 2 * counts[like].sum() > counts.sum():
-        return True
-    if like.sum() <= 10:
-        return False
-    others: set[str] = set()
-    for i in np.flatnonzero(~like):
-        others.add(str(texts[int(i)]))
-        if len(others) > 3:
-            return False
-    return len({str(texts[int(i)]) for i in np.flatnonzero(like)}) > 10
 
 
 def disguised_numbers(
@@ -187,42 +113,6 @@ def measured_numbers(
     )
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a number is written: symbols at its ends, marks inside it.
-
-    Marks that may be either are in `either`: 1,234.
-    """
-
-    strip: str = ""
-    thousands: str = ""
-    decimal: str = ""
-    either: str = ""
-
-
-def written_form(text: str) -> Form | None:
-    """Return how a number is written, with the decimal mark `.` if there is nothing
-    else to say; None for no number.
-    """
-    symbols = {c for c in text if unicodedata.category(c) == "Sc" or c in "%‰"}
-    sign, rest = _bare(text, "".join(symbols))
-    strip = "".join(sorted(symbols))
-    if symbols.intersection(rest):
-        return None
-    if NUMBER.fullmatch(sign + rest):
-        return Form(strip, decimal="" if sign + rest != text else ".")
-    rest = rest.translate(PLAIN_SPACE)
-    if found := GROUPED.fullmatch(rest):
-        return Form(strip, found[1], (found[2] or "")[:1].replace(".", ""))
-    for group, mark in ((",", "."), (".", ",")):
-        swapped = rest if group == "," else rest.translate(SWAPPED)
-        if THOUSANDS.fullmatch(swapped):
-            return Form(strip, group, mark.replace(".", "") if mark in rest else "")
-    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", rest):
-        return Form(strip, either=",")
-    return Form(strip, decimal=",") if re.fullmatch(r"\d*,\d+", rest) else None
-
-
 def _keys(name: str, forms: list[Form]) -> tuple[str, str]:
     """Return the keys that read numbers of these forms, and whether a decimal comma is
     among them.
@@ -289,21 +179,6 @@ def _fitting(values: pd.Series, formats: Sequence[str]) -> list[str]:
 
 def _parsed(values: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(values, format=form, errors="coerce", exact=True)
-
-
-RESERVED = ("y", "n", "yes", "no", "on", "off", "null", "true", "false")
-"Words that YAML does not read as text."
-
-
-def quoted(name: str) -> str:
-    """Return a text as it stands in YAML: in quotes where it needs them."""
-    plain = re.fullmatch(r"[^\W\d][\w .-]*(?<! )", name)
-    usual = name.lower() not in ("y", "n", "yes", "no", "on", "off", "null", "true")
-    return (
-        name
-        if plain and usual and name.lower() != "false"
-        else json.dumps(name, ensure_ascii=False)
-    )
 
 
 def check_disguised(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ftml.data.reading import delimited, typed_files
+from ftml.data.reading import delimited, excel, typed_files
 from ftml.data.reading.loaded import Choose, Loaded
 from ftml.data.reading.options import ReadOptions
 
@@ -34,7 +34,7 @@ def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
         if name.endswith((".jsonl", ".jsonl.gz")):
             return typed_files.load_json(path, options, choose)
         if name.endswith(".xlsx"):
-            return typed_files.load_excel(path, options, choose)
+            return excel.load(path, options, choose)
         return typed_files.load_arrow(path, choose)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

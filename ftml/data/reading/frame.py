@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from ftml.config import nearest
 from ftml.data.reading.columns import decide
-from ftml.data.reading.disguised import Problem, quoted
+from ftml.data.reading.decided import Decided
 from ftml.data.reading.files import SUFFIXES, TEXT, load
 from ftml.data.reading.loaded import Loaded
 from ftml.data.reading.options import USUAL_MISSING, ReadOptions
-from ftml.data.reading.texts import Decided
+from ftml.data.reading.problems import Problem, quoted
 
 N_LINES = 5
 "How many lines of missing values are kept for each column."

@@ -1,10 +1,11 @@
-"""Files of tables whose values have types: Parquet, Feather, JSON lines and Excel."""
+"""Files of tables whose values have types: Parquet, Feather and JSON lines, and how
+typed values become columns. `excel.py` reads Excel files.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from ftml.data.reading.delimited import refuse_bytes, text_of, utf8
-from ftml.data.reading.loaded import Choose, Loaded, check_names, named
+from ftml.data.reading.loaded import Choose, Loaded, check_names
 from ftml.data.reading.options import ReadOptions
 
 
@@ -80,61 +81,6 @@ def _json_record(line: str, number: int) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"line {number} is not a JSON object: {line.strip()[:40]}")
     return record
-
-
-def load_excel(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
-    import openpyxl  # 0.2 s, which only a reader of .xlsx pays
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"not an .xlsx file ({error})") from None
-    notes: list[str] = []
-    try:
-        sheet = _sheet(book.sheetnames, options.sheet, notes)
-        if hasattr(book[sheet], "reset_dimensions"):
-            book[sheet].reset_dimensions()  # some programs write wrong ones
-        rows = [
-            (number, row)
-            for number, row in enumerate(book[sheet].iter_rows(values_only=True), 1)
-            if any(value is not None for value in row)
-        ]
-    finally:
-        book.close()
-    if len(rows) < 2:
-        raise ValueError(f"no rows in sheet {sheet!r}")
-    header = list(rows[0][1])
-    while header and header[-1] is None:
-        header.pop()
-    for number, row in rows:
-        if any(value is not None for value in row[len(header) :]):
-            raise ValueError(
-                f"row {number} of sheet {sheet!r} has more cells than the header, "
-                f"which has {len(header)}"
-            )
-    names = named("" if name is None else str(name) for name in header)
-
-    def where(wanted: Sequence[int]) -> list[str]:
-        return [f"row {rows[row + 1][0]}" for row in wanted]
-
-    columns = {}
-    for name in choose(names):
-        i = names.index(name)
-        cells = [row[i] if i < len(row) else None for _, row in rows[1:]]
-        columns[name] = typed(cells, name, where)
-    return Loaded(columns, names, where, notes=notes)
-
-
-def _sheet(names: list[str], wanted: str | None, notes: list[str]) -> str:
-    if wanted is None and len(names) > 1:
-        notes.append(
-            f"sheet {names[0]!r} is read, the first of {len(names)}; read: {{sheet: "
-            "...} chooses another"
-        )
-    if wanted is not None and wanted not in names:
-        raise ValueError(f"no sheet {wanted!r}; it has {', '.join(names)}")
-    return wanted or names[0]
 
 
 def typed(

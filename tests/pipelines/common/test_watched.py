@@ -70,6 +70,22 @@ def test_new_files_of_a_folder_or_pattern_are_seen(
     assert not watched.ALWAYS.is_symlink()
 
 
+@pytest.mark.parametrize(
+    "section", [None, {"source": "sklearn:iris"}, {"source": "file:a.csv"}]
+)
+def test_no_dependency_is_an_empty_file_or_folder(
+    project: Path, section: dict | None
+) -> None:
+    # DVC warns of both: 'data/.sources/names' is empty.
+    watched.link_datasets({} if section is None else {"d": section})
+    watched.link_studies("d", [])
+    names = [] if section is None else [watched.NAMES / "d", watched.FILES / "d"]
+    if section:
+        names += [watched.FOLDERS / f"d/{i + 1}" for i in range(watched.N_FOLDERS)]
+    for path in [watched.NAMES, watched.STUDIES / "d", *names]:
+        assert any(path.iterdir()) if path.is_dir() else path.stat().st_size
+
+
 def test_sources_are_found_at_any_depth_and_one_folder_is_linked_once(
     project: Path,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.datasets.image_files import images, read_idx
 from pipelines.datasets.notes import collect_notes
-from pipelines.datasets.sources import frame
+from pipelines.datasets.table_sources import frame
 
 X = np.random.default_rng(0).integers(0, 256, (6, 3, 4), dtype=np.uint8)
 Y = np.array([2, 0, 1, 1, 0, 9], np.uint8)

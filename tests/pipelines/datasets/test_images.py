@@ -100,7 +100,7 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     [
         ([7, 9], [9, 8], 2, {}, "class 8 is not in"),
         ([7, 9], [9], 3, {}, "images of shape (3, 3), those of"),
-        ([7, 7], [7], 2, {}, "all images are of one class, 7"),
+        ([7, 7], [7], 2, {}, "all images are of one class, '7'"),
         ([7, 9], [9], 2, {"test_fraction": 0.1}, "test_fraction: the test images are"),
         ([7, 9], [9], 2, {"image_size": (2, 2)}, "image_size is for folders of images"),
     ],

@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 
 from ftml.data.reading import ReadOptions
-from pipelines.datasets import sources
+from pipelines.datasets import remote_files
 from pipelines.datasets.notes import collect_notes
-from pipelines.datasets.sources import fetch, frame
+from pipelines.datasets.sources import fetch
+from pipelines.datasets.table_sources import frame
 
 CSV = b"x\n1\n"
 BACKEND = """
@@ -238,7 +239,7 @@ def test_member_of_a_debian_package_is_fetched(
     (tree / "usr").mkdir()
     (tree / "usr" / "bible.txt").write_text("In the beginning")
     deb = tmp_path / "kjv_1_all.deb"
-    sources._run("deb:kjv", ["dpkg-deb", "--build", str(tree), str(deb)])
+    remote_files._run("deb:kjv", ["dpkg-deb", "--build", str(tree), str(deb)])
     script = tmp_path / "bin" / "apt-get"
     script.parent.mkdir()
     script.write_text(

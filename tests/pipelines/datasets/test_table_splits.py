@@ -13,13 +13,9 @@ import pytest
 from ftml.data import Splits, Table, table
 from ftml.data.splits import blocks_by_time
 from pipelines.datasets.splits import draw_split
-from pipelines.datasets.table_splits import (
-    group_split,
-    positive_class,
-    time_split,
-    time_values,
-)
+from pipelines.datasets.table_splits import group_split, time_split, time_values
 from pipelines.datasets.tables import prepare
+from pipelines.datasets.targets import positive_class
 from pipelines.params.arrays import TableSchema
 
 FIFTHS = {"valid": 0.2, "test": 0.2}
@@ -83,7 +79,9 @@ def test_of_very_many_small_classes_the_others_are_counted() -> None:
 def test_a_column_says_the_split_and_is_no_feature(tmp_path: Path) -> None:
     said = ["test", "train", "valid", "train"] * 3
     splits = prepared(
-        tmp_path, {**columns(), "a": range(12), "fold": said}, split={"column": "fold"}
+        tmp_path,
+        {"a": range(12), "y": range(12), "fold": said},
+        split={"column": "fold"},
     )
     assert splits.train.feature_names == ("a",)
     assert splits.train.X[:, 0].tolist() == [1, 3, 5, 7, 9, 11]
@@ -199,6 +197,9 @@ def test_a_table_is_split_by_its_dates(tmp_path: Path) -> None:
         ([3, 1.5], [3.0, 1.5]),
         (["1970-01-01", "1970-01-02T00:00:01"], [0.0, 86_401.0]),
         (["1970-01-01T02:00+02:00"], [0.0]),
+        (["1066-10-14", "9999-12-31"], [-28_502_755_200.0, 253_402_214_400.0]),
+        (["1066-10-14", "1970-01-01T00:00:00.123456789"], [-28_502_755_200, 0.123456]),
+        (np.array(["1066-10-14"], "datetime64[s]"), [-28_502_755_200.0]),
         (pd.date_range("1970-01-02", periods=1, tz="Europe/Berlin"), [82_800.0]),
     ],
 )

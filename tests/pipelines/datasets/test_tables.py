@@ -11,8 +11,8 @@ import pytest
 from ftml.data import table
 from ftml.data.reading import read_frame
 from pipelines.datasets.columns import encode_columns
-from pipelines.datasets.sources import frame
 from pipelines.datasets.splits import draw_split
+from pipelines.datasets.table_sources import frame
 from pipelines.datasets.tables import prepare
 from pipelines.params.arrays import TableSchema
 
@@ -90,6 +90,30 @@ def test_missing_values_are_counted(tmp_path: Path) -> None:
         given,
         expected="missing in a (2: an empty field at line 3, line 4), y (1: an",
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"drop": ["y"], "target": "b"},
+            "column a, line 4 holds -inf; expected a finite number (2 of 12 rows); ",
+        ),
+        ({"drop": ["a"]}, "column y, line 3 holds inf; expected a finite number (1 of"),
+        ({"drop": ["a"], "target": "b", "split": {"time": "y"}}, "column y, line 3"),
+    ],
+)
+def test_an_infinite_number_is_named_with_its_line(
+    tmp_path: Path, fields: dict[str, Any], expected: str
+) -> None:
+    data = {"a": [1, 2, -np.inf, np.inf] + [0.5] * 8, "y": [0, np.inf, *range(10)]}
+    fields = {"target": "y", **fields}
+    section = section_of(tmp_path, {**data, "b": range(12)}, **fields)
+    check_refused(tmp_path, section, expected=expected)
+    read = {"na_values": ["inf", "-inf"]}
+    fields |= {"read": read, "missing": "median", "missing_target": "drop"}
+    if "split" not in fields:
+        prepare(section_of(tmp_path, {**data, "b": range(12)}, **fields), tmp_path)
 
 
 def test_rows_without_a_target_are_left_out_and_counted_where_that_is_asked_for(
