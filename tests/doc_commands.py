@@ -10,6 +10,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -165,8 +166,7 @@ def check_dvc(words: Sequence[str]) -> None:
 def check_stage(target: str) -> None:
     """Raise ValueError for a stage, or a dataset or chapter of one, that is unknown."""
     stage, _, key = target.partition("@")
-    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    if stage not in stages:
+    if stage not in stages():
         raise ValueError(f"no stage {stage!r}")
     named = params()
     known = {"experiment": named["experiments"], "claims": named["claims"]}
@@ -186,9 +186,22 @@ def check_param(assignment: str) -> None:
 
 
 @cache
+def stages() -> frozenset[str]:
+    """Return the names of the stages of dvc.yaml."""
+    return frozenset(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+
+
+@cache
+def shipped() -> dict[str, Any]:
+    """Return params.yaml of this repository; not to be changed."""
+    found: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
+    return found
+
+
+@cache
 def params() -> dict[str, Any]:
     """Return params.yaml of this repository, with the examples of all pages."""
-    found: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
+    found = deepcopy(shipped())
     for page, text in pages().items():
         for block in blocks(page, text):
             if block.language == "yaml":

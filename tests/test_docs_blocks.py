@@ -263,17 +263,18 @@ def test_every_program_that_is_not_checked_is_on_a_page() -> None:
     "page", sorted({block.page for block in BLOCKS if block.language == "yaml"})
 )
 def test_the_yaml_of_a_page_is_valid_params(page: str, tmp_path: Path) -> None:
-    yaml = YAML(typ="safe")
-    shipped, whole = yaml.load(ROOT / "params.yaml"), {}
+    given: dict[str, Any] = {"datasets": {}, "experiments": {}}
     for block in blocks(page, PAGES[page]):
         if block.language == "yaml":
-            doc_commands.merge(whole, yaml.load(block.text))
-    studied = whole.get("experiments", {})
-    studies = {name: shipped["experiments"].get(name, {}) for name in studied}
-    for name, sections in studied.items():
-        studies[name].update(sections)
-    doc_commands.merge(shipped, {"datasets": whole.get("datasets", {})})
-    yaml.dump({**shipped, "experiments": studies}, tmp_path / "params.yaml")
+            doc_commands.merge(given, YAML(typ="safe").load(block.text))
+    whole: dict[str, Any] = {"datasets": {}, "experiments": {}}
+    for part, name_of in (("datasets", 1), ("experiments", 0)):
+        for group, sections in doc_commands.shipped()[part].items():
+            for name, section in sections.items():  # what the page adds studies to
+                if (group, name)[name_of] in given["experiments"]:
+                    doc_commands.merge(whole, {part: {group: {name: section}}})
+    doc_commands.merge(whole, given)
+    (tmp_path / "params.yaml").write_text(json.dumps(whole))
     read_params(tmp_path / "params.yaml")
 
 

@@ -6,12 +6,11 @@ import re
 from functools import cache
 
 import pytest
-from ruamel.yaml import YAML
 
 from pipelines.cli.catalogue import outlines
 from pipelines.report.render import TEMPLATES
 from tests.conftest import ROOT
-from tests.doc_commands import check_quoted
+from tests.doc_commands import check_quoted, shipped
 from tests.doc_pages import QUOTED, exists, pages, prose, quoted
 
 PAGES = pages()
@@ -120,7 +119,7 @@ def test_every_constant_is_in_the_module_and_has_the_value_that_a_page_gives(
 
 
 def test_values_that_are_quoted_from_params_are_those_of_params() -> None:
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params = shipped()
     found = re.findall(r"`(experiments(?:\.\w+)+): (\w+)`", "\n".join(PAGES.values()))
     assert found
     for key, value in found:
@@ -139,7 +138,6 @@ def test_the_readme_lists_every_family_in_the_row_of_its_task() -> None:
         for name in re.findall(r"`(\w+)`", names)
     }
     assert listed == {each.name: each.task for each in outlines()}
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
-    n_datasets = sum(map(len, params["datasets"].values()))
+    n_datasets = sum(map(len, shipped()["datasets"].values()))
     assert f"{len(listed)} model families" in PAGES["README.md"]
     assert f"{n_datasets} datasets" in PAGES["README.md"]
