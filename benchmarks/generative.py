@@ -483,10 +483,11 @@ def document(parts: dict[str, list[str]]) -> str:
             "## The loop against a plain one",
             "",
             f"Dense networks of {WIDTH} units on Fashion-MNIST, batches of {BATCH}, "
-            "the plain loop with fused Adam; images a second, best of "
-            f"{ROUNDS} epochs of 12,800 images. Ours also measures, keeps samples and "
-            "a state that resumes to the bit. Memory: how far a process of its own "
-            "rises in an epoch of 60,000 images that it holds already.",
+            "the plain loop with fused Adam; images per second, best of "
+            f"{ROUNDS} epochs of 12,800 images. Our loop also computes metrics and "
+            "keeps samples and a state from which training resumes bit-identically. "
+            "Memory: the growth of a separate process during an epoch of 60,000 images "
+            "that are already in memory.",
             "",
             "| network | plain torch | ours | times as long "
             "| memory, plain | memory, ours |",

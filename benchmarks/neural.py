@@ -337,9 +337,9 @@ def main() -> None:
             "",
             "## The loop against a plain one",
             "",
-            "The same network on the same batches; microseconds an update, least of "
-            f"{ROUNDS} rounds. Ours also penalises, measures and keeps a state that "
-            "resumes to the bit.",
+            "The same network on the same batches; microseconds per update, minimum of "
+            f"{ROUNDS} rounds. Our loop also computes penalties and metrics and keeps "
+            "a state from which training resumes bit-identically.",
             "",
             "| network | torch.optim.Adam | Adam, fused | ours | ours, l2 = 0 "
             "| over Adam | over fused Adam |",

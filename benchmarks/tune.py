@@ -177,16 +177,16 @@ def halves(X: np.ndarray, y: np.ndarray) -> Splits[Table]:
     return Splits(table.rows(np.arange(cut)), table.rows(np.arange(cut, len(y))))
 
 
-def packing(folder: Path) -> list[str]:
-    """Return the lines of the table of packs, each search alternating three times."""
+def table_of_batches(folder: Path) -> list[str]:
+    """Return the table of trial batches; the sizes alternate three times."""
     lines = [
-        "## Packs",
+        "## Trial batches",
         "",
-        "Searches without early stopping, one worker a core; median of three, "
+        "Searches without early stopping, one worker per core; median of three, "
         "alternating. The start is",
-        "Tune's own, until the first trial runs.",
+        "that of Tune, until the first trial runs.",
         "",
-        "| search | trials of a batch | s | trials a minute | s after the start | "
+        "| search | `batch_trials` | s | trials per minute | s after the start | "
         "best trial |",
         "|---|---|---|---|---|---|",
     ]
@@ -210,7 +210,7 @@ def packing(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Measure 8 and 32 trials, and packs, and write the tables."""
+    """Measure 8 and 32 trials, and trial batches, and write the tables."""
     data = halves(*load_diabetes(return_X_y=True))
     target = Path(__file__).with_suffix(".md").resolve()
     with tempfile.TemporaryDirectory() as place, connect.ray_cluster():
@@ -220,9 +220,9 @@ def main() -> None:
         measure(2, data, Path(place))  # workers warm, database migrated
         found = {n: measure(n, data, Path(place)) for n in (8, 32)}
         several = studies(5, data, Path(place))
-        packs = packing(Path(place))
+        batches = table_of_batches(Path(place))
     lines = [
-        "# What a trial costs beyond its training",
+        "# The overhead of a trial",
         "",
         f"Ridge on diabetes, {os.cpu_count()} cores, Ray up, seconds "
         "(`python benchmarks/tune.py`).",
@@ -233,7 +233,7 @@ def main() -> None:
     for part in found[8]:
         values = " | ".join(f"{found[n][part]:.2f}" for n in found)
         lines.append(f"| {part} | {values} |")
-    lines += ["", *several, *packs]
+    lines += ["", *several, *batches]
     target.write_text("\n".join(lines) + "\n")
     print(target.read_text())
 

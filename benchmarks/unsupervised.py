@@ -41,7 +41,7 @@ STEPS = {"kmeans": 20, "gmm": 10}
 "Steps of both sides from the same start."
 
 BARS = {"kmeans": 1.01 * 1.9256e6, "pca": 0.8627, "gmm": -11.62}
-"Inertia at most, explained variance of 50 components, nats a row at least."
+"Inertia at most, explained variance of 50 components, nats per sample at least."
 
 WHY = [
     "Passes over the rows run on one thread but for their products of matrices.",
@@ -139,7 +139,7 @@ def gmm_row(X: np.ndarray, *, threads: int, rounds: int) -> str:
         "GaussianMixture",
         threads,
         seconds,
-        f"nats a row differ by {apart:.0e}",
+        f"nats per sample differ by {apart:.0e}",
     )
 
 
@@ -211,7 +211,7 @@ def bar_rows(X: np.ndarray, reduced: np.ndarray) -> list[str]:
         f"| at most {BARS['kmeans']:.5g} | {met(inertia <= BARS['kmeans'])} |",
         f"| PCA, 50 components: explained variance | {explained:.4f} "
         f"| {BARS['pca']} | {met(round(explained, 4) == BARS['pca'])} |",
-        "| Gaussian mixture, PCA-30, k = 10 full, 20 steps: nats a row | "
+        "| Gaussian mixture, PCA-30, k = 10 full, 20 steps: nats per sample | "
         f"{best:.4f}, the best of 10 restarts; the worst {worst:.4f} "
         f"| at least {BARS['gmm']} | {met(best >= BARS['gmm'])} |",
     ]

@@ -194,7 +194,7 @@ def shown(schema: dict[str, Any]) -> str:
 
 
 def text(docstring: str) -> str:
-    """Return a docstring as Markdown: formulas, which are indented, as they stand."""
+    """Return a docstring as Markdown: formulas, which are indented, unchanged."""
     return "\n\n".join(
         f"```text\n{part}\n```" if formula else prose(part)
         for formula, part in formatting.parts(docstring)

@@ -1,8 +1,8 @@
 """Backward passes as the notes derive them, for torch's graph.
 
 Axes: B batch, d inputs, m units, k classes, C channels, H x W pixels, p x q filters. A
-bar is the gradient of the loss in what stands below it. Each class is a function for
-`apply`; `backward` is written out, so that torch only carries it through the graph.
+bar is the gradient of the loss in what is below it. Each class is a function for
+`apply`; `backward` is written out, so that torch only calls it in its graph.
 
 Source: FTML lecture 9, exercises 3 and 4; CS280 homework 1, (b) and (c); Deep learning
 cheat sheet, sections 7, 10 and 13.6.
@@ -139,7 +139,7 @@ class Convolution(Function):
     @once_differentiable
     def backward(ctx: Any, y_bar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, w = ctx.saved_tensors
-        # The batch stands where channels do, so that it is summed over.
+        # The batch is on the axis of channels, so that it is summed over.
         w_bar = F.conv2d(x.transpose(0, 1), y_bar.transpose(0, 1)).transpose(0, 1)
         turned = w.flip(2, 3).transpose(0, 1)  # (C, K, p, q)
         p, q = w.shape[2:]

@@ -6,7 +6,7 @@ symbol or the blank at each time; B drops repeats, then blanks. So
     P(y | x) = sum over paths with B(path) = y of prod_t P(path_t | x)
 
 Let l be y with a blank around each symbol, l = (-, y_1, -, y_2, ..., -), S = 2 U + 1.
-The sum over all beginnings of paths that stand at l_s at time t is
+The sum over all beginnings of paths that are at l_s at time t is
 
     a_t(s) = P(l_s at t) (a_{t-1}(s) + a_{t-1}(s-1) + [l_s not blank, l_s != l_{s-2}]
              a_{t-1}(s-2))
@@ -82,7 +82,7 @@ class _Loss(torch.autograd.Function):
 
 
 def _before(ends: Tensor, n: int) -> Tensor:
-    """Return which of n places stand before each end, (B, n)."""
+    """Return which of n places are before each end, (B, n)."""
     return torch.arange(n, device=ends.device) < ends[:, None]
 
 

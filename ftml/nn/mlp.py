@@ -21,7 +21,7 @@ class MLP(nn.Module):
     maps, and there is no other activation. batch_norm: normalises before it.
     input_dropout, hidden_dropout: chances in [0, 1) that an input, a hidden unit is
     left out. Weights and biases of a layer are uniform in +- 1 / sqrt(d_in), as
-    torch.nn.Linear draws them, but from `generator` alone; without one they stand on
+    torch.nn.Linear draws them, but from `generator` alone; without one they are on
     the device "meta", as a shape for `torch.func.functional_call`, which may put in
     those of M entries side by side (`ftml.nn.layers`).
     """
@@ -76,7 +76,7 @@ class MLP(nn.Module):
     def features(self, x: Tensor, draw: Draw | None = None) -> Tensor:
         """Return what the last layer is given, (B, d_{L-1}), for x (B, d_0).
 
-        draw: of dropout, in training; without it no unit is left out. Members of a
+        draw: of dropout, in training; without it no unit is left out. Networks of a
         stack have an axis before B.
         """
         x = dropout(x, self.input_dropout, draw)

@@ -24,7 +24,7 @@ from ftml.nn.sequence_networks import Embedding, linear
 Memory = tuple[Tensor, Tensor]
 "What was read, (B, S, ...), and its mask (B, S)."
 State = tuple[Tensor, ...]
-"What a decoder carries from symbol to symbol, each (B, ...)."
+"The state of a decoder between two symbols, each (B, ...)."
 
 
 class Transducer(Protocol):
@@ -43,7 +43,7 @@ class EncoderDecoder(nn.Module):
     """An LSTM that reads, another that writes from the state that the first ended in.
 
     reverse: the source is read from its end. attention: at each symbol the decoder's
-    state h is compared with those of the encoder, and told is from both,
+    state h is compared with those of the encoder, and the output follows from both,
 
         a_s = softmax_s(h' W e_s),   tanh(C [sum_s a_s e_s; h])
 

@@ -171,5 +171,5 @@ class DynamicCNN(nn.Module):
 
 
 def halvings(d: int) -> int:
-    """Return how often d can be halved: the layers that folding leaves room for."""
+    """Return how often d can be halved: the largest number of layers with folding."""
     return int(math.log2(d & -d))

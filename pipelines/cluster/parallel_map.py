@@ -74,7 +74,7 @@ def map_over_ray_tasks(
     """Yield the results of a function that Ray tasks apply to items, in their order.
 
     As many tasks are submitted at once as the cluster has CPUs. Ray runs a task again
-    on another node when its node dies. An exception of the function is raised here
+    on another node when its node crashes. An exception of the function is raised here
     with its own type.
     """
     import ray

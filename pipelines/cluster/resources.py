@@ -2,7 +2,7 @@
 
 Checks that some node can satisfy the resources of a trial, waiting for the autoscaler
 if FTML_CLUSTER_WAIT is set. An autoscaler starts nodes for demand that is pending, and
-Ray does not tell which nodes it could start. So, while a study waits, a task with the
+Ray does not report which nodes it could start. So, while a study waits, a task with the
 same resources is submitted to Ray and canceled when a node has them.
 """
 

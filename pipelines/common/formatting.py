@@ -22,7 +22,7 @@ def format_number(value: float) -> str:
 def format_mean_and_error(mean: float, error: float | None) -> str:
     """Return `mean ± error` with two digits of the error.
 
-    `error` is a standard error, or half the width of an interval. None stands for an
+    `error` is a standard error, or half the width of an interval. None is an
     unknown error, as with one seed; the mean is then formatted alone.
     """
     if error is None:

@@ -9,8 +9,8 @@ the record file of each search (`PruningScheduler.on_trial_result` its steps and
 `RecordCallback` its starts and checkpoints).
 
 Recovery: every reported result and the latest checkpoint of every trial are in the
-search's record file; a restarted driver resumes from them. A worker that dies is
-restarted by Tune up to three times and resumes from its checkpoint. Tune's own
+search's record file; a restarted driver resumes from them. A worker that crashes
+is restarted by Tune up to three times and resumes from its checkpoint. Tune's own
 experiment state is never restored.
 """
 
@@ -149,8 +149,8 @@ class QueueSearcher(Searcher):
         self.session = session
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the config of the next Tune trial; None to be asked again later, and
-        `Searcher.FINISHED` when all studies have ended.
+        """Return the config of the next Tune trial; None to be called again later,
+        and `Searcher.FINISHED` when all studies have ended.
         """
         queue = self.session.queue
         while (found := queue.next_batch()) is not None:

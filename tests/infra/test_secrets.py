@@ -22,7 +22,7 @@ FILES = [path for path in sorted(INFRA.rglob("*")) if path.is_file()]
 
 
 def literals(text: str) -> list[str]:
-    """Return what stands in a text, of any kind, where a secret would be."""
+    """Return the literals of a text, of any kind, in the places of secrets."""
     return [found[0] for found in LITERAL.finditer(text)]
 
 

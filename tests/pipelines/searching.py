@@ -22,7 +22,7 @@ def ignore(record: Record, index: int) -> None:
 
 @cache
 def coordinator_of(node: str) -> Any:
-    """Return the board of this node's cluster: starting one takes seconds."""
+    """Return the coordinator of this node's cluster: starting one takes seconds."""
     return start_coordinator()
 
 

@@ -20,7 +20,7 @@ from tests.conftest import run_stage, runs, stage
 
 pytestmark = pytest.mark.slow
 
-# Three trials of a second each, all of full length, two of them in one pack, then four
+# Three trials of a second each, all of full length, two in one trial batch, then four
 # final fits: each reports 40 times, so that a driver can be killed between reports.
 PARAMS = """
 datasets:
@@ -86,7 +86,7 @@ def workers(driver: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def assert_whole(folder: Path, *, undisturbed: Path) -> None:
     """All trials finished once, every metric point there once, no run left open,
-    results equal to those of the undisturbed run, and nothing in flight any more.
+    results equal to those of the undisturbed run, and no working directory left.
     """
     statuses = Counter(status for (status,) in runs(folder, "select status from runs"))
     # The study, its trials and its final fits, and the comparison of the dataset.

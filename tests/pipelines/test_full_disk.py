@@ -1,4 +1,4 @@
-"""A disk without room for a checkpoint."""
+"""A disk without free space for a checkpoint."""
 
 from __future__ import annotations
 

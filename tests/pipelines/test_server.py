@@ -1,6 +1,6 @@
 """MLflow's server as `infra/mlflow` runs it: on Postgres and S3, with accounts.
 
-The default store of a project is moved there, then work goes on through the server.
+The default store of a project is moved there, and later studies are logged to it.
 Starts Debian's Postgres and moto's S3; `make test-long` runs it.
 """
 

@@ -1,4 +1,4 @@
-"""Every family, killed at random steps and saved, goes on as if nothing had been."""
+"""Every family, killed at random steps and saved, resumes with the same result."""
 
 from __future__ import annotations
 

@@ -223,10 +223,10 @@ def test_a_failing_search_closes_its_runs_and_says_why(
     def fail(studies: Iterable[StudyCoroutine], **about: object) -> None:
         study, *_ = studies
         next(study)
-        study.throw(SearchError("a trial died: no space left on device"))
+        study.throw(SearchError("a trial crashed: no space left on device"))
 
     monkeypatch.setattr(driver, "run", fail)
-    with pytest.raises(SearchError, match="ridge: a trial died: no space left"):
+    with pytest.raises(SearchError, match="ridge: a trial crashed: no space left"):
         experiment.main("toy")
     assert [run.info.status for run in runs()] == ["KILLED"]
     assert not Path("experiments").exists()

@@ -284,14 +284,14 @@ def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
     def study(plan: Search, on_trial_update: TrialUpdateCallback) -> StudyCoroutine:
         record = yield SearchRequest(plan, tested, on_trial_update)
         found.append((record, driver.load_fitted_model(record.trials[1])))
-        raise ValueError("the driver dies")
+        raise ValueError("the driver crashes")
 
     def fail(*_: object) -> None:
         pytest.fail("a trial was run")
 
     for folder, on_trial_update in ((tmp_path / "a", ignore), (tmp_path / "b", fail)):
         elsewhere = replace(plan, folder=folder / "search")
-        with pytest.raises(ValueError, match="dies"):
+        with pytest.raises(ValueError, match="crashes"):
             driver.run(
                 [study(elsewhere, on_trial_update)],
                 coordinator=coordinator(),
@@ -478,54 +478,56 @@ def test_trials_score_what_is_left_out_only_where_the_search_looks_at_it(
     assert scored == ["out_accuracy/a", "out_accuracy/c"]
 
 
-def alone_and_packed(folder: Path) -> list[tuple[Search, Data]]:
+def alone_and_in_batches(folder: Path) -> list[tuple[Search, Data]]:
     plans = [
         search(
-            folder / str(pack),
+            folder / str(size),
             "softmax_regression",
             count=7,
             config={"n_iterations": 24, "tolerance": 1e-3},
             metric="log_loss",
-            batch_size=pack,
+            batch_size=size,
             early_stopping=EarlyStopping(grace=2, reduction_factor=2),
         )
-        for pack in (1, 3)
+        for size in (1, 3)
     ]
     return [(plan, same(two_classes())) for plan in plans]
 
 
-def test_a_pack_gives_what_its_trials_give_alone_and_stops_the_same_ones(
+def test_a_batch_gives_what_its_trials_give_alone_and_prunes_the_same_ones(
     found: Callable[[Planned], list[Found]],
 ) -> None:
-    (plan, alone, _), (packed_plan, packed, _) = found(alone_and_packed)
+    (plan, alone, _), (batch_plan, batched, _) = found(alone_and_in_batches)
     reach = pruning_decisions(plan, alone)
-    assert pruning_decisions(packed_plan, packed) == reach
+    assert pruning_decisions(batch_plan, batched) == reach
     assert any(limit.pruned for limit in reach.values())
     for index, trial in alone.trials.items():
         for n, metrics in trial.steps.items():
             if n <= reach[index].step:
-                assert packed.trials[index].steps[n] == pytest.approx(metrics, rel=1e-6)
+                assert batched.trials[index].steps[n] == pytest.approx(
+                    metrics, rel=1e-6
+                )
         if reach[index].pruned:
-            # It was taken out of its pack at the rung, or with the last of it.
-            assert packed.trials[index].last < 24
-    assert all(trial.ended for trial in packed.trials.values())
+            # It was removed from its batch at the rung, or with the last trial of it.
+            assert batched.trials[index].last < 24
+    assert all(trial.ended for trial in batched.trials.values())
 
 
 def cross_validated(folder: Path) -> list[tuple[Search, Data]]:
     plans = [
-        search(folder / str(pack), config={"seed": 0}, cv=3, batch_size=pack)
-        for pack in (1, 4)
+        search(folder / str(size), config={"seed": 0}, cv=3, batch_size=size)
+        for size in (1, 4)
     ]
     return [(plan, same(numbers())) for plan in plans]
 
 
-def test_packs_are_cross_validated_as_single_trials_are(
+def test_batches_are_cross_validated_as_single_trials_are(
     found: Callable[[Planned], list[Found]],
 ) -> None:
-    alone, packed = (each.record for each in found(cross_validated))
+    alone, batched = (each.record for each in found(cross_validated))
     for index, trial in alone.trials.items():
         assert "valid_mse/fold_2" in trial.steps[1]
-        assert packed.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)
+        assert batched.trials[index].steps[1] == pytest.approx(trial.steps[1], rel=1e-9)
 
 
 SHARED: tuple[Planned, ...] = (
@@ -536,6 +538,6 @@ SHARED: tuple[Planned, ...] = (
     without_gpu,
     three_folds,
     left_out,
-    alone_and_packed,
+    alone_and_in_batches,
     cross_validated,
 )

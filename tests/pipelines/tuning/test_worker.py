@@ -25,7 +25,7 @@ from pipelines.tuning.training import TrainingJob, TrialState
 from pipelines.tuning.worker import _run
 
 MOST = 99
-"What the GPU has room for."
+"How many trials fit into the memory of the GPU."
 
 
 class Training(TrainingJob):
