@@ -46,12 +46,12 @@ def reproduce(
     unless a tolerance is given. The exit status is 1 if a metric differs.
     """
     with report_errors():
-        from pipelines.cli import reproduction, verification
+        from pipelines.cli import instructions, reproduction, verification
 
         recorded = reproduction.find(run_id)
         with reproduction.checked_out(recorded) as clone:
             origin = reproduction.origin(recorded, clone)
-            print(reproduction.instructions(recorded, origin), flush=True)
+            print(instructions.instructions(recorded, origin), flush=True)
             if verify:
                 found = verification.verify(
                     recorded, origin, clone, tolerance=tolerance

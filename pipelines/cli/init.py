@@ -31,8 +31,6 @@ PLOTS = ("comparison.json", "training_curves.json")
 
 FILES = (PARAMS, "dvc.yaml", "ftml.md", *(f"plots/{name}" for name in PLOTS))
 REPORTS = (
-    "claims",
-    "claims.html",
     "comparison.csv",
     "datasets",
     "index.html",

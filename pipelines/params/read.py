@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,14 @@ class Study:
         return self.section.batch_trials or (
             DEFAULT_BATCH_TRIALS if self.family.train_many else 1
         )
+
+    @property
+    def n_configurations(self) -> int:
+        """How many configurations the search tries: `trials` of them, each at every
+        point of the grids.
+        """
+        grids = [each for each in self.space.values() if isinstance(each, Grid)]
+        return self.section.trials * math.prod(len(grid.options) for grid in grids)
 
     @property
     def test_domains(self) -> list[str]:

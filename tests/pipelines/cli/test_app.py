@@ -26,6 +26,7 @@ from ftml.data.columns import numbers
 from ftml.data.table import RawTable
 from ftml.predictor import interface_of
 from ftml.tasks import regression
+from pipelines.cli import stored_models
 from pipelines.cli.app import app
 from pipelines.cli.catalogue import allowed, outline, settings, written
 from pipelines.tracking import client as tracking_client
@@ -262,7 +263,7 @@ def test_a_server_that_does_not_answer_is_one_line(
 
 @pytest.mark.slow
 def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
-    recorder: Callable[..., Recorder], tmp_path: Path
+    recorder: Callable[..., Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder("toy", "mse")
     rng = np.random.default_rng(0)
@@ -289,7 +290,13 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     mlflow.MlflowClient().create_registered_model("toy")
     mlflow.register_model(logged.model_uri, "toy")
 
+    def no_client(*_: object) -> Path:
+        raise AssertionError("a local store is read without MLflow")
+
     rows = pd.DataFrame({"b": [1, 2], "a": [0, 5]})
+    download = stored_models._download("models:/toy/1", tmp_path)
+    assert stored_models._read(download, "")[0].columns == predictor.columns
+    monkeypatch.setattr(stored_models, "_download", no_client)
     rows.to_csv("rows.csv", index=False)
     rows.to_parquet("rows.parquet")
     for file in ("rows.csv", "rows.parquet"):
@@ -316,9 +323,13 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
         error_of("predict", uri, "empty.csv")
         == "empty.csv: no rows: the file has a header only"
     )
-    assert error_of("predict", uri, "none.csv") == "none.csv: no such file"
+    assert error_of("predict", uri, "mor.csv") == (
+        "mor.csv: no such file; nearest: more.csv"
+    )
     assert "expected a file .csv" in error_of("predict", uri, "rows.png")
     Path("broken.parquet").write_text("no")
     assert "not a table (" in error_of("predict", uri, "broken.parquet")
-    assert "models:/tox/1: no such model" in error_of("predict", "models:/tox/1", file)
+    said = error_of("predict", "models:/tox/1", file)
+    assert said == "models:/tox/1: no such model: unknown model 'tox'; nearest: toy"
     assert "expected a model such as" in error_of("predict", "toy", file)
+    assert "did you mean" in error_of("predict", str(tmp_path), file)
