@@ -90,6 +90,9 @@ def close_stale_runs(
 ) -> None:
     """Close the runs in MLflow that crashed drivers of this machine have left open."""
     with report_errors():
+        from pipelines.tracking.local_store import existing_store
+
+        existing_store()
         from pipelines.tracking.study_run import close_stale_runs_of_store
 
         seconds = None if heartbeat_timeout is None else 60 * heartbeat_timeout

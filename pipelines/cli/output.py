@@ -33,6 +33,14 @@ def closest(name: str, known: Sequence[str]) -> str:
     return text if len(known) <= FEW or text.startswith("; nearest") else ""
 
 
+def tables_beside(file: Path) -> str:
+    """Return the nearest name of the tables in the folder of a file; "" for none."""
+    from ftml.data.reading import is_table_file
+
+    found = file.parent.iterdir() if file.parent.is_dir() else ()
+    return closest(file.name, sorted(p.name for p in found if is_table_file(p.name)))
+
+
 @contextmanager
 def report_errors() -> Iterator[None]:
     """Print an error that a user can fix as one line, `error: ...`, and exit with

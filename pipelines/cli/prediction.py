@@ -11,7 +11,7 @@ import pandas as pd
 
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
-from pipelines.cli.output import closest
+from pipelines.cli.output import tables_beside
 from pipelines.cli.stored_models import load_predictor
 from pipelines.common import formatting
 
@@ -30,7 +30,7 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     if not is_table_file(file.name):
         raise ValueError(f"{file}: expected a file {', '.join(SUFFIXES)}")
     if not file.is_file():
-        raise ValueError(f"{file}: no such file{_beside(file)}")
+        raise ValueError(f"{file}: no such file{tables_beside(file)}")
     predictor, types = load_predictor(model)
     if predictor.columns:
         rows = _read_columns(predictor, file)
@@ -45,14 +45,6 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     _note_what_is_unused(predictor, rows, file)
     _note_what_is_not_finite(predicted, file)
     return predicted
-
-
-def _beside(file: Path) -> str:
-    """Return the nearest name of the tables in the folder of a file; "" for none."""
-    folder = file.parent
-    known = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-    known = [name for name in known if is_table_file(name)]
-    return closest(file.name, known)
 
 
 def _read_columns(predictor: Predictor, file: Path) -> pd.DataFrame:
