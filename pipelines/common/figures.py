@@ -62,9 +62,11 @@ def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
 
     buffer = io.StringIO()
     # Matplotlib reads both options on saving; without the salt, identifiers are random.
-    options = {"svg.hashsalt": "ftml", "svg.fonttype": "none"}
     use_installed_fonts(figure)  # by them, texts are measured
-    with rc_context(options), without_glyph_warnings():
+    with (
+        rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}),
+        without_glyph_warnings(),
+    ):
         about = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=about, transparent=True)
     _, _, content = buffer.getvalue().partition("<svg")

@@ -38,7 +38,8 @@ class ServedModel(PythonModel):
         """
         found = self.predictor.predict(model_input)
         if self.predictor.replaces:
-            found["notes"] = self.predictor.notes(model_input)
+            notes = self.predictor.notes(model_input)
+            found["notes"] = pd.Series(notes, found.index, dtype=object)
         for name, column in found.items():
             if column.dtype.kind == "f" and not np.isfinite(column).all():
                 found[name] = column.astype(object).where(np.isfinite(column), None)
