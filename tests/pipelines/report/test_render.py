@@ -533,9 +533,6 @@ def test_other_files_of_the_folder_stay_and_pages_of_gone_datasets_do_not(projec
 
 
 def test_a_project_without_claims_has_no_page_of_claims_unless_dvc_requires_it(project):
-    render.main()
-    assert not Path("reports/claims.html").exists()
-    assert "claims.html" not in made("index.html")
     Path("dvc.yaml").write_text("stages: {report: {outs: [reports/claims.html]}}")
     render.main()
     assert "No claim has been measured" in made("claims.html")
@@ -544,6 +541,10 @@ def test_a_project_without_claims_has_no_page_of_claims_unless_dvc_requires_it(p
     render.main()
     assert not Path("reports/claims.html").exists(), "it is of an earlier report"
     assert not Path("reports/claims").exists()
+    assert "claims.html" not in made("index.html")
+    Path("reports/claims.html").write_text("a page of the user")
+    render.remove_claims()
+    assert Path("reports/claims.html").exists()
 
 
 def test_values_that_are_not_numbers_come_last_and_stay_json(project):
