@@ -80,16 +80,21 @@ def check_names(stages: Sequence[str]) -> None:
             )
 
 
+def check_project() -> None:
+    """Raise JobError where the current folder has no stages."""
+    if not Path("dvc.yaml").is_file():
+        raise JobError(
+            f"no dvc.yaml in {Path.cwd()}: run this in the folder of a project"
+        )
+
+
 def check_environment() -> tuple[str, dict[str, str]]:
     """Return the job server's address and the job's environment variables.
 
     Raises JobError when dvc.yaml, the address, the tracking server or the DVC remote is
     missing.
     """
-    if not Path("dvc.yaml").is_file():
-        raise JobError(
-            f"no dvc.yaml in {Path.cwd()}: run this in the folder of a project"
-        )
+    check_project()
     address = os.environ.get("RAY_ADDRESS", "")
     if not address.startswith(("http://", "https://")):
         raise JobError(
@@ -175,6 +180,7 @@ def run(stages: Sequence[str]) -> None:
     remote and a push to it; no stages means all.
     """
     check_names(stages)
+    check_project()
     if folder := os.environ.get("FTML_FOLDER"):
         copy_project(Path(folder))
         os.chdir(folder)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -49,6 +50,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.project import project_folder
 from pipelines.params.read import Dataset
@@ -144,8 +146,10 @@ def open_store() -> MlflowClient:
             _create_database(Path(uri.removeprefix(SQLITE)))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"MLflow store {uri}: {error}") from None
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        place = re.sub("//[^/@]*@", "//", uri)  # without a password
+        reason = str(error).strip().partition("\n")[0]
+        raise TrackingError(f"MLflow store {place}: {reason}") from None
     if uri.startswith(SQLITE):
         with sqlite3.connect(uri.removeprefix(SQLITE)) as connection:
             # The mode is kept in the file. With it, readers such as the UI do not wait

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 from scipy.stats import t as student_t
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 import ftml
@@ -248,6 +249,37 @@ def test_the_studies_of_a_dataset_are_compared_with_intervals_best_first(
     assert not Path("mlflow.db").exists(), "reading makes no store"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert "champion" in ftml_command("compare", "diabetes").stdout
+
+
+def test_an_unknown_claim_is_one_short_line() -> None:
+    assert error_of("claims", "xyzzy") == (
+        "unknown claim 'xyzzy'; `ftml claims` lists all"
+    )
+    assert "nearest: convex_losses" in error_of("claims", "convex_loses")
+
+
+def test_a_database_that_does_not_answer_is_one_line_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("select 1", {}, Exception("refused"))
+
+    monkeypatch.setattr(tracking_client, "MlflowClient", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@127.0.0.1:9/x")
+    said = error_of("compare", "diabetes")
+    assert (
+        said == "MLflow store postgresql://127.0.0.1:9/x: (builtins.Exception) refused"
+    )
+    forget_store()
+
+
+def test_closing_stale_runs_makes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = error_of("close-stale-runs")
+    assert said.startswith(f"no MLflow store: there is no mlflow.db in {tmp_path}; run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_is_one_line(

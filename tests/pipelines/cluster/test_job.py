@@ -97,8 +97,9 @@ def test_a_folder_without_stages_is_no_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(JobError, match=r"no dvc\.yaml in .*: run this in the folder"):
-        job.submit([])
+    for command in (job.submit, job.run):
+        with pytest.raises(JobError, match=r"no dvc\.yaml in .*: run this in the fol"):
+            command([])
 
 
 def test_without_a_remote_nothing_could_come_back(
