@@ -63,9 +63,14 @@ def reproduce(
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="models:/diabetes@champion, or runs:/ID/model.")
+        str,
+        typer.Argument(
+            help="models:/diabetes@champion, runs:/ID/model, or the folder of a model."
+        ),
     ],
-    file: Annotated[Path, typer.Argument(help="Rows, as CSV or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help="Rows: CSV, TSV, Parquet, Feather, Excel, JSONL.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file to write.")
     ] = None,
