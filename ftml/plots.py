@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from cycler import cycler
 
+from ftml.fonts import set_fonts, use_installed_fonts, without_glyph_warnings
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -86,7 +88,9 @@ def label_points(
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("expected axes of a figure, got axes of none")
-    figure.draw_without_rendering()
+    use_installed_fonts(figure)
+    with without_glyph_warnings():
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")  # positions do not change after texts are measured
     places = axes.transData.transform(np.asarray(points, float))
     inside, taken, written = axes.get_window_extent(), list[Bbox](), list[str]()
@@ -106,7 +110,9 @@ def label_points(
                 fontsize=fontsize,
             )
             label.set_in_layout(False)
-            box = label.get_window_extent()
+            set_fonts(label)
+            with without_glyph_warnings():
+                box = label.get_window_extent()
             if (
                 inside.contains(*box.p0)
                 and inside.contains(*box.p1)

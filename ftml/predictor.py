@@ -19,7 +19,7 @@ import pandas as pd
 
 from ftml.config import FamilyConfig
 from ftml.core import family
-from ftml.data.columns import Column
+from ftml.data.columns import Column, encode
 from ftml.data.domains import RawDomains
 from ftml.data.preprocessing import Preprocessor
 from ftml.data.splits import Splits
@@ -29,6 +29,10 @@ from ftml.tasks import task
 
 TEXT_COLUMNS = ("sequence", "source")
 "The columns of rows to predict that hold texts (`ftml.tasks`)."
+
+
+UNKNOWN_CATEGORY = "a category that no training row had"
+"Why a value of a column of categories belongs to none of those that the model knows."
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,20 @@ def interface_of(kind: ModuleType, splits: Splits[Any]) -> Interface:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """Values of one column of rows to predict that the model does not take as they are:
+    missing values, which it fills in, or categories that it does not know.
+    """
+
+    column: str
+    reason: str
+    "what the values are, and for missing ones the strategy by which they are filled in"
+
+    rows: np.ndarray
+    "(n,), whether the value of a row is one of them"
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A trained model of a family, its configuration, and its interface."""
 
@@ -111,6 +129,44 @@ class Predictor:
         """Return whether a value of one of the columns may be missing."""
         preprocessor = self.interface.preprocessor
         return preprocessor is not None and preprocessor.spec.fills(column)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that the model takes can have values that it replaces."""
+        preprocessor = self.interface.preprocessor
+        ignores = preprocessor and preprocessor.spec.handle_unknown == "ignore"
+        return any(
+            self.is_optional(column.name) or (column.kind == "category" and ignores)
+            for column in self.columns
+        )
+
+    def replaced(self, rows: pd.DataFrame) -> list[Replaced]:
+        """Return the values of rows that `predict` replaces, by column, where there are
+        any. Raises ValueError for rows that it refuses.
+        """
+        preprocessor = self.interface.preprocessor
+        if preprocessor is None or not self.columns:
+            return []
+        spec = preprocessor.spec
+        codes = encode(rows, self.columns, dates=spec.read.dates)
+        found = []
+        for encoding, values in zip(preprocessor.encodings, codes.T, strict=True):
+            name, absent = encoding.column.name, np.isnan(values)
+            found.append(Replaced(name, f"no value ({spec.strategy(name)})", absent))
+            if encoding.column.kind == "category":
+                unknown = ~np.isin(values, encoding.seen) & ~absent
+                found.append(Replaced(name, UNKNOWN_CATEGORY, unknown))
+        return [each for each in found if each.rows.any()]
+
+    def notes(self, rows: pd.DataFrame) -> list[str | None]:
+        """Return which values of each row `predict` replaces; None for a row without
+        any. Raises ValueError for rows that it refuses.
+        """
+        lines: list[list[str]] = [[] for _ in range(len(rows))]
+        for each in self.replaced(rows):
+            for i in np.flatnonzero(each.rows):
+                lines[i].append(f"{each.column}: {each.reason}")
+        return ["; ".join(line) or None for line in lines]
 
     def example(self, split: Any) -> pd.DataFrame:
         """Return the first rows of a split as the model takes them: three at most."""

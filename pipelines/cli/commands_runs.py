@@ -46,12 +46,12 @@ def reproduce(
     unless a tolerance is given. The exit status is 1 if a metric differs.
     """
     with report_errors():
-        from pipelines.cli import reproduction, verification
+        from pipelines.cli import instructions, reproduction, verification
 
         recorded = reproduction.find(run_id)
         with reproduction.checked_out(recorded) as clone:
             origin = reproduction.origin(recorded, clone)
-            print(reproduction.instructions(recorded, origin), flush=True)
+            print(instructions.instructions(recorded, origin), flush=True)
             if verify:
                 found = verification.verify(
                     recorded, origin, clone, tolerance=tolerance
@@ -63,9 +63,14 @@ def reproduce(
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="models:/diabetes@champion, or runs:/ID/model.")
+        str,
+        typer.Argument(
+            help="models:/diabetes@champion, runs:/ID/model, or the folder of a model."
+        ),
     ],
-    file: Annotated[Path, typer.Argument(help="Rows, as CSV or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help="Rows: CSV, TSV, Parquet, Feather, Excel, JSONL.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file to write.")
     ] = None,
@@ -90,6 +95,9 @@ def close_stale_runs(
 ) -> None:
     """Close the runs in MLflow that crashed drivers of this machine have left open."""
     with report_errors():
+        from pipelines.tracking.local_store import existing_store
+
+        existing_store()
         from pipelines.tracking.study_run import close_stale_runs_of_store
 
         seconds = None if heartbeat_timeout is None else 60 * heartbeat_timeout

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ftml.config import nearest
 from ftml.evidence import claim, claims
+from pipelines.cli.output import closest
 from pipelines.cli.terminal import table
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.figures import write_png
@@ -93,6 +94,9 @@ def measured(
     figure: the PNG file to which the claim's figure is written. Raises ValueError for
     an unknown claim, and for the figure of a claim that has none.
     """
+    if name not in claims():
+        known = closest(name, sorted(claims())) or "; `ftml claims` lists all"
+        raise ValueError(f"unknown claim {name!r}{known}")
     checked = claim(name)
     with claim_budget(section) as budget:
         evidence = checked.check(section.seed, budget)

@@ -21,6 +21,7 @@ from ftml.config import problems
 from ftml.data.reading import ReadOptions, read_frame
 from ftml.data.reading.files import load
 from ftml.data.reading.problems import quoted
+from pipelines.cli.output import tables_beside
 from pipelines.datasets import notes
 
 SAFE_KEYS = {"na_values", "strip", "thousands", "decimal", "dates"}
@@ -52,7 +53,7 @@ def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOpti
     read, are added and noted. Raises ValueError if the message leaves a choice.
     """
     if not file.is_file():
-        raise ValueError(f"{file}: no such file")
+        raise ValueError(f"{file}: no such file{tables_beside(file)}")
     try:
         data = read_frame(file, options, name=file.name)
     except ValueError as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
+
+FEW = 12
+"Longest list of names in an error."
 
 
 def write(text: str, path: Path | None) -> None:
@@ -18,6 +21,24 @@ def write(text: str, path: Path | None) -> None:
     from pipelines.common.files import write_files
 
     write_files(path.parent, {path.name: text})
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """Return the nearest of known names, or all names if there are few and none is
+    close; "" if there are many or none.
+    """
+    from ftml.config import nearest
+
+    text = nearest(name, known) if known else ""
+    return text if len(known) <= FEW or text.startswith("; nearest") else ""
+
+
+def tables_beside(file: Path) -> str:
+    """Return the nearest name of the tables in the folder of a file; "" for none."""
+    from ftml.data.reading import is_table_file
+
+    found = file.parent.iterdir() if file.parent.is_dir() else ()
+    return closest(file.name, sorted(p.name for p in found if is_table_file(p.name)))
 
 
 @contextmanager

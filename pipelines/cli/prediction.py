@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
-from ftml.saving import TREE, load
-
-if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
+from pipelines.cli.output import tables_beside
+from pipelines.cli.stored_models import load_predictor
+from pipelines.common import formatting
 
 WHOLE = ("integer", "long")
 REAL = ("float", "double")
@@ -33,15 +30,14 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     if not is_table_file(file.name):
         raise ValueError(f"{file}: expected a file {', '.join(SUFFIXES)}")
     if not file.is_file():
-        raise ValueError(f"{file}: no such file")
-    predictor, signature = load_predictor(model)
+        raise ValueError(f"{file}: no such file{tables_beside(file)}")
+    predictor, types = load_predictor(model)
     if predictor.columns:
         rows = _read_columns(predictor, file)
     else:
         rows = read_frame(file)
-        if signature is not None:
-            wanted = {each.name: each.type.name for each in signature.inputs}
-            rows = select_columns(rows, wanted, where=str(file))
+        if types:
+            rows = select_columns(rows, types, where=str(file))
     try:
         predicted = predictor.predict(rows)
     except ValueError as error:
@@ -74,66 +70,21 @@ def _note_what_is_not_finite(predicted: pd.DataFrame, file: Path) -> None:
 
 
 def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -> None:
-    """Name on stderr the columns that the model does not use, and count the rows with a
-    category that it does not know.
+    """Name on stderr the columns that the model does not use, and count the rows with
+    values that it replaces.
     """
-    preprocessor = predictor.interface.preprocessor
-    if preprocessor is None or not predictor.columns:
-        return
     used = {column.name for column in predictor.columns}
-    unused = [name for name in rows.attrs["all_names"] if name not in used]
-    if unused:
+    unused = [name for name in rows.attrs.get("all_names", ()) if name not in used]
+    if used and unused:
         print(f"{file}: columns that are not used: {_some(unused)}", file=sys.stderr)
-    for name, count in preprocessor.unknown_categories(rows).items():
-        print(
-            f"{file}: column {name}: {count} rows have a category that no training row "
-            f"had",
-            file=sys.stderr,
-        )
-
-
-def load_predictor(model: str) -> tuple[Predictor, ModelSignature | None]:
-    """Return a model of the store or of a folder that `ftml.save` wrote, and the
-    signature that MLflow has of it. Raises ValueError if there is no such model.
-
-    No code that is stored with the model runs.
-    """
-    if (Path(model) / TREE).is_file():
-        return load(Path(model)), None
-    if not model.startswith(("models:/", "runs:/")):
-        raise ValueError(
-            f"expected a model such as models:/diabetes@champion, runs:/ID/model or a "
-            f"folder that holds {TREE}, got {model!r}"
-        )
-    from pipelines.cli.records import open_existing_store, run_of
-
-    client = open_existing_store()
-    if model.startswith("runs:/"):
-        run_id, _, path = model.removeprefix("runs:/").partition("/")
-        if len(run_id) < 32:  # the beginning of an id
-            model = f"runs:/{run_of(client, run_id).info.run_id}/{path}"
-    from mlflow.artifacts import download_artifacts
-    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import Model
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    with TemporaryDirectory(prefix="ftml-model-") as place:
-        try:
-            folder = Path(download_artifacts(artifact_uri=model, dst_path=place))
-            described = Model.load(str(folder))
-        except (MlflowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"{model}: no such model can be read: {reason}") from None
-        found = [path.parent for path in folder.glob(f"artifacts/*/{TREE}")]
-        if len(found) != 1:
-            raise ValueError(f"{model}: not a model that ftml has logged")
-        return load(found[0]), described.signature
+    for each in predictor.replaced(rows):
+        have = formatting.counted(int(each.rows.sum()), "row")
+        have += " has" if each.rows.sum() == 1 else " have"
+        print(f"{file}: column {each.column}: {have} {each.reason}", file=sys.stderr)
 
 
 def select_columns(
-    rows: pd.DataFrame, wanted: dict[str, str], *, where: str
+    rows: pd.DataFrame, wanted: Mapping[str, str], *, where: str
 ) -> pd.DataFrame:
     """Return the wanted columns with the types of a signature (`double`, `long`, ...).
 

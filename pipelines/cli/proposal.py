@@ -6,48 +6,29 @@ params.yaml. The rules only propose: the person who reads params.yaml decides.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ftml.core import family
-from ftml.data.columns import describe
-from pipelines.common import formatting
-from pipelines.datasets.plausibility import (
-    numbers_to_predict,
-    ordered_columns,
-    time_column,
+from ftml.config import nearest
+from pipelines.cli.init_columns import (
+    columns_to_drop,
+    propose_groups,
+    propose_missing,
+    propose_time,
 )
+from pipelines.cli.init_studies import propose_studies
+from pipelines.cli.init_values import Proposed, kind_of
+from pipelines.datasets.plausibility import numbers_to_predict
 
 TASKS = ("regression", "classification")
 TARGETS = ("target", "label", "class", "y", "outcome")
 "Names of a column that is the target without a word of the user."
 
-IDENTIFIER = re.compile(
-    r"(.*[\W_])?(?i:id|ids|no|nr|num|index|idx|key|uuid|guid|rownames?|row)|"
-    r"(?i:id|index|row)[\W_].*|.*[a-z](Id|ID)|Unnamed: \d+"
-)
-TIME = re.compile(
-    r"(.*[\W_])?(time|date|day|week|month|quarter|year|hour|minute|timestamp|ts|t)",
-    re.IGNORECASE,
-)
 RARE = 0.2
 "Fraction of the rows below which the smaller of two classes is rare."
-MANY_MISSING = 0.2
-"Fraction of missing values from which their absence becomes a feature."
-FEW_CLASSES = 20
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """A value of params.yaml, and the sentence that explains it."""
-
-    value: Any
-    about: str
 
 
 @dataclass(frozen=True)
@@ -127,7 +108,11 @@ def choose_target(data: pd.DataFrame, target: str | None) -> str:
     names = [str(name) for name in data.columns]
     if target is not None:
         if target not in names:
-            raise ValueError(f"no column {target!r}; the columns are {listing(data)}")
+            known = nearest(target, names)
+            close = known if known.startswith("; nearest") else ""
+            raise ValueError(
+                f"no column {target!r}{close}; the columns are {listing(data)}"
+            )
         return target
     usual = [name for name in names if name.lower() in TARGETS]
     if len(usual) == 1:
@@ -140,19 +125,6 @@ def choose_target(data: pd.DataFrame, target: str | None) -> str:
 def listing(data: pd.DataFrame) -> str:
     """Return the columns of a table with their kinds, as one text."""
     return ", ".join(f"{name} ({kind_of(column)})" for name, column in data.items())
-
-
-def kind_of(column: pd.Series) -> str:
-    """Return what a column holds: `numbers`, `dates`, `true or false`, `7 texts`."""
-    if pd.api.types.is_bool_dtype(column.dropna()):
-        return "true or false"
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "dates"
-    n = column.nunique()
-    numeric = pd.api.types.is_numeric_dtype(column)
-    if numeric and n > FEW_CLASSES:
-        return "numbers"
-    return formatting.counted(n, "different number" if numeric else "different text")
 
 
 def propose_task(y: pd.Series, task: str | None) -> Proposed:
@@ -208,161 +180,6 @@ def propose_positive(counts: pd.Series | None) -> Proposed | None:
     return Proposed(value, about)
 
 
-def columns_to_drop(
-    features: pd.DataFrame, target: pd.Series, task: str
-) -> dict[str, str]:
-    """Return why a column should be no feature, by column."""
-    found = {}
-    for name, column in features.items():
-        if why := _why_to_drop(str(name), column, target, task):
-            found[str(name)] = why
-    return found
-
-
-def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> str:
-    seen = column.dropna()
-    if not len(seen):
-        return "has no value"
-    is_id = IDENTIFIER.fullmatch(name) and not _has_fractions(seen)
-    if is_id and seen.nunique() == len(seen) > FEW_CLASSES:
-        return "has a different value in each row: an identifier"
-    try:
-        describe(pd.DataFrame({name: column}))
-    except ValueError as error:
-        return str(error).removeprefix(f"column {name}: ").partition(". List")[0]
-    if task == "classification" and _says_the_same(column, target):
-        return f"has one value for each class of {target.name}: it says the answer"
-    return ""
-
-
-def _has_fractions(values: pd.Series) -> bool:
-    return pd.api.types.is_float_dtype(values) and bool((values % 1 != 0).any())
-
-
-def propose_groups(data: pd.DataFrame) -> Proposed | None:
-    """Return the first column that, by its name, identifies what several rows share."""
-    for name, column in data.items():
-        n = column.nunique()
-        is_id = IDENTIFIER.fullmatch(str(name)) and not _has_fractions(column.dropna())
-        if is_id and 1 < n < len(column):
-            about = f"{n} groups; write this if rows of one depend on each other"
-            return Proposed(str(name), about)
-    return None
-
-
-def _says_the_same(column: pd.Series, target: pd.Series) -> bool:
-    """Return whether each value of a column belongs to one class, and each class to one
-    value.
-    """
-    both = pd.DataFrame({"x": column, "y": target}).dropna()
-    n = both["y"].nunique()
-    if not 2 <= n <= FEW_CLASSES or both["x"].nunique() != n:
-        return False
-    return len(both) > FEW_CLASSES and len(both.drop_duplicates()) == n
-
-
-def propose_time(features: pd.DataFrame) -> tuple[Proposed | None, Proposed | None]:
-    """Return the column of time by which rows should be split, or else a column by
-    which they are sorted and that may be a time.
-    """
-    ordered = [n for n in ordered_columns(features) if not features[n].isna().any()]
-    if not ordered:
-        return None, None
-    name = time_column(features, ordered)
-    is_date = not pd.api.types.is_numeric_dtype(features[name])
-    about = f"the rows are in the order of {name}"
-    if is_date or TIME.fullmatch(name):
-        return Proposed(name, f"{about}, so the last ones are the test split"), None
-    return None, Proposed(name, about)
-
-
-def propose_missing(features: pd.DataFrame) -> dict[str, Proposed]:
-    """Return what a missing value becomes, for each column that has missing values."""
-    found = {}
-    for name, column in features.items():
-        n = int(column.isna().sum())
-        if not n:
-            continue
-        about = f"{n} of {len(column)} rows have no value"
-        dates = pd.api.types.is_datetime64_any_dtype(column)
-        numbers = pd.api.types.is_numeric_dtype(column) or dates
-        strategy = "median" if numbers else "most_frequent"
-        if n > MANY_MISSING * len(column) and not dates:
-            strategy = "indicator"
-        found[str(name)] = Proposed(strategy, about)
-    return found
-
-
 def _remarks(features: pd.DataFrame) -> list[str]:
     same = [str(n) for n, each in features.items() if each.nunique() == 1]
     return [f"one value only, so of no use: {', '.join(same)}"] if same else []
-
-
-# Studies
-
-SMALL, MEDIUM = 2_000, 50_000
-"Rows up to which trials are scored by cross-validation, and up to which all are cheap."
-KERNEL_ROWS = 3_000
-"Rows up to which a kernel matrix is small."
-FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A study that may be proposed: budget for tables of up to SMALL, up to MEDIUM, and
-    more rows; 0 trials leave it out. `settings` are further keys of its section.
-    """
-
-    name: str
-    about: str
-    trials: tuple[int, int, int]
-    family: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    n_classes: tuple[int, int] = (2, 10**9)
-    most_rows: int = 10**12
-
-
-CANDIDATES = (
-    Candidate("ols", "linear, without a penalty", (1, 1, 1)),
-    Candidate("ridge", "linear, with a penalty", (20, 12, 6)),
-    Candidate("kernel_ridge", "smooth curves", (16, 8, 0), most_rows=KERNEL_ROWS),
-    Candidate(
-        "polynomial",
-        "products of two and three features",
-        (12, 6, 0),
-        family="kernel_ridge",
-        settings={"config": {"kernel": "polynomial"}, "search": {"width": None}},
-        most_rows=KERNEL_ROWS,
-    ),
-    Candidate(
-        "logistic_regression", "linear, two classes", (12, 8, 4), n_classes=(2, 2)
-    ),
-    Candidate("softmax_regression", "linear", (12, 8, 4), n_classes=(3, 10**9)),
-    Candidate("decision_tree", "one tree, easy to read", (8, 8, 4)),
-    Candidate("random_forest", "many trees, usually a strong choice", (8, 6, 3)),
-    Candidate("adaboost", "boosted trees", (6, 4, 0)),
-    Candidate("mlp", "a neural network", (8, 6, 4)),
-)
-
-
-def propose_studies(
-    task: str, *, n: int, counts: pd.Series | None
-) -> dict[str, Proposed]:
-    """Return the sections of the studies, the baseline first, for n rows."""
-    size = 0 if n <= SMALL else 1 if n <= MEDIUM else 2
-    n_classes = 2 if counts is None else len(counts)
-    folds = size == 0 and (counts is None or counts.min() >= 2 * FOLDS)
-    found = {}
-    for each in CANDIDATES:
-        fits = each.n_classes[0] <= n_classes <= each.n_classes[1]
-        serves = family(each.family or each.name).task == task
-        if not (serves and fits and each.trials[size] and n <= each.most_rows):
-            continue
-        section: dict[str, Any] = {"family": each.family} if each.family else {}
-        if each.trials[size] > 1:
-            section["trials"] = each.trials[size]
-        if folds:
-            section["cv"] = FOLDS
-        section["seeds"] = (5, 5, 3)[size]
-        found[each.name] = Proposed(section | dict(each.settings), each.about)
-    return found

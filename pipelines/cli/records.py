@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
 from ftml.config import nearest
-from pipelines.common.project import project_folder
 from pipelines.tracking import client as tracking_client
-
-RESULTS = "*/*/run.json"
-MAX_LISTED = 5
-"Longest list of runs in an error."
+from pipelines.tracking.local_store import (
+    MAX_LISTED,
+    MIN_PREFIX,
+    existing_store,
+    one_run,
+)
 
 ROLES = ("study", "trial", "fit")
 
@@ -26,27 +25,8 @@ def open_existing_store() -> MlflowClient:
 
     Raises ValueError where there is none; no store is created.
     """
-    default = f"sqlite:///{project_folder() / tracking_client.DATABASE}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI", default)
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.is_file():
-        raise ValueError(
-            f"no MLflow store: there is no {path.name}; run from the project's root "
-            "after `make repro`, or set MLFLOW_TRACKING_URI" + _lost()
-        )
+    existing_store()
     return tracking_client.open_store()
-
-
-def _lost() -> str:
-    """Return how to log results again whose store is gone; "" if there are none."""
-    found = sorted({p.parent.parent.name for p in Path("experiments").glob(RESULTS)})
-    if not found:
-        return ""
-    more = ", and so on for the other datasets" if len(found) > 1 else ""
-    return (
-        "; results without a store are logged again by `rm -r experiments/"
-        f"{found[0]} && dvc repro experiment@{found[0]}`{more}"
-    )
 
 
 def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
@@ -62,10 +42,6 @@ def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
     return found
 
 
-MIN_PREFIX = 4
-"Shortest beginning of a run's id that is looked for."
-
-
 def run_of(client: MlflowClient, run_id: str) -> Run:
     """Return a run by its id, or by the beginning of its id that no other run has.
 
@@ -79,14 +55,8 @@ def run_of(client: MlflowClient, run_id: str) -> Run:
     experiments = [each.experiment_id for each in client.search_experiments()]
     condition = f"attributes.run_id LIKE '{run_id}%'"
     found = client.search_runs(experiments, condition, max_results=MAX_LISTED + 1)
-    if not found:
-        raise ValueError(f"no run {run_id} in this MLflow store")
-    if len(found) > 1:
-        named = sorted(f"{r.info.run_id} ({r.info.run_name})" for r in found)
-        more = ", ..." if len(named) > MAX_LISTED else ""
-        listed = ", ".join(named[:MAX_LISTED]) + more
-        raise ValueError(f"the ids of several runs begin with {run_id}: {listed}")
-    return found[0]
+    named = [(run.info.run_id, str(run.info.run_name)) for run in found]
+    return found[[name for name, _ in named].index(one_run(run_id, named))]
 
 
 def role(run: Run) -> str:

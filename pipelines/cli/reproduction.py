@@ -1,4 +1,4 @@
-"""Finds the commit of a run, and prints the commands that reproduce the run.
+"""Finds the commit that a run was made from.
 
 The commit is checked out in a temporary clone, and the key of the study is computed
 there with the code of that commit. If it equals the key of the run, then the code,
@@ -17,8 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
-from io import StringIO
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,17 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
+from pipelines.cli.packages import other_packages
 from pipelines.cli.records import (
     ROLES,
     open_existing_store,
     role,
-    role_and_index,
     run_of,
 )
 from pipelines.tracking import client as tracking_client
 
 LOCK = "requirements.lock"
+"The versions of all packages at a commit of ftml."
 
 PROBE = """
 import json, sys
@@ -92,6 +92,9 @@ class Origin:
     stage: str
     "the stage that prepares the dataset"
 
+    has_code: bool
+    "whether the commit holds the code of ftml"
+
     packages: tuple[str, ...]
     "packages whose version differs, as: name, version here, (version at the commit)"
 
@@ -117,7 +120,7 @@ def find(run_id: str) -> Recorded:
     if not study.data.tags.get("mlflow.source.git.commit"):
         raise ValueError(
             f"run {run_id} names no commit: it was started outside of a git "
-            "repository, so its code is unknown"
+            "repository or before its first commit, so its code is unknown"
         )
     return Recorded(client, run, study, dataset)
 
@@ -128,25 +131,40 @@ def _parent(client: MlflowClient, run: Run) -> Run:
 
 @contextmanager
 def checked_out(recorded: Recorded) -> Iterator[Path]:
-    """Provide a temporary clone of this repository at the commit of a run.
+    """Provide the current folder in a temporary clone of its repository, at the commit
+    of a run.
 
-    Raises ValueError when this repository does not have the commit.
+    Raises ValueError when this repository does not have the commit, or the commit does
+    not have the folder.
     """
     commit = recorded.commit
     root = _git(Path.cwd(), "rev-parse", "--show-toplevel")
     if root is None:
-        raise ValueError("this folder is no git repository; run in a clone of ftml")
+        raise ValueError(
+            f"{Path.cwd()} is in no git repository; run this in the project of the run"
+        )
     if _git(Path(root), "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise ValueError(
             f"commit {commit} of run {recorded.run.info.run_id} is not in the history "
             "here; fetch it (git fetch --all), or ask the owner of the run to push it"
         )
+    below = _git(Path.cwd(), "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="ftml-reproduce-") as folder:
-        clone = Path(folder) / "ftml"
+        # At the same depth, so that `../table.csv` is a file in the temporary folder.
+        clone = Path(folder, *Path(root).parts[1:])
         # A shared clone also has commits that are on no branch.
         _git(Path(root), "clone", "--shared", "--no-checkout", root, str(clone))
         _git(clone, "checkout", "--detach", commit)
-        yield clone
+        if not (clone / below).is_dir():
+            raise ValueError(f"commit {commit} has no folder {below}, the current one")
+        yield clone / below
+
+
+def holds_code(folder: Path) -> bool:
+    """Return whether a folder holds the code of ftml; a project that `ftml init` has
+    made holds none, and uses the installed package.
+    """
+    return (folder / "ftml" / "core.py").is_file()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -191,7 +209,9 @@ def mismatch(recorded: Recorded, clone: Path, commit: str) -> str:
     """Return why a run was not made from the commit of a clone; "" if it was."""
     tags = recorded.study.data.tags
     digest = tags["ftml.data"]
-    command = [sys.executable, "-c", PROBE, recorded.dataset, recorded.name, digest]
+    # -P: a folder `pipelines` of a user's own project is not imported.
+    command = [sys.executable, "-P", "-c", PROBE]
+    command += [recorded.dataset, recorded.name, digest]
     done = subprocess.run(
         command, cwd=clone, env=environment(clone), capture_output=True, text=True
     )
@@ -206,12 +226,24 @@ def mismatch(recorded: Recorded, clone: Path, commit: str) -> str:
             f"of {recorded.dataset}; commit it, and repeat the command"
         )
     if keys != [tags["ftml.key"]]:
-        return (
-            f"dirty tree: code, params or data of {recorded.name} were not those of "
-            f"commit {short} (key {tags['ftml.key'][:12]}, of the commit "
-            f"{keys[0][:12]}); commit what was changed, and repeat the command"
-        )
+        theirs = f"key {tags['ftml.key'][:12]}, of the commit {keys[0][:12]}"
+        return _other_key(recorded.name, short, theirs, has_code=holds_code(clone))
     return ""
+
+
+def _other_key(name: str, commit: str, keys: str, *, has_code: bool) -> str:
+    """Return why a study has another key at a commit than its run."""
+    if has_code:
+        return (
+            f"dirty tree: code, params or data of {name} were not those of commit "
+            f"{commit} ({keys}); commit what was changed, and repeat the command"
+        )
+    return (
+        f"dirty tree: params or data of {name} were not those of commit {commit}, or "
+        "the run was made by another version of ftml than the installed "
+        f"{version('ftml')} ({keys}); commit what was changed or install that version, "
+        "and repeat the command"
+    )
 
 
 def _origin_at(recorded: Recorded, clone: Path, commit: str) -> Origin:
@@ -231,101 +263,23 @@ def _origin_at(recorded: Recorded, clone: Path, commit: str) -> Origin:
     kept = {key: value for key, value in section.items() if key != "baseline"}
     only["datasets"][stage] = {recorded.dataset: kept}
     subject = _git(clone, "log", "-1", "--format=%s") or ""
-    return Origin(commit, subject, only, stage, _other_packages(clone / LOCK))
+    packages = other_packages(clone / LOCK)
+    return Origin(commit, subject, only, stage, holds_code(clone), packages)
 
 
 def environment(clone: Path) -> dict[str, str]:
-    """Return the environment variables of processes in a clone, which import its code
-    and use an MLflow store and a Ray of their own.
+    """Return the environment variables of processes in a clone, which import its code,
+    or the installed ftml where it has none, and use an MLflow store and a Ray of their
+    own.
     """
     mine = ("MLFLOW_", "RAY_ADDRESS", "FTML_", "PYTHONPATH", "DVC_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
     tools = Path(sys.executable).parent
-    return kept | {
-        "PYTHONPATH": str(clone),
-        "PATH": f"{tools}{os.pathsep}{kept.get('PATH', '')}",
-    }
-
-
-def _other_packages(lock: Path) -> tuple[str, ...]:
-    """Return the packages whose installed version differs from that of a lock file."""
-    if not lock.exists():
-        return ()
-    lines = [line.partition("==") for line in lock.read_text().splitlines()]
-    here = {name: _installed(name) for name, pinned, _ in lines if pinned}
-    return tuple(
-        f"{name} {here[name]} ({there})"
-        for name, pinned, there in lines
-        if pinned and here[name] is not None and here[name] != there
+    code = {"PYTHONPATH": str(clone)} if holds_code(clone) else {}
+    return (
+        kept
+        | code
+        | {
+            "PATH": f"{tools}{os.pathsep}{kept.get('PATH', '')}",
+        }
     )
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package).partition("+")[0]
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def instructions(recorded: Recorded, found: Origin) -> str:
-    """Return a description of a run and the commands that reproduce it."""
-    run, dataset = recorded.run, recorded.dataset
-    digest = recorded.study.data.tags["ftml.data"]
-    which, number = role_and_index(run)
-    what = {
-        "study": "the study",
-        "trial": f"trial {number} of",
-        "fit": "a final fit of",
-    }
-    lines = [
-        f"run      {run.info.run_id}: {what[which]} {recorded.name} on {dataset} "
-        f"({run.info.run_name})",
-        f"commit   {found.commit} ({found.subject}); code, params and data of the "
-        "run are its own",
-        f"data     stage {found.stage}@{dataset}, from {', '.join(_sources(found))}; "
-        f"DVC's hash {digest}",
-    ]
-    if found.commit != recorded.commit:
-        lines.append(
-            f"started  at commit {recorded.commit} with changes of the working tree, "
-            "which the commit above contains"
-        )
-    if which != "study":
-        values = ", ".join(f"{k}={v}" for k, v in sorted(run.data.params.items()))
-        lines.append(f"config   {values or 'the default'}")
-    if found.packages:
-        lines.append(f"packages other here than there: {', '.join(found.packages)}")
-    lines += [
-        "",
-        f"git checkout {found.commit}",
-        "make setup",
-        f"dvc repro experiment@{dataset}",
-        "",
-        "# params.yaml there says of it",
-        _yaml(found.params["experiments"]).rstrip(),
-    ]
-    return "\n".join(lines)
-
-
-def _sources(found: Origin) -> list[str]:
-    (section,) = (
-        each
-        for sections in found.params["datasets"].values()
-        for each in sections.values()
-    )
-    parts = [
-        section,
-        *section.get("also", []),
-        *([section["word_sets"]] if "word_sets" in section else []),
-    ]
-    return [each["source"] for each in parts] + (
-        [section["test"]] if "test" in section else []
-    )
-
-
-def _yaml(value: Any) -> str:
-    stream = StringIO()
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.dump(value, stream)
-    return stream.getvalue()

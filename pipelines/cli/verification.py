@@ -18,6 +18,7 @@ from pipelines.cli.reproduction import Origin, Recorded, environment
 from pipelines.common import formatting, watched
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import views
+from pipelines.tracking.local_store import DATABASE
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def verify(
     ):
         watched.provide(place, copy=clone)
     run_stage(clone, f"experiment@{recorded.dataset}")
-    again = MlflowClient(f"sqlite:///{clone / tracking_client.DATABASE}")
+    again = MlflowClient(f"sqlite:///{clone / DATABASE}")
     experiment = experiment_of(again, recorded.dataset).experiment_id
     (rerun,) = tracking_client.search_runs(
         again, experiment, "tags.`ftml.role` = 'study'"
@@ -85,7 +86,7 @@ def run_stage(clone: Path, stage: str) -> None:
     Raises ValueError, with the last error line of the output, when a stage fails.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", stage],
+        [sys.executable, "-P", "-m", "dvc", "repro", stage],
         cwd=clone,
         env=environment(clone),
         stdout=subprocess.PIPE,
@@ -95,11 +96,11 @@ def run_stage(clone: Path, stage: str) -> None:
     reason = ""
     for line in process.stdout or ():
         print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
-        if line.startswith("error: "):
-            reason = line.removeprefix("error: ").strip()
+        if line.startswith(("error: ", "ERROR: ")) and "error: " not in reason:
+            reason = line.strip()
     if process.wait():
         raise ValueError(
-            f"dvc repro {stage} failed in the clone: {reason or 'see above'}"
+            f"dvc repro {stage} failed in the clone: {reason[7:] or 'see above'}"
         )
 
 

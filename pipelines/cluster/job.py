@@ -24,6 +24,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,7 +35,9 @@ BEGIN, END = "--- dvc.lock ---", "--- end of dvc.lock ---"
 
 
 ENTRYPOINT = "python -m pipelines.cli job run"
-"The command `ftml job run`; nodes of a cluster do not have ftml installed."
+"The command `ftml job run` of a project that holds the code of ftml."
+INSTALLED = "ftml job run"
+"The command in a project without that code: the nodes need the package ftml."
 
 
 class JobError(ValueError):
@@ -49,10 +52,21 @@ def submit(stages: Sequence[str]) -> None:
     """
     check_names(stages)
     address, variables = check_environment()
+    if entrypoint() == INSTALLED:
+        print(
+            f"the nodes at {address} need ftml[pipeline]=={version('ftml')}: this "
+            "folder does not hold the code of ftml, and its dvc.yaml calls the command",
+            file=sys.stderr,
+        )
     log = asyncio.run(stream_log(address, stages, variables))
     LOCK.with_suffix(".new").write_bytes(read_lock(log))
     LOCK.with_suffix(".new").replace(LOCK)
     dvc("pull", "--allow-missing", *stages)
+
+
+def entrypoint() -> str:
+    """Return the command that a node runs in a copy of the current folder."""
+    return ENTRYPOINT if Path("ftml/core.py").is_file() else INSTALLED
 
 
 def check_names(stages: Sequence[str]) -> None:
@@ -66,11 +80,21 @@ def check_names(stages: Sequence[str]) -> None:
             )
 
 
+def check_project() -> None:
+    """Raise JobError where the current folder has no stages."""
+    if not Path("dvc.yaml").is_file():
+        raise JobError(
+            f"no dvc.yaml in {Path.cwd()}: run this in the folder of a project"
+        )
+
+
 def check_environment() -> tuple[str, dict[str, str]]:
     """Return the job server's address and the job's environment variables.
 
-    Raises JobError when the address, the tracking server or the DVC remote is missing.
+    Raises JobError when dvc.yaml, the address, the tracking server or the DVC remote is
+    missing.
     """
+    check_project()
     address = os.environ.get("RAY_ADDRESS", "")
     if not address.startswith(("http://", "https://")):
         raise JobError(
@@ -111,7 +135,7 @@ async def stream_log(
     try:
         client = JobSubmissionClient(address)
         identity = client.submit_job(
-            entrypoint=" ".join([ENTRYPOINT, *stages]),
+            entrypoint=" ".join([entrypoint(), *stages]),
             runtime_env={"working_dir": ".", "env_vars": variables},
         )
     except (ConnectionError, RuntimeError, RayError) as error:
@@ -156,6 +180,7 @@ def run(stages: Sequence[str]) -> None:
     remote and a push to it; no stages means all.
     """
     check_names(stages)
+    check_project()
     if folder := os.environ.get("FTML_FOLDER"):
         copy_project(Path(folder))
         os.chdir(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike
 
+from ftml.fonts import replace_missing, use_installed_fonts, without_glyph_warnings
 from ftml.names import original
 from ftml.plots import COLOURS, label_points, new_figure
 from pipelines.common.estimate import Estimate
@@ -53,13 +55,18 @@ def draw(figure: Figure, caption: str, *, alt: str) -> Drawing:
     """Return a figure as SVG; equal figures give equal bytes.
 
     Black becomes the text colour of the page and the background is transparent, so that
-    the figure is readable on light and dark pages. Text is kept as text.
+    the figure is readable on light and dark pages. Text is kept as text, in the
+    fonts of the browser.
     """
     from matplotlib import rc_context
 
     buffer = io.StringIO()
     # Matplotlib reads both options on saving; without the salt, identifiers are random.
-    with rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}):
+    use_installed_fonts(figure)  # by them, texts are measured
+    with (
+        rc_context({"svg.hashsalt": "ftml", "svg.fonttype": "none"}),
+        without_glyph_warnings(),
+    ):
         about = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=about, transparent=True)
     _, _, content = buffer.getvalue().partition("<svg")
@@ -84,6 +91,36 @@ def read_png(path: Path, caption: str) -> Picture:
 
 def write_png(path: Path, figure: Figure) -> None:
     """Write a figure as a PNG file of at most 256 colours, for a smaller file."""
+    write_pngs({path: figure})
+
+
+def write_pngs(figures: Mapping[Path, Figure]) -> None:
+    r"""Write figures that belong together as PNG files (see `write_png`).
+
+    A line on stderr names the characters that no installed font has; these are written
+    by their code, as in `\u6771`.
+    """
+    missing = {path: use_installed_fonts(each) for path, each in figures.items()}
+    for path, figure in figures.items():
+        replace_missing(figure, missing[path])
+        _write_png(path, figure)
+    if characters := sorted(set("".join(missing.values()))):
+        where = next(path for path in figures if missing[path])
+        print(
+            f"{where.parent}: no installed font has {_listed(characters)}; the figures "
+            "show them by their codes. Install a font of the script, such as Noto Sans "
+            "CJK (fonts-noto-cjk)",
+            file=sys.stderr,
+        )
+
+
+def _listed(characters: Sequence[str]) -> str:
+    """Return characters as one text, the first 12 of many."""
+    more = f" and {len(characters) - 12} more" if len(characters) > 12 else ""
+    return " ".join(characters[:12]) + more
+
+
+def _write_png(path: Path, figure: Figure) -> None:
     from PIL import Image
 
     buffer = io.BytesIO()

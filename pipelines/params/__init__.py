@@ -6,5 +6,6 @@ data kind, from which the other modules learn what data kinds there are. `keys.p
 computes the hash of everything that a result depends on.
 
 This package may import ftml and `pipelines.common`. Begin reading in `read.py`, with
-`read_params`, and then read `kinds.py`.
+`read_params`; `plan.py` holds what it returns, `read_study.py` reads the section of a
+study. Then read `kinds.py`.
 """

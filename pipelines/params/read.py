@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,27 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ftml.config import (
-    Distribution,
-    FamilyConfig,
-    Grid,
-    input_files,
-    nearest,
-    problems,
-    read_config,
-    read_distribution,
-    search_space,
-    study_problems,
-)
-from ftml.core import Family, families, family
+from ftml.config import nearest, problems
 from ftml.evidence import claims
 from ftml.tasks import task
-from pipelines.params.base import DatasetSchema, Schema
+from pipelines.params.base import Schema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KIND_OF_STAGE, DataKind
-from pipelines.params.study import DEFAULT_BATCH_TRIALS, StudySchema
+from pipelines.params.plan import Dataset, Plan, Study, domain_name
+from pipelines.params.read_study import data_kinds, read_study
+
+__all__ = [
+    "PARAMS",
+    "Dataset",
+    "ParamsError",
+    "Plan",
+    "Study",
+    "data_kinds",
+    "domain_name",
+    "read_params",
+]
 
 PARAMS = Path("params.yaml")
-
-
-RENAMED = {"pack": "batch_trials"}
-"Keys of a study that have a new name."
 
 
 class ParamsError(ValueError):
@@ -50,93 +45,29 @@ class Params(Schema):
     claims: dict[str, ClaimsSchema] = {}
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A section of `datasets`, checked: its name, data kind and task."""
-
-    name: str
-    kind: DataKind
-    task: str
-    section: DatasetSchema
-
-    @property
-    def stage(self) -> str:
-        """The stage of dvc.yaml that prepares the dataset."""
-        return self.kind.stage
-
-    @property
-    def folder(self) -> Path:
-        return Path("data") / self.name
-
-    @property
-    def metric(self) -> str:
-        return self.section.metric or next(iter(task(self.task).METRICS))
-
-    @property
-    def mode(self) -> str:
-        return task(self.task).METRICS[self.metric]
-
-    @property
-    def ties(self) -> dict[str, str]:
-        """The other metrics of the task with their modes, in the order in which they
-        decide between equal values of the metric.
-        """
-        metrics: dict[str, str] = task(self.task).METRICS
-        return {name: mode for name, mode in metrics.items() if name != self.metric}
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study, checked: its family, its fixed configuration and its search space."""
-
-    name: str
-    dataset: Dataset
-    family: Family
-    section: StudySchema
-    config: FamilyConfig
-    space: Mapping[str, Distribution]
-
-    @property
-    def folder(self) -> Path:
-        return Path("experiments") / self.dataset.name / self.name
-
-    @property
-    def batch_trials(self) -> int:
-        """How many trials a worker trains at once."""
-        return self.section.batch_trials or (
-            DEFAULT_BATCH_TRIALS if self.family.train_many else 1
-        )
-
-    @property
-    def test_domains(self) -> list[str]:
-        """The names of the test domains, or `EACH` if each domain is one in turn."""
-        return [domain_name(each) for each in self.section.test_domains or []]
-
-
-def domain_name(value: object) -> str:
-    """Return the name of a domain in data and params: 75.0 and 75 are both "75".
-
-    Different numbers have different names. A date at midnight is named without a time.
-    """
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return str(value).removesuffix(" 00:00:00")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The content of params.yaml, checked."""
-
-    datasets: Mapping[str, Dataset]
-    experiments: Mapping[str, tuple[Study, ...]]
-    claims: Mapping[str, ClaimsSchema]
-
-
 def read_params(path: Path = PARAMS) -> Plan:
     """Return the checked content of a params file.
 
     Raises ParamsError, which lists every problem of the file.
     """
+    raw = _load(path)
+    found: list[str] = []
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        found = problems(error, where="", known=Params.model_fields)
+        params = _well_formed(raw)
+    found += _unknown_chapters(raw.get("claims"))
+    datasets = _read_datasets(params, found)
+    experiments = _read_experiments(params, datasets, found)
+    if found:
+        raise ParamsError(_listed(path, found))
+    read = {name: dataset for name, dataset in datasets.items() if dataset}
+    return Plan(read, experiments, params.claims)
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    """Return the mapping in a YAML file."""
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text())
     except FileNotFoundError:
@@ -149,14 +80,13 @@ def read_params(path: Path = PARAMS) -> Plan:
     if not isinstance(raw, dict):
         got = "an empty file" if raw is None else f"a {type(raw).__name__}"
         raise ParamsError(f"{path}: expected datasets: and experiments:, got {got}")
-    found: list[str] = []
-    try:
-        params = Params.model_validate(raw)
-    except ValidationError as error:
-        found = problems(error, where="", known=Params.model_fields)
-        params = _well_formed(raw)
-    found += _unknown_chapters(raw.get("claims"))
-    datasets = _read_datasets(params, found)
+    return raw
+
+
+def _read_experiments(
+    params: Params, datasets: Mapping[str, Dataset | None], found: list[str]
+) -> dict[str, tuple[Study, ...]]:
+    """Return the studies of each dataset; their problems are added to `found`."""
     found += [
         f"experiments.{name}: unknown dataset{nearest(name, datasets)}"
         for name in params.experiments
@@ -166,24 +96,24 @@ def read_params(path: Path = PARAMS) -> Plan:
         name: tuple(
             study
             for key, section in studies.items()
-            if (study := _read_study(key, section or {}, name, datasets, found))
+            if (study := read_study(key, section or {}, name, datasets, found))
         )
         for name, studies in params.experiments.items()
     }
     for name, studies in params.experiments.items():
-        dataset = datasets.get(name)
-        if (
-            dataset
-            and (baseline := dataset.section.baseline)
-            and baseline not in studies
-        ):
-            where = f"datasets.{dataset.stage}.{name}.baseline"
-            known = nearest(baseline, studies)
-            found.append(f"{where}: no study {baseline!r} of this dataset{known}")
-    if found:
-        raise ParamsError(_listed(path, found))
-    read = {name: dataset for name, dataset in datasets.items() if dataset}
-    return Plan(read, experiments, params.claims)
+        if dataset := datasets.get(name):
+            found += _unknown_baseline(dataset, studies)
+    return experiments
+
+
+def _unknown_baseline(dataset: Dataset, studies: Collection[str]) -> list[str]:
+    """Return a line if the baseline of a dataset is none of its studies."""
+    baseline = dataset.section.baseline
+    if not baseline or baseline in studies:
+        return []
+    where = f"datasets.{dataset.stage}.{dataset.name}.baseline"
+    known = nearest(baseline, studies)
+    return [f"{where}: no study {baseline!r} of this dataset{known}"]
 
 
 def _unknown_chapters(section: Any) -> list[str]:
@@ -277,137 +207,6 @@ def _only_task(kind: DataKind) -> str:
     """Return the task of a data kind whose sections name none."""
     (name,) = kind.tasks
     return name
-
-
-def _read_study(
-    name: str,
-    written: dict[str, Any],
-    dataset_name: str,
-    datasets: Mapping[str, Dataset | None],
-    found: list[str],
-) -> Study | None:
-    """Return a study, or None when it has problems, which are added to `found`."""
-    before = len(found)
-    where = f"experiments.{dataset_name}.{name}"
-    dataset = datasets.get(dataset_name)
-    section = StudySchema()
-    for old, new in RENAMED.items():
-        if old in written:
-            found.append(f"{where}.{old}: renamed to {new}")
-            written = {key: value for key, value in written.items() if key != old}
-    try:
-        section = StudySchema.model_validate(written)
-    except ValidationError as error:
-        found += problems(error, where=where, known=StudySchema.model_fields)
-    if name == "comparison":
-        found.append(f"{where}: the name of a study cannot be comparison")
-    family_name = str(written.get("family") or name)
-    if family_name not in families():
-        known = nearest(family_name, families())
-        found.append(f"{where}: unknown family {family_name!r}{known}")
-        return None
-    kind = family(family_name)
-    if dataset:
-        validation_errors = _validation_errors(written, kind, dataset)
-        found += [f"{where}{each}" for each in validation_errors]
-    if len(set(section.selections)) < len(section.selections):
-        found.append(f"{where}.selections: a selection is named twice")
-    config, search = (written.get(key) or {} for key in ("config", "search"))
-    if not (isinstance(config, dict) and isinstance(search, dict)):
-        return None
-    found += _search_problems(kind, config, search, where=where)
-    if len(found) > before or dataset is None:
-        return None
-    space = _space(kind, config, search)
-    settings = read_config(kind.Config, config)
-    study = Study(name, dataset, kind, section, settings, space)
-    found += [f"{where}.{each}" for each in _unusable(study)]
-    return study if len(found) == before else None
-
-
-def _unusable(study: Study) -> list[str]:
-    """Return what a study cannot do: trials without a search space, missing files."""
-    found = []
-    trials, space = study.section.trials, study.space
-    if trials > 1 and all(isinstance(each, Grid) for each in space.values()):
-        why = "a grid is tried once" if space else "nothing to search"
-        found.append(f"trials: {trials} trials, but {why}")
-    files = input_files(study.config).items()
-    return found + [
-        f"config.{key}: no file {str(path)!r}"
-        for key, path in files
-        if not path.is_file()
-    ]
-
-
-def _validation_errors(
-    written: Mapping[str, Any], kind: Family, dataset: Dataset
-) -> list[str]:
-    """Return what a study's section asks of its family or dataset that it lacks."""
-    found = []
-    if kind.task != dataset.task:
-        found.append(
-            f": family {kind.name} is for {kind.task}, "
-            f"dataset {dataset.name} for {dataset.task}"
-        )
-    elif (data := dataset.kind.data) not in (known := data_kinds(kind)):
-        names = " or ".join(each.__name__ for each in known)
-        found.append(
-            f": family {kind.name} is trained on {names}, "
-            f"dataset {dataset.name} is of the kind {data.__name__}"
-        )
-    if not kind.train_many and (written.get("batch_trials") or 1) != 1:
-        found.append(
-            f".batch_trials: family {kind.name} trains one configuration at a time"
-        )
-    if dataset.stage == "domains" and written.get("test_domains") is None:
-        found.append(".test_domains: missing")
-    only = {"test_domains": "domains", "selections": "domains"}
-    only |= {"cv": "tables", "learning_curve": "tables"}
-    found += [
-        f".{key}: only for a dataset of {stage}"
-        for key, stage in only.items()
-        if stage != dataset.stage and written.get(key) is not None
-    ]
-    return found
-
-
-def data_kinds(kind: Family) -> tuple[type, ...]:
-    """Return the data kinds that a family is trained on."""
-    accepted: tuple[type, ...] = task(kind.task).DATA
-    return kind.data or accepted[:1]
-
-
-def _search_problems(
-    kind: Family, config: dict[str, Any], search: dict[str, Any], *, where: str
-) -> list[str]:
-    fields = kind.Config.model_fields
-    fixed = [key for key, value in search.items() if value is None]
-    found = [
-        f"{where}.search.{key}: unknown key{nearest(key, fields)}"
-        for key in fixed
-        if key not in fields
-    ]
-    drawn = {key: value for key, value in search.items() if key not in fixed}
-    return found + study_problems(kind.Config, config, drawn, where=where)
-
-
-def _space(
-    kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
-) -> dict[str, Distribution]:
-    """Return the search space: the family's distributions, and those of the study."""
-    own = search_space(kind.Config).items()
-    space = {key: each for key, each in own if key not in {*config, *search}}
-    written = {
-        key: read_distribution(value)
-        for key, value in search.items()
-        if value is not None
-    }
-    return {
-        key: (space | written)[key]
-        for key in kind.Config.model_fields
-        if key in space | written
-    }
 
 
 def _listed(path: Path, found: list[str]) -> str:

@@ -20,13 +20,16 @@ from ftml.saving import whole_folder
 from pipelines.common import formatting
 from pipelines.common.files import write_files
 from pipelines.params.read import read_params
-from pipelines.report.claim_pages import read_claims
+from pipelines.report.claim_pages import Claims, read_claims
 from pipelines.report.dataset_pages import DatasetPage, read_pages
 from pipelines.report.drawings import drawings
 from pipelines.study.comparison import MIN_SEEDS, markdown
 from pipelines.study.metrics import summary
 
 REPORTS, DATASET_PAGES = Path("reports"), "datasets"
+CLAIMS_PAGE, CLAIM_FIGURES = "claims.html", "claims"
+CLAIMS_TITLE = "<title>The claims of the notes</title>"
+DVC_YAML = Path("dvc.yaml")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -38,7 +41,6 @@ def main() -> None:
     pages, claims = read_pages(read_params()), read_claims()
     content = {
         "index.html": render("index.html.j2", pages=pages, claims=claims),
-        "claims.html": render("claims.html.j2", claims=claims),
         "report.md": render("report.md.j2", pages=pages, claims=claims),
         "metrics.json": json.dumps(metrics(pages), indent=1, allow_nan=False) + "\n",
         "comparison.csv": comparison(pages).to_csv(index=False),
@@ -47,14 +49,41 @@ def main() -> None:
     with whole_folder(REPORTS / DATASET_PAGES) as folder:
         for page in pages:
             write_page(folder, page, pages)
-    with whole_folder(REPORTS / "claims") as folder:
-        for claim in (each for chapter in claims.chapters for each in chapter.claims):
-            if claim.picture:
-                shutil.copyfile(claim.picture.path, folder / f"{claim.name}.png")
+    if claims.chapters or has_stage_of_claims():
+        content[CLAIMS_PAGE] = render("claims.html.j2", claims=claims)
+        write_claim_figures(claims)
+    else:
+        remove_claims()
     write_files(REPORTS, content)
     studies = formatting.counted(sum(page.n_studies for page in pages), "study")
     datasets = formatting.counted(len(pages), "dataset")
     print(f"report: {studies} of {datasets}; open {REPORTS / 'index.html'}")
+
+
+def has_stage_of_claims() -> bool:
+    """Return whether dvc.yaml has the page of the claims as an output, which DVC then
+    requires; a project without claims has no such stage.
+    """
+    page = (REPORTS / CLAIMS_PAGE).as_posix()
+    return DVC_YAML.is_file() and page in DVC_YAML.read_text(encoding="utf-8")
+
+
+def remove_claims() -> None:
+    """Remove the page of the claims that an earlier report has left, and its figures. A
+    file of the same name that is no such page stays.
+    """
+    page = REPORTS / CLAIMS_PAGE
+    if page.is_file() and CLAIMS_TITLE in page.read_text(encoding="utf-8"):
+        page.unlink()
+        shutil.rmtree(REPORTS / CLAIM_FIGURES, ignore_errors=True)
+
+
+def write_claim_figures(claims: Claims) -> None:
+    """Write the figure of each claim into a folder of the report."""
+    with whole_folder(REPORTS / CLAIM_FIGURES) as folder:
+        for claim in (each for chapter in claims.chapters for each in chapter.claims):
+            if claim.picture:
+                shutil.copyfile(claim.picture.path, folder / f"{claim.name}.png")
 
 
 def metrics(

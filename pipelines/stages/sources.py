@@ -25,6 +25,8 @@ def main() -> None:
     A value in the configuration of a study that names a file gets a link even if it is
     no input file; the stage `experiment` makes the links of input files alone.
     """
+    if not PARAMS.is_file():
+        raise ValueError(f"{PARAMS}: no such file; run from the project's root")
     params = YAML(typ="safe", pure=True).load(PARAMS.read_text())
     datasets: dict[str, Any] = {
         name: section

@@ -257,5 +257,4 @@ def write(
         f"curves_{name}": figures.training_curves_figure(name, curves)
         for name, curves in common_training_curves(studies, trials).items()
     }
-    for name, each in written.items():
-        figures.write_png(folder / f"{name}.png", each)
+    figures.write_pngs({folder / f"{k}.png": each for k, each in written.items()})

@@ -22,7 +22,7 @@ from ftml.saving import save
 from ftml.selection import Choice
 from ftml.tasks import task
 from pipelines.common.estimate import Estimate, estimate
-from pipelines.common.figures import write_png
+from pipelines.common.figures import write_pngs
 from pipelines.params.read import Study
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
@@ -244,9 +244,12 @@ def write_figures(folder: Path, figures: Mapping[str, Figure], fold: Fold) -> No
     """Write figures as PNG files; the names of the files end with those of `fold`."""
     (folder / "figures").mkdir(exist_ok=True)
     suffix = "_" + ",".join(map(name_part, fold)) if fold else ""
-    for name, figure in figures.items():
-        path = folder / "figures" / f"{name}{suffix}.png"
-        write_png(path, figure)
+    write_pngs(
+        {
+            folder / "figures" / f"{name}{suffix}.png": figure
+            for name, figure in figures.items()
+        }
+    )
 
 
 def _best(outcome: Outcome) -> list[dict[str, object]]:

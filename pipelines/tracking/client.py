@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -49,13 +50,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.project import project_folder
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, views
-
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
+from pipelines.tracking.local_store import ARTIFACTS, SQLITE, store_address
 
 HEARTBEAT = "ftml.heartbeat"
 "Tag of the run of a study: the Unix time, in s, at which its driver last logged."
@@ -137,21 +137,21 @@ def open_store() -> MlflowClient:
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and uri.startswith("http"):
+    uri = store_address()
+    if uri.startswith("http"):
         _check_server(uri)
-    elif not uri:
-        uri = f"sqlite:///{project_folder() / DATABASE}"
     mlflow.set_tracking_uri(uri)
     try:
-        if uri.startswith("sqlite:///"):
-            _create_database(Path(uri.removeprefix("sqlite:///")))
+        if uri.startswith(SQLITE):
+            _create_database(Path(uri.removeprefix(SQLITE)))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"MLflow store {uri}: {error}") from None
-    if uri.startswith("sqlite:///"):
-        with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        place = re.sub("//[^/@]*@", "//", uri)  # without a password
+        reason = str(error).strip().partition("\n")[0]
+        raise TrackingError(f"MLflow store {place}: {reason}") from None
+    if uri.startswith(SQLITE):
+        with sqlite3.connect(uri.removeprefix(SQLITE)) as connection:
             # The mode is kept in the file. With it, readers such as the UI do not wait
             # for the writer.
             connection.execute("PRAGMA journal_mode=WAL")

@@ -33,7 +33,7 @@ reads by its format: MLflow would guess whether 03/04 is in March or in April.""
 
 def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:
     """Return the signature of a model: the columns of the user's table with their
-    types, and its predictions for the example.
+    types, and its predictions for the example, with `notes` where `serving` adds them.
 
     A column is required unless the model fills in its missing values.
     """
@@ -48,7 +48,10 @@ def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:
         )
         for column in predictor.columns
     ]
-    return ModelSignature(inputs=Schema(columns), outputs=served.outputs)
+    outputs: list[ColSpec | TensorSpec] = list(served.outputs.inputs)
+    if predictor.replaces:
+        outputs.append(ColSpec(DataType.string, "notes", required=False))
+    return ModelSignature(inputs=Schema(columns), outputs=Schema(outputs))
 
 
 @contextmanager

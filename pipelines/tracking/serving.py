@@ -32,9 +32,14 @@ class ServedModel(PythonModel):
     ) -> pd.DataFrame:
         """Return the predictions for a table of inputs; there are no parameters.
 
-        A number that is not finite is null in the JSON of an answer, which has no NaN.
+        A model that can replace values, which are missing or of an unknown category,
+        has the column `notes`, which says of each row which were: null for none. A
+        number that is not finite is null in the JSON of an answer, which has no NaN.
         """
         found = self.predictor.predict(model_input)
+        if self.predictor.replaces:
+            notes = self.predictor.notes(model_input)
+            found["notes"] = pd.Series(notes, found.index, dtype=object)
         for name, column in found.items():
             if column.dtype.kind == "f" and not np.isfinite(column).all():
                 found[name] = column.astype(object).where(np.isfinite(column), None)

@@ -131,7 +131,10 @@ class StudyRun:
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags=[context])])
         fixed = study.config.model_dump(mode="json", exclude=set(study.space))
-        budget = {"trials": study.section.trials, "seeds": study.section.seeds}
+        budget = {
+            "configurations": study.n_configurations,
+            "seeds": study.section.seeds,
+        }
         self.client.log_batch(self.run_id, params=as_params({**fixed, **budget}))
 
     def __enter__(self) -> StudyRun:
@@ -206,8 +209,9 @@ class StudyRun:
         return version
 
     def _log_choice(self, outcome: Outcome, version: str, fit: str) -> None:
-        """Log the hyper-parameters that were chosen for all folds alike, the model of
-        the run `fit` as an output, and the description of the result.
+        """Log the hyper-parameters that were chosen for all folds alike, the number of
+        trials, the model of the run `fit` as an output, and the description of the
+        result.
         """
         chosen = [choice.config for choice in outcome.chosen()]
         common = {
@@ -215,6 +219,10 @@ class StudyRun:
             for name, value in chosen[0].items()
             if all(each[name] == value for each in chosen)
         }
+        # A run that an earlier version has started has it, maybe with another value,
+        # which MLflow refuses to change.
+        if "trials" not in self.client.get_run(self.run_id).data.params:
+            common["trials"] = outcome.metrics().trials
         self.client.log_batch(self.run_id, params=as_params(common))
         if not self._model_outputs(self.run_id):
             self.client.log_outputs(self.run_id, self._model_outputs(fit))

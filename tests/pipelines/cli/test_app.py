@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 from scipy.stats import t as student_t
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 import ftml
@@ -26,6 +27,7 @@ from ftml.data.columns import numbers
 from ftml.data.table import RawTable
 from ftml.predictor import interface_of
 from ftml.tasks import regression
+from pipelines.cli import stored_models
 from pipelines.cli.app import app
 from pipelines.cli.catalogue import allowed, outline, settings, written
 from pipelines.tracking import client as tracking_client
@@ -249,6 +251,37 @@ def test_the_studies_of_a_dataset_are_compared_with_intervals_best_first(
     assert "champion" in ftml_command("compare", "diabetes").stdout
 
 
+def test_an_unknown_claim_is_one_short_line() -> None:
+    assert error_of("claims", "xyzzy") == (
+        "unknown claim 'xyzzy'; `ftml claims` lists all"
+    )
+    assert "nearest: convex_losses" in error_of("claims", "convex_loses")
+
+
+def test_a_database_that_does_not_answer_is_one_line_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("select 1", {}, Exception("refused"))
+
+    monkeypatch.setattr(tracking_client, "MlflowClient", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@127.0.0.1:9/x")
+    said = error_of("compare", "diabetes")
+    assert (
+        said == "MLflow store postgresql://127.0.0.1:9/x: (builtins.Exception) refused"
+    )
+    forget_store()
+
+
+def test_closing_stale_runs_makes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = error_of("close-stale-runs")
+    assert said.startswith(f"no MLflow store: there is no mlflow.db in {tmp_path}; run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_server_that_does_not_answer_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -262,7 +295,7 @@ def test_a_server_that_does_not_answer_is_one_line(
 
 @pytest.mark.slow
 def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
-    recorder: Callable[..., Recorder], tmp_path: Path
+    recorder: Callable[..., Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder("toy", "mse")
     rng = np.random.default_rng(0)
@@ -289,7 +322,13 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     mlflow.MlflowClient().create_registered_model("toy")
     mlflow.register_model(logged.model_uri, "toy")
 
+    def no_client(*_: object) -> Path:
+        raise AssertionError("a local store is read without MLflow")
+
     rows = pd.DataFrame({"b": [1, 2], "a": [0, 5]})
+    download = stored_models._download("models:/toy/1", tmp_path)
+    assert stored_models._read(download, "")[0].columns == predictor.columns
+    monkeypatch.setattr(stored_models, "_download", no_client)
     rows.to_csv("rows.csv", index=False)
     rows.to_parquet("rows.parquet")
     for file in ("rows.csv", "rows.parquet"):
@@ -316,9 +355,13 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
         error_of("predict", uri, "empty.csv")
         == "empty.csv: no rows: the file has a header only"
     )
-    assert error_of("predict", uri, "none.csv") == "none.csv: no such file"
+    assert error_of("predict", uri, "mor.csv") == (
+        "mor.csv: no such file; nearest: more.csv"
+    )
     assert "expected a file .csv" in error_of("predict", uri, "rows.png")
     Path("broken.parquet").write_text("no")
     assert "not a table (" in error_of("predict", uri, "broken.parquet")
-    assert "models:/tox/1: no such model" in error_of("predict", "models:/tox/1", file)
+    said = error_of("predict", "models:/tox/1", file)
+    assert said == "models:/tox/1: no such model: unknown model 'tox'; nearest: toy"
     assert "expected a model such as" in error_of("predict", "toy", file)
+    assert "did you mean" in error_of("predict", str(tmp_path), file)

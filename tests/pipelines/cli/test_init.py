@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ftml.data.reading import ReadOptions
-from pipelines.cli import commands_stages, init, proposal
+from pipelines.cli import commands_stages, init, init_studies
 from pipelines.cli.init import PLOTS, dataset_name
 from pipelines.cli.init_table import advice, flow, merged, read_options
 from pipelines.cli.proposal import choose_target, propose
@@ -189,7 +189,7 @@ def test_the_studies_serve_the_task_and_the_number_of_rows(
     task: str, n: int, n_classes: int, first: str, there: str, absent: str
 ) -> None:
     sizes = pd.Series([n // n_classes] * n_classes) if n_classes else None
-    found = proposal.propose_studies(task, n=n, counts=sizes)
+    found = init_studies.propose_studies(task, n=n, counts=sizes)
     assert next(iter(found)) == first
     assert there in found
     assert absent not in found

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import mlflow
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import records
+from pipelines.cli import records, reproduction
 from pipelines.cli.app import app
 from pipelines.cli.verification import Compared, compared, verdict
 from pipelines.params.keys import study_key
@@ -129,6 +130,36 @@ def test_a_run_whose_changes_were_committed_after_it_is_found_at_head(
     assert "(After the run)" in result.stdout
     assert f"started  at commit {before} with changes" in result.stdout
     assert f"git checkout {before}" not in result.stdout
+
+
+def test_a_run_of_a_project_without_the_code_of_ftml_is_found_in_its_subfolder(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "repository/own"
+    (own / "pipelines").mkdir(parents=True)
+    (own / "pipelines/__init__.py").write_text("raise ImportError('it is the user's')")
+    (own / "params.yaml").write_text(PARAMS.replace("sklearn:", "file:../"))
+    monkeypatch.chdir(own)
+    shutil.copy(empty_store, "mlflow.db")
+    git("init", "--quiet", "..")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Start")
+    study, trial = record()
+    result = reproduce(trial)
+    assert result.exit_code == 0, result.output
+    assert f"code     of the installed ftml {metadata.version('ftml')}" in result.stdout
+    assert f"pip install 'ftml[pipeline]=={metadata.version('ftml')}'" in result.stdout
+    assert "make setup" not in result.stdout
+    assert "PYTHONPATH" not in reproduction.environment(own)
+    with reproduction.checked_out(reproduction.find(study)) as clone:
+        outside = clone / "../diabetes"  # of the source file:../diabetes
+        assert "ftml-reproduce-" in str(outside.resolve())
+    forget_store()
+
+
+def test_another_version_of_the_installed_ftml_may_be_the_reason() -> None:
+    said = reproduction._other_key("ridge", "abc", "key d", has_code=False)
+    assert "another version of ftml than the installed" in said
 
 
 def test_the_beginning_of_an_id_is_enough_if_one_run_has_it(

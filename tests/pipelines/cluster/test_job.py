@@ -36,6 +36,7 @@ def surroundings(
 ) -> Path:
     """Go to a folder with DVC and a remote, and name a cluster and a server."""
     shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
     monkeypatch.chdir(tmp_path)
     for name, value in SERVERS.items():
         monkeypatch.setenv(name, value)
@@ -73,6 +74,32 @@ def test_what_is_missing_is_said_before_anything_is_sent(
     with pytest.raises(JobError, match=said) as caught:
         job.submit([])
     assert "secret" not in str(caught.value)
+
+
+def test_a_project_without_the_code_of_ftml_says_that_the_nodes_need_it(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    async def refuse(*_: object) -> list[str]:
+        raise JobError("not submitted")
+
+    monkeypatch.setattr(job, "stream_log", refuse)
+    monkeypatch.setattr(job, "has_remote", lambda: True)
+    for command, said in ((job.INSTALLED, 1), (job.ENTRYPOINT, 0)):
+        assert job.entrypoint() == command
+        with pytest.raises(JobError, match="not submitted"):
+            job.submit([])
+        assert len(capsys.readouterr().err.splitlines()) == said
+        (surroundings / "ftml").mkdir(exist_ok=True)
+        (surroundings / "ftml/core.py").touch()
+
+
+def test_a_folder_without_stages_is_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (job.submit, job.run):
+        with pytest.raises(JobError, match=r"no dvc\.yaml in .*: run this in the fol"):
+            command([])
 
 
 def test_without_a_remote_nothing_could_come_back(

@@ -520,9 +520,7 @@ def test_other_files_of_the_folder_stay_and_pages_of_gone_datasets_do_not(projec
     Path("reports/datasets/gone.html").write_text("not kept")
     render.main()
     assert sorted(path.name for path in Path("reports").iterdir()) == [
-        "claims",
         "claims.csv",
-        "claims.html",
         "comparison.csv",
         "datasets",
         "index.html",
@@ -532,6 +530,21 @@ def test_other_files_of_the_folder_stay_and_pages_of_gone_datasets_do_not(projec
     ]
     pages = sorted(path.name for path in Path("reports/datasets").glob("*.html"))
     assert pages == ["angles.html", "diabetes.html"]
+
+
+def test_a_project_without_claims_has_no_page_of_claims_unless_dvc_requires_it(project):
+    Path("dvc.yaml").write_text("stages: {report: {outs: [reports/claims.html]}}")
+    render.main()
+    assert "No claim has been measured" in made("claims.html")
+    assert Path("reports/claims").is_dir()
+    Path("dvc.yaml").unlink()
+    render.main()
+    assert not Path("reports/claims.html").exists(), "it is of an earlier report"
+    assert not Path("reports/claims").exists()
+    assert "claims.html" not in made("index.html")
+    Path("reports/claims.html").write_text("a page of the user")
+    render.remove_claims()
+    assert Path("reports/claims.html").exists()
 
 
 def test_values_that_are_not_numbers_come_last_and_stay_json(project):

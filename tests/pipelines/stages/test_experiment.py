@@ -141,6 +141,7 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     assert "dvc repro experiment@toy" in study.data.tags["ftml.reproduce"]
     alpha = json.dumps(chosen["config"]["alpha"])
     assert study.data.params["alpha"] == alpha
+    assert study.data.params["configurations"] == study.data.params["trials"] == "3"
     assert study.data.metrics["search_seconds"] > 0
     assert study.outputs is not None
     assert len(study.outputs.model_outputs) == 1

@@ -104,6 +104,8 @@ def test_every_metric_is_logged_once_and_in_order_however_often_the_server_fails
     assert [step for _, step in points] == [1, 2, 3, 4, 5] * 5
     params = runs(project, "select run_uuid from params where key = 'alpha'")
     assert len(params) == 5
+    query = "select value from params where key = 'configurations'"
+    assert runs(project, query) == [("5",)]
     statuses = runs(project, "select status from runs where name like '%trial%'")
     assert statuses == [("FINISHED",)] * 5
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import Plan, read_params
+from pipelines.study.plan import sample_configurations
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions, mlflow_ui, views
 from pipelines.tracking.child_runs import as_params, without_duplicates
@@ -20,6 +21,19 @@ experiments:
   toy:
     ridge: {trials: 5}
     "it's": {family: ridge, search: {alpha: {log_grid: [0.1, 10, 3]}}}
+    ols: {}
+"""
+
+GRIDS = """
+datasets: {tables: {toy: {source: s, task: regression}}}
+experiments:
+  toy:
+    ridge: {search: {alpha: {log_grid: [0.1, 10, 3]}}}
+    mixed:
+      family: kernel_ridge
+      trials: 4
+      search: {width: {grid: [1, 2]}, alpha: {log_uniform: [0.1, 10]}}
+    random: {family: ridge, trials: 5}
     ols: {}
 """
 
@@ -139,6 +153,21 @@ def test_no_metric_is_logged_under_two_names() -> None:
     }
     two = one | {"test_accuracy/15": 0.7, "test_log_loss/15": 0.9}
     assert without_duplicates(two) == two
+
+
+def test_the_number_of_configurations_is_that_of_the_search(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(GRIDS)
+    found = {}
+    for study in read_params(tmp_path / "params.yaml").experiments["toy"]:
+        configs = sample_configurations(
+            study.space,
+            count=study.section.trials,
+            defaults=study.config.model_dump(),
+            seed=0,
+        )
+        assert study.n_configurations == len(configs)
+        found[study.name] = study.n_configurations
+    assert found == {"ridge": 3, "mixed": 8, "random": 5, "ols": 1}
 
 
 def test_texts_are_params_as_they_are() -> None:

@@ -1,0 +1,119 @@
+"""A local store gives the folder of a model without MLflow, as MLflow's client does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+from pipelines.tracking import local_store
+from pipelines.tracking.local_store import model_folder
+from tests.conftest import ROOT, forget_store
+
+
+@pytest.fixture(scope="module")
+def store(
+    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Return the addresses of a store with a logged model, which is registered with an
+    alias, and of its parts.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    address = f"sqlite:///{folder}/mlflow.db"
+    mlflow.set_tracking_uri(address)
+    client = mlflow.MlflowClient(address)
+    experiment = client.create_experiment("toy", (folder / "artifacts").as_uri())
+    run = client.create_run(experiment, run_name="seed 0: ridge").info.run_id
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logged = client.create_logged_model(experiment, "model", run)
+    Path(logged.artifact_location.removeprefix("file://")).mkdir(parents=True)
+    client.create_registered_model("toy")
+    client.create_model_version(
+        "toy", f"models:/{logged.model_id}", run_id=run, model_id=logged.model_id
+    )
+    client.set_registered_model_alias("toy", "champion", "1")
+    yield {"address": address, "run": run, "model": logged.model_id}
+    forget_store()
+
+
+def test_every_address_of_a_model_leads_to_the_folder_that_mlflow_names(
+    store: dict[str, str],
+) -> None:
+    mlflow.set_tracking_uri(store["address"])
+    for model in (
+        "models:/toy@champion",
+        "models:/toy/1",
+        f"models:/{store['model']}",
+        f"runs:/{store['run']}/model",
+        f"runs:/{store['run'][:8]}/model",
+    ):
+        found = model_folder(store["address"], model)
+        assert found is not None, model
+        if model.startswith("models:"):
+            named = ModelsArtifactRepository.get_underlying_uri(model)
+            assert found.as_uri() == named
+        else:
+            assert found.name == "artifacts"
+            assert found.parent.name == store["model"]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("models:/tyo@champion", "no such model: unknown model 'tyo'; nearest: toy"),
+        ("models:/toy@champ", "toy has no alias 'champ'; nearest: champion"),
+        ("models:/toy/7", "toy has no version 7; its versions: 1"),
+        ("runs:/abcdef/model", "no run abcdef in this MLflow store"),
+        ("runs:/a/model", "no run a in this MLflow store"),
+    ],
+)
+def test_a_wrong_name_is_an_error_with_the_nearest(
+    store: dict[str, str], model: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        model_folder(store["address"], model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["models:/toy/Production", "models:/toy@champion/x", "runs:/{run}/other", "x"],
+)
+def test_what_only_mlflow_can_tell_is_left_to_it(
+    store: dict[str, str], model: str, tmp_path: Path
+) -> None:
+    assert model_folder(store["address"], model.format(**store)) is None
+    assert model_folder("http://127.0.0.1:9", "models:/toy/1") is None
+    (tmp_path / "other.db").write_text("no database")
+    assert model_folder(f"sqlite:///{tmp_path}/other.db", "models:/toy/1") is None
+    assert local_store._local_folder("s3://bucket/model") is None
+
+
+def test_several_runs_of_one_beginning_are_listed() -> None:
+    runs = [(f"abcd{i}", f"seed {i}") for i in range(6)]
+    with pytest.raises(
+        ValueError, match=r"begin with abcd: abcd0 \(seed 0\), .*, \.\.\."
+    ):
+        local_store.one_run("abcd", runs)
+
+
+@pytest.mark.slow
+def test_predicting_needs_neither_mlflow_nor_torch() -> None:
+    code = "import sys, pipelines.cli.prediction; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & {"mlflow", "torch", "sklearn", "ray", "dvc"}
