@@ -13,8 +13,9 @@ from torch import Tensor
 
 import ftml
 from ftml import Images, Splits, Step, Table
-from ftml.families.neural import lenet, maxout, mlp, one_hidden_layer
-from ftml.families.neural._problem import cross_entropy, moved
+from ftml.families.neural import _problem, lenet, maxout, mlp, one_hidden_layer
+from ftml.families.neural._problem import batch_sizes, cross_entropy, moved
+from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
 from ftml.nn.mlp import MLP
@@ -354,6 +355,74 @@ def test_batch_norm_predicts_a_row_without_regard_to_the_others() -> None:
     X = TABLE.test.X
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in X])
     np.testing.assert_allclose(model.predict_proba(X), one_by_one, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "sizes"),
+    [(7, 3, [3, 4]), (8, 3, [3, 3, 2]), (6, 3, [3, 3]), (2, 5, [2]), (4, 3, [4])],
+)
+def test_batch_norm_gets_no_batch_of_one_row(
+    n: int, batch_size: int, sizes: list[int]
+) -> None:
+    assert batch_sizes(n, batch_size, pairs_at_least=True) == sizes
+    plain = torch.arange(n).split(batch_size)
+    assert batch_sizes(n, batch_size, pairs_at_least=False) == [len(p) for p in plain]
+
+
+def test_running_variances_do_not_shrink_by_a_last_row_alone() -> None:
+    """24 rows in batches of 23: the last one alone would have no variance."""
+    config = mlp.Config(batch_norm=True, batch_size=23, n_epochs=20)
+    weights = run_of(config)[-1].model.weights
+    whole = run_of(config.model_copy(update={"batch_size": 24}))[-1].model.weights
+    for name in (each for each in weights if each.endswith("var")):
+        torch.testing.assert_close(weights[name], whole[name])
+
+
+def test_batches_of_one_row_are_refused_with_batch_norm_alone() -> None:
+    with pytest.raises(ValueError, match="batches of at least two rows, got batch_siz"):
+        run_of(mlp.Config(batch_norm=True, batch_size=1))
+    assert run_of(mlp.Config(batch_size=1, n_epochs=1))
+
+
+@pytest.mark.parametrize("side", [8, 15, 19, 28])
+def test_every_pixel_reaches_the_outputs_of_every_image_network(side: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for network in (
+        LeNet((1, side, side + 1), 3, generator=generator),
+        InceptionNet((1, side, side + 1), 3, width=4, generator=generator),
+        LocallyConnectedNet(
+            (1, side, side + 1), 3, width=4, hidden=(9,), generator=generator
+        ),
+    ):
+        x = torch.rand(8, 1, side, side + 1, requires_grad=True)
+        (slope,) = torch.autograd.grad(network.double()(x.double()).square().sum(), x)
+        assert (slope.abs().amax(dim=(0, 1)) > 0).all(), type(network)
+
+
+@pytest.mark.parametrize(("side", "maps"), [(8, 2), (14, 1), (28, 5), (32, 6)])
+def test_lenet_of_other_sides_is_that_of_the_paper(side: int, maps: int) -> None:
+    network = LeNet((1, side, side), 3)
+    assert not network.keeps_end
+    assert network.dense.layers[0].in_features == 16 * maps**2
+
+
+def test_validation_in_chunks_is_that_of_all_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = mlp.Config(n_epochs=3, patience=2)
+    whole = run_of(config)[-1].state["best"]
+    monkeypatch.setattr(_problem, "AT_ONCE", 4)
+    assert run_of(config)[-1].state["best"] == pytest.approx(whole, rel=1e-6)
+
+
+def test_train_loss_is_the_mean_over_rows_of_unequal_batches() -> None:
+    """Weights that hardly move: the loss of all 24 rows, in batches of 23 and 1."""
+    options = {"n_epochs": 1, "learning_rate": 1e-12, "l2": 0.0}
+    losses = [
+        run_of(mlp.Config(batch_size=size, **options))[-1].metrics["train_loss"]
+        for size in (24, 23)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mlp", "maxout", "lenet", "locally_connected"])
