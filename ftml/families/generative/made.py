@@ -121,7 +121,7 @@ def log_probability(network: MADE, x: Tensor) -> Tensor:
 def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
     """Yield the one turn of an update."""
     loss = -log_probability(network, x).mean()
-    yield Turn({"loss": loss}, loss=loss)
+    yield Turn({"loss": loss}, loss=loss, size=len(x))
 
 
 def train(

@@ -18,6 +18,7 @@ from ftml.families.generative._adversarial import (
     _turns,
     discriminator_loss,
     generator_loss,
+    parts_of,
 )
 from ftml.nn.adversaries import Adversaries
 from ftml.nn.layers import Draw
@@ -79,6 +80,18 @@ def test_the_discriminator_has_k_turns_before_the_generator() -> None:
     torch.manual_seed(0)
     found = [turn.player for turn in turns(config)]
     assert found == ["discriminator"] * 3 + ["generator"]
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(12, [4, 4, 4]), (7, [3, 2, 2]), (3, [1, 1, 1]), (2, [1, 1, 1])]
+)
+def test_an_update_at_the_end_of_a_pass_has_k_turns_of_the_discriminator(
+    n: int, sizes: list[int]
+) -> None:
+    x = torch.arange(n, dtype=torch.float32)[:, None]
+    parts = parts_of(x, 3)
+    assert [len(each) for each in parts] == sizes
+    assert set(torch.cat(parts).flatten().tolist()) == set(range(n))
 
 
 def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data() -> None:

@@ -63,6 +63,16 @@ def test_linear_autoencoders_find_the_plane_of_principal_components(
     assert np.degrees(subspace_angles(decoder, components.components.T)).max() < 2
 
 
+@pytest.mark.parametrize("kind", [linear_autoencoder, tied_autoencoder])
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_more_codes_than_columns_lose_nothing(kind, d: int) -> None:
+    """PCA of as many components has error 0; the mean alone has 1. n % 32 is not 0."""
+    X = np.random.default_rng(0).normal(size=(150, d)) @ np.triu(np.ones((d, d)))
+    model = fit(kind.Config(n_epochs=30), Table(X)).model
+    rebuilt = model.reconstruct(X)
+    assert np.mean((X - rebuilt) ** 2 / X.var(axis=0)) < 0.01
+
+
 def test_the_tied_encoder_becomes_orthogonal(data: Splits[Images]) -> None:
     C = fit(tied_autoencoder.Config(**LONG), data).model.weights["C"]
     torch.testing.assert_close(C @ C.T, torch.eye(8), atol=5e-3, rtol=0)

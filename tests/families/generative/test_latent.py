@@ -18,7 +18,7 @@ from ftml.families.generative._latent import (
     importance_bound,
     log_likelihood,
 )
-from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
+from ftml.nn.latent_networks import DeepLatentGaussian, DrawOfRows, LatentGaussian
 from ftml.nn.layers import Draw
 from tests.test_contract import small_data
 
@@ -150,6 +150,31 @@ def test_the_elbo_of_pixels_is_a_bound_by_enumeration_of_codes() -> None:
     # Of single rows the estimate of so many draws is some hundredths off.
     assert many.mean() == pytest.approx(exact.mean(), abs=0.05)
     assert model.elbo(data.test.X).mean() < exact.mean()
+
+
+@pytest.mark.parametrize("bound", ["elbo", "log_likelihood"])
+def test_the_bound_of_a_row_does_not_depend_on_the_other_rows(bound: str) -> None:
+    data = small_data("generation")
+    model = fit(vae.Config(n_code=20, n_epochs=2), data.train).model
+    X = data.test.X
+    whole = getattr(model, bound)(X)
+    alone = np.concatenate([getattr(model, bound)(row[None]) for row in X])
+    backwards = getattr(model, bound)(X[::-1])[::-1]
+    for other in (alone, backwards):
+        np.testing.assert_allclose(other, whole, rtol=1e-5)
+
+
+def test_draws_of_rows_are_normal_and_independent() -> None:
+    x = torch.arange(3000.0)[:, None]
+    draw = DrawOfRows(x, n_draws=2)
+    one, two = (draw.normal(torch.empty(3000, 4)) for _ in range(2))
+    both = torch.cat([one, two], dim=1)
+    # Standard errors of 3,000 rows: .02 of a mean or a correlation.
+    assert both.mean(dim=0).abs().max() < 0.08
+    assert (both.T.corrcoef() - torch.eye(8)).abs().max() < 0.08
+    assert both.std().item() == pytest.approx(1.0, abs=0.03)
+    # Neither are the numbers of neighbouring rows alike.
+    assert abs(np.corrcoef(both[:-1].flatten(), both[1:].flatten())[0, 1]) < 0.03
 
 
 def test_black_and_white_pixels_are_drawn_black_and_white() -> None:
