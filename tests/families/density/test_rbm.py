@@ -34,6 +34,16 @@ def test_probabilities_of_all_rows_sum_to_one(d: int, h: int) -> None:
     assert model.log_z_error == 0.0
 
 
+@pytest.mark.parametrize(("d", "h"), [(9, 3), (3, 9), (5, 5)])
+def test_normaliser_in_blocks_is_the_same(
+    d: int, h: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model(d, h)
+    whole = rbm.exact_log_z(model)
+    monkeypatch.setattr(rbm, "AT_ONCE", 30)
+    assert rbm.exact_log_z(model) == pytest.approx(whole, rel=1e-13)
+
+
 def test_free_energy_is_that_of_scikit_learn() -> None:
     model, theirs = random_model(6, 4), BernoulliRBM(4)
     theirs.components_ = model.W.T

@@ -103,6 +103,31 @@ def test_penalty_is_raised_until_the_fit_is_a_density() -> None:
     assert score_matching.solve(A, b, free=2, penalty=1e-3)[0] < 0
 
 
+@pytest.mark.parametrize("seed", [0, 1, 8, 11])
+@pytest.mark.parametrize("width", [0.1, 1.0])
+def test_density_of_one_column_integrates_to_one_within_its_stated_error(
+    seed: int, width: float
+) -> None:
+    """By quadrature; the mass is of bumps that the Gaussian under them does not meet.
+
+    The grid also has the tails of a Gaussian as wide as e^12 standard deviations.
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 1)) + 3.0 * (seed % 2) * np.sign(rng.normal(size=(40, 1)))
+    config = score_matching.Config(width=width, penalty=1e-2, seed=seed, n_draws=4000)
+    model = fit(config, Table(X)).model
+    grid = np.concatenate(
+        [np.linspace(-9, 9, 40_001), np.sinh(np.linspace(3, 12, 999))]
+    )
+    y = np.unique(np.concatenate([grid, -grid]))
+    energy = model.energy_of_whitened(y[:, None])
+    top = energy.max()
+    exact = top + np.log(np.trapezoid(np.exp(energy - top), y))
+    # Weights are skewed: the standard error of e^x, and 5 of them, in nats.
+    assert abs(model.log_z - exact) < 5 * model.log_z_error + 0.01
+    assert model.log_z_error < 0.8
+
+
 def test_rows_that_determine_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fix a Gaussian"):
         fit(score_matching.Config(), Table(np.ones((5, 2))))
