@@ -165,7 +165,8 @@ def test_figure_is_of_one_feature_alone(model: Model) -> None:
     assert figures(Config(), model, Splits(two)) == {}
 
 
-def test_target_that_never_varies_is_refused() -> None:
-    data = Table(np.arange(5.0)[:, None], np.full(5, 2.0))
-    with pytest.raises(ValueError, match="the target is 2 in every row"):
+@pytest.mark.parametrize(("n", "y"), [(1, 2.0), (5, 2.0), (10, 0.1), (1000, 0.1)])
+def test_target_that_never_varies_is_refused(n: int, y: float) -> None:
+    data = Table(np.arange(float(n))[:, None], np.full(n, y))
+    with pytest.raises(ValueError, match=f"the target is {y:g} in every row"):
         ftml.fit(Config(), data)
