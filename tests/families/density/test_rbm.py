@@ -44,11 +44,12 @@ def test_normaliser_in_blocks_is_the_same(
     assert rbm.exact_log_z(model) == pytest.approx(whole, rel=1e-13)
 
 
-def test_free_energy_is_that_of_scikit_learn() -> None:
-    model, theirs = random_model(6, 4), BernoulliRBM(4)
+@pytest.mark.parametrize(("d", "h"), [(6, 4), (3, 7), (1, 1)])
+def test_free_energy_is_that_of_scikit_learn(d: int, h: int) -> None:
+    model, theirs = random_model(d, h), BernoulliRBM(h)
     theirs.components_ = model.W.T
     theirs.intercept_hidden_, theirs.intercept_visible_ = model.b, model.a
-    rows = all_rows(6)
+    rows = all_rows(d)
     np.testing.assert_allclose(
         model.negative_free_energy(rows), -theirs._free_energy(rows), rtol=1e-12
     )

@@ -12,19 +12,22 @@ from ftml.families.density._energy import Bumps, split_coefficients
 RNG = np.random.default_rng(0)
 MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-0.5, 0.3, 0.7]])
 ROWS = RNG.normal(size=(400, 3)) @ MIXING.T + np.array([1.0, -2.0, 3.0])
-NONE = Bumps(np.zeros((0, 3)), 1.0)
 
 
 def unit_vectors(n: int, d: int) -> np.ndarray:
     return np.broadcast_to(np.eye(d)[:, None], (d, n, d))
 
 
-def test_precision_of_a_gaussian_is_recovered() -> None:
-    centred = ROWS - ROWS.mean(axis=0)
-    A, b = score_matching.quadratic(centred, NONE, unit_vectors(400, 3))
-    theta = score_matching.solve(A, b, free=9, penalty=1.0)
-    L, h, _ = split_coefficients(theta, 3)
-    np.testing.assert_allclose(L, np.linalg.inv(np.cov(ROWS.T, bias=True)), rtol=1e-10)
+@pytest.mark.parametrize(("n", "d"), [(400, 3), (31, 7), (5, 1)])
+def test_precision_of_a_gaussian_is_recovered(n: int, d: int) -> None:
+    rows = ROWS if d == 3 else np.random.default_rng(1).normal(size=(n, d))
+    none = Bumps(np.zeros((0, d)), 1.0)
+    centred = rows - rows.mean(axis=0)
+    A, b = score_matching.quadratic(centred, none, unit_vectors(n, d))
+    theta = score_matching.solve(A, b, free=d * (d + 3) // 2, penalty=1.0)
+    L, h, _ = split_coefficients(theta, d)
+    covariance = np.atleast_2d(np.cov(rows.T, bias=True))
+    np.testing.assert_allclose(L, np.linalg.inv(covariance), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(h, 0.0, atol=1e-10)
 
 

@@ -94,10 +94,13 @@ def test_an_update_at_the_end_of_a_pass_has_k_turns_of_the_discriminator(
     assert set(torch.cat(parts).flatten().tolist()) == set(range(n))
 
 
-def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data() -> None:
+@pytest.mark.parametrize(("n", "d", "units"), [(5, 2, 8), (3, 9, 2), (1, 1, 1)])
+def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data(
+    n: int, d: int, units: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = Adversaries((2,), 3, hidden=(8,), generator=generator).double()
-    x = torch.randn(5, 2, generator=generator).double()
+    network = Adversaries((d,), 3, hidden=(units,), generator=generator).double()
+    x = torch.randn(n, d, generator=generator).double()
     config = gan.Config(n_code=3, gradient_penalty=0.8, batch_size=5)
     draw = Draw([generator], stacked=False)
     first = next(iter(_turns(config, _in_double(network), x, draw)))

@@ -89,11 +89,14 @@ def test_codes_of_a_linear_autoencoder_are_its_formula(data: Splits[Images]) -> 
     np.testing.assert_allclose(model.reconstruct(data.test.X[:5]), rebuilt, atol=1e-2)
 
 
-def test_the_contractive_penalty_is_the_jacobian_of_autograd() -> None:
+@pytest.mark.parametrize(("n", "d", "m"), [(3, 7, 5), (1, 2, 9), (4, 1, 1)])
+def test_the_contractive_penalty_is_the_jacobian_of_autograd(
+    n: int, d: int, m: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = Autoencoder((7,), 5, code_activation="sigmoid", generator=generator)
+    network = Autoencoder((d,), m, code_activation="sigmoid", generator=generator)
     network = network.double()
-    x = torch.randn(3, 7, generator=generator, dtype=torch.float64)
+    x = torch.randn(n, d, generator=generator, dtype=torch.float64)
     found = contractive_autoencoder.squared_jacobian(
         network.encode(x), network.encoder.head.weight
     )

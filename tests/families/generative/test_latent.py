@@ -193,10 +193,13 @@ def test_beta_weighs_the_kl() -> None:
     assert kl[1] < 0.5 * kl[0]
 
 
-def test_layers_of_a_deep_model_are_its_recursion() -> None:
+@pytest.mark.parametrize(("n", "d", "code"), [(5, 6, (3, 2, 1)), (1, 2, (4, 1, 6))])
+def test_layers_of_a_deep_model_are_its_recursion(
+    n: int, d: int, code: tuple[int, ...]
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = DeepLatentGaussian((6,), (3, 2, 1), hidden=(4,), generator=generator)
-    e1, e2, e3 = torch.randn(5, 6, generator=generator).split((3, 2, 1), dim=1)
+    network = DeepLatentGaussian((d,), code, hidden=(4,), generator=generator)
+    e1, e2, e3 = torch.randn(n, sum(code), generator=generator).split(code, dim=1)
     h3 = e3 @ network.mixing[2].weight.T
     h2 = network.maps[1](h3) + e2 @ network.mixing[1].weight.T
     h1 = network.maps[0](h2) + e1 @ network.mixing[0].weight.T

@@ -93,15 +93,27 @@ def test_stronger_modes_are_learnt_first_and_all_at_once() -> None:
     assert together[0] == together[1]
 
 
+RNG = np.random.default_rng(0)
+WIDE = Table(
+    RNG.normal(size=(31, 9)) * 10.0 ** np.arange(-4, 5),
+    np.arange(31) % 2,
+    classes=("a", "b"),
+)
+
+
+@pytest.mark.parametrize("table", [TABLE, WIDE], ids=["narrow", "wide"])
 @pytest.mark.parametrize("start", ["balanced", "random"])
-def test_end_of_training_is_least_squares(start: str) -> None:
+def test_end_of_training_is_least_squares(start: str, table: Table) -> None:
     config = Config(start=start, strength=0.1, learning_rate=0.1, n_epochs=400)
-    step = ftml.fit(config, TABLE)
-    y = np.eye(3)[TABLE.y]
-    oracle = LinearRegression().fit(TABLE.X, y)
-    np.testing.assert_allclose(step.model.theta[:-1].T, oracle.coef_, atol=1e-6)
+    step = ftml.fit(config, table)
+    y = np.eye(len(table.classes))[table.y]
+    # Scaled, because scikit-learn drops directions by the units of the columns.
+    scale = table.X.std(axis=0)
+    oracle = LinearRegression().fit(table.X / scale, y)
+    found = step.model.theta[:-1].T * scale
+    np.testing.assert_allclose(found, oracle.coef_, atol=1e-6)
     np.testing.assert_allclose(step.model.theta[-1], oracle.intercept_, atol=1e-6)
-    risk = np.mean(np.sum((y - oracle.predict(TABLE.X)) ** 2, axis=1))
+    risk = np.mean(np.sum((y - oracle.predict(table.X / scale)) ** 2, axis=1))
     assert step.metrics["train_risk"] == pytest.approx(risk, rel=1e-6)
     assert step.metrics["train_excess_risk"] < 1e-10
 

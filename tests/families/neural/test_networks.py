@@ -35,7 +35,8 @@ def run_of(config: Any, data: Splits = TABLE, **options: Any) -> list[Step]:
 def plain_torch(config: mlp.Config, data: Table) -> dict[str, Tensor]:
     """Train the same network on the same batches as anyone writes it in torch."""
     generator = torch.Generator().manual_seed(config.seed)
-    network = MLP((4, *config.hidden, 3), generator=generator)
+    sizes = (data.X.shape[1], *config.hidden, len(data.classes))
+    network = MLP(sizes, generator=generator)
     x = inputs_of(data).tensor(data.X)
     y = torch.from_numpy(data.y)
     matrices = [each for each in network.parameters() if each.ndim == 2]
@@ -54,20 +55,36 @@ def plain_torch(config: mlp.Config, data: Table) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def test_training_is_that_of_a_plain_loop_in_torch() -> None:
-    config = mlp.Config(hidden=(8, 5), n_epochs=6, batch_size=7, l2=0.02, seed=3)
-    ours = run_of(config)[-1].model.weights
-    for key, value in plain_torch(config, TABLE.train).items():
+def wide() -> Splits[Table]:
+    """Return 25 rows of more columns than units, and many classes, one without rows."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(25, 20)), np.arange(25) % 6
+    return Splits(Table(X, y, classes=tuple("abcdefg")))
+
+
+@pytest.mark.parametrize(
+    ("data", "hidden", "batch_size"),
+    [(TABLE, (8, 5), 7), (wide(), (3,), 8), (wide(), (), 100)],
+    ids=["narrow", "wide", "linear"],
+)
+def test_training_is_that_of_a_plain_loop_in_torch(
+    data: Splits[Table], hidden: tuple[int, ...], batch_size: int
+) -> None:
+    options = {"hidden": hidden, "batch_size": batch_size}
+    config = mlp.Config(n_epochs=6, l2=0.02, seed=3, **options)
+    ours = run_of(config, data)[-1].model.weights
+    for key, value in plain_torch(config, data.train).items():
         # float32: the penalty is added to the loss here, to the gradient there.
         torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-5)
 
 
-def test_one_hidden_layer_by_hand_learns_what_autograd_makes_the_perceptron_learn() -> (
-    None
-):
-    options = {"activation": "tanh", "n_epochs": 4}
-    hand = ftml.fit(one_hidden_layer.Config(n_units=6, **options), TABLE)
-    auto = ftml.fit(mlp.Config(hidden=(6,), **options), TABLE)
+@pytest.mark.parametrize(("data", "n_units"), [(TABLE, 6), (wide(), 2)])
+def test_one_hidden_layer_by_hand_learns_what_autograd_makes_the_perceptron_learn(
+    data: Splits[Table], n_units: int
+) -> None:
+    options = {"activation": "tanh", "n_epochs": 4, "batch_size": 8}
+    hand = ftml.fit(one_hidden_layer.Config(n_units=n_units, **options), data)
+    auto = ftml.fit(mlp.Config(hidden=(n_units,), **options), data)
     for one, other in (("hidden", "layers.0"), ("head", "layers.1")):
         for part in ("weight", "bias"):
             torch.testing.assert_close(
