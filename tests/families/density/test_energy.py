@@ -42,7 +42,7 @@ def test_energy_is_linear_in_its_coefficients(d: int, m: int) -> None:
     np.testing.assert_allclose(F @ theta, given.energy_of_whitened(y), atol=1e-12)
     L, h, w = _energy.split_coefficients(theta, d)
     for found, expected in ((L, given.precision), (h, given.slope), (w, given.heights)):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize(("d", "m"), SHAPES)
