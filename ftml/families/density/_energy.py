@@ -21,6 +21,7 @@ from scipy.special import logsumexp
 
 from ftml.data.standardize import learn_scaling
 from ftml.data.table import check_rows
+from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
 
 PROPOSALS = 10_000
@@ -105,32 +106,8 @@ class Model:
         eps = 0.25 * len(self.center) ** (-1 / 3)
         root = cholesky(self.precision, lower=True)
         for _ in range(STEPS):
-            y = _langevin_step(self, y, root, eps=eps, rng=rng)
+            y = langevin_step(self, y, root, eps=eps, rng=rng)
         return self.center + y @ self.root.T
-
-
-def _langevin_step(
-    model: Model,
-    y: np.ndarray,
-    root: np.ndarray,
-    *,
-    eps: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return y (n, d) after a step y + eps L^-1 grad e + sqrt(2 eps) N(0, L^-1)."""
-
-    def drift(at: np.ndarray) -> np.ndarray:
-        return at + eps * cho_solve((root, True), model.gradient_of_whitened(at).T).T
-
-    def log_proposal(to: np.ndarray, origin: np.ndarray) -> np.ndarray:
-        return -np.sum(((to - drift(origin)) @ root) ** 2, axis=1) / (4 * eps)
-
-    z = solve_triangular(root, rng.normal(size=y.shape).T, lower=True, trans="T").T
-    new = drift(y) + np.sqrt(2 * eps) * z
-    gain = model.energy_of_whitened(new) - model.energy_of_whitened(y)
-    gain += log_proposal(y, new) - log_proposal(new, y)
-    kept = np.log(rng.random(len(y))) < gain
-    return np.where(kept[:, None], new, y)
 
 
 class Bumps(NamedTuple):

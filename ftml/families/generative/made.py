@@ -32,7 +32,7 @@ from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 from ftml.nn.made import MADE
-from ftml.nn.prediction import in_chunks, loaded
+from ftml.nn.prediction import in_chunks, loaded, rows_at_once
 from ftml.training import Turn, run
 
 TASK = "generation"
@@ -87,7 +87,7 @@ class Model:
         def chunk(rows: slice) -> Tensor:
             return log_probability(network, torch.from_numpy(bits[rows]).to(where))
 
-        return in_chunks(chunk, len(X)).numpy()
+        return in_chunks(chunk, len(X), size=rows_at_once(shape)).numpy()
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Return n samples in the form of the data, generated value by value."""

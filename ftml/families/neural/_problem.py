@@ -24,13 +24,10 @@ from ftml.families.neural._config import (
 from ftml.families.neural._model import NETWORKS, Model, arranged
 from ftml.nn.inputs import Inputs, as_float, inputs_of
 from ftml.nn.layers import Draw
-from ftml.nn.prediction import chunks
+from ftml.nn.prediction import chunks, rows_at_once
 from ftml.optim import optimizers
 from ftml.optim.optimizers import MakeOptimizer
 from ftml.training import Context, Problem, Turn
-
-AT_ONCE = 1024
-"Validation rows in one batch."
 
 Rows = tuple[Tensor, ...]
 "Inputs and targets, with one row per sample."
@@ -79,7 +76,7 @@ def supervised_problem(
 
     def validate(rows: Rows, made: Any) -> float:
         n, total = len(rows[0]), 0.0
-        for part in chunks(n, AT_ONCE):
+        for part in chunks(n, rows_at_once(rows[0].shape[1:])):
             x, *targets = (each[part] for each in rows)
             found = loss(made(arranged(as_float(x), network), None), *targets)
             total += found.item() * (len(x) / n)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 import ftml
 from ftml import Images, Splits, Step, Table
-from ftml.families.neural import _problem, lenet, maxout, mlp, one_hidden_layer
+from ftml.families.neural import lenet, maxout, mlp, one_hidden_layer
 from ftml.families.neural._problem import batch_sizes, cross_entropy, moved
+from ftml.nn import prediction
 from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
@@ -428,8 +429,14 @@ def test_validation_in_chunks_is_that_of_all_rows(
 ) -> None:
     config = mlp.Config(n_epochs=3, patience=2)
     whole = run_of(config)[-1].state["best"]
-    monkeypatch.setattr(_problem, "AT_ONCE", 4)
+    monkeypatch.setattr(prediction, "MOST_ROWS", 4)
     assert run_of(config)[-1].state["best"] == pytest.approx(whole, rel=1e-6)
+
+
+def test_large_images_are_predicted_few_at_a_time() -> None:
+    assert prediction.rows_at_once((28, 28)) == prediction.rows_at_once((20,)) == 1024
+    assert prediction.rows_at_once((224, 224, 3)) == 27
+    assert prediction.rows_at_once((10**8,)) == prediction.rows_at_once((2**22,)) == 1
 
 
 def test_train_loss_is_the_mean_over_rows_of_unequal_batches() -> None:
