@@ -271,17 +271,19 @@ def estimated_log_z(
     if not len(model.heights):
         return known, 0.0
     y = gaussian_samples(model, n_draws, rng)
-    first, error = _log_mean(bump_values(y, model) @ model.heights)
+    first, error = _log_mean(bump_values(y, model) @ model.heights, offset=known)
     second, other = _log_mean(proposals(model, n_draws, rng)[1])
-    agree = abs(known + first - second) <= AGREE * (error + other)
+    agree = abs(first - second) <= AGREE * (error + other)
     if agree and error <= max(SURE, other):
-        return known + first, error
+        return first, error
     return second, other
 
 
-def _log_mean(log_weight: np.ndarray) -> tuple[float, float]:
-    """Return the log of the mean of exp(log_weight) (n,), and its standard error."""
+def _log_mean(log_weight: np.ndarray, *, offset: float = 0.0) -> tuple[float, float]:
+    """Return offset + the log of the mean of exp(log_weight) (n,), and its standard
+    error.
+    """
     top = log_weight.max()
     weight = np.exp(log_weight - top)
     error = float(weight.std() / weight.mean() / np.sqrt(len(weight)))
-    return float(top + np.log(weight.mean())), error
+    return float(offset + top + np.log(weight.mean())), error
