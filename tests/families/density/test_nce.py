@@ -30,9 +30,10 @@ def test_constant_of_a_gaussian_is_minus_log_z() -> None:
 
 def test_features_in_blocks_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.random.default_rng(1).normal(size=(43, 3)) ** 3
-    whole = fit(nce.Config(n_bumps=4), Table(X))
+    config = nce.Config(n_bumps=4, n_draws=100)
+    whole = fit(config, Table(X))
     monkeypatch.setattr(nce, "AT_ONCE", 700)  # 50 rows of 14 features
-    blocks = fit(nce.Config(n_bumps=4), Table(X))
+    blocks = fit(config, Table(X))
     np.testing.assert_allclose(
         blocks.state["theta"], whole.state["theta"], rtol=1e-6, atol=1e-9
     )

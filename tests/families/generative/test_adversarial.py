@@ -139,7 +139,8 @@ def test_each_player_moves_its_own_parameters_alone() -> None:
 def test_a_gan_draws_all_modes_of_the_ring() -> None:
     whole = ring(n_samples=1200)
     data = Splits(whole.rows(np.arange(1000)), None, whole.rows(np.arange(1000, 1200)))
-    config = gan.Config(n_code=2, n_epochs=50, hidden=(64, 64), learning_rate=2e-3)
+    options = {"n_epochs": 50, "batch_size": 100, "learning_rate": 4e-3}
+    config = gan.Config(n_code=2, hidden=(64, 64), **options)
     step = fit(config, data.train)
     scores = generation.evaluate(step.model, data.test)
     assert scores["classes_covered"] >= 7
