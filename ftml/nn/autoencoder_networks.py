@@ -72,9 +72,10 @@ class LinearAutoencoder(nn.Module):
         self.to_empty(device=generator.device)
         with torch.no_grad():
             self.center.zero_()
-            self.C.normal_(std=d**-0.5, generator=generator)
+            # C C' is near I, or C' C where there are more codes than values.
+            self.C.normal_(std=max(d, code) ** -0.5, generator=generator)
             if self.D is not None:
-                # Where C C' is near I, D = C' is near the best decoder for C.
+                # D = C' is then near the best decoder for C.
                 self.D.copy_(self.C.T)
 
     def encode(self, x: Tensor) -> Tensor:

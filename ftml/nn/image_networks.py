@@ -52,7 +52,8 @@ class LeNet(nn.Module):
 
     ReLU for the sigmoids of 1998, and maxima for its means. image: (C, H, W). The first
     convolution is padded, as on 28 x 28 images; the second as well where its input has
-    fewer than 6 pixels a side.
+    fewer than 6 pixels a side. The second pool keeps the half-filled windows at the end
+    of a side where the last pixels would else reach nothing: sides 15, 19, 23, ...
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class LeNet(nn.Module):
         padding = 0 if min(h, w) >= 6 else 2
         self.first = nn.Conv2d(channels, 6, 5, padding=2, device="meta")
         self.second = nn.Conv2d(6, 16, 5, padding=padding, device="meta")
-        h, w = (h + 2 * padding - 4) // 2, (w + 2 * padding - 4) // 2
+        self.keeps_end = padding == 0 and 3 in (H % 4, W % 4)
+        odd = int(self.keeps_end)
+        h, w = ((side + 2 * padding - 4 + odd) // 2 for side in (h, w))
         self.dense = MLP(
             (16 * h * w, 120, 84, n_classes), hidden_dropout=hidden_dropout
         )
@@ -79,7 +82,7 @@ class LeNet(nn.Module):
     def maps(self, x: Tensor) -> Tensor:
         """Return what the dense layers are given, (B, 16 h w), for x (B, C, H, W)."""
         x = F.max_pool2d(F.relu(self.first(x)), 2)
-        x = F.max_pool2d(F.relu(self.second(x)), 2)
+        x = F.max_pool2d(F.relu(self.second(x)), 2, ceil_mode=self.keeps_end)
         return x.flatten(1)
 
     def features(self, x: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ Source: Deep learning cheat sheet, sections 17.4.2 and 19.2.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,35 @@ from ftml.nn.mlp import MLP
 
 LOG_NOISE = -1.0
 "Logarithm of the variances of Gaussian data before training."
+
+
+class DrawOfRows:
+    """Normal numbers for rows x (B, ...), of each row from a generator of its own.
+
+    It is seeded by the row's values alone, so that the bound of a row depends neither
+    on its place nor on the other rows, while the errors of the rows are independent.
+    n_draws: calls of `normal`; all numbers of a row are made at once, which is faster.
+    """
+
+    def __init__(self, x: Tensor, *, n_draws: int) -> None:
+        rows = np.ascontiguousarray(x.cpu().numpy())
+        self.seeds = [
+            int.from_bytes(blake2b(row.tobytes(), digest_size=8).digest(), "big")
+            for row in rows
+        ]
+        self.n_draws = n_draws
+        self.noise: Iterator[Tensor] = iter(())
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Return standard normal numbers of the shape of `like` (B, m)."""
+        found = next(self.noise, None)
+        if found is None:
+            whole = torch.empty(len(like), self.n_draws, like.shape[1])
+            for part, seed in zip(whole, self.seeds, strict=True):
+                part.normal_(generator=torch.Generator().manual_seed(seed))
+            self.noise = iter(whole.to(like).unbind(1))
+            found = next(self.noise)
+        return found
 
 
 class LatentGaussian(nn.Module):

@@ -116,6 +116,9 @@ class LocallyConnected(nn.Module):
     the number of places.
     """
 
+    unit_axes = 2
+    "Axes of the weight that count units: places and filters."
+
     def __init__(
         self,
         channels: int,

@@ -5,12 +5,21 @@ Axes: n samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+MOST_ROWS, MOST_VALUES = 1024, 2**22
+"Samples in a chunk, and input values in it: large images come fewer at a time."
+
+
+def rows_at_once(shape: Sequence[int]) -> int:
+    """Return the number of samples of a chunk, whose inputs have this shape each."""
+    return max(1, min(MOST_ROWS, MOST_VALUES // max(1, math.prod(shape))))
 
 
 def loaded(
@@ -40,7 +49,7 @@ def chunks_by_length(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 @torch.inference_mode()
 def in_chunks(
-    function: Callable[[slice], Tensor], n: int, *, size: int = 1024
+    function: Callable[[slice], Tensor], n: int, *, size: int = MOST_ROWS
 ) -> Tensor:
     """Return the results of a function of slices of n samples, joined.
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,10 @@ from ftml.nn.layers import Draw
 from ftml.nn.mlp import MLP
 from ftml.nn.penalties import mixture_prior, nearest_component
 
+MOST_OF_TORCH = 2**24
+"Numbers that torch.quantile takes."
+AT_ONCE = 2**20
+"Weights whose components are found at once."
 SIGMA_MIN = 1e-3
 "Least standard deviation of a component, so that its density is bounded."
 
@@ -89,7 +94,7 @@ def begin_mixture(weights: Mapping[str, Tensor]) -> None:
     """
     w = flat(weights)
     K = len(weights["means"])
-    low, high = torch.quantile(w, torch.tensor([0.005, 0.995], device=w.device))
+    low, high = _quantiles(w, (0.005, 0.995))
     places = torch.linspace(0, 1, K, device=w.device) if K > 1 else w.new_tensor([0.5])
     weights["means"].copy_(low + (high - low) * places)
     spacing = (high - low) / max(K - 1, 1)
@@ -98,13 +103,24 @@ def begin_mixture(weights: Mapping[str, Tensor]) -> None:
     weights["before"].copy_(w)
 
 
+def _quantiles(w: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Return quantiles of w (n,); torch's own refuses more than 2^24 numbers."""
+    if len(w) <= MOST_OF_TORCH:
+        return torch.quantile(w, torch.tensor(levels, device=w.device))
+    found = np.quantile(w.cpu().numpy(), levels)
+    return torch.from_numpy(found.astype(np.float32)).to(w.device)
+
+
 @torch.no_grad()
 def codes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the most probable component of each weight, uint8, matrix by matrix."""
     parameters = mixture(weights)
     return {
-        name: nearest_component(each.flatten(), *parameters)
-        .to(torch.uint8)
-        .view_as(each)
+        name: torch.cat(
+            [
+                nearest_component(part, *parameters).to(torch.uint8)
+                for part in each.flatten().split(AT_ONCE)
+            ]
+        ).view_as(each)
         for name, each in shared_weights(weights).items()
     }

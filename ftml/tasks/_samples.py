@@ -49,8 +49,14 @@ distances.
 
 
 def frechet_distance(A: np.ndarray, B: np.ndarray) -> float:
-    """Return d^2 between Gaussians fitted to features A (n, d) and B (n', d)."""
+    """Return d^2 between Gaussians fitted to features A (n, d) and B (n', d).
+
+    The covariances are (d, d) unless there are more features than samples: then the
+    traces are taken from products of samples, (n, n').
+    """
     mean = A.mean(axis=0) - B.mean(axis=0)
+    if A.shape[1] > max(len(A), len(B)):
+        return max(0.0, float(mean @ mean) + _trace_of_few_samples(A, B))
     S, T = (np.atleast_2d(np.cov(each, rowvar=False, bias=True)) for each in (A, B))
     values, vectors = np.linalg.eigh(S)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
@@ -58,6 +64,19 @@ def frechet_distance(A: np.ndarray, B: np.ndarray) -> float:
     cross = np.sqrt(np.maximum(inner, 0.0)).sum()
     # Rounding may give a value slightly below 0 if both are equal.
     return max(0.0, float(mean @ mean + np.trace(S) + np.trace(T) - 2.0 * cross))
+
+
+def _trace_of_few_samples(A: np.ndarray, B: np.ndarray) -> float:
+    """Return tr(S + S' - 2 (S^1/2 S' S^1/2)^1/2) of features A (n, d) and B (n', d).
+
+    With S = A'A / n and S' = B'B / n' of centred features, the eigenvalues of S^1/2 S'
+    S^1/2 above 0 are the squared singular values of A B' / sqrt(n n').
+    """
+    A, B = A - A.mean(axis=0), B - B.mean(axis=0)
+    cross = np.linalg.svd(A @ B.T, compute_uv=False).sum() / np.sqrt(len(A) * len(B))
+    return float(A.ravel() @ A.ravel() / len(A) + B.ravel() @ B.ravel() / len(B)) - (
+        2.0 * float(cross)
+    )
 
 
 def precision_recall(rows: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
@@ -115,7 +134,9 @@ def classes_of(split: Any, X: np.ndarray) -> np.ndarray | None:
     groups = [split.X[split.y == c] for c in present]
     means = np.stack([each.mean(axis=0) for each in groups])
     radii = np.sqrt([group.var(axis=0).sum() for group in groups])
-    away = cdist(X, means) / np.maximum(radii, np.finfo(float).tiny)
+    # A class of one sample has no radius: nothing but that sample is in it.
+    with np.errstate(over="ignore"):
+        away = cdist(X, means) / np.maximum(radii, np.finfo(float).tiny)
     nearest = away.argmin(axis=1)
     return np.where(away.min(axis=1) <= RADII, present[nearest], -1)
 

@@ -17,8 +17,8 @@ import pandas as pd
 from ftml.data.table import Table
 from ftml.tasks._pictures import is_picture, pictures_figure
 from ftml.tasks.density import (
-    SEED,
     example,
+    generated_samples,
     log_densities_figure,
     normaliser_scores,
 )
@@ -67,16 +67,14 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
 
     There are pictures if the columns are the pixels of square images.
     """
-    generated = (
-        model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
-    )
+    generated = generated_samples(model, split)
     found = {
         "log_densities": log_densities_figure(
             model, split.X, generated, called="log-probability"
         )
     }
     if generated is not None and is_picture(split.X.shape[1]):
-        n = min(SHOWN, len(split))
+        n = min(SHOWN, len(generated))
         rows = np.concatenate([split.X[:n], generated[:n]])
         found["samples"] = pictures_figure(
             rows, columns=n, titles=("data", "generated")

@@ -24,6 +24,8 @@ METRICS = {"log_likelihood": "max"}
 
 SEED = 0
 "Seed of the generated samples in figures."
+MOST = 1000
+"Largest number of generated samples in figures: a chain for each can be slow."
 GRID = 120
 "Points along each side of a contour's grid."
 
@@ -50,17 +52,24 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
     points.
 
     If the model were the distribution of the data, the two curves would be equal up to
-    chance. With two columns there is a contour plot of the density.
+    chance. There are as many generated samples as data, at most 1,000. With two columns
+    there is a contour plot of the density.
     """
-    generated = (
-        model.sample(len(split), seed=SEED) if hasattr(model, "sample") else None
-    )
+    generated = generated_samples(model, split)
     found = {"log_densities": log_densities_figure(model, split.X, generated)}
     if split.X.shape[1] == 2:
         found["contour"] = _contour(model, split)
     if generated is not None:
         found["samples"] = _samples(generated, split)
     return found
+
+
+def generated_samples(model: Any, split: Table) -> np.ndarray | None:
+    """Return the samples of the figures, None from a model that generates none."""
+    if not hasattr(model, "sample"):
+        return None
+    rows: np.ndarray = model.sample(min(MOST, len(split)), seed=SEED)
+    return rows
 
 
 def log_densities_figure(
@@ -75,8 +84,8 @@ def log_densities_figure(
     """
     figure, axes = new_figure()
     for name, rows in (
-        ("samples of the split", X),
-        ("samples from the model", generated),
+        (f"{len(X):,} samples of the split", X),
+        (f"{len(X if generated is None else generated):,} from the model", generated),
     ):
         if rows is not None:
             share = (np.arange(len(rows)) + 0.5) / len(rows)

@@ -11,6 +11,7 @@ lower bound by importance sampling; models with a variational bound have `elbo(X
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,9 +46,11 @@ PARTIAL = ("classes_covered", "log_likelihood", "elbo", "reconstruction_error")
 SEED = 0
 "Seed of the generated samples."
 MOST = 2000
-"""Largest number of samples of the data, and of the model, that are compared: the first
-ones.
+"""Largest number of samples of the data, and of the model, that are compared. Of more
+samples, so many are chosen at random, with `SEED`.
 """
+MOST_VALUES = 2**27
+"Largest number of values of the samples that are compared: a gigabyte as float64."
 SHOWN = 12
 "Pictures per line."
 LINES = 5
@@ -58,14 +61,16 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
     """Return how close generated samples are to the data, and the likelihood of the
     data.
 
-    As many generated samples as data are compared, at most 2000, by `frechet_distance`,
-    `precision` and `recall` (see `ftml.tasks._samples`); `classes_covered` counts the
-    classes that are generated. `log_likelihood` and `elbo` are means per sample, in
-    nats; `reconstruction_error` is the mean squared error per value, of pixels from 0
-    to 1. Raises FloatingPointError, which says `diverged`, for generated values that
-    are not finite.
+    As many generated samples as data are compared by `frechet_distance`, `precision`
+    and `recall` (see `ftml.tasks._samples`): at most 2000, and fewer of large images.
+    If these are not all samples of the split, they are a random sample of them, and
+    `samples_compared` says how many. `classes_covered` counts the classes that are
+    generated. `log_likelihood` and `elbo` are means over all samples, in nats;
+    `reconstruction_error` is the mean squared error per value, of pixels from 0 to 1.
+    Raises FloatingPointError, which says `diverged`, for generated values that are not
+    finite.
     """
-    rows = split.X[:MOST]
+    rows = compared_rows(split.X)
     generated = model.sample(len(rows), seed=SEED)
     if not np.isfinite(generated).all():
         raise FloatingPointError("diverged: the generated samples are not finite")
@@ -76,35 +81,49 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
         "precision": precision,
         "recall": recall,
     }
+    if len(rows) < len(split):
+        found["samples_compared"] = float(len(rows))
     if (classes := covered(split, generated)) is not None:
         found["classes_covered"] = classes
     for name in ("log_likelihood", "elbo"):
         if hasattr(model, name):
-            found[name] = float(np.mean(getattr(model, name)(rows)))
+            found[name] = float(np.mean(getattr(model, name)(split.X)))
     if hasattr(model, "reconstruct"):
-        found["reconstruction_error"] = reconstruction_error(model, rows)
+        found["reconstruction_error"] = reconstruction_error(model, split.X)
     return found
+
+
+def compared_rows(X: np.ndarray) -> np.ndarray:
+    """Return the samples of X that are compared with generated ones, in their order."""
+    most = min(MOST, max(1, MOST_VALUES // math.prod(X.shape[1:])))
+    if len(X) <= most:
+        return X
+    chosen = np.random.default_rng(SEED).choice(len(X), most, replace=False)
+    return X[np.sort(chosen)]
 
 
 def reconstruction_error(model: Any, X: np.ndarray) -> float:
     """Return the mean squared error per value of X, of pixels from 0 to 1."""
     unit = 255.0 if X.dtype == np.uint8 else 1.0
-    return float(np.mean(((X - model.reconstruct(X)) / unit) ** 2))
+    each = [
+        np.sum(((some - model.reconstruct(some)) / unit) ** 2)
+        for some in (X[i : i + MOST] for i in range(0, len(X), MOST))
+    ]
+    return float(sum(each) / max(X.size, 1))
 
 
 def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
     """Return generated samples beside data and, of models with codes, reconstructions
     and interpolations between codes.
     """
-    generated = model.sample(min(MOST, len(split)), seed=SEED)
     if not shows(split.X):
-        return {
-            "samples": panels_figure({"samples from the model": generated}, split.X)
-        }
-    n = SHOWN * LINES
-    titles = ("data", *["generated"] * LINES)
-    pictures = [split.X[:SHOWN], generated[: n - n % min(SHOWN, len(generated))]]
+        rows = compared_rows(split.X)
+        generated = model.sample(len(rows), seed=SEED)
+        title = f"{len(generated):,} samples from the model"
+        return {"samples": panels_figure({title: generated}, rows)}
     columns = min(SHOWN, len(split))
+    titles = ("data", *["generated"] * LINES)
+    pictures = [split.X[:SHOWN], model.sample(columns * LINES, seed=SEED)]
     found = {
         "samples": pictures_figure(
             np.concatenate(pictures), columns=columns, titles=titles

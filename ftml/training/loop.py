@@ -107,6 +107,13 @@ class Loop:
         self.parameters = {"": parameters}
         self.places = [i for i, name in enumerate(named) if name.endswith("weight")]
         self.penalised = [parameters[i] for i in self.places]
+        self.units = [self._units_of(named[i], parameters[i]) for i in self.places]
+
+    def _units_of(self, name: str, w: Tensor) -> Tensor:
+        """Return a view of a weight in which one axis, after `lead`, counts units."""
+        module = self.network.get_submodule(name.rpartition(".")[0])
+        lead = self.rates.lead
+        return w.detach().flatten(lead, lead + getattr(module, "unit_axes", 1) - 1)
 
     def _parameters_of(self, player: str) -> list[Tensor]:
         """Return the parameters of a player, found once."""
@@ -162,7 +169,7 @@ class Loop:
             self.optimizer(parameters, gradient, state, scale=scale)
             if self.problem.max_norm is not None:
                 radius = self.problem.max_norm
-                project_units(self.penalised, radius, lead=self.rates.lead)
+                project_units(self.units, radius, lead=self.rates.lead)
             if turn.memory is not None:
                 self.memory = turn.memory
             means.add(turn.scalars, size=turn.size)

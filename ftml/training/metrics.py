@@ -28,22 +28,35 @@ class Means(Protocol):
 
 
 class MeanOfUpdates:
-    """The mean over updates, each of the same weight: all values are kept."""
+    """The mean over updates, each weighted by its size: all values are kept.
+
+    The scalars of an update are means over its samples.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, list[Tensor]] = {}
+        self.sizes: dict[str, list[int]] = {}
 
     def add(self, scalars: Scalars, *, size: int) -> None:
-        """Keep the scalars; `size` has no influence."""
+        """Keep the scalars, each a mean over `size` samples."""
         for name, value in scalars.items():
             self.values.setdefault(name, []).append(value.detach())
+            self.sizes.setdefault(name, []).append(size)
 
     def result(self) -> dict[str, Tensor]:
         """Return the mean of each scalar, () or (M,)."""
         return {
-            name: torch.stack(values).mean(dim=0)
+            name: _mean(torch.stack(values), self.sizes[name])
             for name, values in self.values.items()
         }
+
+
+def _mean(values: Tensor, sizes: list[int]) -> Tensor:
+    """Return the mean of values (T, ...) over the first axis, weighted by sizes."""
+    if min(sizes) == max(sizes):
+        return values.mean(dim=0)
+    weights = torch.tensor(sizes, dtype=values.dtype, device=values.device)
+    return torch.tensordot(weights / weights.sum(), values, dims=1)
 
 
 class RunningMean:

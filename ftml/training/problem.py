@@ -56,7 +56,7 @@ class Turn:
     "name of the submodule whose parameters the step changes; all of them by default"
 
     size: int = 1
-    "samples that the scalars are sums over, for `RunningMean`"
+    "samples that the scalars are of: sums for `RunningMean`, means for `MeanOfUpdates`"
 
     memory: State | None = None
     "the memory for the next update; None leaves the memory unchanged"

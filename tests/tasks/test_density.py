@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -56,6 +57,18 @@ def test_sorted_log_densities_end_at_their_extremes() -> None:
     line = figure.axes[0].get_lines()[0]
     values = GAUSSIAN.log_density(ROWS)
     assert line.get_xdata()[[0, -1]].tolist() == [values.min(), values.max()]
+
+
+@pytest.mark.parametrize("task", [density, binary_density])
+def test_figures_generate_a_limited_number_of_samples_and_say_it(
+    task: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(density, "MOST", 4)
+    model, rows = (GAUSSIAN, ROWS) if task is density else (COIN, FLIPS)
+    (axes,) = task.figures(model, Table(rows))["log_densities"].axes
+    data, generated = axes.get_lines()
+    assert (len(data.get_xdata()), len(generated.get_xdata())) == (len(rows), 4)
+    assert generated.get_label() == "4 from the model"
 
 
 def test_served_frame_has_the_log_density() -> None:

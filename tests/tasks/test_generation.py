@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from ftml import Images, Splits, fit
+from ftml import Images, Splits, Table, fit
 from ftml.data.ring import ring
 from ftml.families.neural import lenet
 from ftml.tasks import generation
@@ -36,6 +36,61 @@ def test_the_frechet_distance_is_its_formula_by_scipys_root() -> None:
     assert frechet_distance(B, A) == pytest.approx(expected, rel=1e-8)
     assert frechet_distance(A, A) == pytest.approx(0.0, abs=1e-10)
     assert frechet_distance(A, A + np.array([3.0, 0, 0, 4.0])) == pytest.approx(25.0)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(6, 9, 12), (9, 6, 40), (1, 1, 3)])
+def test_the_frechet_distance_of_more_features_than_samples_is_the_same(
+    n: int, m: int, d: int
+) -> None:
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(n, d)), 1.0 + rng.normal(size=(m, d))
+    # Twenty-fold samples have the same moments, and more rows than columns.
+    many = frechet_distance(np.tile(A, (40, 1)), np.tile(B, (40, 1)))
+    assert frechet_distance(A, B) == pytest.approx(many, rel=1e-6)
+
+
+def test_large_images_without_a_feature_extractor_are_compared() -> None:
+    X = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    images = Images(X, np.arange(3) % 2, ("a", "b"))
+    scores = generation.evaluate(Resampler(X), images)
+    assert np.isfinite(scores["frechet_distance"])
+    # A covariance would have 150,528^2 values.
+    assert len(generation.compared_rows(np.empty((5000, 224, 224, 3), "u1"))) == 891
+
+
+@dataclass(frozen=True)
+class WithLikelihood(Resampler):
+    """Its log-likelihood of a row is the row's first value."""
+
+    def log_likelihood(self, X: np.ndarray) -> np.ndarray:
+        return X[:, 0]
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        return np.zeros_like(X)
+
+
+def test_scores_of_many_rows_are_of_all_or_of_a_random_sample_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(generation, "MOST", 100)
+    # Sorted rows: the first hundred are nothing like the others.
+    X = np.linspace(0.0, 1.0, 1000)[:, None]
+    scores = generation.evaluate(WithLikelihood(X), Table(X))
+    assert scores["log_likelihood"] == pytest.approx(0.5)
+    assert scores["reconstruction_error"] == pytest.approx(np.mean(X**2))
+    assert scores["samples_compared"] == 100
+    assert scores["recall"] > 0.8
+    rows = generation.compared_rows(X)
+    assert len(np.unique(rows)) == 100
+    assert rows.mean() == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_array_equal(rows, generation.compared_rows(X))
+    (axes,) = generation.figures(WithLikelihood(X), Table(X))["samples"].axes
+    assert axes.get_title() == "100 samples from the model"
+
+
+def test_scores_of_few_rows_are_of_all_and_do_not_say_how_many() -> None:
+    rows = ring(n_samples=20)
+    assert "samples_compared" not in generation.evaluate(Resampler(rows.X), rows)
 
 
 def test_precision_falls_for_samples_elsewhere_and_recall_for_missing_modes() -> None:
@@ -117,7 +172,5 @@ def test_features_are_plotted_with_the_data_and_images_as_pictures() -> None:
     assert len(axes.collections) == 2
     data = small_data("generation")
     (axes,) = generation.figures(Resampler(data.train.X), data.test)["samples"].axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "data",
-        "generated",
-    ]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["data", *["generated"] * generation.LINES]

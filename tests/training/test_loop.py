@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
-from ftml.nn.layers import Draw
+from ftml.nn.layers import Draw, LocallyConnected
 from ftml.optim.optimizers import adam, sgd
 from ftml.training import (
     Context,
@@ -179,10 +179,36 @@ def test_prepare_changes_a_new_network_and_no_resumed_one() -> None:
     assert equal(resumed.model, second.model)
 
 
-def test_running_mean_divides_sums_by_sizes_and_mean_of_updates_does_not() -> None:
-    weighted, plain = RunningMean(), MeanOfUpdates()
-    for means in (weighted, plain):
-        for total, size in ((2.0, 1), (9.0, 3)):
-            means.add({"loss": torch.tensor(total)}, size=size)
-    assert weighted.result() == {"loss": 11.0 / 4}
-    assert plain.result() == {"loss": 5.5}
+def test_running_mean_takes_sums_and_mean_of_updates_takes_means() -> None:
+    of_sums, of_means = RunningMean(), MeanOfUpdates()
+    for mean, size in ((2.0, 1), (3.0, 3)):
+        of_sums.add({"loss": torch.tensor(mean * size)}, size=size)
+        of_means.add({"loss": torch.tensor(mean)}, size=size)
+    assert of_sums.result() == of_means.result() == {"loss": 11.0 / 4}
+
+
+def test_mean_of_updates_weights_each_entry_of_a_stack() -> None:
+    means = MeanOfUpdates()
+    means.add({"loss": torch.tensor([1.0, 0.0])}, size=3)
+    means.add({"loss": torch.tensor([5.0, 4.0])}, size=1)
+    torch.testing.assert_close(means.result()["loss"], torch.tensor([2.0, 1.0]))
+
+
+class Local(nn.Module):
+    """A locally connected layer of 4 places and 3 filters of 8 weights."""
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.local = LocallyConnected(2, 3, 2, (3, 3))
+        for each in self.parameters():
+            nn.init.normal_(each, std=5.0, generator=generator)
+
+
+def test_each_filter_of_a_place_is_projected_by_itself() -> None:
+    def rest(network: Any, index: Tensor, context: Context) -> Iterator[Turn]:
+        still = [torch.zeros_like(each) for each in network.parameters()]
+        yield Turn({"loss": torch.zeros(())}, gradient=still)
+
+    *_, last = steps(network=Local, turns=rest, optimizer=sgd, max_norm=0.5)
+    norms = last.model["local.weight"].norm(dim=-1)  # (places, filters)
+    torch.testing.assert_close(norms, torch.full((4, 3), 0.5))

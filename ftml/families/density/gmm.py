@@ -60,7 +60,8 @@ class Config(FamilyConfig):
     "restarts, each from a k-means of its own; the best one is the model"
 
     reg_covar: Annotated[float, Field(ge=0)] = 1e-6
-    "added to every variance, in squared units of the columns"
+    """added to every variance, in squared units of the columns, as in scikit-learn: it
+    should be far below the variance of every column; scale columns of small units"""
 
     n_iterations: Annotated[int, Field(ge=1)] = 200
     "steps; a restart ends earlier when its log-likelihood hardly changes"

@@ -15,8 +15,8 @@ Its first terms are the divergence of N(0, L^-1) from N(0, I), which the whitene
 have: L stays positive definite, without which there would be no density.
 
 The likelihood is that of the learnt constant, but of no more mass than 1: `log_mass`,
-the log of the integral of exp(e + c), is estimated by importance sampling from the
-Gaussian under the bumps, with a standard error of `log_z_error`, in nats, and taken off
+the log of the integral of exp(e + c), is estimated by importance sampling
+(`_energy.py`), with a standard error of `log_z_error`, in nats, and taken off
 where it is above 0. Otherwise bumps in regions without noise samples would raise the
 score by a density that does not integrate to 1.
 
@@ -27,6 +27,7 @@ Source: Deep learning cheat sheet, 19.1; Gutmann and Hyvarinen (2010),
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ from ftml.data import Splits, Table
 from ftml.families.density._energy import (
     Bumps,
     Model,
+    check_size,
     coefficients,
     estimated_log_z,
     features,
@@ -53,6 +55,8 @@ __all__ = ["TASK", "Config", "Model", "train"]
 
 TASK = "density"
 
+AT_ONCE = 2**24
+"Features in memory at once: 128 megabytes."
 HALVINGS = 30
 "A step is not made if this number of halvings does not lower the loss."
 
@@ -86,8 +90,13 @@ class Config(FamilyConfig):
 class Problem(NamedTuple):
     """Rows, noise samples, and the starting point of training."""
 
-    F: np.ndarray
-    "(n + nu n, P + 1): features of rows and of noise, the last column ones"
+    y: np.ndarray
+    "(n + nu n, d): whitened rows, then noise"
+
+    bumps: Bumps
+
+    stored: np.ndarray | None
+    "(n + nu n, P + 1): the features of y, where they are few"
 
     offset: np.ndarray
     "(n + nu n,): -log p_n - log nu"
@@ -113,8 +122,10 @@ def make_problem(config: Config, y: np.ndarray, bumps: Bumps) -> Problem:
     log_noise -= d * np.log(config.noise_scale * np.sqrt(2 * np.pi))
     precision, slope = np.eye(d), np.zeros(d)
     gaussian = coefficients(precision, slope, len(bumps.bumps))
-    return Problem(
-        F=np.hstack([features(both, bumps), np.ones((len(both), 1))]),
+    problem = Problem(
+        y=both,
+        bumps=bumps,
+        stored=None,
         offset=-log_noise - np.log(config.noise_ratio),
         label=np.repeat([1.0, 0.0], [n, len(noise)]),
         n=n,
@@ -122,6 +133,31 @@ def make_problem(config: Config, y: np.ndarray, bumps: Bumps) -> Problem:
         start=np.append(gaussian, -gaussian_log_z(precision, slope)),
         penalty=config.penalty,
     )
+    blocks = list(islice(blocks_of(problem), 2))
+    if len(blocks) > 1:
+        return problem
+    return problem._replace(stored=blocks[0][1])
+
+
+def blocks_of(problem: Problem) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the features (B, P + 1) of blocks of rows and noise, the last column ones.
+
+    They are computed again at each call, unless one block holds them all.
+    """
+    if problem.stored is not None:
+        yield slice(None), problem.stored
+        return
+    at_once = max(1, AT_ONCE // len(problem.start))
+    for first in range(0, len(problem.y), at_once):
+        part = slice(first, first + at_once)
+        y = problem.y[part]
+        yield part, np.hstack([features(y, problem.bumps), np.ones((len(y), 1))])
+
+
+def scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Return the log-odds that each row of y is of the data, (n + nu n,)."""
+    found = [F @ theta for _, F in blocks_of(problem)]
+    return np.concatenate(found) + problem.offset
 
 
 def loss(problem: Problem, theta: np.ndarray) -> float:
@@ -131,7 +167,7 @@ def loss(problem: Problem, theta: np.ndarray) -> float:
     if values[0] <= 0:
         return np.inf
     distance = np.sum(values - np.log(values) - 1.0) + h @ h + w @ w
-    score = problem.F @ theta + problem.offset
+    score = scores(problem, theta)
     signed = np.where(problem.label == 1, score, -score)
     logistic = np.logaddexp(0.0, -signed).sum() / problem.n
     return float(logistic + 0.5 * problem.penalty * distance)
@@ -139,9 +175,11 @@ def loss(problem: Problem, theta: np.ndarray) -> float:
 
 def derivatives(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the gradient (P + 1,) and the Hessian of the objective at theta."""
-    p = expit(problem.F @ theta + problem.offset)
-    gradient = problem.F.T @ (p - problem.label) / problem.n
-    hessian = (problem.F.T * (p * (1 - p))) @ problem.F / problem.n
+    gradient, hessian = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+    for part, F in blocks_of(problem):
+        p = expit(F @ theta + problem.offset[part])
+        gradient += F.T @ (p - problem.label[part]) / problem.n
+        hessian += (F.T * (p * (1 - p))) @ F / problem.n
     i, j = np.triu_indices(problem.d)
     inverse = np.linalg.inv(split_coefficients(theta[:-1], problem.d)[0])
     q, once = len(i), np.where(i == j, 0.5, 1.0)
@@ -174,8 +212,10 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each Newton step, until the gradient is small.
 
-    Raises ValueError for rows that do not determine a Gaussian.
+    Raises ValueError for rows that do not determine a Gaussian, and for more columns
+    than can be solved for.
     """
+    check_size(data.train.X.shape[1], min(config.n_bumps, len(data.train)))
     y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)
     bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)

@@ -44,6 +44,8 @@ MOST_SUMMED = 16
 """Largest number of units of the smaller side for which Z is a sum over all their
 states.
 """
+AT_ONCE = 2**22
+"Values of units in memory at once in such a sum: 32 megabytes."
 CHAINS, TEMPERATURES = 100, 1000
 "Chains of annealed importance sampling."
 BURN_IN = 500
@@ -159,9 +161,13 @@ def exact_log_z(model: Model) -> float:
     W, own, other = (
         (model.W.T, model.b, model.a) if h <= d else (model.W, model.a, model.b)
     )
-    size = len(own)
-    states = (np.arange(2**size)[:, None] >> np.arange(size)) & 1
-    log_weight = states @ own + softplus(states @ W + other).sum(axis=1)
+    size, at_once = len(own), max(1, AT_ONCE // len(other))
+    log_weight = np.empty(2**size)
+    for first in range(0, 2**size, at_once):
+        codes = np.arange(first, min(first + at_once, 2**size))
+        states = (codes[:, None] >> np.arange(size)) & 1
+        sums = softplus(states @ W + other).sum(axis=1)
+        log_weight[codes] = states @ own + sums
     return float(logsumexp(log_weight))
 
 

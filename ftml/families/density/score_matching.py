@@ -13,7 +13,7 @@ rows, exactly. The sliced objective uses `n_slices` directions for each row inst
 all d.
 
 Without bumps log Z is known, and the likelihood is exact. With bumps log Z is estimated
-by importance sampling from the Gaussian, once, with the standard error that the metric
+by importance sampling (`_energy.py`), once, with the standard error that the metric
 `train_log_z_error` gives, in nats.
 
 Source: Deep learning cheat sheet, 17.1; Hyvarinen (2005), "Estimation of non-normalized
@@ -37,6 +37,7 @@ from ftml.families.density._energy import (
     Bumps,
     Model,
     bump_values,
+    check_size,
     estimated_log_z,
     random_bumps,
     split_coefficients,
@@ -168,11 +169,12 @@ def train(
 ) -> Iterator[Step]:
     """Yield the solution, in one step.
 
-    Raises ValueError for rows that do not determine a Gaussian, and for too few
-    directions to determine the solution.
+    Raises ValueError for rows that do not determine a Gaussian, for too few directions
+    to determine the solution, and for more columns than can be solved for.
     """
     if state is not None:
         return
+    check_size(data.train.X.shape[1], min(config.n_bumps, len(data.train)))
     y, center, root = whitened_rows(data.train.X)
     rng = np.random.default_rng(config.seed)
     bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)

@@ -21,7 +21,7 @@ do actually converge?", for the penalty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -180,12 +180,23 @@ def _turns(
     """Yield k turns of the discriminator, on rows of its own each, and one of the
     generator.
     """
-    for rows in x.chunk(config.discriminator_steps):
+    for rows in parts_of(x, config.discriminator_steps):
         yield _discriminator_turn(config, network, rows, draw)
     rows = x[: config.batch_size]
     odds = network.log_odds(network.decode(_noise(config, rows, draw)))
     loss = generator_loss(odds, config.objective)
-    yield Turn({"generator_loss": loss}, loss=loss, player="generator")
+    scalars = {"generator_loss": loss}
+    yield Turn(scalars, loss=loss, player="generator", size=len(rows))
+
+
+def parts_of(x: Tensor, k: int) -> Sequence[Tensor]:
+    """Return the rows of the k discriminator steps, in parts of nearly equal size.
+
+    At the end of a pass there may be fewer than k rows: they are then used again.
+    """
+    if len(x) < k:
+        x = x[torch.arange(k, device=x.device) % len(x)]
+    return x.tensor_split(k)
 
 
 def _noise(config: AdversarialConfig, rows: Tensor, draw: Draw) -> Tensor:
@@ -207,4 +218,4 @@ def _discriminator_turn(
         total = loss + 0.5 * config.gradient_penalty * square
     right = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())
     scalars = {"discriminator_loss": loss, "discriminator_accuracy": right}
-    return Turn(scalars, loss=total, player="discriminator")
+    return Turn(scalars, loss=total, player="discriminator", size=len(rows))

@@ -162,4 +162,4 @@ def _turns(
         scalars["penalty"] = penalty(network, given, z)
         loss = loss + scalars["penalty"]
         scalars["loss"] = loss
-    yield Turn(scalars, loss=loss)
+    yield Turn(scalars, loss=loss, size=len(x))

@@ -56,11 +56,10 @@ from ftml.families.generative._training import (
 )
 from ftml.nn.activations import Activation
 from ftml.nn.inputs import inputs_of
+from ftml.nn.latent_networks import DrawOfRows
 from ftml.nn.layers import Draw
 from ftml.training import Problem, Turn
 
-SEED = 0
-"Of the draws that a bound is estimated with."
 DRAWS = 8
 "Draws of an estimate of the ELBO."
 SHOWN = 12
@@ -145,9 +144,13 @@ class Model:
         return as_samples(self, x)
 
     def elbo(self, X: np.ndarray) -> np.ndarray:
-        """Return the bound of each row, (n,) nats, from 8 draws of its code."""
+        """Return the bound of each row, (n,) nats, from 8 draws of its code.
 
-        def bound(network: Any, x: Tensor, draw: Draw) -> Tensor:
+        The draws of a row depend on its values alone.
+        """
+
+        def bound(network: Any, x: Tensor) -> Tensor:
+            draw = DrawOfRows(x, n_draws=DRAWS)
             mu, log_v = network.encode(x)
             terms = [
                 log_likelihood(network, x, drawn_code(mu, log_v, draw))
@@ -158,18 +161,21 @@ class Model:
         return self._bound(X, bound)
 
     def log_likelihood(self, X: np.ndarray, *, n_draws: int = 64) -> np.ndarray:
-        """Return the bound of each row by K = n_draws weighted draws, (n,) nats."""
+        """Return the bound of each row by K = n_draws weighted draws, (n,) nats.
 
-        def bound(network: Any, x: Tensor, draw: Draw) -> Tensor:
+        The draws of a row depend on its values alone.
+        """
+
+        def bound(network: Any, x: Tensor) -> Tensor:
+            draw = DrawOfRows(x, n_draws=n_draws)
             return importance_bound(network, x, draw, n_draws=n_draws)
 
         return self._bound(X, bound)
 
     def _bound(
-        self, X: np.ndarray, bound: Callable[[Any, Tensor, Draw], Tensor]
+        self, X: np.ndarray, bound: Callable[[Any, Tensor], Tensor]
     ) -> np.ndarray:
-        draw = Draw([torch.Generator().manual_seed(SEED)], stacked=False)
-        found: np.ndarray = mapped(self, X, lambda n, x: bound(n, x, draw))
+        found: np.ndarray = mapped(self, X, bound)
         if self.scaling is None:
             return found
         return found - np.log(Scaling(*self.scaling).scale).sum()
@@ -180,7 +186,7 @@ def gaussian_kl(mu: Tensor, log_v: Tensor) -> Tensor:
     return 0.5 * (mu.square() + log_v.exp() - 1 - log_v).sum(dim=1)
 
 
-def drawn_code(mu: Tensor, log_v: Tensor, draw: Draw) -> Tensor:
+def drawn_code(mu: Tensor, log_v: Tensor, draw: Draw | DrawOfRows) -> Tensor:
     """Return mu + sqrt(v) e, e standard normal."""
     return mu + (0.5 * log_v).exp() * draw.normal(mu)
 
@@ -196,7 +202,9 @@ def log_likelihood(network: Any, x: Tensor, z: Tensor) -> Tensor:
     return -0.5 * (square + log_noise + math.log(2 * math.pi)).sum(dim=1)
 
 
-def importance_bound(network: Any, x: Tensor, draw: Draw, *, n_draws: int) -> Tensor:
+def importance_bound(
+    network: Any, x: Tensor, draw: Draw | DrawOfRows, *, n_draws: int
+) -> Tensor:
     """Return log (1/K) sum_k p(x, z_k) / q(z_k | x) of each row, (B,)."""
     mu, log_v = network.encode(x)
     weights = []
@@ -268,4 +276,5 @@ def _turns(network: Any, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn
     likelihood = log_likelihood(network, x, drawn_code(mu, log_v, draw)).mean()
     kl = gaussian_kl(mu, log_v).mean()
     loss = beta * kl - likelihood
-    yield Turn({"loss": loss, "elbo": likelihood - kl, "kl": kl}, loss=loss)
+    scalars = {"loss": loss, "elbo": likelihood - kl, "kl": kl}
+    yield Turn(scalars, loss=loss, size=len(x))

@@ -23,7 +23,7 @@ from ftml.nn.autoencoder_networks import (
 )
 from ftml.nn.inputs import Inputs, as_float
 from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
-from ftml.nn.prediction import in_chunks
+from ftml.nn.prediction import in_chunks, rows_at_once
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "linear": LinearAutoencoder,
@@ -56,7 +56,7 @@ def mapped(model: Any, X: np.ndarray, function: Callable[[Any, Tensor], Tensor])
     def chunk(rows: slice) -> Tensor:
         return function(network, as_float(inputs.tensor(X[rows]).to(where)))
 
-    return in_chunks(chunk, len(X)).numpy()
+    return in_chunks(chunk, len(X), size=rows_at_once(X.shape[1:])).numpy()
 
 
 def decoded(model: Any, z: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def decoded(model: Any, z: np.ndarray) -> np.ndarray:
     def chunk(rows: slice) -> Tensor:
         return network.decode(torch.from_numpy(np.float32(z[rows])).to(where))
 
-    return in_chunks(chunk, len(z)).numpy()
+    return in_chunks(chunk, len(z), size=rows_at_once(model.shape)).numpy()
 
 
 def as_data(model: Any, x: np.ndarray) -> np.ndarray:

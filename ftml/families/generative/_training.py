@@ -10,6 +10,7 @@ Axes: n rows, B batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -63,12 +64,13 @@ def rows_problem(
     """Return the problem of a network on rows.
 
     x: (n, ...) on the device, pixels as uint8. network: makes the network with random
-    weights. turns: of the network and a batch (B, ...). model: the model of the family,
-    from the weights and a record of training: "history", the metrics of each epoch, and
-    "snapshots". prepare: changes a new network in place, given x. shown: codes (or
-    noise) on the device; what the network generates from them after epochs 1, 2, 4,
-    8, ... are the snapshots. batches_per_update: k batches for k turns with rows of
-    their own. beta: decay of Adam's mean gradient, in [0, 1).
+    weights. turns: of the network and a batch (B, ...); the scalars of a turn are means
+    over its `size` rows. model: the model of the family, from the weights and a record
+    of training: "history", the metrics of each epoch, and "snapshots". prepare: changes
+    a new network in place, given x. shown: codes (or noise) on the device; what the
+    network generates from them after epochs 1, 2, 4, 8, ... are the snapshots.
+    batches_per_update: k batches for k turns with rows of their own. beta: decay of
+    Adam's mean gradient, in [0, 1).
     """
     size = config.batch_size * batches_per_update
 
@@ -78,7 +80,13 @@ def rows_problem(
         return order.split(size)
 
     def given(network: Any, index: Tensor, context: Context) -> Iterator[Turn]:
-        return turns(network, as_float(x.index_select(0, index)), context.draw)
+        for turn in turns(network, as_float(x.index_select(0, index)), context.draw):
+            # RunningMean takes sums over the rows of a turn, not means.
+            sums = {
+                name: each.detach().double() * turn.size
+                for name, each in turn.scalars.items()
+            }
+            yield replace(turn, scalars=sums)
 
     return Problem(
         network=network,

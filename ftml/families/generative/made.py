@@ -3,9 +3,11 @@
     log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})
 
 Masks on the weights hide from output i all but the inputs before i, so that one pass
-gives all factors, and the probability is exact: over all 2^d rows it sums to one. A
-draw takes d passes. Values are 0 and 1, pixels black and white, in their order in a
-row, of images line by line.
+gives all factors, and the probability is exact: over all 2^d rows it sums to one.
+Samples are generated value by value. Where a hidden layer has fewer units than rows
+have values, direct weights from each value to the later ones are learnt as well
+(`ftml/nn/made.py`), so that every earlier value matters. Values are 0 and 1, pixels
+black and white, in their order in a row, of images line by line.
 
 Source: Deep learning cheat sheet, section 19, the taxonomy of generative models;
 Germain et al. 2015, "MADE: masked autoencoder for distribution estimation".
@@ -30,7 +32,7 @@ from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
 from ftml.nn.layers import Draw
 from ftml.nn.made import MADE
-from ftml.nn.prediction import in_chunks, loaded
+from ftml.nn.prediction import in_chunks, loaded, rows_at_once
 from ftml.training import Turn, run
 
 TASK = "generation"
@@ -39,7 +41,7 @@ DATA = (Images, Table)
 
 class Config(TrainingConfig):
     hidden: Annotated[tuple[Size, ...], Field(min_length=1)] = (256,)
-    "units of the hidden layers"
+    "units of the hidden layers; any number"
 
     activation: Activation = "relu"
     "of the hidden units"
@@ -61,6 +63,11 @@ class Model:
 
     def _network(self) -> tuple[Any, torch.device]:
         d = int(np.prod(self.shape))
+        if min(self.hidden) < d - 1 and "direct" not in self.weights:
+            raise ValueError(
+                f"the model of {d} values with layers of {tuple(self.hidden)} units "
+                "was trained by a version of ftml that ignored values; train it again"
+            )
         network = MADE(d, hidden=self.hidden, activation=self.activation)
         return loaded(network, self.weights)
 
@@ -80,18 +87,13 @@ class Model:
         def chunk(rows: slice) -> Tensor:
             return log_probability(network, torch.from_numpy(bits[rows]).to(where))
 
-        return in_chunks(chunk, len(X)).numpy()
+        return in_chunks(chunk, len(X), size=rows_at_once(shape)).numpy()
 
-    @torch.inference_mode()
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Return n samples in the form of the data, generated value by value."""
         network, where = self._network()
         generator = torch.Generator().manual_seed(seed)
-        x = torch.zeros(n, int(np.prod(self.shape)), device=where)
-        for i in range(x.shape[1]):
-            chance = torch.sigmoid(network(x)[:, i])
-            uniform = torch.rand(n, generator=generator).to(where)
-            x[:, i] = (uniform < chance).float()
+        x = network.sample(n, lambda: torch.rand(n, generator=generator).to(where))
         bits = x.cpu().numpy().reshape(n, *self.shape)
         if len(self.shape) == 1:
             return bits.astype(np.float64)
@@ -119,7 +121,7 @@ def log_probability(network: MADE, x: Tensor) -> Tensor:
 def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
     """Yield the one turn of an update."""
     loss = -log_probability(network, x).mean()
-    yield Turn({"loss": loss}, loss=loss)
+    yield Turn({"loss": loss}, loss=loss, size=len(x))
 
 
 def train(

@@ -18,7 +18,7 @@ from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.inputs import Inputs, as_float, check_images
 from ftml.nn.mlp import MLP
 from ftml.nn.one_hidden import OneHiddenNet
-from ftml.nn.prediction import in_chunks, loaded
+from ftml.nn.prediction import in_chunks, loaded, rows_at_once
 from ftml.nn.soft_sharing import SharedMLP
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -85,7 +85,7 @@ def outputs(
         x = as_float(inputs.tensor(X[rows]).to(where))
         return of(network, arranged(x, model.network))
 
-    return in_chunks(chunk, len(X))
+    return in_chunks(chunk, len(X), size=rows_at_once(X.shape[1:]))
 
 
 def arranged(x: Tensor, network: str) -> Tensor:

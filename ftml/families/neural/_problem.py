@@ -24,6 +24,7 @@ from ftml.families.neural._config import (
 from ftml.families.neural._model import NETWORKS, Model, arranged
 from ftml.nn.inputs import Inputs, as_float, inputs_of
 from ftml.nn.layers import Draw
+from ftml.nn.prediction import chunks, rows_at_once
 from ftml.optim import optimizers
 from ftml.optim.optimizers import MakeOptimizer
 from ftml.training import Context, Problem, Turn
@@ -57,22 +58,29 @@ def supervised_problem(
     and targets, the mean over the rows of a batch, () or (M,) for a stack. model: the
     model of the family with these weights.
     """
+    pairs_at_least = bool(options.get("batch_norm", False))
+    _check_batches(config, len(train[0]), pairs_at_least=pairs_at_least)
 
     def batches(draw: Draw) -> Sequence[Tensor]:
         n = len(train[0])
         orders = [torch.randperm(n, generator=each) for each in draw.generators]
         order = torch.stack(orders) if draw.stacked else orders[0]
-        return order.to(device()).split(config.batch_size, dim=-1)
+        sizes = batch_sizes(n, config.batch_size, pairs_at_least=pairs_at_least)
+        return order.to(device()).split(sizes, dim=-1)
 
     def turns(made: Any, index: Tensor, context: Context) -> Iterator[Turn]:
         x, *targets = gather(train, index)
         x = disturbed(config, as_float(x), context.draw)
         found = loss(made(arranged(x, network), context.draw), *targets)
-        yield Turn({"loss": found}, loss=found)
+        yield Turn({"loss": found}, loss=found, size=index.shape[-1])
 
     def validate(rows: Rows, made: Any) -> float:
-        x, *targets = rows
-        return loss(made(arranged(as_float(x), network), None), *targets).item()
+        n, total = len(rows[0]), 0.0
+        for part in chunks(n, rows_at_once(rows[0].shape[1:])):
+            x, *targets = (each[part] for each in rows)
+            found = loss(made(arranged(as_float(x), network), None), *targets)
+            total += found.item() * (len(x) / n)
+        return total
 
     return Problem(
         network=lambda g: NETWORKS[network](**options, generator=g),
@@ -91,6 +99,29 @@ def supervised_problem(
         max_norm=config.max_norm,
         weight_noise=config.weight_noise,
     )
+
+
+def batch_sizes(n: int, batch_size: int, *, pairs_at_least: bool) -> list[int]:
+    """Return the sizes of the batches of n rows.
+
+    pairs_at_least: a last batch of one row is joined to the one before, because
+    batch normalisation has no variance of a single row.
+    """
+    sizes = [batch_size] * (n // batch_size)
+    rest = n % batch_size
+    if rest == 1 and sizes and pairs_at_least:
+        return [*sizes[:-1], batch_size + 1]
+    return [*sizes, rest] if rest else sizes
+
+
+def _check_batches(config: TrainingConfig, n: int, *, pairs_at_least: bool) -> None:
+    """Raise ValueError if every batch of a network with batch norm is one row."""
+    if pairs_at_least and min(config.batch_size, n) < 2:
+        raise ValueError(
+            "batch_norm: needs batches of at least two rows, got batch_size "
+            f"{config.batch_size} and {n} training rows; raise batch_size or set "
+            "batch_norm: false"
+        )
 
 
 def disturbed(config: TrainingConfig, x: Tensor, draw: Draw) -> Tensor:

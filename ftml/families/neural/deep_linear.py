@@ -10,7 +10,8 @@ s) e^(-2t). Two: u(t) = s / (1 + (s / u_0 - 1) e^(-4 s t)): nothing, then all at
 the large modes first.
 
 Training is gradient descent on all rows; `time` t is the learning rate times the steps.
-Probabilities are f(x), which estimates them, clipped to [FLOOR, 1] and normalised.
+Probabilities are f(x), which estimates them, clipped to [floor, 1] and normalised; the
+floor is 1e-3, and 1e-2 / k for more than ten classes.
 
 Source: Deep learning cheat sheet, section 14.8 (mistake 31 corrected: A - G = U (Q~ W~
 - S) V'); Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics
@@ -32,15 +33,19 @@ from scipy.integrate import solve_ivp
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.standardize import learn_scaling
 from ftml.plots import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TASK = "classification"
-FLOOR = 1e-3
+FLOOR, FLOORS = 1e-3, 1e-2
+"Smallest probability of a class, and largest sum of these over all classes."
 RANK = 1e-6
-"Directions whose variance, modes whose strength is below this share are left out."
+"Modes whose strength is below this share of the largest are left out."
+DIRECTIONS = 1e-10
+"The same for the variances of directions, of columns that are scaled to variance 1."
 STEPS = 5
 "Steps of gradient descent between two yields."
 
@@ -84,7 +89,8 @@ class Model:
                 f"X has {X.shape[1]} columns, the model was fitted on "
                 f"{len(self.theta) - 1}"
             )
-        found = (X @ self.theta[:-1] + self.theta[-1]).clip(FLOOR, 1.0)
+        floor = min(FLOOR, FLOORS / self.theta.shape[1])
+        found = (X @ self.theta[:-1] + self.theta[-1]).clip(floor, 1.0)
         return found / found.sum(axis=1, keepdims=True)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -120,14 +126,18 @@ class Moments:
 
 
 def moments_of(table: Table) -> Moments:
-    """Return the moments of a table. Raises ValueError where no column varies."""
+    """Return the moments of a table. Raises ValueError where no column varies.
+
+    The directions are those of scaled columns, so that no unit decides which are kept.
+    """
     n = len(table)
-    mean = table.X.mean(axis=0)
-    _, singular, turned = np.linalg.svd(table.X - mean, full_matrices=False)
-    kept = singular**2 > RANK * singular[0] ** 2
-    if singular[0] == 0:
+    if (table.X.min(axis=0) == table.X.max(axis=0)).all():
         raise ValueError("every column is constant: there is nothing to learn from")
-    whitening = turned[kept].T * (np.sqrt(n) / singular[kept])
+    _, mean, scale = learn_scaling(table.X)
+    scaled = (table.X - mean) / scale
+    _, singular, turned = np.linalg.svd(scaled, full_matrices=False)
+    kept = singular**2 > DIRECTIONS * singular[0] ** 2
+    whitening = turned[kept].T * (np.sqrt(n) / singular[kept]) / scale[:, None]
     y = np.eye(len(table.classes))[table.y]
     shares = y.mean(axis=0)
     G = (y - shares).T @ ((table.X - mean) @ whitening) / n

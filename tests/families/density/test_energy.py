@@ -29,21 +29,26 @@ def model(d: int = 2, m: int = 3) -> Model:
     )
 
 
-def test_energy_is_linear_in_its_coefficients() -> None:
-    given = model()
-    y = np.random.default_rng(1).normal(size=(7, 2))
-    theta = _energy.coefficients(given.precision, given.slope, 3)
-    theta[-3:] = given.heights
+SHAPES = [(2, 3), (5, 2), (1, 1)]
+
+
+@pytest.mark.parametrize(("d", "m"), SHAPES)
+def test_energy_is_linear_in_its_coefficients(d: int, m: int) -> None:
+    given = model(d, m)
+    y = np.random.default_rng(1).normal(size=(7, d))
+    theta = _energy.coefficients(given.precision, given.slope, m)
+    theta[-m:] = given.heights
     F = _energy.features(y, _energy.Bumps(given.bumps, given.width))
-    np.testing.assert_allclose(F @ theta, given.energy_of_whitened(y), rtol=1e-12)
-    L, h, w = _energy.split_coefficients(theta, 2)
+    np.testing.assert_allclose(F @ theta, given.energy_of_whitened(y), atol=1e-12)
+    L, h, w = _energy.split_coefficients(theta, d)
     for found, expected in ((L, given.precision), (h, given.slope), (w, given.heights)):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
-def test_score_is_the_gradient_of_the_energy() -> None:
-    given, eps = model(), 1e-6
-    y = np.random.default_rng(1).normal(size=(5, 2))
+@pytest.mark.parametrize(("d", "m"), SHAPES)
+def test_score_is_the_gradient_of_the_energy(d: int, m: int) -> None:
+    given, eps = model(d, m), 1e-6
+    y = np.random.default_rng(1).normal(size=(5, d))
     numeric = np.stack(
         [
             (
@@ -51,7 +56,7 @@ def test_score_is_the_gradient_of_the_energy() -> None:
                 - given.energy_of_whitened(y - eps * e)
             )
             / (2 * eps)
-            for e in np.eye(2)
+            for e in np.eye(d)
         ],
         axis=1,
     )

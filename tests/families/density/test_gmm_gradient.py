@@ -20,14 +20,17 @@ def some_numbers(R: int, k: int, d: int) -> np.ndarray:
     return flat(Parameters(rng.normal(size=(R, k)), rng.normal(size=(R, k, d)), U))
 
 
-def test_every_coordinate_of_the_gradient_by_central_differences() -> None:
-    X = np.random.default_rng(1).normal(size=(20, 3))
-    theta = some_numbers(2, 3, 3)
-    _, gradient = gmm_gradient.loss_and_gradient(theta, X, k=3, penalty=0.01)
+@pytest.mark.parametrize(("n", "d", "k"), [(20, 3, 3), (3, 5, 2), (7, 1, 4)])
+def test_every_coordinate_of_the_gradient_by_central_differences(
+    n: int, d: int, k: int
+) -> None:
+    X = np.random.default_rng(1).normal(size=(n, d))
+    theta = some_numbers(2, k, d)
+    _, gradient = gmm_gradient.loss_and_gradient(theta, X, k=k, penalty=0.01)
     eps = 1e-5
 
     def loss(at: np.ndarray) -> np.ndarray:
-        return gmm_gradient.loss_and_gradient(at, X, k=3, penalty=0.01)[0]
+        return gmm_gradient.loss_and_gradient(at, X, k=k, penalty=0.01)[0]
 
     numeric = np.stack(
         [

@@ -13,10 +13,14 @@ from ftml.families.density import kde
 X = load_wine().data[:, :4]
 
 
-def test_log_density_is_that_of_scikit_learn() -> None:
+WIDE = np.random.default_rng(0).normal(size=(9, 12))
+
+
+@pytest.mark.parametrize(("rows", "n"), [(X, 100), (WIDE, 5), (WIDE[:, :1], 8)])
+def test_log_density_is_that_of_scikit_learn(rows: np.ndarray, n: int) -> None:
     config = kde.Config(bandwidth=0.7, standardize=False)
-    ours = fit(config, Table(X[:100])).model.log_density(X[100:])
-    theirs = KernelDensity(bandwidth=0.7).fit(X[:100]).score_samples(X[100:])
+    ours = fit(config, Table(rows[:n])).model.log_density(rows[n:])
+    theirs = KernelDensity(bandwidth=0.7).fit(rows[:n]).score_samples(rows[n:])
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 

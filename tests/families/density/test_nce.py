@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from ftml import Splits, Table, fit
-from ftml.families.density import nce
+from ftml.families.density import nce, score_matching
 from ftml.families.density._energy import gaussian_log_z, random_bumps
 
 
@@ -26,10 +28,32 @@ def test_constant_of_a_gaussian_is_minus_log_z() -> None:
     )
 
 
-def test_derivatives_by_central_differences() -> None:
+def test_features_in_blocks_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(1).normal(size=(43, 3)) ** 3
+    config = nce.Config(n_bumps=4, n_draws=100)
+    whole = fit(config, Table(X))
+    monkeypatch.setattr(nce, "AT_ONCE", 700)  # 50 rows of 14 features
+    blocks = fit(config, Table(X))
+    np.testing.assert_allclose(
+        blocks.state["theta"], whole.state["theta"], rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("family", [nce, score_matching])
+def test_too_many_columns_are_refused_with_the_memory_they_take(
+    family: ModuleType,
+) -> None:
+    """784 columns: 24 GiB of features and 709 GiB of second derivatives."""
+    message = "784 columns and 50 bumps have 308,554 coefficients, .* take 709 GiB"
+    with pytest.raises(ValueError, match=message):
+        fit(family.Config(), Table(np.zeros((900, 784))))
+
+
+@pytest.mark.parametrize(("n", "d", "n_bumps"), [(40, 3, 5), (7, 1, 9), (9, 2, 0)])
+def test_derivatives_by_central_differences(n: int, d: int, n_bumps: int) -> None:
     rng = np.random.default_rng(0)
-    y = rng.normal(size=(40, 3))
-    bumps = random_bumps(y, n_bumps=5, width=0.5, rng=rng)
+    y = rng.normal(size=(n, d))
+    bumps = random_bumps(y, n_bumps=n_bumps, width=0.5, rng=rng)
     problem = nce.make_problem(nce.Config(penalty=0.3), y, bumps)
     theta = problem.start + 0.05 * rng.normal(size=len(problem.start))
     gradient, hessian = nce.derivatives(problem, theta)
@@ -53,7 +77,7 @@ def test_end_is_stationary_and_rows_and_noise_balance() -> None:
     y, rng = nce.whitened_rows(X)[0], np.random.default_rng(0)
     bumps = random_bumps(y, n_bumps=10, width=config.width, rng=rng)
     problem = nce.make_problem(config, y, bumps)
-    p = expit(problem.F @ steps[-1].state["theta"] + problem.offset)
+    p = expit(nce.scores(problem, steps[-1].state["theta"]))
     assert (1 - p[:200]).sum() == pytest.approx(p[200:].sum(), rel=1e-8)
 
 

@@ -34,11 +34,22 @@ def test_probabilities_of_all_rows_sum_to_one(d: int, h: int) -> None:
     assert model.log_z_error == 0.0
 
 
-def test_free_energy_is_that_of_scikit_learn() -> None:
-    model, theirs = random_model(6, 4), BernoulliRBM(4)
+@pytest.mark.parametrize(("d", "h"), [(9, 3), (3, 9), (5, 5)])
+def test_normaliser_in_blocks_is_the_same(
+    d: int, h: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model(d, h)
+    whole = rbm.exact_log_z(model)
+    monkeypatch.setattr(rbm, "AT_ONCE", 30)
+    assert rbm.exact_log_z(model) == pytest.approx(whole, rel=1e-13)
+
+
+@pytest.mark.parametrize(("d", "h"), [(6, 4), (3, 7), (1, 1)])
+def test_free_energy_is_that_of_scikit_learn(d: int, h: int) -> None:
+    model, theirs = random_model(d, h), BernoulliRBM(h)
     theirs.components_ = model.W.T
     theirs.intercept_hidden_, theirs.intercept_visible_ = model.b, model.a
-    rows = all_rows(6)
+    rows = all_rows(d)
     np.testing.assert_allclose(
         model.negative_free_energy(rows), -theirs._free_energy(rows), rtol=1e-12
     )

@@ -12,19 +12,22 @@ from ftml.families.density._energy import Bumps, split_coefficients
 RNG = np.random.default_rng(0)
 MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-0.5, 0.3, 0.7]])
 ROWS = RNG.normal(size=(400, 3)) @ MIXING.T + np.array([1.0, -2.0, 3.0])
-NONE = Bumps(np.zeros((0, 3)), 1.0)
 
 
 def unit_vectors(n: int, d: int) -> np.ndarray:
     return np.broadcast_to(np.eye(d)[:, None], (d, n, d))
 
 
-def test_precision_of_a_gaussian_is_recovered() -> None:
-    centred = ROWS - ROWS.mean(axis=0)
-    A, b = score_matching.quadratic(centred, NONE, unit_vectors(400, 3))
-    theta = score_matching.solve(A, b, free=9, penalty=1.0)
-    L, h, _ = split_coefficients(theta, 3)
-    np.testing.assert_allclose(L, np.linalg.inv(np.cov(ROWS.T, bias=True)), rtol=1e-10)
+@pytest.mark.parametrize(("n", "d"), [(400, 3), (31, 7), (5, 1)])
+def test_precision_of_a_gaussian_is_recovered(n: int, d: int) -> None:
+    rows = ROWS if d == 3 else np.random.default_rng(1).normal(size=(n, d))
+    none = Bumps(np.zeros((0, d)), 1.0)
+    centred = rows - rows.mean(axis=0)
+    A, b = score_matching.quadratic(centred, none, unit_vectors(n, d))
+    theta = score_matching.solve(A, b, free=d * (d + 3) // 2, penalty=1.0)
+    L, h, _ = split_coefficients(theta, d)
+    covariance = np.atleast_2d(np.cov(rows.T, bias=True))
+    np.testing.assert_allclose(L, np.linalg.inv(covariance), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(h, 0.0, atol=1e-10)
 
 
@@ -101,6 +104,31 @@ def test_penalty_is_raised_until_the_fit_is_a_density() -> None:
     assert penalty > 1e-3
     assert theta[0] > 0
     assert score_matching.solve(A, b, free=2, penalty=1e-3)[0] < 0
+
+
+@pytest.mark.parametrize("seed", [0, 1, 8, 11])
+@pytest.mark.parametrize("width", [0.1, 1.0])
+def test_density_of_one_column_integrates_to_one_within_its_stated_error(
+    seed: int, width: float
+) -> None:
+    """By quadrature; the mass is of bumps that the Gaussian under them does not meet.
+
+    The grid also has the tails of a Gaussian as wide as e^12 standard deviations.
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 1)) + 3.0 * (seed % 2) * np.sign(rng.normal(size=(40, 1)))
+    config = score_matching.Config(width=width, penalty=1e-2, seed=seed, n_draws=4000)
+    model = fit(config, Table(X)).model
+    grid = np.concatenate(
+        [np.linspace(-9, 9, 40_001), np.sinh(np.linspace(3, 12, 999))]
+    )
+    y = np.unique(np.concatenate([grid, -grid]))
+    energy = model.energy_of_whitened(y[:, None])
+    top = energy.max()
+    exact = top + np.log(np.trapezoid(np.exp(energy - top), y))
+    # Weights are skewed: the standard error of e^x, and 5 of them, in nats.
+    assert abs(model.log_z - exact) < 5 * model.log_z_error + 0.01
+    assert model.log_z_error < 0.8
 
 
 def test_rows_that_determine_nothing_are_refused() -> None:

@@ -18,6 +18,7 @@ from ftml.families.generative._adversarial import (
     _turns,
     discriminator_loss,
     generator_loss,
+    parts_of,
 )
 from ftml.nn.adversaries import Adversaries
 from ftml.nn.layers import Draw
@@ -81,10 +82,25 @@ def test_the_discriminator_has_k_turns_before_the_generator() -> None:
     assert found == ["discriminator"] * 3 + ["generator"]
 
 
-def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data() -> None:
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(12, [4, 4, 4]), (7, [3, 2, 2]), (3, [1, 1, 1]), (2, [1, 1, 1])]
+)
+def test_an_update_at_the_end_of_a_pass_has_k_turns_of_the_discriminator(
+    n: int, sizes: list[int]
+) -> None:
+    x = torch.arange(n, dtype=torch.float32)[:, None]
+    parts = parts_of(x, 3)
+    assert [len(each) for each in parts] == sizes
+    assert set(torch.cat(parts).flatten().tolist()) == set(range(n))
+
+
+@pytest.mark.parametrize(("n", "d", "units"), [(5, 2, 8), (3, 9, 2), (1, 1, 1)])
+def test_the_gradient_penalty_is_half_the_squared_slope_at_the_data(
+    n: int, d: int, units: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = Adversaries((2,), 3, hidden=(8,), generator=generator).double()
-    x = torch.randn(5, 2, generator=generator).double()
+    network = Adversaries((d,), 3, hidden=(units,), generator=generator).double()
+    x = torch.randn(n, d, generator=generator).double()
     config = gan.Config(n_code=3, gradient_penalty=0.8, batch_size=5)
     draw = Draw([generator], stacked=False)
     first = next(iter(_turns(config, _in_double(network), x, draw)))
@@ -123,7 +139,8 @@ def test_each_player_moves_its_own_parameters_alone() -> None:
 def test_a_gan_draws_all_modes_of_the_ring() -> None:
     whole = ring(n_samples=1200)
     data = Splits(whole.rows(np.arange(1000)), None, whole.rows(np.arange(1000, 1200)))
-    config = gan.Config(n_code=2, n_epochs=50, hidden=(64, 64), learning_rate=2e-3)
+    options = {"n_epochs": 50, "batch_size": 100, "learning_rate": 4e-3}
+    config = gan.Config(n_code=2, hidden=(64, 64), **options)
     step = fit(config, data.train)
     scores = generation.evaluate(step.model, data.test)
     assert scores["classes_covered"] >= 7

@@ -63,6 +63,16 @@ def test_linear_autoencoders_find_the_plane_of_principal_components(
     assert np.degrees(subspace_angles(decoder, components.components.T)).max() < 2
 
 
+@pytest.mark.parametrize("kind", [linear_autoencoder, tied_autoencoder])
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_more_codes_than_columns_lose_nothing(kind, d: int) -> None:
+    """PCA of as many components has error 0; the mean alone has 1. n % 32 is not 0."""
+    X = np.random.default_rng(0).normal(size=(150, d)) @ np.triu(np.ones((d, d)))
+    model = fit(kind.Config(n_epochs=30), Table(X)).model
+    rebuilt = model.reconstruct(X)
+    assert np.mean((X - rebuilt) ** 2 / X.var(axis=0)) < 0.01
+
+
 def test_the_tied_encoder_becomes_orthogonal(data: Splits[Images]) -> None:
     C = fit(tied_autoencoder.Config(**LONG), data).model.weights["C"]
     torch.testing.assert_close(C @ C.T, torch.eye(8), atol=5e-3, rtol=0)
@@ -79,11 +89,14 @@ def test_codes_of_a_linear_autoencoder_are_its_formula(data: Splits[Images]) -> 
     np.testing.assert_allclose(model.reconstruct(data.test.X[:5]), rebuilt, atol=1e-2)
 
 
-def test_the_contractive_penalty_is_the_jacobian_of_autograd() -> None:
+@pytest.mark.parametrize(("n", "d", "m"), [(3, 7, 5), (1, 2, 9), (4, 1, 1)])
+def test_the_contractive_penalty_is_the_jacobian_of_autograd(
+    n: int, d: int, m: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = Autoencoder((7,), 5, code_activation="sigmoid", generator=generator)
+    network = Autoencoder((d,), m, code_activation="sigmoid", generator=generator)
     network = network.double()
-    x = torch.randn(3, 7, generator=generator, dtype=torch.float64)
+    x = torch.randn(n, d, generator=generator, dtype=torch.float64)
     found = contractive_autoencoder.squared_jacobian(
         network.encode(x), network.encoder.head.weight
     )

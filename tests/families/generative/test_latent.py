@@ -18,7 +18,7 @@ from ftml.families.generative._latent import (
     importance_bound,
     log_likelihood,
 )
-from ftml.nn.latent_networks import DeepLatentGaussian, LatentGaussian
+from ftml.nn.latent_networks import DeepLatentGaussian, DrawOfRows, LatentGaussian
 from ftml.nn.layers import Draw
 from tests.test_contract import small_data
 
@@ -152,6 +152,31 @@ def test_the_elbo_of_pixels_is_a_bound_by_enumeration_of_codes() -> None:
     assert model.elbo(data.test.X).mean() < exact.mean()
 
 
+@pytest.mark.parametrize("bound", ["elbo", "log_likelihood"])
+def test_the_bound_of_a_row_does_not_depend_on_the_other_rows(bound: str) -> None:
+    data = small_data("generation")
+    model = fit(vae.Config(n_code=20, n_epochs=2), data.train).model
+    X = data.test.X
+    whole = getattr(model, bound)(X)
+    alone = np.concatenate([getattr(model, bound)(row[None]) for row in X])
+    backwards = getattr(model, bound)(X[::-1])[::-1]
+    for other in (alone, backwards):
+        np.testing.assert_allclose(other, whole, rtol=1e-5)
+
+
+def test_draws_of_rows_are_normal_and_independent() -> None:
+    x = torch.arange(3000.0)[:, None]
+    draw = DrawOfRows(x, n_draws=2)
+    one, two = (draw.normal(torch.empty(3000, 4)) for _ in range(2))
+    both = torch.cat([one, two], dim=1)
+    # Standard errors of 3,000 rows: .02 of a mean or a correlation.
+    assert both.mean(dim=0).abs().max() < 0.08
+    assert (both.T.corrcoef() - torch.eye(8)).abs().max() < 0.08
+    assert both.std().item() == pytest.approx(1.0, abs=0.03)
+    # Neither are the numbers of neighbouring rows alike.
+    assert abs(np.corrcoef(both[:-1].flatten(), both[1:].flatten())[0, 1]) < 0.03
+
+
 def test_black_and_white_pixels_are_drawn_black_and_white() -> None:
     data = small_data("generation")
     model = fit(vae.Config(n_epochs=1), data.train).model
@@ -168,10 +193,13 @@ def test_beta_weighs_the_kl() -> None:
     assert kl[1] < 0.5 * kl[0]
 
 
-def test_layers_of_a_deep_model_are_its_recursion() -> None:
+@pytest.mark.parametrize(("n", "d", "code"), [(5, 6, (3, 2, 1)), (1, 2, (4, 1, 6))])
+def test_layers_of_a_deep_model_are_its_recursion(
+    n: int, d: int, code: tuple[int, ...]
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = DeepLatentGaussian((6,), (3, 2, 1), hidden=(4,), generator=generator)
-    e1, e2, e3 = torch.randn(5, 6, generator=generator).split((3, 2, 1), dim=1)
+    network = DeepLatentGaussian((d,), code, hidden=(4,), generator=generator)
+    e1, e2, e3 = torch.randn(n, sum(code), generator=generator).split(code, dim=1)
     h3 = e3 @ network.mixing[2].weight.T
     h2 = network.maps[1](h3) + e2 @ network.mixing[1].weight.T
     h1 = network.maps[0](h2) + e1 @ network.mixing[0].weight.T

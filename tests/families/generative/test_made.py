@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from ftml import Images, Table, fit
 from ftml.families.generative import made
-from ftml.nn.made import MADE, made_masks
+from ftml.nn.made import MADE, made_degrees, made_masks
 
 
 @pytest.mark.parametrize("hidden", [(5,), (16, 9), (3, 40, 7)])
@@ -22,15 +23,76 @@ def test_probabilities_of_all_rows_sum_to_one(hidden: tuple[int, ...]) -> None:
     assert np.exp(log_p).sum() == pytest.approx(1.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("hidden", [(4,), (12, 9, 6)])
-def test_an_output_depends_on_earlier_inputs_alone(hidden: tuple[int, ...]) -> None:
+SIZES = [(6, (4,)), (6, (12, 9, 6)), (9, (1,)), (13, (40, 3, 40)), (2, (1,)), (1, (2,))]
+
+
+@pytest.mark.parametrize(("d", "hidden"), SIZES)
+def test_an_output_depends_on_exactly_the_earlier_inputs(
+    d: int, hidden: tuple[int, ...]
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    network = MADE(6, hidden=hidden, activation="tanh", generator=generator)
+    network = MADE(d, hidden=hidden, activation="tanh", generator=generator)
     jacobian = torch.autograd.functional.jacobian(
-        lambda x: network(x[None])[0], torch.full((6,), 0.3)
+        lambda x: network(x[None])[0], torch.full((d,), 0.3)
     )
-    assert (jacobian.triu() == 0).all(), "output i sees input i or a later one"
-    assert (torch.stack([*jacobian.tril(-1)[1:]]).abs().sum(dim=1) > 0).all()
+    expected = torch.ones(d, d).tril(-1).bool()
+    assert torch.equal(jacobian != 0, expected)
+
+
+@pytest.mark.parametrize(
+    ("d", "hidden", "degrees"),
+    [
+        (5, (8,), [[1, 2, 3, 4, 1, 2, 3, 4]]),
+        (5, (6,), [[1, 2, 3, 4, 2, 4]]),
+        (101, (4,), [[13, 38, 63, 88]]),
+        (101, (4, 2, 3), [[13, 38, 63, 88], [38, 88], [38, 88, 88]]),
+    ],
+)
+def test_degrees_spread_over_all_values_and_over_those_of_the_layer_before(
+    d: int, hidden: tuple[int, ...], degrees: list[list[int]]
+) -> None:
+    assert [each.tolist() for each in made_degrees(d, hidden)] == degrees
+
+
+@pytest.mark.parametrize(("d", "hidden"), SIZES)
+def test_values_are_generated_by_the_chances_of_the_network(
+    d: int, hidden: tuple[int, ...]
+) -> None:
+    """Value by value by whole passes, as the definition has it."""
+    generator = torch.Generator().manual_seed(0)
+    network = MADE(d, hidden=hidden, generator=generator)
+    uniform = torch.rand(d, 20, generator=generator)
+    found = network.sample(20, iter(uniform).__next__)
+    x = torch.zeros(20, d)
+    for i in range(d):
+        x[:, i] = (uniform[i] < torch.sigmoid(network(x)[:, i])).float()
+    assert torch.equal(found, x)
+
+
+@pytest.mark.parametrize("hidden", [(2,), (20, 2, 20)])
+def test_a_copy_of_an_earlier_value_is_seen(hidden: tuple[int, ...]) -> None:
+    X = np.random.default_rng(0).integers(2, size=(200, 10)).astype(float)
+    X[:, 9] = X[:, 8]
+    flipped = X.copy()
+    flipped[:, 9] = 1 - X[:, 9]
+    config = made.Config(hidden=hidden, n_epochs=12, learning_rate=0.05, batch_size=10)
+    model = fit(config, Table(X)).model
+    gain = model.log_likelihood(X) - model.log_likelihood(flipped)
+    assert gain.mean() > 1.5  # blind: 0
+    rows = model.sample(300, seed=0)
+    assert np.mean(rows[:, 9] == rows[:, 8]) > 0.8  # blind: .5
+
+
+def test_too_many_direct_weights_are_refused_with_their_size() -> None:
+    with pytest.raises(ValueError, match=r"30,000 values a sample: .* take 3\.4 GiB"):
+        MADE(30_000, hidden=(1,))
+
+
+def test_a_saved_model_that_ignored_values_is_refused() -> None:
+    model = fit(made.Config(hidden=(2,), n_epochs=1), Table(np.eye(5))).model
+    old = {name: each for name, each in model.weights.items() if name != "direct"}
+    with pytest.raises(ValueError, match="ignored values; train it again"):
+        dataclasses.replace(model, weights=old).log_likelihood(np.eye(5))
 
 
 def test_masks_let_every_earlier_input_through() -> None:

@@ -10,6 +10,7 @@ import ftml
 from ftml import Splits, Table
 from ftml.families.neural.deep_linear import (
     Config,
+    Model,
     figures,
     first_layers,
     gradient,
@@ -92,15 +93,27 @@ def test_stronger_modes_are_learnt_first_and_all_at_once() -> None:
     assert together[0] == together[1]
 
 
+RNG = np.random.default_rng(0)
+WIDE = Table(
+    RNG.normal(size=(31, 9)) * 10.0 ** np.arange(-4, 5),
+    np.arange(31) % 2,
+    classes=("a", "b"),
+)
+
+
+@pytest.mark.parametrize("table", [TABLE, WIDE], ids=["narrow", "wide"])
 @pytest.mark.parametrize("start", ["balanced", "random"])
-def test_end_of_training_is_least_squares(start: str) -> None:
+def test_end_of_training_is_least_squares(start: str, table: Table) -> None:
     config = Config(start=start, strength=0.1, learning_rate=0.1, n_epochs=400)
-    step = ftml.fit(config, TABLE)
-    y = np.eye(3)[TABLE.y]
-    oracle = LinearRegression().fit(TABLE.X, y)
-    np.testing.assert_allclose(step.model.theta[:-1].T, oracle.coef_, atol=1e-6)
+    step = ftml.fit(config, table)
+    y = np.eye(len(table.classes))[table.y]
+    # Scaled, because scikit-learn drops directions by the units of the columns.
+    scale = table.X.std(axis=0)
+    oracle = LinearRegression().fit(table.X / scale, y)
+    found = step.model.theta[:-1].T * scale
+    np.testing.assert_allclose(found, oracle.coef_, atol=1e-6)
     np.testing.assert_allclose(step.model.theta[-1], oracle.intercept_, atol=1e-6)
-    risk = np.mean(np.sum((y - oracle.predict(TABLE.X)) ** 2, axis=1))
+    risk = np.mean(np.sum((y - oracle.predict(table.X / scale)) ** 2, axis=1))
     assert step.metrics["train_risk"] == pytest.approx(risk, rel=1e-6)
     assert step.metrics["train_excess_risk"] < 1e-10
 
@@ -118,8 +131,32 @@ def test_columns_that_say_nothing_new_are_left_out() -> None:
     )
 
 
-def test_constant_table_is_refused() -> None:
-    flat = Table(np.ones((4, 2)), np.array([0, 1, 0, 1]), classes=("a", "b"))
+@pytest.mark.parametrize("scale", [1e-8, 1e3, 1e8])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_units_of_a_column_change_no_probability(scale: float, offset: float) -> None:
+    X = TABLE.X.copy()
+    X[:, 1] = scale * (X[:, 1] + offset)
+    other = Table(X, TABLE.y, classes=TABLE.classes)
+    config = Config(n_epochs=20)
+    np.testing.assert_allclose(
+        ftml.fit(config, other).model.predict_proba(X),
+        ftml.fit(config, TABLE).model.predict_proba(TABLE.X),
+        atol=1e-6,
+    )
+
+
+def test_sure_prediction_of_many_classes_is_not_capped_by_the_floors() -> None:
+    k = 300
+    table = Table(np.eye(k), np.arange(k), classes=tuple(map(str, range(k))))
+    moments = moments_of(table)
+    theta = np.vstack([np.eye(k), np.zeros(k)])
+    model = Model(theta, moments.strengths, np.zeros((1, 1)), np.zeros(1))
+    assert model.predict_proba(np.eye(k)).max() > 0.99
+
+
+@pytest.mark.parametrize(("n", "value"), [(4, 1.0), (10, 0.1), (1000, 0.1)])
+def test_constant_table_is_refused(n: int, value: float) -> None:
+    flat = Table(np.full((n, 2), value), np.arange(n) % 2, classes=("a", "b"))
     with pytest.raises(ValueError, match="every column is constant"):
         ftml.fit(Config(), flat)
 

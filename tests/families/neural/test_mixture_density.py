@@ -30,7 +30,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-OUTPUTS, Y = normal(6, 9), normal(6, seed=1)
+Y = normal(6, seed=1)
 
 
 def of_torch(outputs: Tensor) -> MixtureSameFamily:
@@ -40,30 +40,39 @@ def of_torch(outputs: Tensor) -> MixtureSameFamily:
     )
 
 
-def test_density_and_moments_are_those_of_torch() -> None:
-    law, mixture = of_torch(OUTPUTS), mixture_of(OUTPUTS)
-    ours = NegativeLogLikelihood.apply(OUTPUTS, Y)
-    torch.testing.assert_close(ours, -law.log_prob(Y), rtol=0, atol=1e-10)
+SHAPES = [(6, 3), (1, 1), (5, 40)]
+"Rows and components."
+
+
+@pytest.mark.parametrize(("n", "k"), SHAPES)
+def test_density_and_moments_are_those_of_torch(n: int, k: int) -> None:
+    outputs, y = normal(n, 3 * k), normal(n, seed=1)
+    law, mixture = of_torch(outputs), mixture_of(outputs)
+    ours = NegativeLogLikelihood.apply(outputs, y)
+    torch.testing.assert_close(ours, -law.log_prob(y), rtol=0, atol=1e-10)
     for one, other in (
         (mean_of(mixture), law.mean),
         (variance_of(mixture), law.variance),
-        (cdf_of(mixture, Y), law.cdf(Y)),
+        (cdf_of(mixture, y), law.cdf(y)),
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def test_gradient_by_hand_is_that_of_autograd_and_of_differences() -> None:
-    outputs = OUTPUTS.clone().requires_grad_()
+@pytest.mark.parametrize(("n", "k"), SHAPES)
+def test_gradient_by_hand_is_that_of_autograd_and_of_differences(
+    n: int, k: int
+) -> None:
+    outputs, y = normal(n, 3 * k).requires_grad_(), normal(n, seed=1)
     ours, theirs = (
         torch.autograd.grad(each.sum(), outputs)[0]
         for each in (
-            NegativeLogLikelihood.apply(outputs, Y),
-            -of_torch(outputs).log_prob(Y),
+            NegativeLogLikelihood.apply(outputs, y),
+            -of_torch(outputs).log_prob(y),
         )
     )
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
     assert torch.autograd.gradcheck(
-        lambda given: NegativeLogLikelihood.apply(given, Y), (outputs,)
+        lambda given: NegativeLogLikelihood.apply(given, y), (outputs,)
     )
 
 
@@ -165,7 +174,8 @@ def test_figure_is_of_one_feature_alone(model: Model) -> None:
     assert figures(Config(), model, Splits(two)) == {}
 
 
-def test_target_that_never_varies_is_refused() -> None:
-    data = Table(np.arange(5.0)[:, None], np.full(5, 2.0))
-    with pytest.raises(ValueError, match="the target is 2 in every row"):
+@pytest.mark.parametrize(("n", "y"), [(1, 2.0), (5, 2.0), (10, 0.1), (1000, 0.1)])
+def test_target_that_never_varies_is_refused(n: int, y: float) -> None:
+    data = Table(np.arange(float(n))[:, None], np.full(n, y))
+    with pytest.raises(ValueError, match=f"the target is {y:g} in every row"):
         ftml.fit(Config(), data)

@@ -14,7 +14,9 @@ from torch import Tensor
 import ftml
 from ftml import Images, Splits, Step, Table
 from ftml.families.neural import lenet, maxout, mlp, one_hidden_layer
-from ftml.families.neural._problem import cross_entropy, moved
+from ftml.families.neural._problem import batch_sizes, cross_entropy, moved
+from ftml.nn import prediction
+from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
 from ftml.nn.mlp import MLP
@@ -34,7 +36,8 @@ def run_of(config: Any, data: Splits = TABLE, **options: Any) -> list[Step]:
 def plain_torch(config: mlp.Config, data: Table) -> dict[str, Tensor]:
     """Train the same network on the same batches as anyone writes it in torch."""
     generator = torch.Generator().manual_seed(config.seed)
-    network = MLP((4, *config.hidden, 3), generator=generator)
+    sizes = (data.X.shape[1], *config.hidden, len(data.classes))
+    network = MLP(sizes, generator=generator)
     x = inputs_of(data).tensor(data.X)
     y = torch.from_numpy(data.y)
     matrices = [each for each in network.parameters() if each.ndim == 2]
@@ -53,20 +56,36 @@ def plain_torch(config: mlp.Config, data: Table) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def test_training_is_that_of_a_plain_loop_in_torch() -> None:
-    config = mlp.Config(hidden=(8, 5), n_epochs=6, batch_size=7, l2=0.02, seed=3)
-    ours = run_of(config)[-1].model.weights
-    for key, value in plain_torch(config, TABLE.train).items():
+def wide() -> Splits[Table]:
+    """Return 25 rows of more columns than units, and many classes, one without rows."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(25, 20)), np.arange(25) % 6
+    return Splits(Table(X, y, classes=tuple("abcdefg")))
+
+
+@pytest.mark.parametrize(
+    ("data", "hidden", "batch_size"),
+    [(TABLE, (8, 5), 7), (wide(), (3,), 8), (wide(), (), 100)],
+    ids=["narrow", "wide", "linear"],
+)
+def test_training_is_that_of_a_plain_loop_in_torch(
+    data: Splits[Table], hidden: tuple[int, ...], batch_size: int
+) -> None:
+    options = {"hidden": hidden, "batch_size": batch_size}
+    config = mlp.Config(n_epochs=6, l2=0.02, seed=3, **options)
+    ours = run_of(config, data)[-1].model.weights
+    for key, value in plain_torch(config, data.train).items():
         # float32: the penalty is added to the loss here, to the gradient there.
         torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-5)
 
 
-def test_one_hidden_layer_by_hand_learns_what_autograd_makes_the_perceptron_learn() -> (
-    None
-):
-    options = {"activation": "tanh", "n_epochs": 4}
-    hand = ftml.fit(one_hidden_layer.Config(n_units=6, **options), TABLE)
-    auto = ftml.fit(mlp.Config(hidden=(6,), **options), TABLE)
+@pytest.mark.parametrize(("data", "n_units"), [(TABLE, 6), (wide(), 2)])
+def test_one_hidden_layer_by_hand_learns_what_autograd_makes_the_perceptron_learn(
+    data: Splits[Table], n_units: int
+) -> None:
+    options = {"activation": "tanh", "n_epochs": 4, "batch_size": 8}
+    hand = ftml.fit(one_hidden_layer.Config(n_units=n_units, **options), data)
+    auto = ftml.fit(mlp.Config(hidden=(n_units,), **options), data)
     for one, other in (("hidden", "layers.0"), ("head", "layers.1")):
         for part in ("weight", "bias"):
             torch.testing.assert_close(
@@ -354,6 +373,80 @@ def test_batch_norm_predicts_a_row_without_regard_to_the_others() -> None:
     X = TABLE.test.X
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in X])
     np.testing.assert_allclose(model.predict_proba(X), one_by_one, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "sizes"),
+    [(7, 3, [3, 4]), (8, 3, [3, 3, 2]), (6, 3, [3, 3]), (2, 5, [2]), (4, 3, [4])],
+)
+def test_batch_norm_gets_no_batch_of_one_row(
+    n: int, batch_size: int, sizes: list[int]
+) -> None:
+    assert batch_sizes(n, batch_size, pairs_at_least=True) == sizes
+    plain = torch.arange(n).split(batch_size)
+    assert batch_sizes(n, batch_size, pairs_at_least=False) == [len(p) for p in plain]
+
+
+def test_running_variances_do_not_shrink_by_a_last_row_alone() -> None:
+    """24 rows in batches of 23: the last one alone would have no variance."""
+    config = mlp.Config(batch_norm=True, batch_size=23, n_epochs=20)
+    weights = run_of(config)[-1].model.weights
+    whole = run_of(config.model_copy(update={"batch_size": 24}))[-1].model.weights
+    for name in (each for each in weights if each.endswith("var")):
+        torch.testing.assert_close(weights[name], whole[name])
+
+
+def test_batches_of_one_row_are_refused_with_batch_norm_alone() -> None:
+    with pytest.raises(ValueError, match="batches of at least two rows, got batch_siz"):
+        run_of(mlp.Config(batch_norm=True, batch_size=1))
+    assert run_of(mlp.Config(batch_size=1, n_epochs=1))
+
+
+@pytest.mark.parametrize("side", [8, 15, 19, 28])
+def test_every_pixel_reaches_the_outputs_of_every_image_network(side: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for network in (
+        LeNet((1, side, side + 1), 3, generator=generator),
+        InceptionNet((1, side, side + 1), 3, width=4, generator=generator),
+        LocallyConnectedNet(
+            (1, side, side + 1), 3, width=4, hidden=(9,), generator=generator
+        ),
+    ):
+        x = torch.rand(8, 1, side, side + 1, requires_grad=True)
+        (slope,) = torch.autograd.grad(network.double()(x.double()).square().sum(), x)
+        assert (slope.abs().amax(dim=(0, 1)) > 0).all(), type(network)
+
+
+@pytest.mark.parametrize(("side", "maps"), [(8, 2), (14, 1), (28, 5), (32, 6)])
+def test_lenet_of_other_sides_is_that_of_the_paper(side: int, maps: int) -> None:
+    network = LeNet((1, side, side), 3)
+    assert not network.keeps_end
+    assert network.dense.layers[0].in_features == 16 * maps**2
+
+
+def test_validation_in_chunks_is_that_of_all_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = mlp.Config(n_epochs=3, patience=2)
+    whole = run_of(config)[-1].state["best"]
+    monkeypatch.setattr(prediction, "MOST_ROWS", 4)
+    assert run_of(config)[-1].state["best"] == pytest.approx(whole, rel=1e-6)
+
+
+def test_large_images_are_predicted_few_at_a_time() -> None:
+    assert prediction.rows_at_once((28, 28)) == prediction.rows_at_once((20,)) == 1024
+    assert prediction.rows_at_once((224, 224, 3)) == 27
+    assert prediction.rows_at_once((10**8,)) == prediction.rows_at_once((2**22,)) == 1
+
+
+def test_train_loss_is_the_mean_over_rows_of_unequal_batches() -> None:
+    """Weights that hardly move: the loss of all 24 rows, in batches of 23 and 1."""
+    options = {"n_epochs": 1, "learning_rate": 1e-12, "l2": 0.0}
+    losses = [
+        run_of(mlp.Config(batch_size=size, **options))[-1].metrics["train_loss"]
+        for size in (24, 23)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mlp", "maxout", "lenet", "locally_connected"])

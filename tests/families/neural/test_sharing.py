@@ -85,6 +85,23 @@ def test_mixture_begins_spread_over_the_weights() -> None:
     torch.testing.assert_close(deviation, torch.full((3,), 0.99), rtol=1e-4, atol=0)
 
 
+def test_mixture_of_more_weights_than_torch_sorts_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w = torch.randn(1001, generator=torch.Generator().manual_seed(0))
+    expected = torch.quantile(w, torch.tensor([0.005, 0.995]))
+    monkeypatch.setattr(soft_sharing, "MOST_OF_TORCH", 1000)
+    torch.testing.assert_close(soft_sharing._quantiles(w, (0.005, 0.995)), expected)
+
+
+def test_codes_in_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = trained().weights
+    whole = soft_sharing.codes(weights)
+    monkeypatch.setattr(soft_sharing, "AT_ONCE", 7)
+    for name, each in soft_sharing.codes(weights).items():
+        assert torch.equal(each, whole[name])
+
+
 def test_network_is_not_quantised_before_sharing_has_begun() -> None:
     config = Config(**{**SHORT, "n_epochs": 5, "quantised": True})
     model = ftml.fit(config, DATA).model
