@@ -27,13 +27,10 @@ SEARCHED = tuple(
 "The families of two classes that a search tries."
 
 
-TOGETHER = dict(
-    zip(
-        SEARCHED,
-        (logistic_regression.train_members, linear_svm.train_members),
-        strict=True,
-    )
-)
+TOGETHER: dict[str, Callable[..., list[Iterator[Step]]]] = {
+    SEARCHED[0]: logistic_regression.train_members,
+    SEARCHED[1]: linear_svm.train_members,
+}
 "Families whose members share what X determines, and the function that trains them."
 
 

@@ -78,13 +78,18 @@ class Model:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return f(x) + b, (n',), for X (n', d)."""
         check_columns(X, len(self.center))
-        form = {"kernel": self.kernel, "width": self.width, "degree": self.degree}
         predicted = np.empty(len(X))
         at_once = max(1, BLOCK // len(self.rows))
         for first in range(0, len(X), at_once):
             part = slice(first, first + at_once)
             scaled = (X[part] - self.center) / self.scale
-            K = kernel_matrix(scaled, self.rows, **form)
+            K = kernel_matrix(
+                scaled,
+                self.rows,
+                kernel=self.kernel,
+                width=self.width,
+                degree=self.degree,
+            )
             predicted[part] = K @ self.dual + self.intercept
         return predicted
 
