@@ -151,8 +151,9 @@ def preconditioner(problem: Problem, alpha: np.ndarray) -> _lbfgs.Preconditioner
     1/c.
     """
     d, m = problem.vectors.shape
-    flat = problem.values.sum() / d + alpha[:, None]  # (B, 1)
-    damped = problem.bound * problem.values + flat
+    mean = problem.values.sum() / d
+    flat = mean + alpha[:, None]  # (B, 1)
+    damped = problem.bound * problem.values + mean + alpha[:, None]
     # If no column varies, everything is zero, including every gradient.
     inverse = np.divide(1.0, damped, out=np.zeros_like(damped), where=damped > 0)
     outside = np.divide(1.0, flat, out=np.zeros_like(flat), where=flat > 0)

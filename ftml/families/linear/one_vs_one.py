@@ -86,7 +86,5 @@ def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each step of the members; metrics are their means."""
-    k = len(data.train.classes)
-    yield from _reduction.run(
-        config, _pairs(data.train), state, Model, M=k * (k - 1) // 2
-    )
+    M = len(list(combinations(data.train.classes, 2)))
+    yield from _reduction.run(config, _pairs(data.train), state, Model, M=M)
