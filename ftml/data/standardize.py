@@ -73,19 +73,14 @@ def learn_scaling(X: np.ndarray) -> Scaling:
     """Return median, mean and standard deviation of each column of X (n, d).
 
     Missing values are NaN and do not count; a column without any value is filled with
-    0. A constant column has scale 1, so that it becomes 0 and not NaN.
+    0. A constant column has its value as the centre and scale 1, so that it becomes 0
+    and not NaN. The scale is right for every size of the values that float64 has.
     """
     seen = ~np.isnan(X)
-    empty = ~seen.any(axis=0)
+    known = np.where(seen.any(axis=0), X, 0.0)
     unit = unit_of(np.where(seen, X, 0.0))
-    X = X if (unit == 1).all() else X / unit
-    fill = np.nanmedian(np.where(empty, 0.0, X), axis=0)
-    filled = np.where(seen, X, fill)
-    # Not std > 0: rounding gives a constant column of 0.1 a standard deviation of
-    # 1e-17.
-    varies = filled.min(axis=0) < filled.max(axis=0)
-    scale = np.where(varies, filled.std(axis=0) * unit, 1.0)
-    return Scaling(fill * unit, filled.mean(axis=0) * unit, scale)
+    fill = np.nanmedian(known / unit, axis=0) * unit
+    return Scaling(fill, *moments(np.where(seen, X, fill)))
 
 
 def apply_scaling(X: np.ndarray, scaling: Scaling) -> np.ndarray:

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ftml.data import parquet, preprocessing
+from ftml.data.checks import as_float64, as_indices, as_integers, check_joins
 from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits, consecutive_splits
@@ -33,8 +34,9 @@ class Table:
 
     X: (n, d) float64, finite. y: (n,) float64 for regression; int64 for classification,
     where y[i] is an index into `classes`. Without a target y is zeros and `target_name`
-    is empty. Raises ValueError for invalid shapes or values, TypeError for values that
-    are not arrays.
+    is empty. Numbers of other types are converted where that is exact
+    (`ftml.data.checks`). Raises ValueError for invalid shapes or values, TypeError for
+    values that are not arrays of numbers.
 
     groups: (n,) int64 indices of the groups, such as persons, that a split keeps
     together; empty without groups. time: (n,) float64, by which a split orders the
@@ -54,11 +56,9 @@ class Table:
     "what has turned the columns of a raw table into these features"
 
     def __post_init__(self) -> None:
-        for name in ("X", "y", "groups", "time"):
-            if not isinstance(value := getattr(self, name), np.ndarray):
-                got = type(value).__name__
-                raise TypeError(f"{name} must be a NumPy array, got {got}")
-        if self.y is NO_TARGET:
+        untargeted = self.y is NO_TARGET
+        self._convert()
+        if untargeted:
             object.__setattr__(self, "y", np.zeros(self.X.shape[:1]))
             object.__setattr__(self, "target_name", "")
         if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
@@ -74,13 +74,22 @@ class Table:
                 f"X has {self.X.shape[1]} columns, "
                 f"feature_names {len(self.feature_names)}"
             )
-        if (
-            self.classes
-            and len(self)
-            and (self.y.min() < 0 or self.y.max() >= len(self.classes))
-        ):
-            raise ValueError(f"y must index the {len(self.classes)} classes")
         self._check_grouping()
+
+    def _convert(self) -> None:
+        """Replace the arrays by those of the documented types."""
+        if self.classes:
+            y = as_indices(self.y, self.classes, what="y", of="classes")
+        else:
+            y = as_float64(self.y, "y")
+        converted = {
+            "X": as_float64(self.X, "X"),
+            "y": y,
+            "groups": as_integers(self.groups, "groups"),
+            "time": as_float64(self.time, "time"),
+        }
+        for name, array in converted.items():
+            object.__setattr__(self, name, array)
 
     def _check_grouping(self) -> None:
         """Raise ValueError unless groups, time and positive fit the samples."""
@@ -132,7 +141,11 @@ class Table:
         return self.rows(np.sort(np.concatenate(chosen)))
 
     def join(self, other: Self) -> Self:
-        """Return the samples of both, those of this object first."""
+        """Return the samples of both, those of this object first.
+
+        Raises ValueError for other columns, classes or targets.
+        """
+        check_joins(self, other, without=["preprocessor"])
         return replace(
             self,
             X=np.vstack([self.X, other.X]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,58 @@ def test_shapes_and_values_that_do_not_fit_are_refused(X, y, more, message) -> N
 def test_what_is_not_an_array_is_refused(X, y, message) -> None:
     with pytest.raises(TypeError, match=message):
         Table(X, y)
+
+
+@pytest.mark.parametrize(
+    "kind", ["bool", "int8", "uint8", "int32", "uint64", "float32", ">f8"]
+)
+def test_numbers_of_other_types_are_converted(kind: str) -> None:
+    values = np.array([[1, 0], [0, 1], [1, 1]]).astype(kind)
+    label = values[:, 0]
+    data = Table(values, label, classes=("a", "b"))
+    assert (data.X.dtype, data.y.dtype) == (np.float64, np.int64)
+    assert data.y.tolist() == [1, 0, 1]
+    assert Table(values, label).y.dtype == np.float64
+    # 200 * 200 is no uint8.
+    assert Table(np.full((2, 1), 200, np.uint8)).X[0, 0] ** 2 == 40_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"y": np.array([0.0, 0.5])}, ValueError, "y must be whole numbers.*got 0.5"),
+        ({"y": np.array(["a", "b"])}, TypeError, "y must be whole numbers"),
+        ({"X": np.array([["1"], ["2"]])}, TypeError, "X must be numbers"),
+        ({"X": np.array([[1j], [2]])}, TypeError, "X must be numbers.*complex"),
+        ({"X": np.array([[1], [2**53 + 1]])}, ValueError, "got 9007199254740993"),
+        ({"groups": np.array([0.5, 1.0])}, ValueError, "groups must be whole numbers"),
+        ({"time": np.array(["2020", "2021"], "M8[Y]")}, TypeError, "time must be numb"),
+    ],
+)
+def test_values_that_are_not_converted_exactly_are_refused(
+    fields, error, message
+) -> None:
+    good = {"X": np.zeros((2, 1)), "y": np.zeros(2), "classes": ("a", "b")}
+    with pytest.raises(error, match=message):
+        Table(**{**good, **fields})
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "message"),
+    [
+        ({"classes": ("b", "a", "c")}, ValueError, "classes differ: a, b, c and b, a"),
+        ({"feature_names": ("size", "age")}, ValueError, "feature_names differ"),
+        (
+            {"X": np.zeros((12, 3)), "feature_names": ()},
+            ValueError,
+            r"\(n, 2\) and \(n",
+        ),
+        ({"target_name": "sort"}, ValueError, "target_name differ: kind and sort"),
+    ],
+)
+def test_parts_of_other_tables_are_not_joined(other, error, message) -> None:
+    with pytest.raises(error, match=message):
+        classes_table().join(replace(classes_table(), **other))
 
 
 def test_table_may_have_no_rows() -> None:
@@ -220,6 +273,15 @@ def test_constant_column_keeps_its_unit(value: float, n: int) -> None:
     # A new value one away is one away, and not 1e17.
     moved = apply_scaling(np.array([[value + 1.0]]), scaling)
     np.testing.assert_allclose(moved, 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1.0, 1e170, 1e300])
+def test_scale_of_a_column_of_any_unit(unit: float) -> None:
+    X = np.array([[1.0, 0.1], [2.0, 0.1], [4.0, 0.1], [5.0, 0.1]]) * unit
+    scaled = apply_scaling(X, learn_scaling(X))
+    expected = np.array([-2.0, -1.0, 1.0, 2.0]) / np.sqrt(2.5)
+    np.testing.assert_allclose(scaled[:, 0], expected, rtol=1e-14)
+    np.testing.assert_array_equal(scaled[:, 1], 0.0)
 
 
 def test_missing_values_are_filled_with_the_median_of_the_others() -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CACHE = 50_000
 "Size of a block of rows in values: 400 kilobytes."
 
+SCORES = 2**22
+"Products of rows and centres that are computed at once: 32 megabytes."
+
 
 class Assignment(NamedTuple):
     """The nearest centre of each row, and the sum of the rows of each centre."""
@@ -46,7 +49,7 @@ def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
     labels, distance = np.empty((R, n), np.int64), np.empty((R, n))
     sums, counts = np.zeros_like(centers), np.zeros(len(centers))
     half = 0.5 * np.einsum("md,md->m", centers, centers)
-    at_once = max(16, CACHE // d)
+    at_once = max(16, min(CACHE // d, SCORES // len(centers)))
     for first in range(0, n, at_once):
         part = slice(first, first + at_once)
         scores = X[part] @ centers.T

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 TASK = "clustering"
 
 ELBOW, ELBOW_ROWS = 12, 5000
-"Largest number of centres in the figure over k, and of rows that it is computed from."
+"""How many numbers of centres the figure over k has, from 1 on, and from how many rows
+it is computed."""
 
 
 class Config(FamilyConfig):
@@ -62,7 +63,8 @@ class Config(FamilyConfig):
 
     tolerance: Annotated[float, Field(ge=0)] = 1e-4
     """squared distance that all centres of a restart move in its last step, in units
-    of the columns' mean variance"""
+    of the columns' mean variance within clusters: a row far out enlarges the variance
+    of all rows, and not that one"""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,6 @@ class Problem:
     mean: np.ndarray
     "(d,)"
 
-    variance: float
-    "mean of the columns' variances"
-
     @property
     def X(self) -> np.ndarray:
         return self.rows.X
@@ -99,7 +98,7 @@ class Problem:
 def make_problem(train: Table) -> Problem:
     mean = train.X.mean(axis=0)
     X = train.X - mean
-    return Problem(Rows(X), mean, float(np.vdot(X, X) / X.size))
+    return Problem(Rows(X), mean)
 
 
 def begin(config: Config, problem: Problem) -> State:
@@ -139,13 +138,13 @@ def advance(
         centers[alive] = np.where(counts > 0, means, centers[alive])
     else:
         rng = np.random.default_rng([config.seed, state["n"]])
-        order = rng.permutation(len(problem.X))
+        shuffled = problem.X[rng.permutation(len(problem.X))]
         for r in alive:
             centers[r], seen[r] = one_pass(
-                problem.X[order], centers[r], seen[r], batch_size=config.batch_size
+                shuffled, centers[r], seen[r], batch_size=config.batch_size
             )
     moved = np.sum((centers[alive] - kept[alive]) ** 2, axis=(1, 2))
-    done[alive] = moved <= config.tolerance * problem.variance
+    done[alive] = moved <= config.tolerance * inertia[alive] / d
     return {
         "n": state["n"] + 1,
         "centers": centers,
@@ -230,17 +229,34 @@ def train(
             yield step
 
 
+def numbers_of_centers(k: int, n: int) -> list[int]:
+    """Return at most 12 numbers of centres, at most n: 1, 2, ... for small k.
+
+    For larger k the steps grow with the number, up to a fourth beyond k.
+    """
+    last = max(ELBOW, k + 2 if k <= ELBOW - 2 else round(1.25 * k))
+    found = np.unique(np.geomspace(1, last, ELBOW).round().astype(int))
+    if last == ELBOW:
+        found = np.arange(1, ELBOW + 1)
+    nearest = np.abs(np.log(found / k)).argmin()
+    found[nearest] = k
+    return [int(each) for each in found if each <= n]
+
+
 def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
     """Return inertia and silhouette over the number of centres, trained at once.
 
-    At most 5,000 random rows are used.
+    At most 5,000 random rows are used, and at most 12 numbers of centres, the one of
+    the model among them. All are trained by Lloyd's steps: mini-batches, which save
+    time on many rows, take longer on so few.
     """
     from ftml.plots import new_figure
     from ftml.tasks.clustering import silhouette
 
     table = sample_rows(data.train, ELBOW_ROWS, seed=config.seed)
-    ks = range(1, min(max(ELBOW, config.n_clusters + 2), len(table)) + 1)
-    configs = [config.model_copy(update={"n_clusters": k}) for k in ks]
+    ks = numbers_of_centers(config.n_clusters, len(table))
+    lloyd = config.model_copy(update={"algorithm": "lloyd"})
+    configs = [lloyd.model_copy(update={"n_clusters": k}) for k in ks]
     last = last_steps(train_many, configs, Splits(table))
     models = [step.model for step in last]
     figure, axes = new_figure(6.4, 4.2)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+import scipy.optimize
 from pydantic import Field
 
 from ftml.config import FamilyConfig
@@ -27,9 +28,15 @@ from ftml.data.table import check_rows
 TASK = "decomposition"
 
 SWEEPS, SETTLED = 200, 1e-6
-"""Largest number of sweeps over the code of new rows, and the change, relative to the
-largest value, at which they end.
+"""Number of sweeps over the code of new rows, and the change, relative to the largest
+value, at which they end earlier. Rows for which they are too few are solved exactly.
 """
+
+CANCELS = 1e-6
+"Fraction of |X|^2 below which the objective is computed from the residual itself."
+
+BLOCK = 2**22
+"Values of the residual that are computed at once: 32 megabytes."
 
 
 class Config(FamilyConfig):
@@ -63,7 +70,10 @@ class Model:
             if np.abs(code - before).max(initial=0.0) <= SETTLED * code.max(
                 initial=0.0
             ):
-                break
+                return code
+        moved = np.abs(code - before).max(axis=1) > SETTLED * code.max(axis=1)
+        if moved.any():
+            code[moved] = best_codes(X[moved], H)
         return code
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
@@ -72,6 +82,21 @@ class Model:
 
 
 _TINY = np.finfo(float).tiny
+
+
+def best_codes(X: np.ndarray, H: np.ndarray) -> np.ndarray:
+    """Return the codes (n, q) of rows X (n, d), each by the active sets of Lawson and
+    Hanson (1974).
+    """
+    Q, R = np.linalg.qr(H.T)  # |x - c H| and |Q'x - R c| differ by a constant
+    return np.array([scipy.optimize.nnls(R, x, maxiter=50 * len(H))[0] for x in X @ Q])
+
+
+def lost(X: np.ndarray, code: np.ndarray, H: np.ndarray) -> float:
+    """Return (1/2) |X - C H|^2 from its definition."""
+    at_once = max(1, BLOCK // X.shape[1])
+    parts = (slice(i, i + at_once) for i in range(0, len(X), at_once))
+    return 0.5 * sum(float(np.sum((X[p] - code[p] @ H) ** 2)) for p in parts)
 
 
 def swept(code: np.ndarray, cross: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -125,6 +150,8 @@ def train(
         objective = 0.5 * max(
             0.0, total - 2 * float(np.sum(H.T * cross)) + float(np.sum(H @ H.T * gram))
         )
+        if objective <= CANCELS * total:
+            objective = lost(X, code, H)
         fell = state["objective"] - objective
         state = {
             "n": state["n"] + 1,

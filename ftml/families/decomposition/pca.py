@@ -5,7 +5,9 @@
 
 Axes: n rows, d columns, q components. The mean squared distance of rows from r is the
 sum of the eigenvalues v that are dropped. Rows are centred and S divided by n (mistake
-44). Signs are chosen so that each component's largest entry is positive.
+44). Signs are chosen so that each component's largest entry is positive. S has half of
+the digits of X: if X has variance in directions whose eigenvalue is below 1e-8 of the
+largest one, singular values of X take its place.
 
 Source: FTML lecture 9, "Principal component analysis", and Deep learning cheat sheet,
 17.2.
@@ -26,6 +28,9 @@ from ftml.data import Splits, Table
 from ftml.data.table import check_rows
 
 TASK = "decomposition"
+
+SMALL = 1e-8
+"Fraction of the largest eigenvalue below which one of S may be rounding."
 
 
 class Config(FamilyConfig):
@@ -73,6 +78,12 @@ def eigen(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     else:
         values, columns = np.linalg.eigh(X.T @ X / n)
         values, rows = np.maximum(values[::-1], 0.0), columns.T[::-1]
+        small = rows[values <= SMALL * values[0]]
+        # Rounding mixes so much of the other directions into these.
+        rounding = np.finfo(float).eps * np.sqrt(values[0] / SMALL)
+        if np.abs(X @ small.T).max(initial=0.0) > rounding:
+            _, s, rows = np.linalg.svd(np.linalg.qr(X, mode="r"))
+            values = s**2 / n
     largest = np.abs(rows).argmax(axis=1)
     signs = np.sign(rows[np.arange(len(rows)), largest])
     return values, rows * signs[:, None]
@@ -110,9 +121,12 @@ def train_many(
         q = n_kept(configs[i], values)
         kept = float(values[:q].sum())
         explained = kept / total if total > 0 else 1.0
+        dropped = total - kept
+        if dropped < 1e-6 * total:  # the difference would have few digits
+            dropped = float(values[q:].sum())
         model = Model(mean, rows[:q], values[:q], explained)
         metrics = {
-            "train_reconstruction_error": max(0.0, total - kept) / len(mean),
+            "train_reconstruction_error": dropped / len(mean),
             "train_explained_variance": explained,
         }
         steps[i] = Step(n=1, metrics=metrics, model=model, state={})

@@ -51,11 +51,14 @@ def train_many(
     X = data.train.X
     mean, d = X.mean(axis=0), X.shape[1]
     values, rows = eigen(X - mean)
+    # Squares of the rounding of X, and of that of a decomposition of X.
+    eps = np.finfo(float).eps
+    rounding = (4 * eps * np.abs(X).max()) ** 2 + (4 * len(X) * eps) ** 2 * values[0]
     for i in waiting:
         q = configs[i].n_components
         check_factors(q, d)
         noise = float(values[q:].sum()) / (d - q)
-        if noise <= 4 * np.finfo(float).eps * values[0]:
+        if noise <= rounding:
             raise ValueError(
                 f"the training rows lie in a plane of {q} dimensions: no noise is "
                 "left, the likelihood has no maximum; lower n_components"

@@ -34,6 +34,8 @@ from ftml.families.ensemble._trees import (
     Trees,
     class_count,
     generator,
+    in_units_of,
+    ordered,
     together,
     trees_of,
 )
@@ -61,9 +63,12 @@ class Model:
 
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Return g, (n, k), for X (n, d)."""
-        shares = Trees(**self.trees).shares(X)  # (t, n, k)
-        hits = np.eye(shares.shape[2])[shares.argmax(axis=2)]
-        return np.einsum("t,tnk->nk", self.alpha, hits)
+        trees = Trees(**self.trees)
+        g = np.empty((len(X), trees.value.shape[1]))
+        for part, shares in trees.in_blocks(X):  # (t, b, k)
+            hits = np.eye(shares.shape[2])[shares.argmax(axis=2)]
+            g[part] = np.einsum("t,tnk->nk", self.alpha, hits)
+        return g
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the class distribution that minimises the loss, (n, k)."""
@@ -114,14 +119,17 @@ def train(
             "loss": 1.0,
         }
         state = {**state, "error": 1.0, "done": False}
+    codes = ordered(data.train.X)
     while state["n"] < config.n_rounds and not state["done"]:
-        state = _next_state(state, data.train, config, k=k)
+        state = _next_state(state, data.train, codes, config, k=k)
         metrics = {"train_loss": state["loss"], "train_weighted_error": state["error"]}
         yield Step(state["n"], metrics, Model(state["alpha"], state["trees"]), state)
 
 
-def _next_state(state: State, train: Table, config: Config, *, k: int) -> State:
-    """Return the state after a round."""
+def _next_state(
+    state: State, train: Table, codes: np.ndarray, config: Config, *, k: int
+) -> State:
+    """Return the state after a round. codes: (n, d) `ordered` values of the columns."""
     from sklearn.tree import DecisionTreeClassifier
 
     D, n = state["D"], state["n"] + 1
@@ -129,11 +137,13 @@ def _next_state(state: State, train: Table, config: Config, *, k: int) -> State:
         max_depth=config.max_depth,
         # One seed for each round: it breaks ties between splits of equal gain.
         random_state=generator(config.seed, n),
-    ).fit(train.X, train.y, sample_weight=D)
-    wrong = weak.predict(train.X) != train.y
+    ).fit(codes, train.y, sample_weight=D)
+    wrong = weak.predict(codes) != train.y
     error = float(D @ wrong)
     alpha = learner_weight(error, k)
-    trees = trees_of([weak], k)
+    weighted = np.flatnonzero(D)  # scikit-learn leaves out samples of weight 0
+    thresholds = [in_units_of(train.X, weak.tree_, codes, weighted)]
+    trees = trees_of([weak], thresholds, k)
     if state["trees"] is not None:
         trees = together(Trees(**state["trees"]), trees)
     ratio = error * np.exp(alpha / max(k - 1, 1)) + (1 - error) * np.exp(-alpha)

@@ -22,7 +22,14 @@ from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.class_weights import ClassWeight
-from ftml.families.ensemble._trees import Trees, class_count, generator, trees_of
+from ftml.families.ensemble._trees import (
+    Trees,
+    class_count,
+    generator,
+    in_units_of,
+    ordered,
+    trees_of,
+)
 
 TASK = "classification"
 
@@ -62,12 +69,14 @@ def train(
     if state is not None:
         return
     X, y = data.train.X, data.train.y
+    codes = ordered(X)
     fitted = DecisionTreeClassifier(
         max_depth=config.max_depth,
         min_samples_leaf=config.min_samples_leaf,
         class_weight=config.class_weight,
         random_state=generator(config.seed),
-    ).fit(X, y)
-    model = Model(asdict(trees_of([fitted], class_count(data.train))))
+    ).fit(codes, y)
+    thresholds = [in_units_of(X, fitted.tree_, codes)]
+    model = Model(asdict(trees_of([fitted], thresholds, class_count(data.train))))
     accuracy = float(np.mean(model.predict(X) == y))
     yield Step(n=1, metrics={"train_accuracy": accuracy}, model=model, state={})

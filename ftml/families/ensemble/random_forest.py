@@ -21,7 +21,14 @@ from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.class_weights import ClassWeight
-from ftml.families.ensemble._trees import Trees, class_count, generator, trees_of
+from ftml.families.ensemble._trees import (
+    Trees,
+    class_count,
+    generator,
+    in_units_of,
+    ordered,
+    trees_of,
+)
 
 TASK = "classification"
 
@@ -45,7 +52,11 @@ class Model:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the mean class fractions in each sample's leaves, (n, k)."""
-        return Trees(**self.trees).shares(X).mean(axis=0)
+        trees = Trees(**self.trees)
+        proba = np.empty((len(X), trees.value.shape[1]))
+        for part, shares in trees.in_blocks(X):
+            proba[part] = shares.mean(axis=0)
+        return proba
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the index of the most probable class, (n,)."""
@@ -61,15 +72,23 @@ def train(
     if state is not None:
         return
     X, y = data.train.X, data.train.y
+    codes = ordered(X)
     fitted = RandomForestClassifier(
         n_estimators=config.n_trees,
         max_depth=config.max_depth,
         class_weight=config.class_weight,
         random_state=generator(config.seed),
-    ).fit(X, y)
+    ).fit(codes, y)
     # Its trees know classes by their place among those that the forest saw.
     for tree in fitted.estimators_:
         tree.classes_ = fitted.classes_
-    model = Model(asdict(trees_of(fitted.estimators_, class_count(data.train))))
+    thresholds = [
+        in_units_of(X, tree.tree_, codes, rows)
+        for tree, rows in zip(
+            fitted.estimators_, fitted.estimators_samples_, strict=True
+        )
+    ]
+    trees = trees_of(fitted.estimators_, thresholds, class_count(data.train))
+    model = Model(asdict(trees))
     accuracy = float(np.mean(model.predict(X) == y))
     yield Step(n=1, metrics={"train_accuracy": accuracy}, model=model, state={})

@@ -81,10 +81,11 @@ class Problem:
     "c: the largest second derivative of the loss"
 
     values: np.ndarray
-    "(d,): v, eigenvalues of X'X/n without the last column"
+    """(m,): v, eigenvalues of X'X/n without the last column, m = min(n, d); all others
+    are 0"""
 
     vectors: np.ndarray
-    "(d, d): Q, their eigenvectors in columns"
+    "(d, m): Q, their eigenvectors in columns"
 
 
 def make_problem(
@@ -92,10 +93,26 @@ def make_problem(
 ) -> Problem:
     """Return the problem of a loss on a table."""
     X, scaling = centred_and_scaled(data.X, standardize=standardize)
-    values, vectors = np.linalg.eigh(X.T @ X / len(X))
+    values, vectors = _principal(X)
     ones = np.ones((len(X), 1))
-    values = np.maximum(values, 0.0)
     return Problem(np.hstack([X, ones]), scaling, loss, bound, values, vectors)
+
+
+def _principal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenvalues (m,) and eigenvectors (d, m) of X'X/n for X (n, d).
+
+    With more columns than rows they are those of XX'/n, so that the cost is not cubic
+    in d.
+    """
+    n, d = X.shape
+    if d <= n:
+        values, vectors = np.linalg.eigh(X.T @ X / n)
+        return np.maximum(values, 0.0), vectors
+    values, left = np.linalg.eigh(X @ X.T / n)
+    # Centred rows sum to zero, so that one eigenvalue is, and others may be.
+    real = values > n * np.finfo(float).eps * values[-1]
+    values, left = values[real], left[:, real]
+    return values, X.T @ left / np.sqrt(n * values)
 
 
 def objective(problem: Problem, alpha: np.ndarray) -> _lbfgs.Objective:
@@ -128,17 +145,26 @@ def _mean_loss(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def preconditioner(problem: Problem, alpha: np.ndarray) -> _lbfgs.Preconditioner:
-    """Return the product with (c X'X/n + (alpha + mean of v) I)^-1.
+    """Return the product with (c X'X/n + (alpha + mean of v) I)^-1, the mean over d.
 
     Centred columns are orthogonal to the ones: the intercept separates, with the value
     1/c.
     """
-    damped = problem.bound * problem.values + problem.values.mean() + alpha[:, None]
+    d, m = problem.vectors.shape
+    mean = problem.values.sum() / d
+    flat = mean + alpha[:, None]  # (B, 1)
+    damped = problem.bound * problem.values + mean + alpha[:, None]
     # If no column varies, everything is zero, including every gradient.
     inverse = np.divide(1.0, damped, out=np.zeros_like(damped), where=damped > 0)
+    outside = np.divide(1.0, flat, out=np.zeros_like(flat), where=flat > 0)
 
     def times(v: np.ndarray) -> np.ndarray:
-        weights = (v[..., :-1] @ problem.vectors * inverse[:, None]) @ problem.vectors.T
+        inner = v[..., :-1] @ problem.vectors
+        if m == d:
+            weights = (inner * inverse[:, None]) @ problem.vectors.T
+        else:
+            weights = (inner * (inverse - outside)[:, None]) @ problem.vectors.T
+            weights += outside[:, None] * v[..., :-1]
         return np.concatenate([weights, v[..., -1:] / problem.bound], axis=-1)
 
     return times

@@ -3,12 +3,13 @@ one_vs_one.
 
 Axes: n samples, d features, k classes, M members. Each member is a run of a family of
 two classes on its own table. Step n of the whole is step n of every member; a member
-that has ended keeps its last model.
+that has ended keeps its last model. Members of one X share its scaled columns and what
+follows from them (`train_members` of a family), and no table is kept beside these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -24,6 +25,13 @@ SEARCHED = tuple(
     module.__name__.rpartition(".")[2] for module in (logistic_regression, linear_svm)
 )
 "The families of two classes that a search tries."
+
+
+TOGETHER: dict[str, Callable[..., list[Iterator[Step]]]] = {
+    SEARCHED[0]: logistic_regression.train_members,
+    SEARCHED[1]: linear_svm.train_members,
+}
+"Families whose members share what X determines, and the function that trains them."
 
 
 class ReductionConfig(FamilyConfig):
@@ -63,18 +71,18 @@ def scores(binary: str, members: Sequence[dict[str, Any]], X: np.ndarray) -> np.
 
 def run(
     config: ReductionConfig,
-    tables: Sequence[Table],
+    tables: Iterable[Table],
     state: State | None,
     model: Callable[[str, list[dict[str, Any]]], Any],
+    *,
+    M: int,
 ) -> Iterator[Step]:
-    """Yield after each step of the members, one on each table, until all have ended."""
-    kind, each_config = binary_family(config.binary), member_config(config)
-    state = {"n": 0, "members": [None] * len(tables)} if state is None else state
+    """Yield after each step of the M members, one on each table, until all have
+    ended.
+    """
+    state = {"n": 0, "members": [None] * M} if state is None else state
     latest = list(state["members"])
-    running = [
-        kind.train(each_config, Splits(table), member and member["state"])
-        for table, member in zip(tables, latest, strict=True)
-    ]
+    running = _members(config, tables, [each and each["state"] for each in latest])
     n = state["n"]
     while True:
         steps = [next(each, None) for each in running]
@@ -91,6 +99,20 @@ def run(
             model(config.binary, [each["model"] for each in latest]),
             {"n": n, "members": latest},
         )
+
+
+def _members(
+    config: ReductionConfig, tables: Iterable[Table], states: Sequence[State | None]
+) -> Sequence[Iterator[Step]]:
+    """Return the run of each member."""
+    each_config = member_config(config)
+    if config.binary in TOGETHER:
+        return TOGETHER[config.binary](each_config, tables, states)
+    kind = binary_family(config.binary)
+    return [
+        kind.train(each_config, Splits(table), state)
+        for table, state in zip(tables, states, strict=True)
+    ]
 
 
 def _member(step: Step) -> dict[str, Any]:

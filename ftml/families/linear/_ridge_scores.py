@@ -36,6 +36,7 @@ def fold_errors(
     mean = moments[:, -1, :-1]  # (F, d + 1): of the columns of X, and of y
     moments = moments[:, :-1, :-1] - mean[:, :, None] * mean[:, None, :]
     values, vectors = np.linalg.eigh(moments[:, :-1, :-1])
+    values = np.maximum(values, 0.0)  # rounding leaves some below 0
     along = vectors.transpose(0, 2, 1) @ moments[:, :-1, -1:]  # (F, d, 1)
     penalties = np.broadcast_to(alphas, (len(parts), np.shape(alphas)[-1]))
     theta = vectors @ (along / (values[:, :, None] + penalties[:, None, :]))
@@ -56,6 +57,7 @@ def leave_one_out_errors(
     n = len(y)
     X, y = X - X.mean(axis=0), y - y.mean()
     values, vectors = np.linalg.eigh(X.T @ X / n)
+    values = np.maximum(values, 0.0)  # rounding leaves some below 0
     Z = X @ vectors
     shrunk = 1.0 / (n * (values[:, None] + alphas))  # (d, A)
     residual = y[:, None] - Z @ ((Z.T @ y)[:, None] * shrunk)

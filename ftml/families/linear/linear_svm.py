@@ -19,16 +19,19 @@ Source: FTML lecture 9, "Convex surrogates for classification"; the dual: Hsieh 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
+import scipy.linalg
 from pydantic import Field
 
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.class_weights import ClassWeight, sample_weights
+from ftml.data.standardize import Scaling
 from ftml.families.linear._binary import Model, signs
 from ftml.families.linear._columns import centred_and_scaled, for_raw_columns
 
@@ -60,13 +63,63 @@ class Config(FamilyConfig):
     class, so that both classes have the same weight"""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """The data, and what a step needs of them. Signs are not multiplied into the rows,
+    so that members of one_vs_rest share them.
+    """
+
+    X: np.ndarray
+    "(n, d + 1): centred and scaled columns, the last one ones"
+
+    scaling: Scaling
+
+    largest: float
+    "lambda_max(X'X)"
+
+    y: np.ndarray
+    "(n,): -1 or 1"
+
+    u: Weights
+
+
+def make_problem(config: Config, table: Table, like: Problem | None = None) -> Problem:
+    """Return the problem of a table.
+
+    like: the problem of another table of the same X. Raises ValueError unless the table
+    has two classes.
+    """
+    y = signs(table)
+    weights = sample_weights(table.y, config.class_weight)
+    u: Weights = 1.0 if weights is None else weights
+    if like is not None:
+        return replace(like, y=y, u=u)
+    scaled, scaling = centred_and_scaled(table.X, standardize=True)
+    X = np.column_stack([scaled, np.ones(len(y))])
+    return Problem(X, scaling, _largest_eigenvalue(X), y, u)
+
+
+def _largest_eigenvalue(X: np.ndarray) -> float:
+    """Return that of X'X, from the smaller of X'X and XX'."""
+    gram = X @ X.T if len(X) < X.shape[1] else X.T @ X
+    last = len(gram) - 1
+    values = scipy.linalg.eigh(gram, eigvals_only=True, subset_by_index=[last, last])
+    return float(values[0])
+
+
 def primal(
     w: np.ndarray, Xy: np.ndarray, *, alpha: float, surrogate: str, u: Weights = 1.0
 ) -> float:
     """Return P(w) for w (d + 1,), the rows y_i x_i, Xy (n, d + 1), and their weights
     u (n,).
     """
-    short = np.maximum(1.0 - Xy @ w, 0.0)
+    return _primal(w, Xy @ w, alpha=alpha, surrogate=surrogate, u=u)
+
+
+def _primal(
+    w: np.ndarray, margin: np.ndarray, *, alpha: float, surrogate: str, u: Weights
+) -> float:
+    short = np.maximum(1.0 - margin, 0.0)
     loss = u * (short if surrogate == "hinge" else short**2)
     return float(loss.mean() + 0.5 * alpha * w @ w)
 
@@ -76,6 +129,12 @@ def dual(
 ) -> float:
     """Return D(a) for a (n,) within its bounds, and weights u (n,)."""
     w = Xy.T @ a / (alpha * len(a))
+    return _dual(a, w, alpha=alpha, surrogate=surrogate, u=u)
+
+
+def _dual(
+    a: np.ndarray, w: np.ndarray, *, alpha: float, surrogate: str, u: Weights
+) -> float:
     square = 0.0 if surrogate == "hinge" else 0.25 * np.mean(a**2 / u)
     return float(a.mean() - square - 0.5 * alpha * w @ w)
 
@@ -87,35 +146,47 @@ def train(
 
     Raises ValueError unless the data has two classes.
     """
-    X, scaling = centred_and_scaled(data.train.X, standardize=True)
-    n = len(X)
-    Xy = signs(data.train)[:, None] * np.column_stack([X, np.ones(n)])
+    yield from _run(config, make_problem(config, data.train), state)
+
+
+def train_members(
+    config: Config, tables: Iterable[Table], states: Sequence[State | None]
+) -> list[Iterator[Step]]:
+    """Return `train` of each table; tables of the same X share what it determines."""
+    runs, X, problem = list[Iterator[Step]](), None, None
+    for table, state in zip(tables, states, strict=True):
+        problem = make_problem(config, table, problem if table.X is X else None)
+        X = table.X
+        runs.append(_run(config, problem, state))
+    return runs
+
+
+def _run(config: Config, problem: Problem, state: State | None) -> Iterator[Step]:
+    X, y, n = problem.X, problem.y, len(problem.y)
     if state is None:
         none = np.zeros(n)
         state = {"n": 0, "a": none, "ahead": none, "momentum": 1.0, "done": False}
-    weights = sample_weights(data.train.y, config.class_weight)
-    u: Weights = 1.0 if weights is None else weights
-    largest = np.linalg.norm(Xy, ord=2) ** 2
+    alpha, surrogate, u = config.alpha, config.surrogate, problem.u
     while state["n"] < config.n_iterations and not state["done"]:
-        state = _next_state(state, Xy, config, u, largest=float(largest))
-        w = Xy.T @ state["a"] / (config.alpha * n)
-        alpha, surrogate = config.alpha, config.surrogate
-        objective = primal(w, Xy, alpha=alpha, surrogate=surrogate, u=u)
-        gap = objective - dual(state["a"], Xy, alpha=alpha, surrogate=surrogate, u=u)
+        state = _next_state(state, problem, config)
+        w = X.T @ (y * state["a"]) / (alpha * n)
+        objective = _primal(w, y * (X @ w), alpha=alpha, surrogate=surrogate, u=u)
+        gap = objective - _dual(state["a"], w, alpha=alpha, surrogate=surrogate, u=u)
         state["done"] = gap <= config.tolerance
         metrics = {"train_objective": objective, "train_gap": gap}
-        yield Step(state["n"], metrics, Model(for_raw_columns(w, scaling)), state)
+        model = Model(for_raw_columns(w, problem.scaling))
+        yield Step(state["n"], metrics, model, state)
 
 
-def _next_state(
-    state: State, Xy: np.ndarray, config: Config, u: Weights, *, largest: float
-) -> State:
+def _next_state(state: State, problem: Problem, config: Config) -> State:
     """Return the state after one projected step up n D."""
-    n, a, ahead = len(Xy), state["a"], state["ahead"]
+    X, y, u, n = problem.X, problem.y, problem.u, len(problem.y)
+    a, ahead = state["a"], state["ahead"]
     hinge = config.surrogate == "hinge"
     curved = 0.0 if hinge else 0.5 / u
-    slope = 1.0 - curved * ahead - Xy @ (Xy.T @ ahead) / (config.alpha * n)
-    step_size = 1.0 / (largest / (config.alpha * n) + np.max(curved))
+    w = X.T @ (y * ahead) / (config.alpha * n)
+    slope = 1.0 - curved * ahead - y * (X @ w)
+    step_size = 1.0 / (problem.largest / (config.alpha * n) + np.max(curved))
     moved = np.clip(ahead + step_size * slope, 0.0, u if hinge else None)
     downhill = (moved - ahead) @ (moved - a) < 0
     before = 1.0 if downhill else state["momentum"]

@@ -13,7 +13,8 @@ Source: FTML lecture 9, "Convex surrogates for classification".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
@@ -86,6 +87,36 @@ def train_many(
     yield from _penalised.run(
         configs, states, problems, lambda theta: Model(theta[:, 0]), k=1
     )
+
+
+def train_members(
+    config: Config, tables: Iterable[Table], states: Sequence[State | None]
+) -> list[Iterator[Step]]:
+    """Return `train` of each table; tables of the same X share what it determines."""
+    runs, X, problem = list[Iterator[Step]](), None, None
+    for table, state in zip(tables, states, strict=True):
+        y = signs(table)
+        loss = logistic_loss(y, sample_weights(table.y, config.class_weight))
+        if problem is not None and table.X is X:
+            problem = replace(problem, loss=loss)
+        else:
+            problem = _penalised.make_problem(
+                table, loss, bound=0.25, standardize=config.standardize
+            )
+        X = table.X
+        runs.append(_run(config, problem, state))
+    return runs
+
+
+def _run(
+    config: Config, problem: _penalised.Problem, state: State | None
+) -> Iterator[Step]:
+    problems = {_penalised.form_of(config): problem}
+    for (step,) in _penalised.run(
+        [config], [state], problems, lambda theta: Model(theta[:, 0]), k=1
+    ):
+        if step is not None:
+            yield step
 
 
 def train(

@@ -2,12 +2,14 @@
 
     theta = argmin |y - A theta|^2,   A = [X 1] = QR,   theta = R^-1 Q'y
 
-The noise is estimated by s^2 = |y - A theta|^2 / (n - d - 1), and the covariance of
-theta by s^2 (A'A)^-1 = s^2 R^-1 R^-T. A is never multiplied with itself, which would
-square its condition number. Where A has not full rank, as whenever n < d + 1, the
-solution is not unique (the notes say that it has no closed form: mistake 10); the one
-with the shortest coefficients is returned, without standard errors. On a fixed design
-the expected excess risk is sigma^2 (d + 1) / n.
+The noise is estimated by s^2 = |y - A theta|^2 / (n - r), r the rank of A, and the
+covariance of theta by s^2 (A'A)^-1 = s^2 R^-1 R^-T. A is never multiplied with itself,
+which would square its condition number. Where A has not full rank (n < d + 1, a feature
+twice, all values of a category one-hot encoded), the solution is not unique (the notes
+say that it has no closed form: mistake 10); the one with the shortest coefficients is
+returned, and a coefficient in which solutions differ has no standard error. How the
+rank is decided: `_least_squares.py`. On a fixed design the expected excess risk is
+sigma^2 r / n.
 
 Source: FTML lecture 9, "Ordinary least squares".
 """
@@ -18,16 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.families.linear._columns import (
-    centred_and_scaled,
-    check_columns,
-    for_raw_columns,
-)
+from ftml.families.linear._columns import check_columns
+from ftml.families.linear._least_squares import least_squares
 
 TASK = "regression"
 
@@ -42,7 +40,7 @@ class Model:
     "(d + 1,): coefficients, intercept last"
 
     standard_errors: np.ndarray
-    "(d + 1,): of theta; NaN where n <= d + 1 or where theta is not unique"
+    "(d + 1,): of theta; NaN where n <= r, and for a coefficient that is not unique"
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
@@ -52,26 +50,7 @@ class Model:
 
 def solve_ols(X: np.ndarray, y: np.ndarray) -> Model:
     """Return the solution for X (n, d) and y (n,)."""
-    scaled, scaling = centred_and_scaled(X, standardize=True)
-    design = np.column_stack([scaled, np.ones(len(y))])
-    n, p = design.shape
-    Q, R, order = scipy.linalg.qr(design, mode="economic", pivoting=True)
-    # Of scaled columns, so that the unit of a feature does not decide what its rank is.
-    size = np.abs(np.diag(R))
-    if n < p or size[-1] <= p * np.finfo(float).eps * size[0]:
-        centred = X - X.mean(axis=0)
-        shortest = np.linalg.lstsq(centred, y - y.mean())[0]
-        intercept = y.mean() - X.mean(axis=0) @ shortest
-        return Model(np.append(shortest, intercept), np.full(p, np.nan))
-    theta = np.empty(p)
-    theta[order] = scipy.linalg.solve_triangular(R, Q.T @ y)
-    residual = y - design @ theta
-    inverse = np.empty((p, p))
-    inverse[order] = scipy.linalg.solve_triangular(R, np.eye(p))
-    raw = for_raw_columns(inverse, scaling)
-    noise = residual @ residual / (n - p) if n > p else np.nan
-    errors = np.sqrt(noise * np.sum(raw**2, axis=1))
-    return Model(for_raw_columns(theta, scaling), errors)
+    return Model(*least_squares(X, y))
 
 
 def train(

@@ -62,7 +62,16 @@ def pairs(table: Table) -> list[Table]:
 
     Raises ValueError where both classes of a pair have no rows.
     """
-    return [_pair(table, i, j) for i, j in combinations(range(len(table.classes)), 2)]
+    return list(_pairs(table))
+
+
+def _pairs(table: Table) -> Iterator[Table]:
+    """Yield the tables one by one, because together they are k - 1 copies of X.
+
+    Raises ValueError where both classes of a pair have no rows.
+    """
+    for i, j in combinations(range(len(table.classes)), 2):
+        yield _pair(table, i, j)
 
 
 def _pair(table: Table, i: int, j: int) -> Table:
@@ -77,4 +86,5 @@ def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each step of the members; metrics are their means."""
-    yield from _reduction.run(config, pairs(data.train), state, Model)
+    M = len(list(combinations(data.train.classes, 2)))
+    yield from _reduction.run(config, _pairs(data.train), state, Model, M=M)

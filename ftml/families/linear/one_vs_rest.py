@@ -64,4 +64,5 @@ def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each step of the k members; metrics are their means."""
-    yield from _reduction.run(config, against_the_rest(data.train), state, Model)
+    tables = against_the_rest(data.train)
+    yield from _reduction.run(config, tables, state, Model, M=len(tables))

@@ -7,7 +7,9 @@ The intercept b is not penalised. scikit-learn's alpha is n times this one. The 
 say that there is no closed form when d > n (mistake 10): there is one for every alpha >
 0, and at alpha = 0 the solution is not unique; the one of minimum norm is returned.
 Many penalties share one eigendecomposition S = V diag(v) V': (S + alpha I)^-1 is
-V diag(1 / (v + alpha)) V' for all of them.
+V diag(1 / (v + alpha)) V' for all of them. S has half of the digits of X. Where alpha
+is below 1e-10 of the trace of S, the singular values s of X = U diag(s) V' are used in
+its place: theta = V diag(s / (s^2 + n alpha)) U'y.
 
 Source: FTML lecture 9, "Ridge regression".
 """
@@ -30,12 +32,16 @@ from ftml.families.linear._columns import (
     check_columns,
     for_raw_columns,
 )
+from ftml.families.linear._least_squares import EPS, least_squares
 from ftml.plots import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TASK = "regression"
+
+SMALL = 1e-10
+"Penalties below this fraction of the trace of S are solved by singular values."
 
 
 class Config(FamilyConfig):
@@ -62,7 +68,9 @@ def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
     """Return the coefficients (d,) for centred X (n, d) and y (n,)."""
     n, d = X.shape
     if alpha == 0:
-        return np.linalg.lstsq(X, y)[0]
+        return least_squares(X, y).theta[:-1]
+    if is_small(alpha, X):
+        return _by_singular_values(X, y, alpha=alpha)
     if d > n:
         # The same solution from an (n, n) system: X'(XX' + n alpha I)^-1 y.
         return X.T @ scipy.linalg.solve(
@@ -73,11 +81,35 @@ def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
     )
 
 
+def is_small(alpha: np.ndarray | float, X: np.ndarray) -> np.ndarray:
+    """Return whether S + alpha I may be singular to rounding, for X (n, d)."""
+    return np.asarray(alpha <= SMALL * (np.vdot(X, X) / len(X)))
+
+
+def _by_singular_values(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
+    U, s, rows = np.linalg.svd(X, full_matrices=False)
+    kept = s > max(X.shape) * EPS * s[0]
+    s, U, rows = s[kept], U[:, kept], rows[kept]
+    # s / (s^2 + n alpha) without squares, which underflow and overflow.
+    theta: np.ndarray = rows.T @ (U.T @ y / (s + len(X) * alpha / s))
+    return theta
+
+
 def ridge_path(X: np.ndarray, y: np.ndarray, *, alphas: np.ndarray) -> np.ndarray:
     """Return the coefficients (A, d) for each penalty of alphas (A,), all positive.
 
     X: (n, d) and y: (n,), both centred.
     """
+    small = is_small(alphas, X)
+    path = np.empty((len(alphas), X.shape[1]))
+    if not small.all():
+        path[~small] = _by_eigenvalues(X, y, alphas[~small])
+    for i in np.flatnonzero(small):
+        path[i] = _by_singular_values(X, y, alpha=alphas[i])
+    return path
+
+
+def _by_eigenvalues(X: np.ndarray, y: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     n, d = X.shape
     if d > n:
         values, vectors = np.linalg.eigh(X @ X.T / n)

@@ -43,14 +43,19 @@ def rivals(centers: np.ndarray, X: np.ndarray, **options: Any) -> KMeans:
     return KMeans(len(centers), init=centers, **settings).fit(X)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_labels_centres_and_inertia_are_those_of_scikit_learn(seed: int) -> None:
-    start, _ = kmeans_plusplus(DIGITS, 10, random_state=seed)
-    theirs = rivals(start, DIGITS)
-    last = steps_from(start, DIGITS)[-1]
-    np.testing.assert_array_equal(last.model.predict(DIGITS), theirs.labels_)
+@pytest.mark.parametrize(
+    ("X", "k"),
+    [(DIGITS, 10), (DIGITS[:37], 5), (np.random.default_rng(0).random((1201, 2)), 30)],
+)
+def test_labels_centres_and_inertia_are_those_of_scikit_learn(
+    X: np.ndarray, k: int
+) -> None:
+    start, _ = kmeans_plusplus(X, k, random_state=0)
+    theirs = rivals(start, X)
+    last = steps_from(start, X)[-1]
     np.testing.assert_allclose(last.model.centers, theirs.cluster_centers_, atol=1e-10)
-    inertia = last.metrics["train_inertia"] * len(DIGITS)
+    np.testing.assert_array_equal(last.model.predict(X), theirs.labels_)
+    inertia = last.metrics["train_inertia"] * len(X)
     assert inertia == pytest.approx(theirs.inertia_, rel=1e-12)
 
 
@@ -184,6 +189,38 @@ def test_rows_far_from_zero_keep_their_clusters() -> None:
     near = fit(kmeans.Config(n_clusters=2), Table(X)).model
     far = fit(kmeans.Config(n_clusters=2), Table(X + 1e9)).model
     np.testing.assert_array_equal(far.predict(X + 1e9), near.predict(X))
+
+
+def test_row_far_out_does_not_end_training() -> None:
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=(90, 2)) + 4.0 * np.repeat(np.eye(3, 2), 30, axis=0)
+    config = kmeans.Config(n_clusters=4, n_init=8)
+    whole = Table(np.vstack([near, [[1e7, 0.0]]]))
+    alone = fit(config.model_copy(update={"n_clusters": 3}), Table(near))
+    found = fit(config, whole)
+    # The mean is far from the rows too: 1e5 eps of each distance is lost.
+    expected = alone.metrics["train_inertia"] * 90 / 91
+    assert found.metrics["train_inertia"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 11, 15, 200, 4000])
+def test_figure_has_twelve_numbers_of_centres_at_most(k: int) -> None:
+    found = kmeans.numbers_of_centers(k, 5000)
+    assert k in found
+    assert found == sorted(set(found))
+    assert len(found) <= 12
+    assert sum(found) < max(79, 5 * k)
+    if k <= 10:
+        assert found == list(range(1, 13))
+    assert max(kmeans.numbers_of_centers(k, k)) == k
+
+
+def test_blocks_of_scores_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = np.array([10, 7])
+    whole = assign(DIGITS, DIGITS[:17], sizes)
+    monkeypatch.setattr(_assignment, "SCORES", 17 * 20)
+    for one, other in zip(assign(DIGITS, DIGITS[:17], sizes), whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-9)
 
 
 def test_more_clusters_than_rows_and_wrong_rows_are_refused() -> None:

@@ -53,18 +53,19 @@ def test_ppca_likelihood_on_scaled_wine() -> None:
     assert found > theirs
 
 
-def test_ppca_likelihood_is_that_of_scikit_learn_given_its_covariance() -> None:
-    theirs = PCA(3, svd_solver="full").fit(WINE)
-    n = len(WINE)
-    ours = fit(ppca.Config(n_components=3), Table(WINE)).model
+@pytest.mark.parametrize("X", [WINE, WINE[:41, :5]], ids=["wine", "smaller"])
+def test_ppca_likelihood_is_that_of_scikit_learn_given_its_covariance(
+    X: np.ndarray,
+) -> None:
+    theirs = PCA(3, svd_solver="full").fit(X)
+    n = len(X)
+    ours = fit(ppca.Config(n_components=3), Table(X)).model
     scaled = Model(
         ours.mean,
         ours.loadings * np.sqrt(n / (n - 1)),
         ours.noise * n / (n - 1),
     )
-    assert scaled.log_density(WINE).mean() == pytest.approx(
-        theirs.score(WINE), abs=1e-6
-    )
+    assert scaled.log_density(X).mean() == pytest.approx(theirs.score(X), abs=1e-6)
 
 
 def test_ppca_satisfies_its_eigenvalue_equation() -> None:
@@ -133,6 +134,15 @@ def test_samples_have_the_covariance_of_the_model(family: Any) -> None:
     model = fit(family.Config(n_components=3), Table(X)).model
     drawn = model.sample(20_000, seed=0)
     np.testing.assert_allclose(np.cov(drawn.T), model.covariance, atol=0.05)
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e8])
+def test_noise_beside_a_large_factor_is_found(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    common = factor * rng.normal(size=(500, 1)) @ np.ones((1, 5))
+    X = common + rng.normal(size=(500, 5))
+    model = fit(ppca.Config(n_components=1), Table(X)).model
+    assert model.noise[0] == pytest.approx(1.0, rel=0.1)
 
 
 def test_odd_rows_have_a_defined_answer_or_a_clear_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.optimize
 from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF
 
@@ -13,10 +14,11 @@ from ftml.families.decomposition import nmf
 DIGITS = load_digits().data
 
 
-def test_objective_is_within_a_percent_of_that_of_scikit_learn() -> None:
-    X = DIGITS[:600]
-    step = fit(nmf.Config(n_components=10, n_iterations=500), Table(X))
-    theirs = NMF(10, max_iter=2000, tol=1e-5, random_state=0).fit(X)
+@pytest.mark.parametrize(("n", "q"), [(300, 10), (11, 4)])
+def test_objective_is_within_a_percent_of_that_of_scikit_learn(n: int, q: int) -> None:
+    X = DIGITS[:n]
+    step = fit(nmf.Config(n_components=q, n_iterations=500), Table(X))
+    theirs = NMF(q, max_iter=2000, tol=1e-5, random_state=0).fit(X)
     ours = step.state["objective"]
     assert ours == pytest.approx(0.5 * theirs.reconstruction_err_**2, rel=0.01)
 
@@ -49,6 +51,38 @@ def test_code_of_new_rows_is_the_best_one() -> None:
     code = rng.random((5, 3)) * (rng.random((5, 3)) < 0.6)
     np.testing.assert_allclose(
         model.transform(code @ model.components), code, atol=1e-4
+    )
+
+
+def test_large_column_does_not_hide_the_error_of_the_others() -> None:
+    X = np.random.default_rng(0).random((60, 8)) * [1e8, *np.ones(7)]
+    config = nmf.Config(n_components=3, n_iterations=1000, tolerance=1e-8)
+    start, step = nmf.begin(config, X), fit(config, Table(X))
+    state = step.state
+    lost = np.mean((X - state["code"] @ state["H"]) ** 2)
+    assert step.metrics["train_reconstruction_error"] == pytest.approx(lost, rel=1e-6)
+    theirs = NMF(3, init="custom", max_iter=4000, tol=1e-6)
+    theirs.fit_transform(X, W=start["code"], H=start["H"])
+    assert lost <= theirs.reconstruction_err_**2 / X.size
+
+
+def test_code_of_many_parts_is_the_best_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    # Parts that are much alike: sweeps settle slowly.
+    H, X = 1.0 + 0.1 * rng.random((12, 20)), rng.random((7, 20))
+    monkeypatch.setattr(nmf, "SWEEPS", 5)
+    code = nmf.Model(H).transform(X)
+    expected = np.array([scipy.optimize.nnls(H.T, x)[0] for x in X])
+    np.testing.assert_allclose(code, expected, atol=1e-9)
+
+
+def test_pixels_of_one_byte_do_not_wrap() -> None:
+    pixels = DIGITS[:50].astype(np.uint8) * 15
+    config = nmf.Config(n_components=4, n_iterations=20)
+    one, other = (fit(config, Table(X)) for X in (pixels, pixels.astype(float)))
+    assert one.metrics == other.metrics
+    np.testing.assert_array_equal(
+        one.model.transform(pixels), other.model.transform(pixels.astype(float))
     )
 
 

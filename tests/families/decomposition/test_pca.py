@@ -15,7 +15,9 @@ WINE = load_wine().data
 
 
 @pytest.mark.parametrize(
-    "X", [DIGITS, WINE, DIGITS[:30]], ids=["n > d", "wine", "n < d"]
+    "X",
+    [DIGITS, WINE, DIGITS[:30], DIGITS[:64]],
+    ids=["n > d", "wine", "n < d", "n = d"],
 )
 def test_variances_and_components_are_those_of_scikit_learn(X: np.ndarray) -> None:
     model = fit(pca.Config(n_components=10), Table(X)).model
@@ -67,6 +69,25 @@ def test_packs_share_a_decomposition() -> None:
     configs = [pca.Config(n_components=q) for q in (1, 3)] + [pca.Config()]
     (steps,) = pca.train_many(configs, Splits(Table(WINE)))
     assert [len(step.model.components) for step in steps] == [1, 3, 1]
+
+
+def test_small_variances_beside_a_common_factor_of_any_scale() -> None:
+    # Orthogonal columns U, V: X = U diag(s) V' has the variances s^2 / n exactly.
+    rng = np.random.default_rng(0)
+    U = np.linalg.qr(rng.normal(size=(200, 6)) - rng.normal(size=6))[0]
+    U = np.linalg.qr(U - U.mean(axis=0))[0]
+    V = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    for factor in (1e4, 1e8, 1e11):
+        s = np.sqrt(200) * np.array([factor, 4.0, 3.0, 2.0, 1.0, 0.0])
+        X = (U * s) @ V.T
+        values, rows = pca.eigen(X - X.mean(axis=0))
+        # A product of this size is rounded by eps factor.
+        tolerance = 1e-15 * factor + 1e-12
+        np.testing.assert_allclose(np.sqrt(values), s / np.sqrt(200), atol=tolerance)
+        np.testing.assert_allclose(rows @ rows.T, np.eye(6), atol=1e-12)
+        step = fit(pca.Config(n_components=3), Table(X))
+        found = step.metrics["train_reconstruction_error"]
+        assert found == pytest.approx(5.0 / 6, abs=10 * tolerance)
 
 
 def test_odd_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.tree import DecisionTreeClassifier
 
 from ftml import Table, fit
+from ftml.config import FamilyConfig
+from ftml.families.ensemble import _trees, adaboost, decision_tree, random_forest
 from ftml.families.ensemble._trees import Trees, generator, together
 from ftml.families.ensemble.decision_tree import Config, Model
 
@@ -29,25 +32,82 @@ STUMP = Trees(
 
 
 @pytest.mark.parametrize("depth", [1, 3, 12])
-def test_probabilities_are_bit_identical_to_those_of_scikit_learn(depth: int) -> None:
-    X, y = load_digits(return_X_y=True)
-    data = Table(X[:900], y[:900], classes=tuple("0123456789"))
+@pytest.mark.parametrize("load", [load_digits, load_wine])
+def test_probabilities_are_bit_identical_to_those_of_scikit_learn(
+    load: Callable[..., tuple[np.ndarray, np.ndarray]], depth: int
+) -> None:
+    X, y = load(return_X_y=True)
+    data = Table(X[::2], y[::2], classes=tuple("0123456789"[: y.max() + 1]))
     config = Config(max_depth=depth, min_samples_leaf=3, seed=5)
     oracle = DecisionTreeClassifier(
         max_depth=depth, min_samples_leaf=3, random_state=generator(5)
-    ).fit(X[:900], y[:900])
-    ours = fit(config, data).model.predict_proba(X[900:])
-    np.testing.assert_allclose(ours, oracle.predict_proba(X[900:]), rtol=1e-15)
+    ).fit(X[::2], y[::2])
+    ours = fit(config, data).model.predict_proba(X[1::2])
+    np.testing.assert_allclose(ours, oracle.predict_proba(X[1::2]), rtol=1e-15)
 
 
-def test_values_beside_a_threshold_fall_on_the_side_of_scikit_learn() -> None:
-    X, y = load_wine(return_X_y=True)
-    model = fit(Config(), Table(X, y, classes=("a", "b", "c"))).model
-    oracle = DecisionTreeClassifier(max_depth=8, random_state=generator(0)).fit(X, y)
-    threshold = oracle.tree_.threshold[0]
-    near = np.repeat(X[:1], 3, axis=0)
-    near[:, oracle.tree_.feature[0]] = np.nextafter(threshold, [-np.inf, 0, np.inf])
-    np.testing.assert_array_equal(model.predict_proba(near), oracle.predict_proba(near))
+def separated(unit: float, offset: float) -> Table:
+    """Return two classes that the first column separates, by five units."""
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = rng.integers(0, 6, size=(40, 2)) + np.outer(y, [10, 0])
+    return Table(X * [unit, 1.0] + [offset, 0.0], y, classes=("a", "b"))
+
+
+FAMILIES = [
+    decision_tree.Config(),
+    random_forest.Config(n_trees=5),
+    adaboost.Config(n_rounds=5, max_depth=2),
+]
+
+
+@pytest.mark.parametrize("config", FAMILIES, ids=lambda c: type(c).__module__[23:])
+@pytest.mark.parametrize(
+    ("unit", "offset"),
+    [(1e-8, 0.0), (1e-200, 0.0), (1e200, 0.0), (10.0, 1.7e9), (2.0**-20, 1e6)],
+)
+def test_unit_and_offset_of_a_column_do_not_matter(
+    config: FamilyConfig, unit: float, offset: float
+) -> None:
+    one, other = separated(1.0, 0.0), separated(unit, offset)
+    np.testing.assert_array_equal(
+        fit(config, other).model.predict_proba(other.X),
+        fit(config, one).model.predict_proba(one.X),
+    )
+
+
+def test_outlier_does_not_hide_the_other_values() -> None:
+    data = separated(1.0, 0.5)
+    data.X[0] = 1e300
+    assert fit(Config(), data).metrics == {"train_accuracy": 1.0}
+
+
+def test_threshold_is_in_the_middle_between_the_values_of_its_node() -> None:
+    # The values 4 and 6 are on the other side of the first split.
+    X = np.array([[0.1, 0.1], [10.1, 0.1], [4.0, 9.1], [6.0, 9.1]] * 2)
+    data = Table(X, np.array([0, 1, 2, 2] * 2), classes=("a", "b", "c"))
+    trees = Trees(**fit(Config(), data).model.trees)
+    thresholds = trees.threshold[trees.left != np.arange(len(trees.left))]
+    assert set(thresholds) <= {4.6, 0.1 / 2 + 10.1 / 2, 2.05, 8.05}
+    assert 0.1 / 2 + 10.1 / 2 in thresholds
+
+
+def test_neighbouring_numbers_fall_on_their_own_sides() -> None:
+    X = np.array([[1.0], [np.nextafter(1.0, 2.0)]])
+    data = Table(X, np.array([0, 1]), classes=("a", "b"))
+    assert fit(Config(), data).model.predict(X).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_blocks_of_rows_are_the_whole(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = separated(1.0, 0.0)
+    models = [fit(config, data).model for config in FAMILIES[1:]]
+    expected = [model.predict_proba(data.X) for model in models]
+    monkeypatch.setattr(_trees, "BLOCK", size)
+    for model, whole in zip(models, expected, strict=True):
+        np.testing.assert_array_equal(model.predict_proba(data.X), whole)
 
 
 def test_stump_by_hand() -> None:

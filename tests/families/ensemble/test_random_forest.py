@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_wine
+import pytest
+from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import RandomForestClassifier
 
 from ftml import Table, fit
@@ -11,16 +12,19 @@ from ftml.families.ensemble._trees import Trees, generator
 from ftml.families.ensemble.random_forest import Config
 
 X, Y = load_wine(return_X_y=True)
+TEN = tuple("0123456789")
 WINE = Table(X, Y, classes=("a", "b", "c"))
+DIGITS = Table(*(each[:50] for each in load_digits(return_X_y=True)), classes=TEN)
 SMALL = Config(n_trees=12, max_depth=4, seed=3)
 
 
-def test_probabilities_equal_those_of_scikit_learn() -> None:
+@pytest.mark.parametrize("data", [WINE, DIGITS], ids=["wine", "n < d"])
+def test_probabilities_equal_those_of_scikit_learn(data: Table) -> None:
     oracle = RandomForestClassifier(12, max_depth=4, random_state=generator(3))
-    expected = oracle.fit(X, Y).predict_proba(X)
+    expected = oracle.fit(data.X, data.y).predict_proba(data.X)
     # Their mean adds in another order.
     np.testing.assert_allclose(
-        fit(SMALL, WINE).model.predict_proba(X), expected, atol=1e-14
+        fit(SMALL, data).model.predict_proba(data.X), expected, atol=1e-14
     )
 
 

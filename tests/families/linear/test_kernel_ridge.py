@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn.kernel_ridge import KernelRidge
 
-from ftml import Table, fit
+from ftml import Splits, Table, fit, memory
 from ftml.families.linear import ridge
-from ftml.families.linear.kernel_ridge import Config, kernel_matrix
+from ftml.families.linear.kernel_ridge import Config, kernel_matrix, solve_dual, train
 
 
 def table(n: int = 40, d: int = 3) -> Table:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, d)) * [1.0, 10.0, 0.1] + 2.0
+    X = rng.normal(size=(n, d)) * np.resize([1.0, 10.0, 0.1], d) + 2.0
     return Table(X, np.sin(X[:, 0]) + 0.1 * X[:, 1] + 5.0 + 0.1 * rng.normal(size=n))
 
 
 @pytest.mark.parametrize("alpha", [1e-4, 1e-1])
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
-def test_predictions_equal_those_of_scikit_learn(kernel: str, alpha: float) -> None:
-    data, new = table(), table(50).X
+@pytest.mark.parametrize(("n", "d"), [(40, 3), (9, 14)])
+def test_predictions_equal_those_of_scikit_learn(
+    n: int, d: int, kernel: str, alpha: float
+) -> None:
+    data, new = table(n, d), table(50, d).X
     center, scale = data.X.mean(axis=0), data.X.std(axis=0)
     oracle = KernelRidge(
-        alpha=40 * alpha,
+        alpha=n * alpha,
         kernel=kernel.replace("polynomial", "poly"),
-        gamma=1 / 3 if kernel == "polynomial" else 1 / (2 * 3 * 0.7**2),
+        gamma=1 / d if kernel == "polynomial" else 1 / (2 * d * 0.7**2),
         degree=2,
     ).fit((data.X - center) / scale, data.y - data.y.mean())
     expected = oracle.predict((new - center) / scale) + data.y.mean()
@@ -63,6 +69,51 @@ def test_kernel_of_every_pair_by_its_formula() -> None:
         distance = np.sum((A[i] - B[j]) ** 2)
         assert rbf[i, j] == pytest.approx(np.exp(-distance / (2 * 3 * 0.49)), rel=1e-13)
         assert polynomial[i, j] == pytest.approx((A[i] @ B[j] / 3 + 1) ** 3, rel=1e-12)
+
+
+def test_squared_distances_by_products_are_those_by_differences() -> None:
+    rng = np.random.default_rng(1)
+    A = np.vstack([rng.normal(size=(30, 40)), 100.0 + rng.normal(size=(2, 40))])
+    A = np.vstack([A, A[-1:]])
+    found = kernel_matrix(A, A, kernel="rbf", width=1.0, degree=1)
+    expected = np.exp(-cdist(A, A, "sqeuclidean") / 80.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-300)
+
+
+def test_solution_and_its_fit_come_from_one_array() -> None:
+    rng = np.random.default_rng(0)
+    root, y = rng.normal(size=(20, 30)), rng.normal(size=20)
+    K = root @ root.T
+    dual, fitted = solve_dual(K.copy(), y, alpha=0.1)
+    expected = np.linalg.solve(K + 20 * 0.1 * np.eye(20), y)
+    np.testing.assert_allclose(dual, expected, rtol=1e-9)
+    np.testing.assert_allclose(fitted, K @ expected, rtol=1e-9)
+
+
+def test_training_holds_one_array_of_pairs_of_rows() -> None:
+    data = table(600)
+    list(train(Config(), Splits(data)))  # imports and first use
+    tracemalloc.start()
+    list(train(Config(), Splits(data)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * 8 * 600**2
+
+
+def test_rows_whose_kernel_does_not_fit_into_memory_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 2**14)
+    message = "matrix of 64 rows takes 0.0 GiB, 0.0 GiB are available; train on a"
+    with pytest.raises(ValueError, match=message):
+        fit(Config(), table(64))
+
+
+def test_penalty_below_rounding_is_refused() -> None:
+    data = table()
+    same = Table(np.repeat(data.X, 2, axis=0), np.repeat(data.y, 2))
+    with pytest.raises(ValueError, match=r"alpha is 1e-30: .*raise alpha, above"):
+        fit(Config(alpha=1e-30), same)
 
 
 @given(st.permutations(range(12)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
 from ftml import Splits, Table, fit
-from ftml.families.linear.linear_svm import Config, dual, primal, train
+from ftml.families.linear.linear_svm import Config, dual, make_problem, primal, train
 
 SURROGATES = ("hinge", "squared_hinge")
 
@@ -24,13 +24,16 @@ def table(n: int = 60, d: int = 4) -> Table:
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("alpha", [1e-2, 1e-1])
-def test_optimum_equals_that_of_liblinear(surrogate: str, alpha: float) -> None:
-    data = table()
+@pytest.mark.parametrize(("n", "d"), [(60, 4), (15, 22)])
+def test_optimum_equals_that_of_liblinear(
+    n: int, d: int, surrogate: str, alpha: float
+) -> None:
+    data = table(n, d)
     config = Config(
         alpha=alpha, surrogate=surrogate, n_iterations=50_000, tolerance=1e-12
     )
     oracle = LinearSVC(
-        C=1 / (60 * alpha), loss=surrogate, dual=True, tol=1e-10, max_iter=1_000_000
+        C=1 / (n * alpha), loss=surrogate, dual=True, tol=1e-10, max_iter=1_000_000
     ).fit(data.X, data.y)
     expected = np.append(oracle.coef_[0], oracle.intercept_)
     # A gap of 1e-12 leaves an error of sqrt(2e-12 / alpha) <= 2e-5 at most.
@@ -68,6 +71,13 @@ def test_separable_data_gives_the_widest_margin() -> None:
     data = Table(np.array([[2.0], [-2.0]]), np.array([1, 0]), classes=("no", "yes"))
     config = Config(alpha=1e-2, surrogate="hinge", tolerance=1e-12, n_iterations=5000)
     np.testing.assert_allclose(fit(config, data).model.theta, [0.5, 0.0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "d"), [(30, 4), (6, 11)])
+def test_step_is_one_over_the_largest_eigenvalue(n: int, d: int) -> None:
+    problem = make_problem(Config(), table(n, d))
+    expected = np.linalg.norm(problem.X, ord=2) ** 2
+    assert problem.largest == pytest.approx(expected, rel=1e-12)
 
 
 def test_probabilities_rank_as_the_scores() -> None:

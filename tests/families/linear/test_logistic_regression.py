@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ftml import Splits, Table, fit
 from ftml.families.linear import softmax_regression
-from ftml.families.linear._penalised import make_problem, objective
+from ftml.families.linear._penalised import make_problem, objective, preconditioner
 from ftml.families.linear.logistic_regression import (
     Config,
     Model,
@@ -26,13 +28,18 @@ def table(n: int = 60, d: int = 4) -> Table:
     """Return two classes that overlap, in columns of different scales."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % 2
-    X = rng.normal(size=(n, d)) * [1.0, 20.0, 0.05, 1.0][:d] + 0.7 * y[:, None] + 0.5
+    X = (
+        rng.normal(size=(n, d)) * np.resize([1.0, 20.0, 0.05, 1.0], d)
+        + 0.7 * y[:, None]
+        + 0.5
+    )
     return Table(X, y, classes=("no", "yes"))
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1e-2, 1.0])
-def test_optimum_equals_that_of_scikit_learn(alpha: float) -> None:
-    data = table()
+@pytest.mark.parametrize(("n", "d"), [(60, 4), (25, 4), (20, 33)])
+def test_optimum_equals_that_of_scikit_learn(n: int, d: int, alpha: float) -> None:
+    data = table(n, d)
     theta = fit(Config(alpha=alpha, standardize=False, **TIGHT), data).model.theta
     oracle = LogisticRegression(
         C=1 / (len(data) * alpha), solver="newton-cholesky", tol=1e-10, max_iter=1000
@@ -92,6 +99,35 @@ def test_pack_of_penalties_reaches_the_optimum_of_each() -> None:
     for i, config in enumerate(configs):
         alone = fit(config, data).model.theta
         np.testing.assert_allclose(last[i].model.theta, alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(12, 40), (12, 12), (40, 12)])
+def test_preconditioner_is_the_inverse_of_the_damped_bound(
+    shape: tuple[int, int],
+) -> None:
+    n, d = shape
+    rng, alpha = np.random.default_rng(0), np.array([0.0, 1e-3, 2.0])
+    data = Table(rng.normal(size=shape), np.arange(n) % 2, classes=("no", "yes"))
+    problem = make_problem(
+        data, logistic_loss(2.0 * data.y - 1.0), bound=0.25, standardize=True
+    )
+    v = rng.normal(size=(3, 1, d + 1))
+    found = preconditioner(problem, alpha)(v)
+    S = problem.X[:, :-1].T @ problem.X[:, :-1] / n
+    for a, one, other in zip(alpha, v, found, strict=True):
+        H = 0.25 * S + (np.trace(S) / d + a) * np.eye(d)
+        np.testing.assert_allclose(other[0, :-1], np.linalg.solve(H, one[0, :-1]))
+        assert other[0, -1] == 4.0 * one[0, -1]
+
+
+def test_more_columns_than_rows_take_no_array_of_pairs_of_columns() -> None:
+    n, d = 10, 3000
+    data = table(n, d)
+    tracemalloc.start()
+    fit(Config(n_iterations=3), data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * d**2 / 4
 
 
 @given(st.integers(0, 3), st.floats(1e-3, 1e3))

@@ -100,6 +100,83 @@ def test_constant_column_has_no_weight() -> None:
     assert abs(other[5]) < 1e-12
 
 
+def one_hot(n: int, k: int = 3) -> Table:
+    """Return all values of a category, a feature, and a target."""
+    rng = np.random.default_rng(n)
+    hot = np.eye(k)[rng.integers(k, size=n)]
+    z = rng.normal(size=n)
+    y = hot @ np.arange(k) + 2.0 * z + 3.0 + 0.1 * rng.normal(size=n)
+    return Table(np.column_stack([hot, z]), y)
+
+
+@pytest.mark.parametrize("n", [4, 60, 500, 5000])
+def test_all_values_of_a_category_have_the_shortest_coefficients(n: int) -> None:
+    data = one_hot(n)
+    model = fit(Config(), data).model
+    oracle = LinearRegression().fit(data.X, data.y)
+    expected = np.append(oracle.coef_, oracle.intercept_)
+    np.testing.assert_allclose(model.theta, expected, atol=1e-9)
+    unseen = np.array([[0.0, 0.0, 0.0, 0.5]])
+    np.testing.assert_allclose(model.predict(unseen), oracle.predict(unseen), atol=1e-9)
+
+
+def test_only_coefficients_that_are_unique_have_standard_errors() -> None:
+    data = one_hot(500)
+    model = fit(Config(), data).model
+    np.testing.assert_array_equal(np.isnan(model.standard_errors), [1, 1, 1, 0, 1])
+    # Without one of the values every coefficient is unique; that of z is the same.
+    fewer = fit(Config(), Table(data.X[:, 1:], data.y)).model
+    assert model.standard_errors[3] == pytest.approx(fewer.standard_errors[2], rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [20, 3000])
+def test_celsius_beside_kelvin_predicts_as_celsius_alone(n: int) -> None:
+    rng = np.random.default_rng(n)
+    celsius, z = 15.0 + 8.0 * rng.normal(size=n), rng.normal(size=n)
+    y = 0.3 * celsius + z + 0.1 * rng.normal(size=n)
+    alone = fit(Config(), Table(np.column_stack([celsius, z]), y)).model
+    X = np.column_stack([celsius, celsius + 273.15, 1.8 * celsius + 32.0, z])
+    both = fit(Config(), Table(X, y)).model
+    expected = alone.predict(X[:, [0, 3]])
+    np.testing.assert_allclose(both.predict(X), expected, atol=1e-9)
+    np.testing.assert_array_equal(np.isnan(both.standard_errors), [1, 1, 1, 0, 1])
+    assert both.standard_errors[3] == pytest.approx(alone.standard_errors[1], rel=1e-9)
+
+
+def test_duplicate_keeps_the_intercept_unique() -> None:
+    data = table(30, 2)
+    wide = Table(data.X[:, [0, 0, 1]], data.y)
+    one, two = (fit(Config(), each).model for each in (data, wide))
+    np.testing.assert_allclose(two.theta, one.theta[[0, 0, 1, 2]] / [2, 2, 1, 1])
+    np.testing.assert_allclose(
+        two.standard_errors, [np.nan, np.nan, *one.standard_errors[1:]]
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e-8, 1e8, 1e160])
+@pytest.mark.parametrize("n", [12, 60])
+def test_unit_of_a_column_does_not_matter(n: int, unit: float) -> None:
+    data = one_hot(n)
+    other = Table(np.column_stack([data.X, data.X[:, 3] * unit]), data.y)
+    alone = Table(other.X[:, [0, 1, 2, 4]], data.y)
+    expected = fit(Config(), data).model.predict(data.X)
+    for each in (other, alone):
+        model = fit(Config(), each).model
+        np.testing.assert_allclose(model.predict(each.X), expected, atol=1e-9)
+    error = fit(Config(), data).model.standard_errors[3]
+    found = fit(Config(), alone).model.standard_errors[3] * unit
+    assert found == pytest.approx(error, rel=1e-9)
+
+
+def test_offset_that_float64_holds_does_not_matter() -> None:
+    data = one_hot(60)
+    moved = Table(data.X + np.array([0.0, 0.0, 0.0, 2.0**20]), data.y)
+    one, other = (fit(Config(), each).model for each in (data, moved))
+    # The column keeps 1e-10 of itself.
+    np.testing.assert_allclose(other.predict(moved.X), one.predict(data.X), atol=1e-8)
+    assert other.standard_errors[3] == pytest.approx(one.standard_errors[3], rel=1e-8)
+
+
 @given(st.permutations(range(12)))
 def test_order_of_the_rows_does_not_matter(order: list[int]) -> None:
     data = Table(*_plain(12, 3))

@@ -53,10 +53,14 @@ def test_votes_of_three_members_by_hand() -> None:
     )
 
 
-def test_classes_equal_those_of_scikit_learn_where_one_wins_all_its_pairs() -> None:
-    data, alpha = table(), 0.02
-    # Its members see only two classes of 20 rows each, as ours do.
-    oracle = OneVsOneClassifier(LogisticRegression(C=1 / (40 * alpha), tol=1e-10))
+@pytest.mark.parametrize(("n", "k"), [(60, 3), (32, 4)])
+def test_classes_equal_those_of_scikit_learn_where_one_wins_all_its_pairs(
+    n: int, k: int
+) -> None:
+    data, alpha = table(n, k), 0.02
+    # Its members see only two classes of n / k rows each, as ours do.
+    C = 1 / (2 * n / k * alpha)
+    oracle = OneVsOneClassifier(LogisticRegression(C=C, tol=1e-10))
     oracle.fit(data.X, data.y)
     config = Config(alpha=alpha, settings={"standardize": False, **TIGHT})
     model = fit(config, data).model

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ftml import Splits, Table, fit
-from ftml.families.linear.ridge import Config, Model, solve_ridge, train
+from ftml.families.linear.ridge import Config, Model, solve_ridge, train, train_many
 
 ALPHAS = (1e-6, 1e-3, 1.0, 1e3)
 SHAPES = ((40, 5), (8, 15), (10, 10))
@@ -151,6 +151,34 @@ def test_constant_column_has_no_weight_and_does_no_harm() -> None:
     one, other = theta_of(data, alpha=0.1), theta_of(wide, alpha=0.1)
     np.testing.assert_allclose(np.delete(other, 5), one, rtol=1e-12)
     assert abs(other[5]) < 1e-12
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 1e-3])
+@pytest.mark.parametrize(("n", "d"), [(40, 5), (8, 15)])
+def test_duplicate_of_a_large_column_takes_half_of_its_weight(
+    n: int, d: int, alpha: float
+) -> None:
+    data = table(n, d)
+    X = data.X * 1e6
+    one = theta_of(Table(X, data.y), alpha=2 * alpha, standardize=False)
+    both = Table(np.hstack([X, X]), data.y)
+    other = theta_of(both, alpha=alpha * 4, standardize=False)
+    # (1/n)|y - X(u + v)|^2 + a(|u|^2 + |v|^2) has u = v = w/2: a |w|^2 / 2.
+    np.testing.assert_allclose(other[:d] + other[d:-1], one[:-1], rtol=1e-6)
+    configs = [Config(alpha=a, standardize=False) for a in (4 * alpha, 1.0)]
+    (steps,) = train_many(configs, Splits(both))
+    np.testing.assert_allclose(steps[0].model.theta, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e160])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+def test_columns_of_any_unit_are_standardized(alpha: float, unit: float) -> None:
+    data = table(40, 5)
+    other = Table(data.X * unit, data.y)
+    one = fit(Config(alpha=alpha), data).model.predict(data.X)
+    np.testing.assert_allclose(
+        fit(Config(alpha=alpha), other).model.predict(other.X), one, rtol=1e-9
+    )
 
 
 @given(st.permutations(range(12)))

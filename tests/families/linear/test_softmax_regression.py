@@ -28,7 +28,11 @@ def table(n: int = 60, d: int = 4, k: int = 3) -> Table:
     """Return classes that overlap, so that the optimum is finite, off the origin."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % k
-    X = rng.normal(size=(n, d)) * [1.0, 2.0, 0.5, 1.0][:d] + np.eye(k, d)[y] + 0.5
+    X = (
+        rng.normal(size=(n, d)) * np.resize([1.0, 2.0, 0.5, 1.0], d)
+        + np.eye(k, d)[y]
+        + 0.5
+    )
     return Table(X, y, classes=tuple("abcdef"[:k]))
 
 
@@ -74,8 +78,11 @@ def test_loss_of_no_knowledge_is_the_logarithm_of_the_number_of_classes() -> Non
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1e-2, 1.0])
-def test_optimum_equals_that_of_scikit_learn(alpha: float) -> None:
-    data = table()
+@pytest.mark.parametrize(("n", "d", "k"), [(60, 4, 3), (23, 4, 5), (20, 31, 4)])
+def test_optimum_equals_that_of_scikit_learn(
+    n: int, d: int, k: int, alpha: float
+) -> None:
+    data = table(n, d, k)
     theta = fit(Config(alpha=alpha, standardize=False, **TIGHT), data).model.theta
     oracle = LogisticRegression(
         C=1 / (len(data) * alpha), solver="newton-cg", tol=1e-10, max_iter=10_000

@@ -12,7 +12,9 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 import ftml
+from ftml.families.optimization import _finite_sum
 from ftml.families.optimization._finite_sum import (
+    FiniteSum,
     gradient,
     hessian,
     minimum,
@@ -56,13 +58,47 @@ def test_no_curvature_is_below_mu_or_above_its_lipschitz_constant(seed: int) -> 
     assert g.smoothness <= g.smoothness_of_each.max() + 1e-12
 
 
-def test_optimum_equals_that_of_scikit_learn() -> None:
-    g, theta = problem(overlapping(), 0.05)
+@pytest.mark.parametrize(("n", "d"), [(40, 3), (11, 17)])
+def test_optimum_equals_that_of_scikit_learn(n: int, d: int) -> None:
+    g, theta = problem(overlapping(n, d), 0.05)
     oracle = LogisticRegression(
-        C=1 / (40 * 0.05), fit_intercept=False, tol=1e-12, solver="newton-cg"
+        C=1 / (n * 0.05), fit_intercept=False, tol=1e-12, solver="newton-cg"
     ).fit(g.X, g.y)
     np.testing.assert_allclose(theta, oracle.coef_[0], rtol=1e-6)
     assert minimum(g) == pytest.approx(objective(g, theta), abs=1e-15)
+
+
+def test_minimum_of_a_large_sum_is_that_of_newton(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    g, _ = problem(overlapping(60, 8), 1e-3)
+    expected = minimum(g)
+    steps: list[np.ndarray] = []
+
+    def counted(g: FiniteSum, theta: np.ndarray) -> np.ndarray:
+        steps.append(theta)
+        return newton_step(g, theta)
+
+    monkeypatch.setattr(_finite_sum, "LARGE", 0)
+    monkeypatch.setattr(_finite_sum, "newton_step", counted)
+    assert minimum(g) == pytest.approx(expected, abs=1e-15)
+    assert len(steps) <= 3
+
+
+def test_minimum_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[FiniteSum] = []
+
+    def counted(g: FiniteSum) -> float:
+        calls.append(g)
+        return minimum(g)
+
+    monkeypatch.setattr(_finite_sum, "minimum", counted)
+    kind, data = ftml.family("nesterov"), overlapping()
+    config = kind.Config(n_passes=6)
+    first, *rest = kind.train(config, data)
+    resumed = list(kind.train(config, data, first.state))
+    assert [each.metrics for each in resumed] == [each.metrics for each in rest]
+    assert len(calls) == 1
 
 
 def test_newton_step_at_the_optimum_stays_there() -> None:
