@@ -19,9 +19,37 @@ MOST_NEEDED = 10_000
 
 
 def encode_labels(labels: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the index (n,) of each label among the sorted classes, and their names."""
-    values, index = np.unique(labels.to_numpy(), return_inverse=True)
-    return index.astype(np.int64), tuple(str(value) for value in values)
+    """Return the index (n,) of each label among the sorted classes, and their names.
+
+    Raises ValueError for labels of several types, such as text and numbers: whether 1
+    and "1" are one class is not for ftml to guess.
+    """
+    values = labels.to_numpy()
+    if values.dtype == object:
+        _check_one_type(labels)
+    classes, index = np.unique(values, return_inverse=True)
+    return index.astype(np.int64), tuple(str(value) for value in classes)
+
+
+def _check_one_type(labels: pd.Series) -> None:
+    first: dict[str, object] = {}
+    for value in labels.tolist():
+        first.setdefault(_type_of(value), value)
+    if len(first) > 1:
+        listed = ", ".join(f"{kind} ({value!r})" for kind, value in first.items())
+        name = "the labels" if labels.name is None else f"column {labels.name}"
+        raise ValueError(
+            f"{name}: expected labels of one type, got {listed}; write all of them as "
+            "text in the source"
+        )
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "booleans"
+    if isinstance(value, int | float | np.number):
+        return "numbers"
+    return "text" if isinstance(value, str) else type(value).__name__
 
 
 def draw_split(
