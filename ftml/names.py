@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 MAX_BYTES = 200
 "Longest part in UTF-8, so that `valid_<metric>/<part>` and `<figure>_<part>.png` fit."
@@ -30,11 +31,13 @@ def name_part(value: str) -> str:
         return "-u"
     if _ONLY_DOTS.fullmatch(escaped):  # a path would resolve it
         return re.sub(r"\.", _code, escaped)
-    encoded = escaped.encode()
-    if len(encoded) <= MAX_BYTES:
-        return escaped
-    digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:16]
-    return encoded[: MAX_BYTES - 18].decode(errors="ignore") + f"-h{digest}"
+    return escaped if len(escaped.encode()) <= MAX_BYTES else _cut(escaped, value)
+
+
+def joined_part(values: Sequence[str]) -> str:
+    """Return several values as one part, with commas between them, injectively."""
+    joined = ",".join(map(name_part, values))  # a comma of a value is escaped
+    return joined if len(joined.encode()) <= MAX_BYTES else _cut(joined, joined)
 
 
 def original(text: str) -> str:
@@ -42,6 +45,12 @@ def original(text: str) -> str:
     what was cut from a long value is not restored.
     """
     return re.sub(rf"-(?:{_CODE})", lambda code: chr(int(code[0][2:], 16)), text)
+
+
+def _cut(text: str, value: str) -> str:
+    """Return the beginning of a text, and a part of the digest of a value."""
+    digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:16]
+    return text.encode()[: MAX_BYTES - 18].decode(errors="ignore") + f"-h{digest}"
 
 
 def _code(found: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from ftml.names import MAX_BYTES, name_part, original
+from ftml.names import MAX_BYTES, joined_part, name_part, original
 
 ALIKE = [
     ("東京", "大阪"),
@@ -70,3 +70,14 @@ def test_all_short_texts_of_the_escape_characters_have_different_parts() -> None
     letters = ["-", "u", "U", "0", "h", "+", ".", "-u002b", "-u", ""]
     texts = {"".join(each) for each in combinations(letters * 2, 4)}
     assert len({name_part(text) for text in texts}) == len(texts)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.lists(TEXTS, min_size=1, max_size=4))
+@example(["a,b"], ["a", "b"])
+@example(["a" * 150, "b" * 150], ["a" * 150, "c" * 150])
+def test_several_values_are_one_part_injectively(
+    one: list[str], two: list[str]
+) -> None:
+    parts = joined_part(one), joined_part(two)
+    assert (parts[0] == parts[1]) == (one == two)
+    assert all(len(part.encode()) <= MAX_BYTES and "/" not in part for part in parts)

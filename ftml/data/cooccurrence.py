@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet, word_sets
+from ftml.data.checks import as_float64, as_integers, check_different, check_joins
 from ftml.data.splits import Splits
 from ftml.data.word_sets import WordSets
 
@@ -33,6 +34,10 @@ class Cooccurrence:
 
     word_sets: word lists rated by people. Only a test split has them, so that no search
     can use them.
+
+    Numbers of other types are converted where that is exact (`ftml.data.checks`).
+    Raises ValueError for invalid shapes or values, TypeError for values that are not
+    numbers.
     """
 
     words: tuple[str, ...]
@@ -43,6 +48,7 @@ class Cooccurrence:
     word_sets: WordSets | None = None
 
     def __post_init__(self) -> None:
+        self._convert()
         V = len(self.words)
         if self.counts.shape != (V,):
             raise ValueError(
@@ -57,18 +63,26 @@ class Cooccurrence:
             raise ValueError(f"expected 0 <= row <= col < {V}")
         if (np.diff(key) <= 0).any():
             raise ValueError("pairs must be sorted by (row, col) and be unique")
-        if len(set(self.words)) != V:
-            raise ValueError("words must differ from each other")
-        if not (self.weight > 0).all():
-            raise ValueError("expected weight > 0")
+        check_different(self.words, "words")
+        if (self.counts < 0).any():
+            raise ValueError(f"expected counts of 0 or more, got {self.counts.min()}")
+        if not ((self.weight > 0) & (self.weight < np.inf)).all():
+            raise ValueError("expected weight > 0, finite")
+
+    def _convert(self) -> None:
+        """Replace the arrays by those of the documented types."""
+        object.__setattr__(self, "counts", as_integers(self.counts, "counts"))
+        for name in ("row", "col"):
+            ids = as_integers(getattr(self, name), name, dtype=np.int32)
+            object.__setattr__(self, name, ids)
+        object.__setattr__(self, "weight", as_float64(self.weight, "weight"))
 
     def __len__(self) -> int:
         return len(self.weight)
 
     def join(self, other: Cooccurrence) -> Cooccurrence:
         """Return the counts of both corpora together."""
-        if self.words != other.words:
-            raise ValueError("the vocabularies differ; both must come from one dataset")
+        check_joins(self, other, without=["word_sets"])
         V = len(self.words)
         parts = (self, other)
         key = np.concatenate([p.row.astype(np.int64) * V + p.col for p in parts])

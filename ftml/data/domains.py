@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet, preprocessing
+from ftml.data.checks import as_float64, as_indices, check_joins
 from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.preprocessing import Preprocessing, Preprocessor
@@ -31,8 +32,9 @@ class Domains:
 
     x: (n, d) float64 features, NaN where a value is missing, or uint8 images, (n, H, W)
     or (n, H, W, 3). y: (n,) int64 indices into `class_names`. domain: (n,) int64
-    indices into `domain_names`, never decreasing. Raises ValueError for invalid shapes
-    or values.
+    indices into `domain_names`, never decreasing. Numbers of other types are converted
+    where that is exact (`ftml.data.checks`). Raises ValueError for invalid shapes or
+    values and for a name that occurs twice, TypeError for values that are not numbers.
     """
 
     x: np.ndarray
@@ -45,6 +47,7 @@ class Domains:
     "what has turned the columns of raw domains into these features"
 
     def __post_init__(self) -> None:
+        self._convert()
         n = len(self.x)
         if self.y.shape != (n,) or self.domain.shape != (n,):
             raise ValueError(
@@ -55,10 +58,19 @@ class Domains:
             check_images(self.x)
         if not self.is_images and self.x.ndim != 2:
             raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
-        if (np.diff(self.domain) < 0).any():
+        if (self.domain[1:] < self.domain[:-1]).any():
             raise ValueError("domain must never fall: sort the rows by domain")
-        _check_indices(self.y, self.class_names, "y", "class_names")
-        _check_indices(self.domain, self.domain_names, "domain", "domain_names")
+
+    def _convert(self) -> None:
+        """Replace the arrays by those of the documented types."""
+        y = as_indices(self.y, self.class_names, what="y", of="class_names")
+        object.__setattr__(self, "y", y)
+        domain = as_indices(
+            self.domain, self.domain_names, what="domain", of="domain_names"
+        )
+        object.__setattr__(self, "domain", domain)
+        if not (isinstance(self.x, np.ndarray) and self.is_images):
+            object.__setattr__(self, "x", as_float64(self.x, "x"))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -90,13 +102,9 @@ class Domains:
 
     def join(self, other: Self) -> Self:
         """Return the samples of both; within a domain those of this object are
-        first.
+        first. Raises ValueError for other domains, classes or columns.
         """
-        if self.domain_names != other.domain_names:
-            raise ValueError(
-                f"domains differ: {', '.join(self.domain_names)} and "
-                f"{', '.join(other.domain_names)}"
-            )
+        check_joins(self, other, without=["preprocessor"])
         domain = np.concatenate([self.domain, other.domain])
         order = np.argsort(domain, kind="stable")
         return replace(
@@ -243,13 +251,6 @@ def leave_out(
             f"{', '.join(test_domains)} alone"
         )
     return Splits(train, valid, test)
-
-
-def _check_indices(
-    index: np.ndarray, names: tuple[str, ...], what: str, of: str
-) -> None:
-    if len(index) and (index.min() < 0 or index.max() >= len(names)):
-        raise ValueError(f"{what} must index the {len(names)} {of}")
 
 
 def small(task: str) -> Splits[Domains]:

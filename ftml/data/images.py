@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet
+from ftml.data.checks import as_indices, check_joins
 from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.splits import Splits, consecutive_splits
 
@@ -35,12 +36,12 @@ class Images:
 
     def __post_init__(self) -> None:
         check_images(self.X)
+        y = as_indices(self.y, self.classes, what="y", of="classes")
+        object.__setattr__(self, "y", y)
         if self.y.shape != self.X.shape[:1]:
             raise ValueError(
                 f"expected y of shape ({len(self.X)},), got {self.y.shape}"
             )
-        if len(self) and (self.y.min() < 0 or self.y.max() >= len(self.classes)):
-            raise ValueError(f"y must index the {len(self.classes)} classes")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -50,7 +51,10 @@ class Images:
         return replace(self, X=self.X[index], y=self.y[index])
 
     def join(self, other: Images) -> Images:
-        """Return the images of both, those of this object first."""
+        """Return the images of both, those of this object first. Raises ValueError for
+        other classes or sizes.
+        """
+        check_joins(self, other, without=["feature_extractor"])
         return replace(
             self,
             X=np.concatenate([self.X, other.X]),

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet
+from ftml.data.checks import check_joins
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined
 from ftml.data.splits import Splits, consecutive_splits
 from ftml.data.text_preparation import TextPreparation
@@ -26,7 +27,9 @@ class Pairs:
 
     source, source_offsets: (N,) int64 indices into `source_symbols`, (n + 1,). target,
     target_offsets, target_symbols: likewise. preparation: how a raw text becomes a
-    source, if that is known. Raises ValueError for invalid shapes or values.
+    source, if that is known. Numbers of other types are converted where that is exact
+    (`ftml.data.checks`). Raises ValueError for invalid shapes or values, TypeError for
+    values that are not numbers.
     """
 
     source: np.ndarray
@@ -40,10 +43,11 @@ class Pairs:
     def __post_init__(self) -> None:
         if not self.source_symbols or not self.target_symbols:
             raise ValueError("source_symbols and target_symbols must not be empty")
-        if len(self.X) != len(self.Y):
-            raise ValueError(
-                f"there are {len(self.X)} sources, but {len(self.Y)} targets"
-            )
+        X, Y = self.X, self.Y  # checks the symbols
+        if len(X) != len(Y):
+            raise ValueError(f"there are {len(X)} sources, but {len(Y)} targets")
+        for name, value in _fields(X, Y).items():
+            object.__setattr__(self, name, value)
 
     @property
     def X(self) -> Ragged:
@@ -60,10 +64,13 @@ class Pairs:
 
     def rows(self, index: np.ndarray) -> Pairs:
         """Return the pairs of a boolean mask or an integer index."""
-        return _with(self, self.X.rows(index), self.Y.rows(index))
+        return replace(self, **_fields(self.X.rows(index), self.Y.rows(index)))
 
     def join(self, other: Pairs) -> Pairs:
-        """Return the pairs of both, those of this object first."""
+        """Return the pairs of both, those of this object first. Raises ValueError for
+        other symbols.
+        """
+        check_joins(self, other)
         return replace(
             self,
             source=np.concatenate([self.source, other.source]),
@@ -73,14 +80,14 @@ class Pairs:
         )
 
 
-def _with(pairs: Pairs, X: Ragged, Y: Ragged) -> Pairs:
-    return replace(
-        pairs,
-        source=X.values,
-        source_offsets=X.offsets,
-        target=Y.values,
-        target_offsets=Y.offsets,
-    )
+def _fields(X: Ragged, Y: Ragged) -> dict[str, Any]:
+    """Return the arrays of pairs by the name of their field."""
+    return {
+        "source": X.values,
+        "source_offsets": X.offsets,
+        "target": Y.values,
+        "target_offsets": Y.offsets,
+    }
 
 
 def of_ragged(X: Ragged, Y: Ragged) -> Pairs:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.config import nearest
+from ftml.data.checks import as_float64, as_integers
 
 UNKNOWN = "<unk>"
 "The symbol that replaces symbols outside the vocabulary, if the vocabulary has it."
@@ -23,7 +24,8 @@ class Ragged:
 
     values: (N,) int64 indices into `vocabulary`, or (N, d) float64, finite, without a
     vocabulary. offsets: (n + 1,) int64, increasing from 0 to N; no sequence is empty.
-    Raises ValueError for anything else.
+    Numbers of other types are converted where that is exact (`ftml.data.checks`).
+    Raises ValueError for anything else, TypeError for values that are not numbers.
     """
 
     values: np.ndarray
@@ -31,7 +33,10 @@ class Ragged:
     vocabulary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "offsets", as_integers(self.offsets, "offsets"))
         check_offsets(self.offsets, len(self.values))
+        convert = as_integers if self.vocabulary else as_float64
+        object.__setattr__(self, "values", convert(self.values, "values"))
         if self.vocabulary:
             check_symbols(self.values, len(self.vocabulary))
         elif self.values.ndim != 2 or not np.isfinite(self.values).all():
@@ -90,11 +95,8 @@ def check_offsets(offsets: np.ndarray, n_values: int) -> None:
 
 def check_symbols(values: np.ndarray, n_symbols: int) -> None:
     """Raise ValueError unless values (N,) are indices of the symbols."""
-    if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise ValueError(
-            f"expected indices of symbols (N,), got {values.dtype} of shape "
-            f"{values.shape}"
-        )
+    if values.ndim != 1:
+        raise ValueError(f"expected indices of symbols (N,), got shape {values.shape}")
     if len(values) and (values.min() < 0 or values.max() >= n_symbols):
         raise ValueError(
             f"symbols must be 0 to {n_symbols - 1}, got {values.min()} to "

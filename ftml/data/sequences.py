@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.data import parquet
+from ftml.data.checks import as_indices, as_integers, check_joins
 from ftml.data.ragged import Ragged, as_lists, from_lists, joined, offsets_of
 from ftml.data.splits import Splits, consecutive_splits
 from ftml.data.text_preparation import TextPreparation
@@ -28,8 +29,10 @@ class Sequences:
 
     values, offsets, vocabulary: as in `Ragged`: (N, d) float64, or (N,) indices into
     the vocabulary. y: (n,) int64 indices into `classes`; zeros if there are no classes.
-    preparation: how a raw text becomes a sequence of symbols, if that is known. Raises
-    ValueError for invalid shapes or values.
+    preparation: how a raw text becomes a sequence of symbols, if that is known. Numbers
+    of other types are converted where that is exact (`ftml.data.checks`). Raises
+    ValueError for invalid shapes or values and for a class that occurs twice, TypeError
+    for values that are not numbers.
     """
 
     values: np.ndarray
@@ -40,10 +43,11 @@ class Sequences:
     preparation: TextPreparation | None = None
 
     def __post_init__(self) -> None:
-        n = len(self.X)  # checks the values
-        if self.y is NO_CLASS:
-            object.__setattr__(self, "y", np.zeros(n, np.int64))
-        check_classes(self.y, n, self.classes)
+        X = self.X  # checks the values
+        object.__setattr__(self, "values", X.values)
+        object.__setattr__(self, "offsets", X.offsets)
+        y = np.zeros(len(X), np.int64) if self.y is NO_CLASS else self.y
+        object.__setattr__(self, "y", check_classes(y, len(X), self.classes))
 
     @property
     def X(self) -> Ragged:
@@ -59,7 +63,10 @@ class Sequences:
         return replace(self, values=X.values, offsets=X.offsets, y=self.y[index])
 
     def join(self, other: Sequences) -> Sequences:
-        """Return the sequences of both, those of this object first."""
+        """Return the sequences of both, those of this object first. Raises ValueError
+        for other classes, symbols or channels.
+        """
+        check_joins(self, other)
         return replace(
             self,
             values=np.concatenate([self.values, other.values]),
@@ -68,12 +75,16 @@ class Sequences:
         )
 
 
-def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> None:
-    """Raise ValueError unless y (n,) indexes the classes, if there are any."""
+def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> np.ndarray:
+    """Return y (n,), which indexes the classes if there are any, as int64.
+
+    Raises ValueError for another shape or value and for a class that occurs twice, and
+    TypeError for values that are not numbers.
+    """
+    y = as_integers(y, "y")
     if y.shape != (n,):
         raise ValueError(f"expected y of shape ({n},), got {y.shape}")
-    if classes and n and (y.min() < 0 or y.max() >= len(classes)):
-        raise ValueError(f"y must index the {len(classes)} classes")
+    return as_indices(y, classes, what="y", of="classes") if classes else y
 
 
 def write(folder: Path, data: Sequences, split: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet
+from ftml.data.checks import as_integers, check_joins
 from ftml.data.ragged import (
     as_lists,
     check_offsets,
@@ -37,9 +38,10 @@ class Forest:
 
     parents: (N,) int64, the number of each node's parent in its own tree, from 0, and
     -1 for the root. The first child is the left one. symbols: (N,) int64 indices into
-    `vocabulary` at leaves, -1 elsewhere. offsets: (n + 1,) int64. Raises ValueError
-    that names the tree if it has a cycle, not exactly one root, or a node with one
-    child or more than two.
+    `vocabulary` at leaves, -1 elsewhere. offsets: (n + 1,) int64. Numbers of other
+    types are converted where that is exact (`ftml.data.checks`). Raises ValueError that
+    names the tree if it has a cycle, not exactly one root, or a node with one child or
+    more than two, and TypeError for values that are not numbers.
     """
 
     symbols: np.ndarray
@@ -48,6 +50,8 @@ class Forest:
     vocabulary: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        for name in ("symbols", "parents", "offsets"):
+            object.__setattr__(self, name, as_integers(getattr(self, name), name))
         check_offsets(self.offsets, len(self.parents))
         if self.symbols.shape != self.parents.shape:
             raise ValueError(
@@ -107,13 +111,15 @@ class Forest:
 
     def heights(self) -> np.ndarray:
         """Return the height of each node above its deepest leaf, (N,)."""
-        above, children = self.above(), self.children()
-        height = np.zeros(len(above), np.int64)
-        current = np.flatnonzero(self.symbols != NONE)
-        while len(current):
-            current = np.unique(above[current])
-            current = current[current < len(above)]
-            height[current] = height[children[current]].max(axis=1, initial=0) + 1
+        children = self.children()
+        inner = children[:, 0] != NONE
+        depths, current = list[np.ndarray](), self.roots()
+        while len(current := current[inner[current]]):  # the inner nodes of a depth
+            depths.append(current)
+            current = children[current].ravel()
+        height = np.zeros(len(children), np.int64)
+        for current in reversed(depths):
+            height[current] = height[children[current]].max(axis=1) + 1
         return height
 
     def roots(self) -> np.ndarray:
@@ -135,11 +141,19 @@ class Forest:
         children = self.children().tolist()
         return [self._text(root, children) for root in self.roots().tolist()]
 
-    def _text(self, node: int, children: Sequence[Sequence[int]]) -> str:
-        left, right = children[node]
-        if left == NONE:
-            return self.vocabulary[self.symbols[node]]
-        return f"( {self._text(left, children)} {self._text(right, children)} )"
+    def _text(self, root: int, children: Sequence[Sequence[int]]) -> str:
+        # Not by recursion, because a tree may be deeper than Python's stack.
+        signs, left = list[str](), list[int | None]([root])
+        while left:
+            node = left.pop()
+            if node is None:
+                signs.append(")")
+            elif children[node][0] == NONE:
+                signs.append(self.vocabulary[self.symbols[node]])
+            else:
+                signs.append("(")
+                left += [None, children[node][1], children[node][0]]
+        return " ".join(signs)
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,9 @@ class Trees:
     """Binary trees and their classes.
 
     symbols, parents, offsets, vocabulary: as in `Forest`. y: (n,) int64 indices into
-    `classes`. Raises ValueError for invalid shapes or values.
+    `classes`. Numbers of other types are converted where that is exact
+    (`ftml.data.checks`). Raises ValueError for invalid shapes or values and for a class
+    that occurs twice, TypeError for values that are not numbers.
     """
 
     symbols: np.ndarray
@@ -158,7 +174,10 @@ class Trees:
     vocabulary: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        check_classes(self.y, len(self.X), self.classes)
+        X = self.X
+        for name in ("symbols", "parents", "offsets"):
+            object.__setattr__(self, name, getattr(X, name))
+        object.__setattr__(self, "y", check_classes(self.y, len(X), self.classes))
 
     @property
     def X(self) -> Forest:
@@ -180,7 +199,10 @@ class Trees:
         )
 
     def join(self, other: Trees) -> Trees:
-        """Return the trees of both, those of this object first."""
+        """Return the trees of both, those of this object first. Raises ValueError for
+        other classes or symbols.
+        """
+        check_joins(self, other)
         return replace(
             self,
             symbols=np.concatenate([self.symbols, other.symbols]),

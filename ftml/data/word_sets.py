@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from ftml.data import parquet
+from ftml.data.checks import check_different
 from ftml.data.text import read_lines
 
 SIMILARITIES, ANALOGIES = "similarities.parquet", "analogies.parquet"
@@ -36,8 +37,11 @@ def read_files(files: Iterable[Path]) -> WordSets:
     comment.
 
     A set of similarities has the name of its file. Raises ValueError that names file
-    and line for any other line, and for files without any.
+    and line for any other line, for files without any, and for two files of one name,
+    whose sets would be one.
     """
+    files = list(files)
+    check_different([file.stem for file in files], "word_sets: the names of the files")
     similarities: list[tuple[str, str, str, float]] = []
     analogies: list[tuple[str, str, str, str, str]] = []
     for file in files:

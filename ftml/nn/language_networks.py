@@ -9,8 +9,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ftml.nn.layers import Draw, dropout
+from ftml.nn.prediction import chunk_size
 from ftml.nn.recurrent import Recurrent
 from ftml.nn.sequence_networks import Embedding, linear
 
@@ -74,11 +76,37 @@ class LSTMLanguage(nn.Module):
         if generator is not None:
             self.bias = nn.Parameter(torch.zeros(n_symbols))
 
-    def forward(self, x: Tensor, mask: Tensor, draw: Draw | None = None) -> Tensor:
-        """Return the logits of the symbol after each of x (B, T), (sum of mask, V + 1),
-        at the times where the mask (B, T) is true, row by row.
+    def states(self, x: Tensor, mask: Tensor, draw: Draw | None = None) -> Tensor:
+        """Return what predicts the symbol after each of x (B, T), (sum of mask, d), at
+        the times where the mask (B, T) is true, row by row.
         """
         h = dropout(self.embedding(x), self.dropout, draw)
         h = dropout(self.core(h, mask, draw)[mask], self.dropout, draw)
+        found: Tensor = self.project(h)
+        return found
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits of the next symbol, (m, V + 1), for states (m, d)."""
         table = self.embedding if self.tied else self.next
-        return F.linear(self.project(h), table.weight, self.bias)
+        return F.linear(states, table.weight, self.bias)
+
+
+def summed_loss(network: LSTMLanguage, states: Tensor, target: Tensor) -> Tensor:
+    """Return the sum of -log P(target), a scalar, for states (m, d) and target (m,).
+
+    Of many logits, those of a chunk of rows are made at a time and again for the
+    gradient, so that memory does not grow with m (V + 1).
+    """
+
+    def loss(states: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(network.logits(states), target, reduction="sum")
+
+    size = chunk_size(len(network.bias), len(target))
+    if len(target) <= size:
+        return loss(states, target)
+    parts = zip(states.split(size), target.split(size), strict=True)
+    losses = [
+        checkpoint(loss, *part, use_reentrant=False, preserve_rng_state=False)
+        for part in parts
+    ]
+    return torch.stack(losses).sum()

@@ -30,6 +30,15 @@ def loaded(
     return network.eval(), next(iter(weights.values())).device
 
 
+NUMBERS = 2**24
+"Numbers that a network puts out at once, such as logits: 64 MB in float32."
+
+
+def chunk_size(width: int, most: int) -> int:
+    """Return how many rows of `width` numbers are put out at once, at most `most`."""
+    return max(1, min(most, NUMBERS // max(width, 1)))
+
+
 def chunks(n: int, size: int) -> Iterator[slice]:
     """Yield slices that cover n samples, `size` at a time; one empty slice for none."""
     for start in range(0, max(n, 1), size):

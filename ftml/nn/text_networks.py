@@ -80,10 +80,15 @@ def k_max(x: Tensor, mask: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
 
     x: (B, C, T). mask: (B, T), true where there are numbers. k: (B,), no more than
     there are. What comes out is (B, C, largest k), 0 past a text's own k, and its mask.
+    Of equal numbers the first are kept, as those of a repeated word under a filter of
+    one word.
     """
     most = int(k.max())
     hidden = x.masked_fill(~mask[:, None], -torch.inf)
-    value, place = hidden.topk(most, dim=2)
+    # Not topk, which takes any of equal numbers, depending on the padding.
+    value, place = (
+        each[..., :most] for each in hidden.sort(dim=2, descending=True, stable=True)
+    )
     kept = torch.arange(most, device=x.device) < k[:, None]  # (B, most)
     # What is not kept goes to the end; the others keep the order of the text.
     place = place.masked_fill(~kept[:, None], x.shape[2])

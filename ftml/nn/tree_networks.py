@@ -13,6 +13,7 @@ et al. 2015, "Improved semantic representations from tree-structured LSTMs".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,24 @@ def levels(forest: Forest) -> tuple[np.ndarray, list[np.ndarray]]:
     sizes = np.bincount(height)
     parts = np.split(order, np.cumsum(sizes)[:-1])
     return order, [place[children[part]] for part in parts[1:]]
+
+
+def levels_of_parents(children: list[np.ndarray], n: int) -> np.ndarray:
+    """Return the height of the parent of each of n places, (n,); one above the highest
+    for a root. children: as `levels` returns them.
+    """
+    found = np.full(n, len(children) + 1)
+    for height, each in enumerate(children, start=1):
+        found[each] = height
+    return found
+
+
+def by_parent(h: Tensor, heights: np.ndarray) -> Iterator[tuple[int, Tensor]]:
+    """Yield the rows of h (m, ...) in parts of one height (m,), with that height."""
+    found, sizes = np.unique(heights, return_counts=True)
+    if len(found) > 1:
+        h = h[torch.from_numpy(np.argsort(heights, kind="stable")).to(h.device)]
+    yield from zip(found.tolist(), h.split(sizes.tolist()), strict=True)
 
 
 class RecursiveNet(nn.Module):
@@ -76,18 +95,38 @@ class RecursiveNet(nn.Module):
         return torch.cat([o * torch.tanh(c), c], dim=1)
 
     def states(self, forest: Forest) -> Tensor:
-        """Return the state of every node, (N, ...), one product for each height."""
+        """Return the state of every node, (N, ...), one product for each height.
+
+        A state goes to the height of its parent and nowhere else, so that a tree as
+        high as it has leaves takes no more memory than another.
+        """
         where = self.embedding.weight.device
         order, children = levels(forest)
+        parents, below = levels_of_parents(children, len(order)), list[Tensor]()
         leaves = forest.symbols[order[: len(order) - sum(map(len, children))]]
-        below = self.embedding(torch.from_numpy(leaves).to(where))
-        for each in children:
-            left, right = torch.from_numpy(each).to(where).unbind(dim=1)
-            below = torch.cat([below, self.node(below[left], below[right])])
+        h, start = self.embedding(torch.from_numpy(leaves).to(where)), 0
+        waiting: list[list[Tensor]] = [[] for _ in range(len(children) + 2)]
+        for height in range(len(children) + 1):
+            if height:
+                h = self._made(waiting[height], children[height - 1])
+                waiting[height] = []
+            below.append(h)
+            for above, part in by_parent(h, parents[start : start + len(h)]):
+                waiting[above].append(part)
+            start += len(h)
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        found: Tensor = below[torch.from_numpy(back).to(where)]
+        found: Tensor = torch.cat(below)[torch.from_numpy(back).to(where)]
         return found
+
+    def _made(self, parts: list[Tensor], children: np.ndarray) -> Tensor:
+        """Return the states of the nodes of one height, (m, ...), from the states of
+        all their children in the order of their places, in parts.
+        """
+        below = torch.cat(parts)
+        index = np.searchsorted(np.sort(children, axis=None), children)
+        left, right = torch.from_numpy(index).to(below.device).unbind(dim=1)
+        return self.node(below[left], below[right])
 
     def classify(self, states: Tensor, draw: Draw | None = None) -> Tensor:
         """Return the logits of the nodes of these states."""

@@ -11,30 +11,44 @@ from typing import Any
 import numpy as np
 
 from ftml.data.word_sets import WordSets
+from ftml.names import name_part
 
 N_RESAMPLES, INTERVAL = 1000, (2.5, 97.5)
 N_WORDS = 30_000
 "Analogies use the most frequent words only, as is usual."
 BATCH = 1000
 "Questions answered by one matrix product."
+RANKED = 1 << 20
+"Numbers that are ranked at once."
 
 
-def word_list_scores(model: Any, sets: WordSets) -> dict[str, float]:
-    """Return the scores of a model on every set, by its name.
+Sections = Mapping[str, tuple[int, int, int]]
+"What `analogy_sections` returns."
+
+
+def word_list_scores(
+    model: Any, sets: WordSets, *, sections: Sections | None = None
+) -> dict[str, float]:
+    """Return the scores of a model on every set, by its name (see `ftml.names`).
 
     similarities `<set>`: Spearman's correlation of cosine and rating over the pairs of
     which both words are known; `<set>_low` and `<set>_high`, the ends of its 95 %
     bootstrap interval over pairs. `analogy`: fraction of questions whose answer is
     first. `<name>_coverage`: fraction of the pairs or questions whose words are all
     known. A set with fewer than three known pairs has only its coverage.
+
+    sections: what `analogy_sections` has returned, where that is known. Raises
+    ValueError for two sets whose scores would have one name.
     """
+    check_names(sets)
     unit = _unit(model.embed(model.words))
     number = {word: i for i, word in enumerate(model.words)}
     scores: dict[str, float] = {}
     for name in dict.fromkeys(row[0] for row in sets.similarities):
         pairs = [row for row in sets.similarities if row[0] == name]
-        scores |= _similarity(name, pairs, unit, number)
-    sections = analogy_sections(model, sets)
+        scores |= _similarity(name_part(name), pairs, unit, number)
+    if sections is None:
+        sections = analogy_sections(model, sets)
     asked = sum(n for _, n, _ in sections.values())
     if sections:
         known = sum(n for _, _, n in sections.values())
@@ -42,6 +56,25 @@ def word_list_scores(model: Any, sets: WordSets) -> dict[str, float]:
     if asked:
         scores["analogy"] = sum(right for right, _, _ in sections.values()) / asked
     return scores
+
+
+ENDINGS = ("", "_low", "_high", "_coverage")
+"Of the scores of a set of similarities."
+RESERVED = ("auc", "analogy", "analogy_coverage")
+"Names of other scores of the task."
+
+
+def check_names(sets: WordSets) -> None:
+    """Raise ValueError for two sets whose scores would have one name."""
+    taken = dict.fromkeys(RESERVED, "a score of the task itself")
+    for name in dict.fromkeys(row[0] for row in sets.similarities):
+        for key in (name_part(name) + ending for ending in ENDINGS):
+            if key in taken:
+                raise ValueError(
+                    f"word list {name}: its score {key} has the name of {taken[key]}; "
+                    "rename the file"
+                )
+            taken[key] = f"one of the word list {name}"
 
 
 def _similarity(
@@ -88,7 +121,9 @@ def bootstrap_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """
     n = len(a)
     rows = np.random.default_rng(0).integers(0, n, (N_RESAMPLES, n))
-    low, high = np.percentile(spearman(a[rows], b[rows]), INTERVAL)
+    parts = np.array_split(rows, -(-rows.size // RANKED))  # so that ranks take little
+    found = np.concatenate([spearman(a[part], b[part]) for part in parts])
+    low, high = np.percentile(found, INTERVAL)
     return float(low), float(high)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.table import Table
+from ftml.tasks._inputs import check_samples
 from ftml.tasks._pictures import is_picture, pictures_figure
 from ftml.tasks.density import (
     example,
@@ -39,8 +40,10 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     """Return the mean log-probability per sample, in nats.
 
     With it `log_z_error`, the standard error of an estimated normaliser, which shifts
-    all samples alike. Raises ValueError for values other than 0 and 1.
+    all samples alike. Raises ValueError for values other than 0 and 1, and for a split
+    without samples.
     """
+    check_samples(split)
     scores = {"log_likelihood": float(np.mean(_log_probability(model, split.X)))}
     return scores | normaliser_scores(model)
 

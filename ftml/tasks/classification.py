@@ -18,8 +18,13 @@ from ftml.data.sequences import Sequences
 from ftml.data.table import Table
 from ftml.data.trees import Trees
 from ftml.plots import COLOURS, calibration_figure, confusion_figure, new_figure
-from ftml.tasks._classes import class_frame, with_class_names
-from ftml.tasks._inputs import frame_of, input_of
+from ftml.tasks._classes import (
+    class_frame,
+    confusion_counts,
+    log_losses,
+    with_class_names,
+)
+from ftml.tasks._inputs import check_samples, frame_of, input_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +36,7 @@ Labelled = Table | Images | Sequences | Trees
 METRICS = {
     "accuracy": "max",
     "log_loss": "min",
+    "log_loss_clipped": "min",
     "macro_f1": "max",
     "macro_precision": "max",
     "macro_recall": "max",
@@ -48,23 +54,25 @@ SCORES = ("f1", "precision", "recall", "specificity")
 
 
 def evaluate(model: Any, split: Labelled) -> dict[str, float]:
-    """Return accuracy, mean log loss in nats, and the means over the classes of F1,
-    precision, recall and specificity (see `scores_by_class`).
+    """Return accuracy, the log loss (see `log_losses`), and the means over the classes
+    of F1, precision, recall and specificity (see `scores_by_class`).
 
     For two classes, also F1, precision and recall of the positive class and, if the
     split has samples of both, the area under the ROC curve (`auc`) and the average
     precision, sum_i (R_i - R_{i-1}) P_i over the thresholds of the probability. The
-    positive class is `positive` of the split, or the second.
+    positive class is `positive` of the split, or the second. Raises ValueError for a
+    split without samples.
     """
-    from sklearn.metrics import accuracy_score, log_loss
+    from sklearn.metrics import accuracy_score
 
+    check_samples(split)
     proba = model.predict_proba(split.X)
     labels = np.arange(len(split.classes))
     predicted = proba.argmax(axis=1)
     by_class = scores_by_class(split.y, predicted, labels)
     metrics = {
         "accuracy": float(accuracy_score(split.y, predicted)),
-        "log_loss": float(log_loss(split.y, proba, labels=labels)),
+        **log_losses(split.y, proba),
         **{f"macro_{name}": float(values.mean()) for name, values in by_class.items()},
     }
     if len(labels) == 2:
@@ -102,10 +110,10 @@ def scores_by_class(
     (TP + FN), specificity TN / (TN + FP), F1 2 TP / (2 TP + FP + FN); 0 / 0 is 0.
     y, predicted: (n,) classes; labels: (k,) all classes.
     """
-    from sklearn.metrics import multilabel_confusion_matrix
-
-    counts = multilabel_confusion_matrix(y, predicted, labels=labels)
-    (tn, fp), (fn, tp) = counts.transpose(1, 2, 0).astype(float)
+    counts = confusion_counts(y, predicted, len(labels)).astype(float)
+    tp = counts.diagonal()
+    fp, fn = counts.sum(axis=0) - tp, counts.sum(axis=1) - tp
+    tn = len(y) - tp - fp - fn
     parts = {
         "f1": (2 * tp, fp + fn),
         "precision": (tp, fp),
@@ -123,12 +131,10 @@ def figures(model: Any, split: Labelled) -> dict[str, Figure]:
     confidence in ten bins; for two classes also the ROC curve and precision against
     recall, if the split has samples of both.
     """
-    from sklearn.metrics import confusion_matrix
-
     proba = model.predict_proba(split.X)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)
     labels = np.arange(len(split.classes))
-    counts = confusion_matrix(split.y, predicted, labels=labels)
+    counts = confusion_counts(split.y, predicted, len(labels))
     scores = scores_by_class(split.y, predicted, labels)
     found = {
         "confusion": confusion_figure(counts, split.classes),

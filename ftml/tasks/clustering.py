@@ -13,6 +13,7 @@ import pandas as pd
 
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
+from ftml.tasks._inputs import check_samples
 from ftml.tasks._pictures import Plane, is_picture, pictures_figure
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     cluster is found. The silhouette is computed from at most 1,000 samples, the same in
     every call. If the table has classes, `adjusted_rand` is the agreement of the
     clusters with them: 1 if they are the same, 0 by chance. Inertia falls with every
-    further centre, so it can only compare models with the same k.
+    further centre, so it can only compare models with the same k. Raises ValueError for
+    a split without samples.
     """
     from sklearn.metrics import adjusted_rand_score
 
+    check_samples(split)
     labels = model.predict(split.X)
     scores = {
         "silhouette": silhouette(split.X, labels),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
+from ftml.tasks._inputs import check_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,10 +30,12 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
     `nll`: mean of -ln p(y | x), in nats. `mse`: of the mean, in squared units of the
     target. `coverage_90`: fraction of targets between the 5 % and 95 % quantiles of
-    their density, .9 if it is calibrated.
+    their density, .9 if it is calibrated. Raises ValueError for a split without
+    samples.
     """
     from sklearn.metrics import mean_squared_error
 
+    check_samples(split)
     level = model.cdf(split.X, split.y)
     return {
         "nll": float(-model.log_density(split.X, split.y).mean()),

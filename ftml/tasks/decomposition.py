@@ -13,6 +13,7 @@ import pandas as pd
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
+from ftml.tasks._inputs import check_samples
 from ftml.tasks._pictures import is_picture, pictures_figure
 
 if TYPE_CHECKING:
@@ -33,12 +34,24 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
         explained_variance   = 1 - sum (x_ij - r_ij)^2 / sum (x_ij - m_j)^2
 
     r is the reconstruction of x, m_j the mean of column j in these samples. Samples
-    without any variance count 1 if they are reconstructed exactly, else 0.
+    without any variance count 1 if they are reconstructed exactly, else 0. Raises
+    ValueError for a split without samples.
     """
+    check_samples(split)
     lost = float(np.sum((split.X - model.reconstruct(split.X)) ** 2))
-    total = float(np.sum((split.X - split.X.mean(axis=0)) ** 2))
+    total = float(np.sum((split.X - centre(split.X)) ** 2))
     kept = 1.0 - lost / total if total > 0 else float(lost == 0.0)
     return {"reconstruction_error": lost / split.X.size, "explained_variance": kept}
+
+
+def centre(X: np.ndarray) -> np.ndarray:
+    """Return the mean of each column of X (n, d), (d,).
+
+    That of a column of one value is this value, from which rounding may part the mean.
+    """
+    varies = X.min(axis=0) < X.max(axis=0)
+    mean: np.ndarray = np.where(varies, X.mean(axis=0), X[0])
+    return mean
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:
@@ -87,8 +100,8 @@ def _scree(model: Any, split: Table) -> Figure:
     """Return each component's fraction of the variance of all columns."""
     code = model.transform(split.X)
     carried = code.var(axis=0) * np.sum(model.components**2, axis=1)
-    total = max(float(split.X.var(axis=0).sum()), np.finfo(float).tiny)
-    share = np.sort(carried / total)[::-1]
+    total = float(np.mean((split.X - centre(split.X)) ** 2, axis=0).sum())
+    share = np.sort(carried / total if total > 0 else np.zeros_like(carried))[::-1]
     figure, axes = new_figure()
     axes.plot(np.arange(1, len(share) + 1), share, marker="o", markersize=4)
     axes.set(

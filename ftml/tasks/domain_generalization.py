@@ -21,8 +21,13 @@ from ftml.plots import (
     new_figure,
     share_interval,
 )
-from ftml.tasks._classes import class_frame, with_class_names
-from ftml.tasks._inputs import frame_of, input_of
+from ftml.tasks._classes import (
+    class_frame,
+    confusion_counts,
+    log_losses,
+    with_class_names,
+)
+from ftml.tasks._inputs import check_samples, frame_of, input_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +41,7 @@ METRICS = {
     "balanced_accuracy": "max",
     "auc": "max",
     "log_loss": "min",
+    "log_loss_clipped": "min",
 }
 
 
@@ -45,8 +51,10 @@ def evaluate(model: Any, split: Domains) -> dict[str, float]:
 
     All domains have equal weight (see `over_domains`). `balanced_accuracy` is the mean
     recall of the classes that a domain holds. `auc` exists for two classes only, and
-    for the domains that hold both.
+    for the domains that hold both. The log loss is that of `log_losses`. Raises
+    ValueError for a split without samples.
     """
+    check_samples(split)
     proba = model.predict_proba(split.x)
     labels = np.arange(len(split.class_names))
     metrics: dict[str, float] = {}
@@ -75,13 +83,13 @@ def _scores(
     y: np.ndarray, proba: np.ndarray, *, labels: np.ndarray
 ) -> dict[str, float]:
     """Return the metrics of one domain, for classes y (n,) and probabilities (n, k)."""
-    from sklearn.metrics import log_loss, roc_auc_score
+    from sklearn.metrics import roc_auc_score
 
     correct = proba.argmax(axis=1) == y
     scores = {
         "accuracy": correct.mean(),
         "balanced_accuracy": np.mean([correct[y == c].mean() for c in np.unique(y)]),
-        "log_loss": log_loss(y, proba, labels=labels),
+        **log_losses(y, proba),
     }
     if len(labels) == 2 and len(np.unique(y)) == 2:
         scores["auc"] = roc_auc_score(y, proba[:, 1])
@@ -92,14 +100,10 @@ def figures(model: Any, split: Domains) -> dict[str, Figure]:
     """Return the confusion matrix, accuracy against confidence and, for several
     domains, the accuracy of each.
     """
-    from sklearn.metrics import confusion_matrix
-
     proba = model.predict_proba(split.x)
     predicted = proba.argmax(axis=1)
     correct = predicted == split.y
-    counts = confusion_matrix(
-        split.y, predicted, labels=np.arange(len(split.class_names))
-    )
+    counts = confusion_counts(split.y, predicted, len(split.class_names))
     found = {
         "confusion": confusion_figure(counts, split.class_names),
         "calibration": calibration_figure(proba.max(axis=1), correct),

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.word_sets import WordSets
+from ftml.names import name_part
 from ftml.plots import label_points, new_figure
 from ftml.tasks._word_lists import analogy_sections, word_list_scores
 
@@ -134,16 +135,18 @@ def _table(
 
 def _word_lists(model: Any, sets: WordSets) -> Figure:
     """Return each list's score, its interval, and its coverage."""
-    scores = word_list_scores(model, sets)
+    sections = analogy_sections(model, sets)
+    scores = word_list_scores(model, sets, sections=sections)
     rows = []
     for name in dict.fromkeys(row[0] for row in sets.similarities):
-        if name in scores:
-            low, high = scores[f"{name}_low"], scores[f"{name}_high"]
-            value = [f"{scores[name]:.3f}", f"{low:.3f} to {high:.3f}"]
+        key = name_part(name)
+        if key in scores:
+            low, high = scores[f"{key}_low"], scores[f"{key}_high"]
+            value = [f"{scores[key]:.3f}", f"{low:.3f} to {high:.3f}"]
         else:
             value = ["-", ""]
-        rows.append([f"{name} (Spearman)", *value, f"{scores[f'{name}_coverage']:.0%}"])
-    for name, (right, asked, known) in analogy_sections(model, sets).items():
+        rows.append([f"{name} (Spearman)", *value, f"{scores[f'{key}_coverage']:.0%}"])
+    for name, (right, asked, known) in sections.items():
         value = [f"{right / asked:.3f}" if asked else "-", f"{right} of {asked}"]
         rows.append([f"analogies: {name}", *value, f"{asked / known:.0%}"])
     titles = ["list", "score", "95 % interval, or right answers", "asked"]

@@ -15,6 +15,7 @@ import pandas as pd
 from ftml.data.ragged import Ragged, encoded, offsets_of
 from ftml.data.sequences import Sequences
 from ftml.plots import new_figure
+from ftml.tasks._inputs import check_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,9 +27,11 @@ METRICS = {"perplexity": "min"}
 def evaluate(model: Any, split: Sequences) -> dict[str, float]:
     """Return the perplexity, exp(-mean log P(symbol | those before)), ends included.
 
-    Raises ValueError for a split with another vocabulary than the model's, because
-    perplexities with different vocabularies cannot be compared.
+    Raises ValueError for a split without samples, and for one with another vocabulary
+    than the model's, because perplexities with different vocabularies cannot be
+    compared.
     """
+    check_samples(split)
     if tuple(model.vocabulary) != split.vocabulary:
         raise ValueError(
             "the vocabularies differ; score a model on the dataset it was fitted on"
@@ -45,7 +48,8 @@ def figures(model: Any, split: Sequences) -> dict[str, Figure]:
     """Return the perplexity of frequent and of rare symbols."""
     log_prob = np.delete(model.log_prob(split.X), ends(split.X))
     counts = np.bincount(split.values, minlength=len(split.vocabulary))
-    scale = np.log10(counts[split.values]).astype(int)
+    # Not by log10, which rounds: the number of digits is exact.
+    scale = np.char.str_len(counts.astype(str))[split.values] - 1
     figure, axes = new_figure()
     found = np.unique(scale)
     axes.plot(

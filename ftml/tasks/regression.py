@@ -9,6 +9,7 @@ import pandas as pd
 
 from ftml.data.table import Table
 from ftml.plots import new_figure
+from ftml.tasks._inputs import check_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,16 +25,25 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
     TSS = ESS + RSS holds for least squares with an intercept on its own training data
     and not for linear predictions elsewhere (mistake 12 of the notes).
+
+    Where the target has one value only, as in a split of one sample, TSS is 0 and R^2
+    is not defined: `r2` is then 1 if all predictions are exact, else 0. Raises
+    ValueError for a split without samples.
     """
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-    predicted, mean = model.predict(split.X), split.y.mean()
+    check_samples(split)
+    y, predicted = split.y, model.predict(split.X)
+    # Not tss > 0: rounding gives targets that are all 0.1 a mean beside 0.1.
+    varies = y.min() < y.max()
+    mean = y.mean() if varies else y[0]
+    rss = float(((y - predicted) ** 2).sum())
     return {
-        "mse": float(mean_squared_error(split.y, predicted)),
-        "mae": float(mean_absolute_error(split.y, predicted)),
-        "r2": float(r2_score(split.y, predicted)),
-        "rss": float(((split.y - predicted) ** 2).sum()),
-        "tss": float(((split.y - mean) ** 2).sum()),
+        "mse": float(mean_squared_error(y, predicted)),
+        "mae": float(mean_absolute_error(y, predicted)),
+        "r2": float(r2_score(y, predicted)) if varies else float(rss == 0.0),
+        "rss": rss,
+        "tss": float(((y - mean) ** 2).sum()),
         "ess": float(((predicted - mean) ** 2).sum()),
     }
 

@@ -9,7 +9,8 @@ codes, is trained on ten samples of each class of the split that is scored, and 
 on its other samples; the score is the mean over five random choices of the ten. The raw
 samples and their principal components, as many as the code has dimensions, are probed
 in the same way for comparison. The components are those of the split itself, which the
-model never saw.
+model never saw. Of a split of more than 2,000 samples, about 2,000 are probed, chosen
+at random by a seed, of each class its fraction.
 
 Source: Deep learning cheat sheet, section 14.12.3, semi-supervised training.
 """
@@ -24,7 +25,7 @@ import pandas as pd
 from ftml.data.images import Images
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
-from ftml.tasks._inputs import frame_of, input_of
+from ftml.tasks._inputs import check_samples, frame_of, input_of
 from ftml.tasks._pictures import Plane, panels_figure, pictures_figure
 from ftml.tasks.generation import (
     SHOWN,
@@ -48,6 +49,8 @@ PARTIAL = ("noise_removed",)
 
 SEED = 0
 "Seed of the choice of labelled samples, and of noise."
+MOST = 2000
+"Number of samples that are probed, up to rounding, of a split that has more."
 LABELS = 10
 "Labelled samples of each class, at most half of them."
 DRAWS = 5
@@ -66,9 +69,10 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
     not finite.
     """
     _check(split)
+    probed = sampled(split)
     found = {
-        f"{name}probe_accuracy": probe_accuracy(codes, split.y)
-        for name, codes in described(model, split).items()
+        f"{name}probe_accuracy": probe_accuracy(codes, probed.y)
+        for name, codes in described(model, probed).items()
     }
     found["reconstruction_error"] = reconstruction_error(model, split.X)
     if getattr(model, "noise", 0.0):
@@ -79,11 +83,34 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
 
 
 def _check(split: Images | Table) -> None:
+    check_samples(split)
     if len(split.classes) < 2:
         raise ValueError(
             "representation: a probe needs rows of two classes or more; the target of "
             "the dataset is to name them"
         )
+    counts = np.bincount(split.y)
+    if np.count_nonzero(counts) < 2 or counts.max() < 2:
+        present = np.flatnonzero(counts)
+        listed = ", ".join(f"{split.classes[c]} ({counts[c]})" for c in present)
+        raise ValueError(
+            "representation: a probe needs rows of two classes or more in the split, "
+            f"and two rows of one of them, got {listed}"
+        )
+
+
+def sampled(split: Images | Table) -> Images | Table:
+    """Return the samples that are probed, the same in every call: about 2,000, of each
+    class its fraction, and two at least.
+    """
+    if len(split) <= MOST:
+        return split
+    rng, chosen = np.random.default_rng(SEED), list[np.ndarray]()
+    for c in np.unique(split.y):
+        rows = np.flatnonzero(split.y == c)
+        n = max(round(MOST * len(rows) / len(split)), min(2, len(rows)))
+        chosen.append(rng.choice(rows, n, replace=False))
+    return split.rows(np.sort(np.concatenate(chosen)))
 
 
 def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
@@ -92,9 +119,21 @@ def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
     if not np.isfinite(codes).all():
         raise FloatingPointError("diverged: codes are not finite")
     rows = split.X.reshape(len(split.X), -1).astype(np.float64)
+    return {"": codes, "pixel_": rows, "pca_": components(rows, codes.shape[1])}
+
+
+def components(rows: np.ndarray, m: int) -> np.ndarray:
+    """Return the first m principal components of rows (n, d), or all of them if there
+    are fewer, (n, m).
+    """
     centred = rows - rows.mean(axis=0)
-    _, _, Vt = np.linalg.svd(centred, full_matrices=False)
-    return {"": codes, "pixel_": rows, "pca_": centred @ Vt[: codes.shape[1]].T}
+    n, d = centred.shape
+    if d <= n:
+        _, _, Vt = np.linalg.svd(centred, full_matrices=False)
+        return centred @ Vt[:m].T
+    # The products of n samples are a smaller matrix than those of d columns.
+    value, U = np.linalg.eigh(centred @ centred.T)
+    return U[:, ::-1][:, :m] * np.sqrt(value[::-1][:m].clip(0.0))
 
 
 def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) -> float:
@@ -103,7 +142,10 @@ def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) ->
     """
     from sklearn.linear_model import LogisticRegression
 
-    scaled = (codes - codes.mean(axis=0)) / np.maximum(codes.std(), 1e-12)
+    # Not codes - mean alone: rounding gives a column of one value another mean.
+    varies = codes.min(axis=0) < codes.max(axis=0)
+    scaled = np.where(varies, codes - codes.mean(axis=0), 0.0)
+    scaled /= codes.std() or np.abs(scaled).max() or 1.0
     rng = np.random.default_rng(SEED)
     right = []
     for _ in range(DRAWS):
@@ -146,6 +188,7 @@ def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
 
 def _probe(model: Any, split: Images | Table) -> Figure:
     """Return the probe's accuracy by the number of labelled samples of a class."""
+    split = sampled(split)
     most = int(np.bincount(split.y)[np.unique(split.y)].max()) // 2
     labels = [n for n in CURVE if n <= max(most, 1)]
     codes = described(model, split)

@@ -15,6 +15,7 @@ import pandas as pd
 from ftml.data.pairs import Pairs
 from ftml.data.ragged import encoded
 from ftml.plots import new_figure
+from ftml.tasks._inputs import check_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,8 +31,10 @@ def evaluate(model: Any, split: Pairs) -> dict[str, float]:
 
     `error_rate`: symbols to be inserted, deleted or replaced, divided by the number of
     symbols of the targets; for phonemes the phoneme error rate. `exact_match`: fraction
-    of the targets that are decoded without an error.
+    of the targets that are decoded without an error. Raises ValueError for a split
+    without samples.
     """
+    check_samples(split)
     distances = _distances(model.decode(split.X), split)
     return {
         "error_rate": float(distances.sum() / len(split.target)),

@@ -189,7 +189,11 @@ class Loop:
         if self.problem.penalty is not None:
             penalty = self.problem.penalty(self.weights, self.rates.lead, self.n)
             total = total + penalty
-        found = list(torch.autograd.grad(total.sum(), parameters))
+        # A batch need not use every parameter, as one of one-leaf trees: its gradient
+        # is then 0.
+        found = list(
+            torch.autograd.grad(total.sum(), parameters, materialize_grads=True)
+        )
         if before:
             with torch.no_grad():
                 foreach.copy_(parameters, before)

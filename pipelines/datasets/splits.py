@@ -22,13 +22,39 @@ def encode_labels(labels: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the index (n,) of each label among the sorted classes, and their names.
 
     If all labels are whole numbers, the name of 1.0 is `1`: a column of whole numbers
-    is one of floating-point numbers in many files.
+    is one of floating-point numbers in many files. Raises ValueError for labels of
+    several types, such as text and numbers: whether 1 and "1" are one class is not for
+    ftml to guess.
     """
-    values, index = np.unique(labels.to_numpy(), return_inverse=True)
+    given = labels.to_numpy()
+    if given.dtype == object:
+        _check_one_type(labels)
+    values, index = np.unique(given, return_inverse=True)
     whole = values.dtype.kind == "f" and (np.trunc(values) == values).all()
     if whole and np.isfinite(values).all():
         values = np.array([int(value) for value in values], object)
     return index.astype(np.int64), tuple(str(value) for value in values)
+
+
+def _check_one_type(labels: pd.Series) -> None:
+    first: dict[str, object] = {}
+    for value in labels.tolist():
+        first.setdefault(_type_of(value), value)
+    if len(first) > 1:
+        listed = ", ".join(f"{kind} ({value!r})" for kind, value in first.items())
+        name = "the labels" if labels.name is None else f"column {labels.name}"
+        raise ValueError(
+            f"{name}: expected labels of one type, got {listed}; write all of them as "
+            "text in the source"
+        )
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "booleans"
+    if isinstance(value, int | float | np.number):
+        return "numbers"
+    return "text" if isinstance(value, str) else type(value).__name__
 
 
 def refuse_one_class(source: str, classes: Sequence[str], *, what: str) -> None:

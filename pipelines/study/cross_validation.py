@@ -51,7 +51,7 @@ def _random_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
 
     fold_limit(y=table.y, classes=table.classes).check(n_folds)
     kind = StratifiedKFold if table.classes else KFold
-    splitter = kind(n_folds, shuffle=True, random_state=seed)
+    splitter = kind(n_folds, shuffle=True, random_state=_random_state(seed))
     return list(splitter.split(table.X, table.y))
 
 
@@ -60,7 +60,9 @@ def _group_folds(table: Table, n_folds: int, seed: int) -> list[Fold]:
 
     limit = fold_limit(y=table.y, classes=table.classes, groups=table.groups)
     limit.check(n_folds)
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(
+        n_folds, shuffle=True, random_state=_random_state(seed)
+    )
     # Of one stratum, the folds have nearly equal numbers of samples. GroupKFold with
     # shuffling gives them equal numbers of groups, however large these are.
     strata = table.y if table.classes else np.zeros(len(table), np.int64)
@@ -78,6 +80,15 @@ def _forward_chaining(time: np.ndarray, n_folds: int) -> list[Fold]:
         (np.flatnonzero(block <= i), np.flatnonzero(block == i + 1))
         for i in range(n_folds)
     ]
+
+
+def _random_state(seed: int) -> int | np.random.RandomState:
+    """Return a seed in the form that scikit-learn takes, which is below 2^32, or else
+    a generator that is seeded by all its bits.
+    """
+    if seed < 2**32:
+        return seed
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
 def _check_classes(train: Table, *, fold: int) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from ftml.config import FamilyConfig, read_config
-from ftml.names import name_part
+from ftml.names import joined_part
 from ftml.predictor import Predictor
 from ftml.saving import save
 from ftml.selection import Choice
@@ -243,7 +243,7 @@ def write(folder: Path, outcome: Outcome, predictor: Predictor) -> None:
 def write_figures(folder: Path, figures: Mapping[str, Figure], fold: Fold) -> None:
     """Write figures as PNG files; the names of the files end with those of `fold`."""
     (folder / "figures").mkdir(exist_ok=True)
-    suffix = "_" + ",".join(map(name_part, fold)) if fold else ""
+    suffix = f"_{joined_part(fold)}" if fold else ""
     write_pngs(
         {
             folder / "figures" / f"{name}{suffix}.png": figure

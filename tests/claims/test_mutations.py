@@ -208,9 +208,9 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     # Analysis.
     (
         "log_loss_is_cross_entropy",
-        "sklearn.metrics:log_loss",
+        "ftml.tasks.classification:log_losses",
         lambda right: (
-            lambda *given, **options: right(*given, normalize=False, **options)
+            lambda y, proba: {"log_loss": len(y) * right(y, proba)["log_loss"]}
         ),
     ),
     (

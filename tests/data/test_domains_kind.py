@@ -119,7 +119,7 @@ def test_domain_without_rows_is_an_empty_slice() -> None:
 
 
 def test_different_domains_do_not_join() -> None:
-    with pytest.raises(ValueError, match="domains differ: a, b and a, c"):
+    with pytest.raises(ValueError, match="domain_names differ: a, b and a, c"):
         features().only(["a", "b"]).join(features().only(["a", "c"]))
 
 

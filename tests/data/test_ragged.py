@@ -63,7 +63,12 @@ def test_batches_hold_each_sequence_once_and_little_padding(
         ([0, 1], [0, 2, 2], WORDS, "sequence 1 is empty"),
         ([0, 1], [1, 2], WORDS, "offsets must be (n + 1,) and begin with 0"),
         ([0, 3], [0, 2], WORDS, "symbols must be 0 to 2, got 0 to 3"),
-        ([0.0, 1.0], [0, 2], WORDS, "expected indices of symbols (N,), got float64"),
+        (
+            [0.5, 1.0],
+            [0, 2],
+            WORDS,
+            "values must be whole numbers of the type int64, got 0.5",
+        ),
         ([0, 1], [0, 2], (), "expected values (N, d), finite, or a vocabulary"),
         ([[np.nan]], [0, 1], (), "expected values (N, d), finite, or a vocabulary"),
     ],

@@ -47,22 +47,39 @@ TARGETS = torch.tensor([[0, 0, 1, 2], [3, 1, 0, 0], [2, 0, 0, 0]])
 LENGTHS, TARGET_LENGTHS = torch.tensor([9, 6, 7]), torch.tensor([4, 2, 1])
 
 
-def test_loss_and_slopes_are_those_of_torch() -> None:
+def drawn(lengths: list[int], target_lengths: list[int], V: int) -> tuple:
+    generator = torch.Generator().manual_seed(3)
+    targets = torch.randint(V, (len(lengths), max(target_lengths)), generator=generator)
+    return targets, torch.tensor(lengths), torch.tensor(target_lengths), V
+
+
+@pytest.mark.parametrize(
+    ("targets", "lengths", "target_lengths", "V"),
+    [
+        (TARGETS, LENGTHS, TARGET_LENGTHS, 4),
+        drawn([80, 1, 60, 2], [25, 1, 30, 1], V=30),
+        drawn([12, 5], [3, 2], V=1),
+    ],
+)
+def test_loss_and_slopes_are_those_of_torch(
+    targets: Tensor, lengths: Tensor, target_lengths: Tensor, V: int
+) -> None:
+    B, T = len(lengths), int(lengths.max())
     logits = torch.randn(
-        3, 9, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        B, T, V + 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64
     ).requires_grad_()
     rows = F.log_softmax(logits, dim=2)
-    ours = ctc_loss(rows, TARGETS, LENGTHS, TARGET_LENGTHS)
+    ours = ctc_loss(rows, targets, lengths, target_lengths)
     theirs = F.ctc_loss(
         rows.transpose(0, 1),
-        TARGETS,
-        LENGTHS,
-        TARGET_LENGTHS,
-        blank=4,
+        targets,
+        lengths,
+        target_lengths,
+        blank=V,
         reduction="none",
     )
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
-    weight = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    weight = torch.tensor([1.0, -2.0, 0.5, 1.5], dtype=torch.float64)[:B]
     one, other = (
         torch.autograd.grad((each * weight).sum(), logits, retain_graph=True)[0]
         for each in (ours, theirs)

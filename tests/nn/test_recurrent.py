@@ -18,6 +18,8 @@ TORCH: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 B, T, D, U = 5, 7, 3, 4
 LENGTHS = torch.tensor([7, 3, 1, 5, 7])
 MASK = torch.arange(T) < LENGTHS[:, None]
+SHAPES = (((7, 3, 1, 5, 7), D, U), ((1, 40), 9, 2))
+"Lengths, channels and units; of the second there are more channels than units."
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -25,26 +27,35 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def recurrent(cell: str, **options: Any) -> Recurrent:
+def recurrent(cell: str, d: int = D, u: int = U, **options: Any) -> Recurrent:
     generator = torch.Generator().manual_seed(1)
-    return Recurrent(cell, D, U, generator=generator, **options).double()
+    return Recurrent(cell, d, u, generator=generator, **options).double()
 
 
 @pytest.mark.parametrize("fused", [True, False], ids=["fused", "by_hand"])
 @pytest.mark.parametrize("bidirectional", [True, False], ids=["both", "one"])
 @pytest.mark.parametrize("cell", TORCH)
-def test_layers_are_those_of_torch(cell: str, bidirectional: bool, fused: bool) -> None:
+@pytest.mark.parametrize(("lengths", "d", "u"), SHAPES)
+def test_layers_are_those_of_torch(
+    lengths: tuple[int, ...],
+    d: int,
+    u: int,
+    cell: str,
+    bidirectional: bool,
+    fused: bool,
+) -> None:
     options = {"bidirectional": bidirectional}
-    ours = recurrent(cell, n_layers=2, fused=fused, **options)
-    theirs = TORCH[cell](D, U, num_layers=2, batch_first=True, **options).double()
+    ours = recurrent(cell, d, u, n_layers=2, fused=fused, **options)
+    theirs = TORCH[cell](d, u, num_layers=2, batch_first=True, **options).double()
     theirs.load_state_dict(ours.state_dict())  # the same names and shapes
-    x, e = normal(B, T, D), normal(B, T, U * (1 + bidirectional), seed=2)
-    x.requires_grad_()
+    n, longest = len(lengths), max(lengths)
+    x = normal(n, longest, d).requires_grad_()
+    e = normal(n, longest, u * (1 + bidirectional), seed=2)
     packed = nn.utils.rnn.pack_padded_sequence(
-        x, LENGTHS, batch_first=True, enforce_sorted=False
+        x, torch.tensor(lengths), batch_first=True, enforce_sorted=False
     )
     expected, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
-    found = ours(x, MASK)
+    found = ours(x, torch.arange(longest) < torch.tensor(lengths)[:, None])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     one = torch.autograd.grad((found * e).sum(), [x, *ours.parameters()])
     other = torch.autograd.grad((expected * e).sum(), [x, *theirs.parameters()])
@@ -81,13 +92,14 @@ def test_the_table_of_the_notes() -> None:
     ("cell", "slopes", "gates"),
     [("rnn", rnn_gradients, 1), ("lstm", lstm_gradients, 4)],
 )
+@pytest.mark.parametrize(("n", "steps", "d", "u"), [(B, T, D, U), (1, 12, 9, 2)])
 def test_slopes_by_hand_are_those_of_autograd(
-    cell: str, slopes: Any, gates: int
+    n: int, steps: int, d: int, u: int, cell: str, slopes: Any, gates: int
 ) -> None:
-    x, e = normal(B, T, D), normal(B, T, U, seed=3)
-    W, N, b = normal(gates * U, D), normal(gates * U, U, seed=4), normal(gates * U)
+    x, e = normal(n, steps, d), normal(n, steps, u, seed=3)
+    W, N, b = normal(gates * u, d), normal(gates * u, u, seed=4), normal(gates * u)
     given = [each.requires_grad_() for each in (W, N, b, x)]
-    states = unrolled(cell, x, no_state(cell, B, N), (W, N, b, torch.zeros_like(b)))
+    states = unrolled(cell, x, no_state(cell, n, N), (W, N, b, torch.zeros_like(b)))
     h = [state[0] for state in states]
     loss = (torch.stack(h, dim=1) * e).sum()
     expected = torch.autograd.grad(loss, [*given, *h])

@@ -28,11 +28,11 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def network(kind: str) -> Any:
+def network(kind: str, d: int = 8, units: int = 6) -> Any:
     options: Any = {
         "n_source": 4,
         "n_target": V,
-        "d": 8,
+        "d": d,
         "n_layers": 2,
         "dropout": 0.0,
         "generator": generator(),
@@ -42,7 +42,7 @@ def network(kind: str) -> Any:
     else:
         attention = kind == "attention"
         made = EncoderDecoder(
-            **options, units=6, reverse=not attention, attention=attention
+            **options, units=units, reverse=not attention, attention=attention
         )
     with torch.no_grad():
         for name, parameter in made.named_parameters():
@@ -63,9 +63,12 @@ def log_prob(net: Transducer, x: Tensor, target: list[int]) -> float:
     return -F.cross_entropy(logits[0], told, reduction="sum").item()
 
 
+@pytest.mark.parametrize(("d", "units", "longest"), [(8, 6, 4), (18, 3, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_beam_as_wide_as_all_targets_is_exhaustive(kind: str) -> None:
-    net, longest = network(kind), 4
+def test_a_beam_as_wide_as_all_targets_is_exhaustive(
+    kind: str, d: int, units: int, longest: int
+) -> None:
+    net = network(kind, d, units)
     with torch.inference_mode():
         found, score = beam_search(net, X, MASK, width=1000, longest=longest, end=END)
         targets = [
@@ -132,16 +135,17 @@ def test_attention_is_a_law_over_the_source(kind: str) -> None:
     )
 
 
-def test_heads_are_those_of_torch() -> None:
-    ours = Attention(8, 2, generator()).double()
-    theirs = nn.MultiheadAttention(8, 2, batch_first=True).double()
+@pytest.mark.parametrize(("d", "heads", "U"), [(8, 2, 4), (30, 5, 1)])
+def test_heads_are_those_of_torch(d: int, heads: int, U: int) -> None:
+    ours = Attention(d, heads, generator()).double()
+    theirs = nn.MultiheadAttention(d, heads, batch_first=True).double()
     with torch.no_grad():
         parts = (ours.query, ours.key, ours.value)
         theirs.in_proj_weight.copy_(torch.cat([each.weight for each in parts]))
         theirs.in_proj_bias.copy_(torch.cat([each.bias for each in parts]))
         theirs.out_proj.load_state_dict(ours.out.state_dict())
-    x = torch.randn(3, 4, 8, generator=generator(), dtype=torch.float64)
-    other = torch.randn(3, 5, 8, generator=generator(), dtype=torch.float64)
+    x = torch.randn(3, U, d, generator=generator(), dtype=torch.float64)
+    other = torch.randn(3, 5, d, generator=generator(), dtype=torch.float64)
     expected, weights = theirs(x, other, other, key_padding_mask=~MASK)
     found, share = ours(x, other, MASK[:, None])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)

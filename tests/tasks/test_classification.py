@@ -38,6 +38,7 @@ def test_metrics_equal_those_of_scikit_learn(split: Table) -> None:
     assert classification.evaluate(MODEL, split) == {
         "accuracy": accuracy_score(split.y, predicted),
         "log_loss": log_loss(split.y, proba),
+        "log_loss_clipped": 0.0,
         "macro_f1": pytest.approx(f1_score(split.y, predicted, average="macro")),
         "macro_precision": precision_score(split.y, predicted, average="macro"),
         "macro_recall": recall_score(split.y, predicted, average="macro"),
@@ -56,6 +57,7 @@ def test_metrics_by_hand() -> None:
     expected = {
         "accuracy": 0.25,
         "log_loss": np.log(2),
+        "log_loss_clipped": 0.0,
         "macro_f1": 0.2,
         "macro_precision": 0.125,
         "macro_recall": 0.5,
@@ -206,3 +208,42 @@ def test_table_of_pixel_columns_reaches_the_model_as_rows() -> None:
     classification.serve(Watching(), classification.example(split))
     assert seen[0].shape == (3, 2)
     assert seen[0].dtype == np.float64
+
+
+class Sure:
+    """Gives every sample the first class, with these probabilities."""
+
+    def __init__(self, *proba: float) -> None:
+        self.proba = proba
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.tile(np.array(self.proba), (len(X), 1))
+
+
+def test_losses_that_are_clipped_are_counted() -> None:
+    split = Table(np.zeros((4, 1)), np.array([0, 1, 0, 0]), classes=("a", "b"))
+    for small in (0.0, 1e-100):
+        found = classification.evaluate(Sure(1.0, small), split)
+        assert found["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 4)
+        assert found["log_loss_clipped"] == 0.25
+    assert classification.evaluate(Sure(0.9, 0.1), split)["log_loss_clipped"] == 0.0
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_split_of_one_class_has_the_metrics_that_it_can_have(k: int) -> None:
+    split = Table(np.zeros((3, 1)), np.zeros(3, int), classes=tuple("abc"[:k]))
+    model = Sure(*np.full(k, 1 / k))
+    found = classification.evaluate(model, split)
+    assert found["accuracy"] == 1.0
+    assert found["log_loss"] == pytest.approx(np.log(k), abs=1e-15)
+    assert not {"auc", "average_precision"} & set(found)
+    assert set(classification.figures(model, split)) == {
+        "confusion",
+        "scores_by_class",
+        "calibration",
+    }
+
+
+def test_a_split_without_samples_is_refused(split: Table) -> None:
+    with pytest.raises(ValueError, match="the split has no samples"):
+        classification.evaluate(MODEL, split.rows(np.zeros(0, int)))

@@ -61,3 +61,13 @@ def test_served_frame_has_the_coordinates() -> None:
     split = Table(np.arange(10.0).reshape(5, 2))
     served = decomposition.serve(AXIS, decomposition.example(split))
     assert served["component_0"].tolist() == [0.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("rows", [3, 10, 1000])
+def test_rows_that_do_not_vary_have_no_variance_whatever_their_mean_rounds_to(
+    rows: int,
+) -> None:
+    split = Table(np.full((rows, 2), 0.1))
+    assert decomposition.evaluate(AXIS, split)["explained_variance"] == 0.0
+    (line,) = decomposition.figures(AXIS, split)["scree"].axes[0].get_lines()
+    assert line.get_ydata().tolist() == [0.0]

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 
 from ftml.data import Domains
 from ftml.tasks import domain_generalization, task
-from ftml.tasks._inputs import input_of
+from ftml.tasks._inputs import frame_of, input_of
 from ftml.tasks.domain_generalization import (
     METRICS,
     evaluate,
@@ -66,8 +66,10 @@ def test_metrics_are_means_over_domains_of_those_of_scikit_learn(k: int) -> None
         "worst_accuracy": min(accuracy),
         "balanced_accuracy": np.mean(balanced),
         "log_loss": np.mean(losses),
+        "log_loss_clipped": 0.0,
     }
     single = {"accuracy": accuracy, "balanced_accuracy": balanced, "log_loss": losses}
+    single["log_loss_clipped"] = [0.0] * 3
     if k == 2:
         single["auc"] = by_domain(lambda y, p: roc_auc_score(y, p[:, 1]), data)
         expected["auc"] = np.mean(single["auc"])
@@ -167,3 +169,41 @@ def check_served(frame: pd.DataFrame, data: Domains) -> None:
     assert list(served.columns) == ["prediction", *names]
     np.testing.assert_array_equal(served["prediction"], proba.argmax(axis=1))
     np.testing.assert_array_equal(served[names], proba)
+
+
+def test_domains_of_one_class_and_one_row_are_scored() -> None:
+    data = domains(2)
+    part = replace(data, y=np.zeros_like(data.y)).rows(np.array([0, 10]))
+    found = evaluate(Fixed(2), part)
+    assert found["balanced_accuracy"] == found["accuracy"]
+    assert "auc" not in found
+    assert set(figures(Fixed(2), part)) >= {"accuracy_by_domain"}
+    with pytest.raises(ValueError, match="the split has no samples"):
+        evaluate(Fixed(2), data.rows(np.zeros(0, int)))
+
+
+def test_names_that_look_alike_have_scores_of_their_own() -> None:
+    data = domains(2)
+    names = ("site/1", "site:1", "\u5317\u4eac")
+    y = np.where(data.domain == 0, 1 - Fixed(2).predict_proba(data.x).argmax(1), 0)
+    found = evaluate(Fixed(2), replace(data, domain_names=names, y=y))
+    keys = [key for key in found if key.startswith("accuracy/")]
+    assert len(keys) == 3
+    assert found["worst_accuracy"] == found["accuracy/site-u002f1"] == 0.0
+    assert found["accuracy"] == pytest.approx(np.mean([found[key] for key in keys]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(pixel_0_1=[0, 256, 0]), "got 256 in pixel_0_1 of row 1"),
+        (lambda f: f.assign(pixel_0_0=[-1, 0, 0]), "got -1 in pixel_0_0 of row 0"),
+        (lambda f: f.drop(columns="pixel_0_1"), "pixel_0_1 is missing"),
+    ],
+)
+def test_pixels_that_do_not_fit_are_refused(change, message: str) -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    frame = frame_of(pixels)
+    np.testing.assert_array_equal(input_of(frame[frame.columns[::-1]]), pixels)
+    with pytest.raises(ValueError, match=message):
+        input_of(change(frame))

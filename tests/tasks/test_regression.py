@@ -93,3 +93,27 @@ def test_served_frame_has_a_prediction_for_each_row(split: Table) -> None:
 def test_frame_of_whole_numbers_is_served(split: Table) -> None:
     frame = pd.DataFrame({"age": [1, 2], "size": [0, 1]})
     assert regression.serve(MODEL, frame)["prediction"].tolist() == [1.5, 1.5]
+
+
+@pytest.mark.parametrize("rows", [1, 10, 1000])
+@pytest.mark.parametrize(("error", "r2"), [(0.0, 1.0), (1e-17, 0.0), (0.5, 0.0)])
+def test_r2_of_a_constant_target_is_one_or_zero(
+    rows: int, error: float, r2: float
+) -> None:
+    """The mean of 0.1 is not 0.1 for all numbers of rows, because of rounding."""
+
+    class Fixed:
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            return X[:, 0]
+
+    y = np.full(rows, 0.1)
+    X = (y - error if error > 1e-16 else np.nextafter(y, 1.0 if error else 0.1))[
+        :, None
+    ]
+    scores = regression.evaluate(Fixed(), Table(X, y))
+    assert (scores["r2"], scores["tss"]) == (r2, 0.0)
+
+
+def test_a_split_without_samples_is_refused() -> None:
+    with pytest.raises(ValueError, match="the split has no samples"):
+        regression.evaluate(MODEL, Table(np.zeros((0, 2)), np.zeros(0)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 from ftml import Table
 from ftml.tasks import representation
@@ -93,3 +94,44 @@ def test_served_frame_has_the_code_of_each_row() -> None:
     served = representation.serve(Columns((1, 0)), frame)
     assert list(served.columns) == ["code_0", "code_1"]
     np.testing.assert_array_equal(served, split().X[:3, [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([], "the split has no samples"),
+        ([1, 1, 1], r"two rows of one of them, got b \(3\)"),
+        ([0, 1, 2], r"got a \(1\), b \(1\), c \(1\)"),
+    ],
+)
+def test_a_split_without_classes_to_probe_is_refused(y: list, message: str) -> None:
+    part = Table(np.ones((len(y), 2)), np.array(y, int), classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match=message):
+        representation.evaluate(Columns((0,)), part)
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-13, 1.0, 1e13])
+def test_the_probe_does_not_depend_on_the_scale_of_the_codes(scale: float) -> None:
+    data = split()
+    expected = probe_accuracy(data.X[:, :2], data.y)
+    assert probe_accuracy(data.X[:, :2] * scale, data.y) == pytest.approx(expected)
+    constant = np.full((120, 2), 0.1 * scale)  # rounding must not become a code
+    assert probe_accuracy(constant, data.y) <= 0.4
+
+
+def test_of_a_large_split_some_of_each_class_are_probed() -> None:
+    y = np.where(np.arange(50_000) < 3, 0, 1 + np.arange(50_000) % 2)
+    data = Table(y[:, None].astype(float), y, classes=("rare", "b", "c"))
+    some = representation.sampled(data)
+    assert np.bincount(some.y).tolist() == [2, 1000, 1000]
+    np.testing.assert_array_equal(some.X, representation.sampled(data).X)
+    assert representation.sampled(some.rows(np.arange(2000))) is not data
+
+
+@pytest.mark.parametrize(("n", "d"), [(30, 5), (5, 30), (7, 7)])
+def test_components_are_those_of_scikit_learn(n: int, d: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(n, d)) + 3.0
+    found = representation.components(rows, 3)
+    expected = PCA(3).fit_transform(rows)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-10)
+    assert representation.components(rows, 50).shape == (n, min(n, d))

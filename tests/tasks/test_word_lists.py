@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from ftml.data import Cooccurrence
 from ftml.data.word_sets import WordSets, load, read_files, write
 from ftml.families.embedding._vectors import Vectors
-from ftml.tasks import embedding
+from ftml.tasks import _word_lists, embedding
 from ftml.tasks._word_lists import (
     analogy_sections,
     bootstrap_interval,
@@ -127,3 +127,32 @@ def test_files_without_lists_are_refused(tmp_path, text, message):
     (tmp_path / "a.tsv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_files([tmp_path / "a.tsv"])
+
+
+@pytest.mark.parametrize("names", [("auc",), ("analogy",), ("a", "a_low")])
+def test_lists_whose_scores_would_have_one_name_are_refused(model, names):
+    sets = WordSets(tuple((name, "w0", "w1", 1.0) for name in names), ())
+    with pytest.raises(ValueError, match=r"has the name of .*; rename the file"):
+        word_list_scores(model, sets)
+
+
+def test_names_of_lists_become_keys_that_mlflow_allows(model):
+    sets = WordSets((("men:1", "w0", "w1", 1.0), ("men/1", "w0", "w1", 1.0)), ())
+    found = word_list_scores(model, sets)
+    assert set(found) == {"men-u003a1_coverage", "men-u002f1_coverage"}
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    files = [tmp_path / folder / "rated.tsv" for folder in ("one", "other")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("a\tb\t1\n")
+    with pytest.raises(ValueError, match="must differ from each other, got 'rated' tw"):
+        read_files(files)
+
+
+def test_the_interval_does_not_depend_on_how_many_are_ranked_at_once(monkeypatch):
+    a, b = np.random.default_rng(0).normal(size=(2, 50))
+    whole = bootstrap_interval(a, b)
+    monkeypatch.setattr(_word_lists, "RANKED", 173)
+    assert bootstrap_interval(a, b) == whole

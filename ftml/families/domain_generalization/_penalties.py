@@ -66,7 +66,8 @@ def counts(sizes: tuple[int, ...], *, like: Tensor) -> Tensor:
     """
     if min(sizes) < 2:
         raise ValueError(
-            f"an update needs 2 samples of each domain or more, got {min(sizes)}"
+            f"an update needs 2 samples of each domain or more, got {min(sizes)}; "
+            "batch_size sets their number"
         )
     return sent(torch.tensor(sizes, dtype=like.dtype), like.device)
 
@@ -80,6 +81,7 @@ def run_annealed(
     after: Direction,
     anneal_epochs: int,
     min_domains: int = 1,
+    min_rows: int = 1,
 ) -> Iterator[Step]:
     """Yield epochs along `before` until `anneal_epochs`, then along `after`.
 
@@ -92,6 +94,7 @@ def run_annealed(
         data,
         lambda epoch: before if epoch <= anneal_epochs else after,
         min_domains=min_domains,
+        min_rows=min_rows,
     )
     restarts = frozenset({anneal_epochs + 1})
     problem = replace(problem, optimizer_restarts=restarts)

@@ -132,6 +132,22 @@ def domain_losses(logits: Tensor, batch: Batch) -> Tensor:
     return torch.stack([each.mean() for each in losses.split(batch.sizes)])
 
 
+def check_domains(data: Domains, *, min_domains: int, min_rows: int) -> None:
+    """Raise ValueError unless there are enough domains and samples of each of them."""
+    if len(data.domain_names) < min_domains:
+        raise ValueError(
+            f"training needs {min_domains} domains or more, got "
+            f"{len(data.domain_names)}"
+        )
+    domain_weights(data.offsets)  # checks that no domain is empty
+    sizes = zip(data.domain_names, np.diff(data.offsets).tolist(), strict=True)
+    if few := [f"{n} of domain {name}" for name, n in sizes if n < min_rows]:
+        raise ValueError(
+            f"training needs {min_rows} samples of each domain or more, got "
+            f"{', '.join(few)}"
+        )
+
+
 def draw_batches(
     offsets: np.ndarray, *, batch_size: int, n_batches: int, generator: torch.Generator
 ) -> Tensor:
@@ -197,15 +213,20 @@ def run(
     *,
     optimizer: MakeOptimizer | None = None,
     min_domains: int = 1,
+    min_rows: int = 1,
 ) -> Iterator[Step]:
     """Yield after each epoch of updates along `direction`, resuming from `state`.
 
     optimizer: makes the optimizer from its learning rate; `outer_adam` by default.
-    min_domains: how many training domains the family needs. Raises ValueError where
-    there are fewer, and for a domain without samples.
+    min_domains, min_rows: how many training domains, and samples of each, the family
+    needs. Raises ValueError where there are fewer.
     """
     problem = domain_problem(
-        config, data, lambda epoch: direction, min_domains=min_domains
+        config,
+        data,
+        lambda epoch: direction,
+        min_domains=min_domains,
+        min_rows=min_rows,
     )
     if optimizer is not None:
         problem = replace(problem, optimizer=optimizer)
@@ -218,16 +239,14 @@ def domain_problem(
     direction_of: Callable[[int], Direction],
     *,
     min_domains: int = 1,
+    min_rows: int = 1,
 ) -> Problem:
     """Return the problem of updates along a direction, which may change by epoch.
 
     Raises ValueError as `run` does.
     """
     block = data.train
-    S = len(block.domain_names)
-    if min_domains > S:
-        raise ValueError(f"training needs {min_domains} domains or more, got {S}")
-    domain_weights(block.offsets)  # checks that no domain is empty
+    check_domains(block, min_domains=min_domains, min_rows=min_rows)
     scaling = None if block.is_images else learn_scaling(block.x)
     sizes = sizes_of(config, block)
     x = network_input(block.x, network=config.network, sizes=sizes, scaling=scaling)

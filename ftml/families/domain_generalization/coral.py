@@ -115,4 +115,4 @@ def train(
     Raises ValueError for fewer than two domains, and for a domain without two samples.
     """
     direction = gradient_of(coral(penalty=config.penalty))
-    yield from run(config, data, state, direction, min_domains=2)
+    yield from run(config, data, state, direction, min_domains=2, min_rows=2)

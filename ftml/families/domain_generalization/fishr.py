@@ -126,4 +126,5 @@ def train(
         after=gradient_of(fishr(penalty=config.penalty, ema=config.ema)),
         anneal_epochs=config.anneal_epochs,
         min_domains=2,
+        min_rows=2,
     )

@@ -22,7 +22,7 @@ from ftml.data.ragged import Ragged, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
-from ftml.nn.prediction import chunks_by_length, loaded
+from ftml.nn.prediction import chunk_size, chunks_by_length, loaded
 from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
 from ftml.plots import new_figure
 from ftml.training import run
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHUNK = 128
-"Sources that are decoded at once."
+"Sources that are decoded at once, unless the beam or the vocabulary is large."
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "encoder_decoder": EncoderDecoder,
@@ -82,8 +82,9 @@ class Model:
         check_symbols_of(X, self.source_symbols)
         network, where = made(self)
         end, found = len(self.target_symbols), {}
+        size = chunk_size(self.beam_width * (end + 1), CHUNK)
         with torch.inference_mode():
-            for index in chunks_by_length(X.lengths, CHUNK):
+            for index in chunks_by_length(X.lengths, size):
                 x, mask = (tensor(each, where) for each in X.padded(index))
                 written, _ = beam_search(
                     network,

@@ -32,12 +32,13 @@ from ftml.families.text import ngram_lm
 from ftml.nn.ctc import LanguageModel, beam, ctc_loss, greedy, times_needed
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
-from ftml.nn.prediction import chunks_by_length, loaded
+from ftml.nn.prediction import chunk_size, chunks_by_length, loaded
 from ftml.nn.sequence_networks import CTCNetwork
 from ftml.training import run
 
 TASK = "transduction"
 CHUNK = 256
+"Sources that are read at once, unless they are long or the vocabulary is large."
 
 
 class Config(TrainingConfig):
@@ -86,29 +87,37 @@ class Model:
 
     def log_probs(self, X: Ragged) -> list[np.ndarray]:
         """Return log P of each symbol and the blank at each time, (T, V + 1) each."""
+        found = dict(self._log_probs(X))
+        return [found[i] for i in range(len(X))]
+
+    def _log_probs(self, X: Ragged) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield each source and its log P, (T, V + 1), those of a chunk at a time."""
         check_symbols_of(X, self.source_symbols)
         network, where = loaded(CTCNetwork(**self.options), self.weights)
-        times, found = self.options["n_outputs"] * X.lengths, {}
-        with torch.inference_mode():
-            for index in chunks_by_length(X.lengths, CHUNK):
-                x, mask = (tensor(each, where) for each in X.padded(index))
+        times = self.options["n_outputs"] * X.lengths
+        width = int(times.max(initial=1)) * (len(self.target_symbols) + 1)
+        for index in chunks_by_length(X.lengths, chunk_size(width, CHUNK)):
+            x, mask = (tensor(each, where) for each in X.padded(index))
+            with torch.inference_mode():
                 rows = network(x, mask).double().log_softmax(dim=2).cpu().numpy()
-                for i, row in zip(index, rows, strict=True):
-                    found[i] = row[: times[i]]
-        return [found[i] for i in range(len(X))]
+            for i, row in zip(index.tolist(), rows, strict=True):
+                yield i, row[: times[i]]
 
     def decode(self, X: Ragged) -> list[np.ndarray]:
         """Return the target of each source, (U,) each, by the path or by the beam.
 
         Raises ValueError for sources of other symbols than the model's.
         """
-        rows = self.log_probs(X)
-        if self.beam_width == 1:
-            return [greedy(each) for each in rows]
         told = language_of(self.language)
         options: Any = {"language_model": told, "weight": self.language_weight}
-        best = [beam(each, self.beam_width, **options)[0][0] for each in rows]
-        return [np.array(each, np.int64) for each in best]
+
+        def target(rows: np.ndarray) -> np.ndarray:
+            if self.beam_width == 1:
+                return greedy(rows)
+            return np.array(beam(rows, self.beam_width, **options)[0][0], np.int64)
+
+        found = {i: target(rows) for i, rows in self._log_probs(X)}
+        return [found[i] for i in range(len(X))]
 
 
 def language_of(fields: Mapping[str, Any] | None) -> LanguageModel | None:

@@ -30,11 +30,12 @@ from ftml.families.text._windows import check_symbols, check_vocabulary, windows
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
-from ftml.nn.prediction import in_chunks, loaded
+from ftml.nn.prediction import chunk_size, in_chunks, loaded
 from ftml.training import run
 
 TASK = "language_model"
 CHUNK = 2048
+"Windows that are predicted at once, unless the vocabulary is large."
 
 
 class Config(TrainingConfig):
@@ -71,7 +72,8 @@ class Model:
             logits = network(part[:, :-1]).double()
             return -F.cross_entropy(logits, part[:, -1], reduction="none")
 
-        return in_chunks(log_prob, len(grams), size=CHUNK).numpy()
+        size = chunk_size(len(self.vocabulary) + 1, CHUNK)
+        return in_chunks(log_prob, len(grams), size=size).numpy()
 
 
 def train(

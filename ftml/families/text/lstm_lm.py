@@ -29,9 +29,9 @@ from ftml.data.ragged import Ragged, offsets_of, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.families.text._windows import check_symbols, check_vocabulary
 from ftml.nn.inputs import tensor
-from ftml.nn.language_networks import LSTMLanguage
+from ftml.nn.language_networks import LSTMLanguage, summed_loss
 from ftml.nn.layers import Draw
-from ftml.nn.prediction import chunks_by_length, loaded
+from ftml.nn.prediction import chunk_size, chunks_by_length, loaded
 from ftml.training import run
 
 TASK = "language_model"
@@ -73,14 +73,25 @@ class Model:
         with torch.inference_mode():
             for index in chunks_by_length(X.lengths, CHUNK):
                 x, y, mask = shifted(X, index)
-                logits = network(tensor(x, where), tensor(mask, where)).double()
-                target = tensor(y[mask], where)
-                each = -F.cross_entropy(logits, target, reduction="none").cpu().numpy()
+                states = network.states(tensor(x, where), tensor(mask, where))
+                each = -_losses(network, states, tensor(y[mask], where)).cpu().numpy()
                 sizes = mask.sum(axis=1)
                 parts = np.split(each, np.cumsum(sizes)[:-1])
                 for i, part in zip(index, parts, strict=True):
                     found[ends[i] : ends[i + 1]] = part
         return found
+
+
+def _losses(network: LSTMLanguage, states: Tensor, target: Tensor) -> Tensor:
+    """Return -log P(target), (m,) float64, for states (m, d), in chunks of rows."""
+    size = chunk_size(len(network.bias), len(target))
+    parts = zip(states.split(size), target.split(size), strict=True)
+    return torch.cat(
+        [
+            F.cross_entropy(network.logits(part).double(), told, reduction="none")
+            for part, told in parts
+        ]
+    )
 
 
 def train(
@@ -100,9 +111,8 @@ def train(
 
     def loss(network: Any, index: np.ndarray, draw: Draw | None) -> tuple[Tensor, int]:
         x, y, mask = shifted(X, index)
-        logits = network(tensor(x), tensor(mask), draw)
-        target = tensor(y[mask])
-        return F.cross_entropy(logits, target, reduction="sum"), len(target)
+        states, target = network.states(tensor(x), tensor(mask), draw), tensor(y[mask])
+        return summed_loss(network, states, target), len(target)
 
     problem = length_problem(
         config,

@@ -34,7 +34,11 @@ DATA = (Sequences,)
 
 
 class Config(TextConfig):
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = (3, 4, 5)
+    widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
+        3,
+        4,
+        5,
+    )
     "words that a filter sees; each width has filters of its own"
 
     channels: Annotated[int, Field(ge=1)] = 64

@@ -24,6 +24,9 @@ from ftml.nn.mlp import MLP
 
 SIZES = (3, 5, 4)
 "Rows of each domain of a batch: as few as are needed, not all the same."
+SHAPES = ((SIZES, 4, 3), ((7, 2, 11, 5), 19, 2))
+"""Sizes of the domains, features d and classes k of the batches of oracles: of the
+second d is above the hidden units, and two classes are the fewest."""
 
 
 def blobs(sizes: Sequence[int] = (30, 50, 120)) -> Domains:
@@ -36,15 +39,18 @@ def blobs(sizes: Sequence[int] = (30, 50, 120)) -> Domains:
     return Domains(x, (border > domain).astype(np.int64), domain, names, ("0", "1"))
 
 
-def turned(S: int = 3, each: int = 40) -> Domains:
-    """Two classes around a border that turns from domain to domain."""
+def turned(S: int = 3, each: int = 40, d: int = 2) -> Domains:
+    """Two classes around a border that turns from domain to domain; of d columns all
+    but two are noise.
+    """
     rng = np.random.default_rng(0)
     domain = np.repeat(np.arange(S), each)
     y = np.tile(np.arange(2), S * each // 2)
     angle = 0.5 * domain + np.pi * y
     x = np.column_stack([np.cos(angle), np.sin(angle)])
     names = tuple(f"turn {s}" for s in range(S))
-    return Domains(x + rng.normal(size=x.shape), y, domain, names, ("0", "1"))
+    x = np.hstack([x + rng.normal(size=x.shape), rng.normal(size=(len(x), d - 2))])
+    return Domains(x, y, domain, names, ("0", "1"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -60,16 +66,21 @@ def labels(n: int, k: int, seed: int = 1) -> Tensor:
 
 
 def small_batch(
-    sizes: tuple[int, ...] = SIZES, dtype: torch.dtype = torch.float64
+    sizes: tuple[int, ...] = SIZES,
+    d: int = 4,
+    k: int = 3,
+    dtype: torch.dtype = torch.float64,
 ) -> Batch:
-    """Return random rows of 4 features and 3 classes."""
+    """Return random rows of d features and k classes."""
     m = sum(sizes)
     weight = domain_weights(np.cumsum((0, *sizes))).to(dtype)
-    return Batch(normal(m, 4, dtype=dtype), labels(m, 3), sizes, weight)
+    return Batch(normal(m, d, dtype=dtype), labels(m, k), sizes, weight)
 
 
-def small_network(*hidden: int, dtype: torch.dtype = torch.float64) -> MLP:
-    return MLP((4, *hidden, 3), generator=generator(2)).to(dtype)
+def small_network(
+    *hidden: int, d: int = 4, k: int = 3, dtype: torch.dtype = torch.float64
+) -> MLP:
+    return MLP((d, *hidden, k), generator=generator(2)).to(dtype)
 
 
 def turned_round(batch: Batch) -> Batch:

@@ -12,6 +12,7 @@ from ftml.data import Splits
 from ftml.families.domain_generalization.coral import Config, coral, distance, train
 from ftml.families.domain_generalization.erm import erm_loss
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     SIZES,
     assert_equals_erm,
     assert_resumes,
@@ -38,8 +39,11 @@ def by_pairs(parts: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("sizes", [SIZES, (4, 4, 4), (7, 5), (2, 2, 2, 2, 4)])
-def test_distance_is_the_mean_over_pairs_of_domains(sizes: tuple[int, ...]) -> None:
-    features = normal(12, 3)
+@pytest.mark.parametrize("h", [3, 20])
+def test_distance_is_the_mean_over_pairs_of_domains(
+    h: int, sizes: tuple[int, ...]
+) -> None:
+    features = normal(12, h)
     parts = [part.numpy() for part in features.split(sizes)]
     ours = float(distance(features, sizes))
     assert ours == pytest.approx(by_pairs(parts), rel=1e-12)
@@ -77,12 +81,15 @@ def test_domains_of_one_law_have_no_distance_and_a_zero_gradient() -> None:
     assert slope.abs().max() == 0.0
 
 
-def test_features_are_those_of_the_last_hidden_layer() -> None:
-    batch, network = small_batch(), small_network(6, 5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_features_are_those_of_the_last_hidden_layer(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(6, 5, d=d, k=k)
     W1, b1, W2, b2, *_ = network.parameters()
     z = ((batch.x @ W1.T + b1).relu() @ W2.T + b2).relu()
     loss = erm_loss(network(batch.x), batch.y, batch.weight)
-    expected = loss + 2.5 * distance(z, SIZES)
+    expected = loss + 2.5 * distance(z, sizes)
     ours = value(coral(penalty=2.5), network, batch)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=0)
     torch.testing.assert_close(
@@ -134,3 +141,11 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path) -> None:
 
 def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS))
+
+
+@pytest.mark.parametrize("batch_size", [64, None])
+def test_domain_of_one_row_is_refused_at_every_batch_size(
+    batch_size: int | None,
+) -> None:
+    with pytest.raises(ValueError, match="or more, got 1 of domain b, 1 of domain d"):
+        next(train(Config(batch_size=batch_size), Splits(blobs((9, 1, 8, 1)))))

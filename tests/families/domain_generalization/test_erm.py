@@ -23,12 +23,15 @@ from ftml.saving import load_tree, save_tree
 SIZES = (30, 50, 120)
 
 
-def blobs(seed: int = 0) -> Domains:
-    """Two overlapping classes, their border another in each of three domains."""
+def blobs(seed: int = 0, *, d: int = 3) -> Domains:
+    """Two overlapping classes, their border another in each of three domains; of d
+    columns all but three are noise.
+    """
     rng = np.random.default_rng(seed)
     domain = np.repeat(np.arange(3), SIZES)
     x = rng.normal(0.0, [1.0, 4.0, 0.5], (len(domain), 3)) + domain[:, None]
     border = x[:, 0] + (domain - 1) * x[:, 1] / 4 + rng.logistic(size=len(domain))
+    x = np.hstack([x, rng.normal(size=(len(x), d - 3))])
     return Domains(
         x, (border > domain).astype(np.int64), domain, ("a", "b", "c"), ("0", "1")
     )
@@ -64,10 +67,11 @@ def test_loss_is_the_mean_of_the_domain_means_and_not_of_the_samples() -> None:
     assert abs(loss - float(F.cross_entropy(logits, y))) > 1e-2
 
 
-def test_gradient_is_the_mean_of_the_gradients_of_the_domains() -> None:
-    data = blobs()
+@pytest.mark.parametrize("d", [3, 17])
+def test_gradient_is_the_mean_of_the_gradients_of_the_domains(d: int) -> None:
+    data = blobs(d=d)
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
-    theta = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
+    theta = torch.zeros(d, 2, dtype=torch.float64, requires_grad=True)
     weight = domain_weights(data.offsets).double()
     (balanced,) = torch.autograd.grad(erm_loss(x @ theta, y, weight), theta)
     gradients = []

@@ -6,6 +6,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,7 +33,7 @@ def like_domainbed(config: Config, data: Domains) -> dict[str, Tensor]:
     """
     draw = torch.Generator().manual_seed(config.seed)
     x = scaled(data)
-    network = MLP((2, *config.hidden, 2), generator=draw)
+    network = MLP((x.shape[1], *config.hidden, 2), generator=draw)
     moments = None
     for _ in range(config.n_epochs):
         rows, sizes = _training.plan_epoch(
@@ -63,11 +64,12 @@ def like_domainbed(config: Config, data: Domains) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def test_fixed_order_with_adam_is_the_fish_of_domainbed() -> None:
+@pytest.mark.parametrize("data", [turned(), turned(S=4, each=26, d=11)])
+def test_fixed_order_with_adam_is_the_fish_of_domainbed(data: Domains) -> None:
     config = Config(
         **SMALL, order="fixed", inner_optimizer="adam", inner_learning_rate=1e-2
     )
-    ours, theirs = fit(config, turned()).model.weights, like_domainbed(config, turned())
+    ours, theirs = fit(config, data).model.weights, like_domainbed(config, data)
     assert list(ours) == list(theirs)
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-6)

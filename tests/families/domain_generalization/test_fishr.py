@@ -19,6 +19,7 @@ from ftml.families.domain_generalization.fishr import (
 )
 from ftml.nn.cnn import CNN
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     SIZES,
     assert_equals_erm,
     assert_resumes,
@@ -54,12 +55,12 @@ def variances_of(network, batch) -> Tensor:
     return gradient_variances(features, network.head(features), batch.y, batch.sizes)
 
 
-@pytest.mark.parametrize("sizes", [SIZES, (4, 4, 4)])
+@pytest.mark.parametrize(("sizes", "d", "k"), [*SHAPES, ((4, 4, 4), 4, 3)])
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 5)])
 def test_variances_are_those_of_each_rows_own_gradient(
-    sizes: tuple[int, ...], hidden: tuple[int, ...]
+    sizes: tuple[int, ...], d: int, k: int, hidden: tuple[int, ...]
 ) -> None:
-    batch, network = small_batch(sizes), small_network(*hidden)
+    batch, network = small_batch(sizes, d, k), small_network(*hidden, d=d, k=k)
     rows = row_gradients(network, batch.x, batch.y).detach().numpy()
     parts = np.split(rows, np.cumsum(sizes)[:-1])
     expected = np.stack([np.var(part, axis=0, ddof=1) for part in parts])
@@ -67,10 +68,13 @@ def test_variances_are_those_of_each_rows_own_gradient(
     np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-14)
 
 
-def test_gradient_of_the_penalty_is_that_of_the_naive_double_backward() -> None:
-    batch, network = small_batch(), small_network(6, 5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_gradient_of_the_penalty_is_that_of_the_naive_double_backward(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(6, 5, d=d, k=k)
     rows = row_gradients(network, batch.x, batch.y)
-    naive = torch.stack([part.var(dim=0) for part in rows.split(SIZES)])
+    naive = torch.stack([part.var(dim=0) for part in rows.split(sizes)])
     expected = (naive - naive.mean(dim=0)).square().sum(dim=1).mean()
     ours = distance(variances_of(network, batch))
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=0)
@@ -188,3 +192,11 @@ def test_resumed_training_equals_uninterrupted_training(
 
 def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS, anneal_epochs=2))
+
+
+@pytest.mark.parametrize("batch_size", [64, None])
+def test_domain_of_one_row_is_refused_at_every_batch_size(
+    batch_size: int | None,
+) -> None:
+    with pytest.raises(ValueError, match="or more, got 1 of domain b, 1 of domain d"):
+        next(train(Config(batch_size=batch_size), Splits(blobs((9, 1, 8, 1)))))

@@ -18,6 +18,7 @@ from ftml.families.domain_generalization.group_dro import (
     train,
 )
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     assert_equals_erm,
     assert_resumes,
     assert_same,
@@ -54,8 +55,11 @@ def test_domain_long_without_weight_can_come_back() -> None:
         assert q == ([1.0, 0.0] if worse == 0 else [0.5, 0.5])
 
 
-def test_gradient_is_the_weighted_sum_of_the_gradients_of_the_domains() -> None:
-    batch, network = small_batch(), small_network(5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_gradient_is_the_weighted_sum_of_the_gradients_of_the_domains(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(5, d=d, k=k)
     scalars, memory = group_dro(eta=2.0)(network, batch, {}, generator())
     loss = scalars["loss"]
     losses = [F.cross_entropy(network(x), y) for x, y in batch.domains()]

@@ -17,6 +17,7 @@ from ftml.families.domain_generalization.irm import (
     train,
 )
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     SIZES,
     assert_equals_erm,
     assert_resumes,
@@ -52,12 +53,15 @@ def test_closed_form_is_the_derivative_in_the_dummy_classifier() -> None:
     )
 
 
-def test_plain_square_and_its_gradient_are_those_of_the_double_backward() -> None:
-    batch, network = small_batch(), small_network(5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_plain_square_and_its_gradient_are_those_of_the_double_backward(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(5, d=d, k=k)
     logits = network(batch.x)
-    pairs = zip(logits.split(SIZES), batch.y.split(SIZES), strict=True)
+    pairs = zip(logits.split(sizes), batch.y.split(sizes), strict=True)
     expected = torch.stack([dummy_gradient(z, y).square() for z, y in pairs]).mean()
-    ours = invariance(logits, batch.y, SIZES, sampled=False)
+    ours = invariance(logits, batch.y, sizes, sampled=False)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=0)
     (a,), (b,) = (
         torch.autograd.grad(each, logits, retain_graph=True)

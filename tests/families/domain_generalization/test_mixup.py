@@ -18,6 +18,7 @@ from ftml.families.domain_generalization.mixup import (
     train,
 )
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     SIZES,
     assert_resumes,
     assert_steps_stand_still,
@@ -84,17 +85,21 @@ def test_domain_alone_is_mixed_with_itself() -> None:
     next(train(Config(n_epochs=1), Splits(blobs((20,)))))
 
 
-def test_loss_is_the_mean_over_the_domains_of_the_rows_mixed_one_by_one() -> None:
-    batch, network = small_batch(), small_network(5)
-    share = torch.rand(12, generator=generator(), dtype=torch.float64)
-    partner = torch.randperm(12, generator=generator())
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_loss_is_the_mean_over_the_domains_of_the_rows_mixed_one_by_one(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(5, d=d, k=k)
+    m = sum(sizes)
+    share = torch.rand(m, generator=generator(), dtype=torch.float64)
+    partner = torch.randperm(m, generator=generator())
     each = []
     for i, j in enumerate(partner.tolist()):
         lam = share[i]
         z = network((lam * batch.x[i] + (1 - lam) * batch.x[j])[None])
         log_p = z.log_softmax(dim=1)[0]
         each.append(-lam * log_p[batch.y[i]] - (1 - lam) * log_p[batch.y[j]])
-    means = [part.mean() for part in torch.stack(each).split(SIZES)]
+    means = [part.mean() for part in torch.stack(each).split(sizes)]
     ours = mixed_loss(network, batch, share, partner)
     expected = torch.stack(means).mean()
     # The batch's weights 1 / (S n_s) are rounded to float32.

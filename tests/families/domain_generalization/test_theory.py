@@ -39,23 +39,37 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def smooth_network() -> nn.Module:
+def smooth_network(d: int = 3, units: int = 5) -> nn.Module:
     """A network without ReLU, whose third derivatives exist, in float64."""
-    network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    first = nn.Linear(d, units)
+    network = nn.Sequential(first, nn.Tanh(), nn.Linear(units, 3)).double()
     draw = generator()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(generator=draw)
+        first.weight *= (3 / d) ** 0.5  # so that the units stay as large
     return network
 
 
-def batch_of(sizes: tuple[int, ...] = SIZES) -> Batch:
+def batch_of(sizes: tuple[int, ...] = SIZES, d: int = 3) -> Batch:
     draw, m = generator(1), sum(sizes)
-    x = torch.randn(m, 3, generator=draw, dtype=torch.float64)
+    x = torch.randn(m, d, generator=draw, dtype=torch.float64)
     y = torch.randint(3, (m,), generator=draw)
     each = [torch.full((n,), 1 / (len(sizes) * n), dtype=torch.float64) for n in sizes]
     weight = torch.cat(each)
     return Batch(x, y, sizes, weight)
+
+
+Shape = tuple[int, int, tuple[int, ...]]
+NARROW: Shape = (3, 5, SIZES)
+WIDE: Shape = (11, 4, (3, 9, 2, 6))
+"Features, hidden units and sizes of the domains; the second has more features."
+shapes = pytest.mark.parametrize("shape", [NARROW, WIDE])
+
+
+def problem_of(shape: Shape) -> tuple[nn.Module, Batch]:
+    d, units, sizes = shape
+    return smooth_network(d, units), batch_of(sizes, d)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
@@ -92,9 +106,9 @@ def mean_way(
     return torch.stack(ways).mean(dim=0)
 
 
-def fish_residual(orders: str, a: float) -> float:
+def fish_residual(orders: str, a: float, shape: Shape) -> float:
     """Return |E U - a sum G + (a^2 / 2) grad sum_{i<j} <G_i, G_j>|."""
-    network, batch = smooth_network(), batch_of()
+    network, batch = problem_of(shape)
     gradients, pairs = pairwise_sum(network, batch)
     curvature = gradient(pairs, network, retain_graph=True)
     way = mean_way(network, batch, ORDERS[orders], a)
@@ -105,10 +119,11 @@ def fish_residual(orders: str, a: float) -> float:
     ("orders", "low", "high"),
     [("all", 7.5, 8.5), ("antithetic", 7.5, 8.5), ("fixed", 3.6, 4.4)],
 )
+@shapes
 def test_way_of_fish_is_that_of_idgm_to_third_order_unless_the_order_is_fixed(
-    orders: str, low: float, high: float
+    shape: Shape, orders: str, low: float, high: float
 ) -> None:
-    ratio = fish_residual(orders, A) / fish_residual(orders, A / 2)
+    ratio = fish_residual(orders, A, shape) / fish_residual(orders, A / 2, shape)
     assert low < ratio < high
 
 
@@ -162,9 +177,10 @@ def test_decay_of_the_inner_step_is_that_of_a_penalty_on_each_loss() -> None:
     torch.testing.assert_close(way, plain + 0.1 * 0.5 * theta, rtol=0, atol=1e-14)
 
 
-def test_idgm_by_pairs_by_the_identity_and_by_vmap_are_the_same() -> None:
-    network = smooth_network()
-    for batch in (batch_of(), batch_of((5, 5, 5))):  # vmap fills up ragged domains
+@shapes
+def test_idgm_by_pairs_by_the_identity_and_by_vmap_are_the_same(shape: Shape) -> None:
+    network, ragged = problem_of(shape)
+    for batch in (ragged, batch_of((5, 5, 5), shape[0])):  # vmap fills up ragged ones
         S = len(batch.sizes)
         _, pairs = pairwise_sum(network, batch)
         erm = domain_losses(network(batch.x), batch).mean()
@@ -178,8 +194,9 @@ def test_idgm_by_pairs_by_the_identity_and_by_vmap_are_the_same() -> None:
             torch.testing.assert_close(flat(found), expected, rtol=1e-10, atol=1e-10)
 
 
-def test_gradient_of_idgm_is_that_of_central_differences() -> None:
-    network, batch = smooth_network(), batch_of()
+@shapes
+def test_gradient_of_idgm_is_that_of_central_differences(shape: Shape) -> None:
+    network, batch = problem_of(shape)
     parameters = list(network.parameters())
     exact = flat(idgm_gradient(network, batch, gamma=0.7)[1])
     theta, h, found = flat(parameters).detach(), 1e-5, []
@@ -208,9 +225,11 @@ def test_alignment_is_the_mean_over_ordered_pairs() -> None:
     torch.testing.assert_close(P, 2 * pairs.detach() / 12, rtol=1e-12, atol=1e-12)
 
 
-def mldg_residual(a: float, *, second_order: bool, beta: float = 0.8) -> float:
+def mldg_residual(
+    a: float, shape: Shape, *, second_order: bool, beta: float = 0.8
+) -> float:
     """Return |grad L_meta - grad[L_A + beta L_B - a beta <G_A, G_B>]|."""
-    network, batch = smooth_network(), batch_of()
+    network, batch = problem_of(shape)
     train, test = batch.only([0, 3]), batch.only([1, 2])
     L_A, L_B = (domain_losses(network(part.x), part).mean() for part in (train, test))
     G_A, G_B = (gradient(each, network, create_graph=True) for each in (L_A, L_B))
@@ -229,11 +248,12 @@ def mldg_residual(a: float, *, second_order: bool, beta: float = 0.8) -> float:
 @pytest.mark.parametrize(
     ("second_order", "low", "high"), [(True, 3.6, 4.4), (False, 1.8, 2.2)]
 )
+@shapes
 def test_mldg_rewards_the_inner_product_unless_it_is_first_order(
-    second_order: bool, low: float, high: float
+    shape: Shape, second_order: bool, low: float, high: float
 ) -> None:
-    ratio = mldg_residual(A, second_order=second_order) / mldg_residual(
-        A / 2, second_order=second_order
+    ratio = mldg_residual(A, shape, second_order=second_order) / mldg_residual(
+        A / 2, shape, second_order=second_order
     )
     assert low < ratio < high
 

@@ -13,6 +13,7 @@ from ftml.data import Splits
 from ftml.families.domain_generalization._training import domain_losses
 from ftml.families.domain_generalization.vrex import Config, train, vrex
 from tests.families.domain_generalization.checks import (
+    SHAPES,
     assert_equals_erm,
     assert_resumes,
     assert_same,
@@ -29,8 +30,11 @@ from tests.families.domain_generalization.checks import (
 SETTINGS = {"hidden": (8,), "batch_size": 16, "n_epochs": 5}
 
 
-def test_objective_is_the_mean_of_the_losses_and_their_variance() -> None:
-    batch, network = small_batch(), small_network(5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_objective_is_the_mean_of_the_losses_and_their_variance(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(5, d=d, k=k)
     losses = [F.cross_entropy(network(x), y).item() for x, y in batch.domains()]
     # The batch's weights 1 / (S n_s) are rounded to float32.
     assert value(vrex(penalty=3.0), network, batch).item() == pytest.approx(
@@ -38,13 +42,16 @@ def test_objective_is_the_mean_of_the_losses_and_their_variance() -> None:
     )
 
 
-def test_gradient_weighs_a_domain_by_how_far_its_loss_is_from_the_mean() -> None:
-    batch, network = small_batch(), small_network(5)
+@pytest.mark.parametrize(("sizes", "d", "k"), SHAPES)
+def test_gradient_weighs_a_domain_by_how_far_its_loss_is_from_the_mean(
+    sizes: tuple[int, ...], d: int, k: int
+) -> None:
+    batch, network = small_batch(sizes, d, k), small_network(5, d=d, k=k)
     losses = [F.cross_entropy(network(x), y) for x, y in batch.domains()]
     G = torch.stack([gradient(each, network) for each in losses])
     L = torch.tensor([each.item() for each in losses], dtype=torch.float64)
     # d/dtheta (1/S) sum (L_s - Lbar)^2 = (2/S) sum (L_s - Lbar) G_s
-    expected = (1 / 3 + 2 * 3.0 / 3 * (L - L.mean())) @ G
+    expected = (1 + 2 * 3.0 * (L - L.mean())) / len(sizes) @ G
     ours = gradient(value(vrex(penalty=3.0), network, batch), network)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-8)
 

@@ -15,11 +15,19 @@ V, D = 6, 4
 
 @pytest.fixture
 def data() -> Cooccurrence:
+    return counts_of(V)
+
+
+def counts_of(V: int) -> Cooccurrence:
     row, col = np.triu_indices(V)
     weight = np.random.default_rng(0).integers(1, 60, len(row)).astype(float)
-    words = ("the", "king", "love", "blood", "rose", "sword")
+    words = ("the", "king", "love", "blood", "rose", "sword")[:V]
     return Cooccurrence(
-        words, np.arange(9, 3, -1), row.astype(np.int32), col.astype(np.int32), weight
+        words,
+        np.arange(9, 9 - V, -1),
+        row.astype(np.int32),
+        col.astype(np.int32),
+        weight,
     )
 
 
@@ -27,7 +35,7 @@ def visited(data: Cooccurrence, config: Config, entries: list[int]):
     """Return the tables after steps on some entries, and those of the formulas."""
     C = symmetric(data)
     f, log_C = weights(C, count_max=config.count_max, exponent=config.exponent)
-    state = start(config, V=V)
+    state = start(config, V=len(data.words))
     tables = [state[name].copy() for name in glove.TABLES]
     order, rate = np.array(entries), config.learning_rate
     loss = _loops.glove_visits(*tables, C.row(), C.col, log_C, f, order, rate)
@@ -48,8 +56,12 @@ def visited(data: Cooccurrence, config: Config, entries: list[int]):
     return tables, (X, Z, X_squares, Z_squares)
 
 
-def test_steps_are_those_of_adagrad_on_the_formula(data):
-    found, expected = visited(data, Config(dimension=D, count_max=30.0), [0, 7, 3, 7])
+@pytest.mark.parametrize(
+    ("words", "d", "entries"), [(V, D, [0, 7, 3, 7]), (2, 21, [0, 1, 2, 3, 0])]
+)
+def test_steps_are_those_of_adagrad_on_the_formula(words, d, entries):
+    config = Config(dimension=d, count_max=30.0)
+    found, expected = visited(counts_of(words), config, entries)
     for mine, formula in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, formula, rtol=1e-4, atol=1e-6)
 

@@ -12,9 +12,8 @@ from ftml.families.embedding.ppmi_svd import Config, ppmi, train
 V = 60
 
 
-@pytest.fixture
-def data() -> Cooccurrence:
-    """Two thirds of the pairs of sixty words, of three subjects that attract."""
+def pairs_of(V: int) -> Cooccurrence:
+    """Two thirds of the pairs of V words, of three subjects that attract."""
     rng = np.random.default_rng(0)
     row, col = np.triu_indices(V)
     kept = rng.random(len(row)) < 0.66
@@ -24,9 +23,14 @@ def data() -> Cooccurrence:
     return Cooccurrence(words, np.full(V, 9), row, col, weight)
 
 
+@pytest.fixture
+def data() -> Cooccurrence:
+    return pairs_of(V)
+
+
 def dense(data: Cooccurrence, *, smoothing: float, shift: float) -> np.ndarray:
     """Return M by its formula."""
-    C = np.zeros((V, V))
+    C = np.zeros((len(data.words), len(data.words)))
     np.add.at(C, (data.row, data.col), data.weight)
     np.add.at(C, (data.col, data.row), data.weight)
     word, neighbour = C.sum(axis=1), C.sum(axis=0) ** smoothing
@@ -62,8 +66,9 @@ def test_the_matrix_and_its_transpose_are_the_formula(data, smoothing, shift):
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
-def test_vectors_are_those_of_numpys_decomposition(data, exponent):
-    d = 10
+@pytest.mark.parametrize(("words", "d"), [(V, 10), (11, 9)])
+def test_vectors_are_those_of_numpys_decomposition(words, d, exponent):
+    data = pairs_of(words)
     config = Config(dimension=d, exponent=exponent, power_iterations=12)
     (step,) = train(config, Splits(train=data))
     M = dense(data, smoothing=0.75, shift=1.0)

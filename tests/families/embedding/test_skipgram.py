@@ -142,21 +142,27 @@ def test_batches_climb_to_the_same_optimum(data):
     assert best - 0.01 < value(step.model.X @ step.model.Z.T) <= best
 
 
-def random_batch(generator: torch.Generator) -> dict[str, torch.Tensor]:
+def random_batch(
+    generator: torch.Generator, B: int = 4, d: int = 3, S: int = 6
+) -> dict[str, torch.Tensor]:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     return {
-        "x": normal(4, 3),
-        "z": normal(4, 3),
-        "noise": normal(6, 3),
-        "weight": normal(4).exp(),
-        "noise_weight": normal(6).exp(),
+        "x": normal(B, d),
+        "z": normal(B, d),
+        "noise": normal(S, d),
+        "weight": normal(B).exp(),
+        "noise_weight": normal(S).exp(),
     }
 
 
-def test_gradients_are_those_of_autograd():
-    batch = random_batch(torch.Generator().manual_seed(0))
+shapes = pytest.mark.parametrize(("B", "d", "S"), [(4, 3, 6), (1, 19, 2)])
+
+
+@shapes
+def test_gradients_are_those_of_autograd(B, d, S):
+    batch = random_batch(torch.Generator().manual_seed(0), B, d, S)
     roles = [batch[name].requires_grad_() for name in ("x", "z", "noise")]
     objective, gradients = objective_and_gradients(**batch)
     for mine, automatic in zip(
@@ -165,17 +171,18 @@ def test_gradients_are_those_of_autograd():
         torch.testing.assert_close(mine, automatic, rtol=1e-12, atol=1e-14)
 
 
-def test_the_objective_is_the_formula_and_stays_finite_for_long_vectors():
-    batch = random_batch(torch.Generator().manual_seed(1))
+@shapes
+def test_the_objective_is_the_formula_and_stays_finite_for_long_vectors(B, d, S):
+    batch = random_batch(torch.Generator().manual_seed(1), B, d, S)
     objective, _ = objective_and_gradients(**batch)
     x, z, noise, weight, noise_weight = (each.numpy() for each in batch.values())
     expected = sum(
         weight[b]
         * (
             -np.log1p(np.exp(-x[b] @ z[b]))
-            - sum(noise_weight[v] * np.log1p(np.exp(x[b] @ noise[v])) for v in range(6))
+            - sum(noise_weight[v] * np.log1p(np.exp(x[b] @ noise[v])) for v in range(S))
         )
-        for b in range(4)
+        for b in range(B)
     )
     assert float(objective) == pytest.approx(expected, rel=1e-12)
     long = {**batch, "x": 1e4 * batch["x"], "z": 1e4 * batch["z"]}

@@ -12,8 +12,9 @@ import pytest
 from ftml.core import family, fit
 from ftml.data.numerals import numerals
 from ftml.data.pairs import Pairs, of_ragged
-from ftml.data.ragged import encoded
+from ftml.data.ragged import Ragged, encoded
 from ftml.families.sequence import ctc
+from ftml.nn import prediction
 from ftml.nn.ctc import beam, times_needed
 from ftml.tasks import transduction
 from ftml.tasks.transduction import edit_distance
@@ -122,3 +123,23 @@ def test_scores_are_those_of_the_decoded() -> None:
     assert found == pytest.approx({"error_rate": 3 / 5, "exact_match": 1 / 3})
     served = transduction.serve(Model(), transduction.example(pairs))
     assert served["prediction"].tolist() == ["three", "twenty", ""]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sources_are_read_in_smaller_chunks_where_there_are_many_symbols(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fit(family(name).Config(n_epochs=1, beam_width=2), DATA).model
+    some = DATA.X.rows(np.arange(9))
+    together = model.decode(some)
+    read, real = list[int](), Ragged.padded
+
+    def watched(self: Ragged, index: np.ndarray | None = None) -> Any:
+        read.append(len(self if index is None else index))
+        return real(self, index)
+
+    monkeypatch.setattr(Ragged, "padded", watched)
+    monkeypatch.setattr(prediction, "NUMBERS", 65)
+    for one, other in zip(together, model.decode(some), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert max(read) < 9

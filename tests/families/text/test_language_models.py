@@ -17,7 +17,8 @@ from ftml.data import Sequences
 from ftml.data.ragged import Ragged, encoded
 from ftml.families.text import lstm_lm, ngram_lm
 from ftml.families.text._windows import windows
-from ftml.nn.language_networks import LogBilinear
+from ftml.nn import prediction
+from ftml.nn.language_networks import LogBilinear, LSTMLanguage
 from ftml.tasks import language_model
 from tests.test_contract import small_data
 
@@ -36,7 +37,7 @@ def text_of(X: Ragged) -> Sequences:
 
 
 def naive_windows(X: Ragged, order: int) -> list[tuple[int, ...]]:
-    found = []
+    V, found = len(X.vocabulary), []
     for i in range(len(X)):
         line = [V] * (order - 1) + X[i].tolist() + [V]
         found += [tuple(line[t : t + order]) for t in range(len(line) - order + 1)]
@@ -52,6 +53,7 @@ def add_k(X: Ragged, order: int, k: float) -> Callable[..., float]:
     """Return P(w | h) as its definition says it, from a dictionary of counts."""
     grams = naive_windows(X, order)
     pairs, histories = Counter(grams), Counter(gram[:-1] for gram in grams)
+    V = len(X.vocabulary)
 
     def probability(history: tuple[int, ...], word: int) -> float:
         return (pairs[(*history, word)] + k) / (histories[history] + k * (V + 1))
@@ -61,7 +63,7 @@ def add_k(X: Ragged, order: int, k: float) -> Callable[..., float]:
 
 def kneser_ney(X: Ragged, order: int, D: float) -> Callable[..., float]:
     """Return P(w | h) by recursion, from sets of what stands before and behind."""
-    longest = Counter(naive_windows(X, order))
+    longest, V = Counter(naive_windows(X, order)), len(X.vocabulary)
     before: dict[tuple[int, ...], set[int]] = defaultdict(set)
     for gram in longest:
         for length in range(1, order):
@@ -82,15 +84,22 @@ def kneser_ney(X: Ragged, order: int, D: float) -> Callable[..., float]:
     return probability
 
 
+ONE = encoded([["a"], ["a"] * 40, ["a"] * 3], ("a",))
+"A vocabulary of one symbol, and sequences of very different lengths."
+
+
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("smoothing", ["add_k", "kneser_ney"])
-def test_n_grams_are_what_counting_says(order: int, smoothing: Any) -> None:
+@pytest.mark.parametrize("texts", [(TEXT, HELD_OUT), (ONE, ONE)])
+def test_n_grams_are_what_counting_says(
+    texts: tuple[Ragged, Ragged], order: int, smoothing: Any
+) -> None:
     config = ngram_lm.Config(order=order, smoothing=smoothing, k=0.3, discount=0.6)
-    model = fit(config, text_of(TEXT)).model
+    model = fit(config, text_of(texts[0])).model
     naive = (add_k if smoothing == "add_k" else kneser_ney)(
-        TEXT, order, 0.3 if smoothing == "add_k" else 0.6
+        texts[0], order, 0.3 if smoothing == "add_k" else 0.6
     )
-    for X in (TEXT, HELD_OUT):
+    for X in texts:
         expected = [naive(g[:-1], g[-1]) for g in naive_windows(X, order)]
         found = np.exp(model.log_prob(X))
         np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -114,13 +123,14 @@ def test_the_discount_is_that_of_counts_of_counts() -> None:
     assert model.discounts[1] == pytest.approx(expected, rel=1e-15)
 
 
-def test_log_bilinear_logits_are_its_formula() -> None:
+@pytest.mark.parametrize(("symbols", "d", "n_past"), [(V, 3, 2), (1, 9, 5)])
+def test_log_bilinear_logits_are_its_formula(symbols: int, d: int, n_past: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    options: Any = {"n_symbols": V + 1, "d": 3, "n_past": 2, "dropout": 0.0}
+    options: Any = {"n_symbols": symbols + 1, "d": d, "n_past": n_past, "dropout": 0.0}
     network = LogBilinear(**options, generator=generator).double()
-    past = torch.tensor([[4, 1], [2, 2], [0, 3]])
-    R, C = network.past.weight, network.places.weight.view(3, 2, 3)
-    z = sum(R[past[:, j]] @ C[:, j].T for j in range(2)) + network.places.bias
+    past = torch.randint(symbols + 1, (7, n_past), generator=generator)
+    R, C = network.past.weight, network.places.weight.view(d, n_past, d)
+    z = sum(R[past[:, j]] @ C[:, j].T for j in range(n_past)) + network.places.bias
     expected = z @ network.next.weight.T + network.next.bias
     torch.testing.assert_close(network(past), expected, rtol=0, atol=1e-12)
 
@@ -184,3 +194,30 @@ def test_perplexity_of_a_uniform_law_is_the_number_of_outcomes() -> None:
     np.testing.assert_allclose(
         served["log_probability"], -np.log(V + 1) * np.array([6, 3, 4])
     )
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_chunks_of_logits_give_what_all_at_once_give(
+    tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    real = LSTMLanguage.logits
+
+    def watched(self: LSTMLanguage, states: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(states) * (V + 1))
+        return real(self, states)
+
+    monkeypatch.setattr(LSTMLanguage, "logits", watched)
+    config = lstm_lm.Config(tied=tied, n_epochs=2, units=5, dimension=4)
+    whole = fit(config, text_of(TEXT))
+    assert max(sizes) > 35
+    monkeypatch.setattr(prediction, "NUMBERS", 35)
+    sizes.clear()
+    parts = fit(config, text_of(TEXT))
+    assert max(sizes) <= 35
+    for name, weight in whole.model.weights.items():
+        torch.testing.assert_close(weight, parts.model.weights[name], atol=1e-5, rtol=0)
+    sizes.clear()
+    found = parts.model.log_prob(HELD_OUT)
+    assert max(sizes) <= 35
+    np.testing.assert_allclose(found, whole.model.log_prob(HELD_OUT), atol=1e-5)

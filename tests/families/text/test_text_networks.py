@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ftml.core import Family, family, fit
@@ -46,12 +47,17 @@ def naive_text_cnn(network: TextCNN, words: Tensor) -> Tensor:
     return network.head(torch.cat(found))
 
 
-def test_text_cnn_is_a_loop_over_filters_and_words() -> None:
+@pytest.mark.parametrize(
+    ("d", "widths", "channels"), [(3, (2, 5), 4), (17, (1, 9, 3), 2)]
+)
+def test_text_cnn_is_a_loop_over_filters_and_words(
+    d: int, widths: tuple[int, ...], channels: int
+) -> None:
     network = TextCNN(
         n_inputs=5,
-        d=3,
-        widths=(2, 5),
-        channels=4,
+        d=d,
+        widths=widths,
+        channels=channels,
         dropout=0.0,
         n_classes=2,
         generator=generator(),
@@ -111,12 +117,17 @@ def _k_largest(x: Tensor, k: int) -> Tensor:
 
 
 @pytest.mark.parametrize("k_top", [2, 7])
-def test_dynamic_cnn_is_a_loop_over_rows_and_places(k_top: int) -> None:
+@pytest.mark.parametrize(
+    ("d", "widths", "channels"), [(4, (3, 2), 2), (8, (1, 8, 2), 1)]
+)
+def test_dynamic_cnn_is_a_loop_over_rows_and_places(
+    d: int, widths: tuple[int, ...], channels: int, k_top: int
+) -> None:
     network = DynamicCNN(
         n_inputs=5,
-        d=4,
-        widths=(3, 2),
-        channels=2,
+        d=d,
+        widths=widths,
+        channels=channels,
         k_top=k_top,
         dropout=0.0,
         n_classes=2,
@@ -200,3 +211,9 @@ def test_what_does_not_fit_is_refused(
 def test_vectors_that_cannot_be_folded_are_refused() -> None:
     with pytest.raises(ValueError, match="dimension 6 cannot be halved in each"):
         fit(dynamic_cnn.Config(dimension=6), DATA.train)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_without_filters_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        family(name).Config(widths=())

@@ -37,9 +37,20 @@ def recursion(net: RecursiveNet, forest: Forest, node: int) -> Tensor:
     return net.node(recursion(net, forest, left), recursion(net, forest, right))
 
 
+CHAIN = "( and ( a ( a ( and ( b a ) ) ) ) )"
+MIXED = read_brackets(
+    ["a", CHAIN, f"( {CHAIN} ( a {CHAIN} ) )", "( a b )"], ("a", "and", "b", "x", "y")
+)
+
+
+@pytest.mark.parametrize(
+    ("d", "forest"), [(3, TREES.X.rows(np.arange(8))), (11, MIXED)]
+)
 @pytest.mark.parametrize("composition", ["dense", "lstm"])
-def test_nodes_of_one_height_at_once_are_recursion(composition: str) -> None:
-    net, forest = network(composition), TREES.X.rows(np.arange(8))
+def test_nodes_of_one_height_at_once_are_recursion(
+    composition: str, d: int, forest: Forest
+) -> None:
+    net = network(composition, d)
     together = net.states(forest)
     alone = [recursion(net, forest, node) for node in range(len(forest.symbols))]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-10)
@@ -106,3 +117,41 @@ def test_another_vocabulary_is_refused() -> None:
     other: Trees = dataclasses.replace(TREES, vocabulary=("x", *TREES.vocabulary[1:]))
     with pytest.raises(ValueError, match="fitted on another, of 6"):
         model.predict_proba(other.X)
+
+
+def test_batches_of_trees_of_one_leaf_are_trained_on() -> None:
+    symbols = np.arange(6) % 2
+    leaves = Trees(
+        symbols, np.full(6, -1), np.arange(7), symbols, ("no", "yes"), ("a", "b")
+    )
+    for composition in ("dense", "lstm"):
+        config = recursive_net.Config(
+            n_epochs=20,
+            batch_size=4,
+            dimension=4,
+            composition=composition,
+            learning_rate=0.1,
+        )
+        model = fit(config, leaves).model
+        assert classification.evaluate(model, leaves)["accuracy"] == 1.0
+
+
+def saved_numbers(n: int) -> int:
+    """Return how many bytes are kept for the gradient of a chain of n leaves."""
+    forest = read_brackets(["( a " * (n - 1) + "b" + " )" * (n - 1)], ("a", "b"))
+    found: dict[int, int] = {}
+
+    def keep(x: Tensor) -> Tensor:
+        found[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    net = network("dense")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss = net(forest).sum()
+    (gradient,) = torch.autograd.grad(loss, [net.compose.bias])
+    assert torch.isfinite(gradient).all()
+    return sum(found.values())
+
+
+def test_memory_of_a_chain_grows_with_its_leaves_and_not_with_their_square() -> None:
+    assert saved_numbers(400) < 2.5 * saved_numbers(200)

@@ -175,3 +175,20 @@ def test_a_metric_that_some_folds_lack_is_the_mean_over_the_others() -> None:
         "valid_auc": 0.75,
         "valid_auc/fold_0": 0.75,
     }
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_every_seed_of_a_configuration_makes_folds(grouped: bool) -> None:
+    data = table(k=3)
+    if grouped:
+        groups = np.arange(60) // 3
+        data = Splits(
+            replace(data.train, groups=groups[:45]),
+            replace(data.valid, groups=groups[45:]),
+        )
+    seeds = (0, 2**32 - 1, 2**32, 2**33, 2**63 - 1)
+    found = [cross_validation(data, n_folds=4, seed=seed) for seed in seeds]
+    again = cross_validation(data, n_folds=4, seed=2**33)
+    np.testing.assert_array_equal(found[3][0].valid.X, again[0].valid.X)
+    first = {fold[0].valid.X.tobytes() for fold in found}
+    assert len(first) == len(seeds)
