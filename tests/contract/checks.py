@@ -1,0 +1,457 @@
+"""What a trained family keeps at every size: one function for each property.
+
+A check takes a `Run`, the training of a family at a size, and raises AssertionError
+where the property does not hold, or `NotApplicable` where the family has nothing to
+check. `examine` makes all checks of a family at one size.
+
+Axes: n rows, d inputs, k classes, V symbols.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftml import saving
+from ftml.config import FamilyConfig
+from ftml.core import Family, Step
+from ftml.data import Splits
+from ftml.data.ragged import Ragged, of_sequences
+from ftml.data.trees import Forest
+from ftml.tasks import task
+from tests.contract.answers import (
+    Answers,
+    Rows,
+    answers,
+    changed_answers,
+    difference,
+    joined,
+    rows_of,
+    taken,
+)
+from tests.contract.sizes import BATCH, WIDTH, Size
+from tests.test_contract import content, fields_of
+
+STEPS = 2
+SETTINGS: dict[str, Any] = {
+    "batch_size": BATCH,
+    "channels": 4,
+    "code": (4, 2),
+    "dimension": WIDTH,
+    "embedding": WIDTH,
+    "heads": 2,
+    "hidden": (WIDTH,),
+    "n_bumps": 10,
+    "n_draws": 2000,
+    "n_epochs": 3,
+    "n_hidden": WIDTH,
+    "n_init": 1,
+    "n_iterations": 20,
+    "n_passes": 5,
+    "n_rounds": 3,
+    "n_trees": 3,
+    "n_units": WIDTH,
+    "noise_ratio": 3,
+    "oversampling": 4,
+    "units": WIDTH,
+    "width": WIDTH,
+}
+"Fields that make training cheap, where a family has them and they are whole numbers."
+
+CLOSE = 2e-4
+"Largest difference of answers that are the same up to the rounding of float32."
+SAME_UNIT = 1e-2
+"Largest difference of answers when the unit of an input has changed."
+NOTHING = 1e-12
+"A change of an input that changes no answer by more does not matter."
+LARGEST = 100.0
+"Predictions lie within this many times the range of the target."
+
+
+class NotApplicable(Exception):  # noqa: N818 - it is no error
+    """There is nothing to check; the message says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The training of a family at a size."""
+
+    kind: Family
+    size: Size
+
+    @functools.cached_property
+    def data(self) -> Splits:
+        return self.size.make()
+
+    @functools.cached_property
+    def config(self) -> FamilyConfig:
+        return small_config(self.kind.Config, self.size)
+
+    @functools.cached_property
+    def steps(self) -> list[Step]:
+        made = self.kind.train(self.config, self.data.without_test(), None)
+        return list(itertools.islice(made, STEPS))
+
+    @property
+    def model(self) -> Any:
+        return self.steps[-1].model
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """The rows of the test split."""
+        found = rows_of(self.data.test)
+        if found is None:
+            raise NotApplicable("counts of words have no rows")
+        return found
+
+    @functools.cached_property
+    def answers(self) -> Answers:
+        """The answers to the rows of the test split."""
+        found = answers(self.kind.task, self.model, self.rows)
+        if found is None:
+            raise NotApplicable("the model generates samples and says nothing of a row")
+        return found
+
+
+def small_config(config: type[FamilyConfig], size: Size) -> FamilyConfig:
+    """Return the configuration of a family that trains fast at a size."""
+    chosen = {}
+    for name, value in (SETTINGS | dict(size.settings)).items():
+        field = config.model_fields.get(name)
+        if field is not None and type(field.default) is type(value):
+            chosen[name] = value
+    return config(**chosen)
+
+
+# The checks
+
+
+def metrics_are_finite(run: Run) -> None:
+    for step in run.steps:
+        for name, value in step.metrics.items():
+            assert math.isfinite(value), f"{name} is {value}"
+
+
+def scores_are_finite(run: Run) -> None:
+    for name, value in task(run.kind.task).evaluate(run.model, run.data.test).items():
+        assert math.isfinite(value), f"{name} is {value}"
+
+
+def answers_are_finite(run: Run) -> None:
+    if hasattr(run.model, "sample"):
+        sample = np.asarray(run.model.sample(3, seed=0))
+        assert np.isfinite(sample).all(), "samples are not finite"
+        expected = (3, *np.shape(run.rows.X)[1:])
+        assert sample.shape == expected, f"samples are {sample.shape}, not {expected}"
+    found = run.answers
+    values = np.concatenate(found) if isinstance(found, list) else found
+    assert np.isfinite(values).all(), "answers are not finite"
+
+
+def inputs_matter(run: Run) -> None:
+    rows = run.rows.take(np.arange(min(4, len(run.rows))))
+    if run.kind.task == "transduction":
+        raise NotApplicable("a few steps of training decide no symbol")
+    names, changed = inputs_changed(rows.X)
+    moved = changed_answers(run.kind.task, run.model, rows, changed)
+    if len(moved) and np.isnan(moved).all():
+        raise NotApplicable("the model generates samples and says nothing of a row")
+    wanted = range(len(names)) if run.size.inputs is None else run.size.inputs
+    if run.kind.name in CHOOSES_INPUTS:
+        wanted = run.size.decisive
+    dead = [names[j] for j in wanted if not moved[j] > NOTHING]
+    assert not dead, (
+        f"{len(dead)} of {len(wanted)} inputs change nothing: {', '.join(dead[:4])}"
+    )
+
+
+CHOOSES_INPUTS = {"decision_tree", "random_forest", "adaboost"}
+"Families that rightly ignore an input, except one that decides the target."
+
+
+def inputs_changed(X: Any) -> tuple[list[str], list[Any]]:
+    """Return the name of each input, and the inputs with that one changed in all rows.
+
+    An input is a column, a pixel, a channel of a series or a symbol.
+    """
+    if isinstance(X, Forest):
+        V = len(X.vocabulary)
+        values = X.symbols
+        make = functools.partial(_with_symbols, X)
+    elif isinstance(X, Ragged) and X.vocabulary:
+        V, values = len(X.vocabulary), X.values
+        make = functools.partial(_with_values, X)
+    elif isinstance(X, Ragged):
+        names = [f"channel {j}" for j in range(X.values.shape[1])]
+        parts = [_with_values(X, each) for each in _columns_moved(X.values)]
+        return names, parts
+    elif X.dtype == np.uint8 and X.ndim > 2:
+        pixels = list(np.ndindex(X.shape[1:]))
+        return [f"pixel {p}" for p in pixels], [_flipped(X, p) for p in pixels]
+    else:
+        names = [f"column {j}" for j in range(X.shape[1])]
+        return names, list(_columns_moved(X))
+    found = [v for v in np.unique(values[values >= 0]) if V > 1]
+    changed = [make(np.where(values == v, (v + 1) % V, values)) for v in found]
+    return [f"symbol {v}" for v in found], changed
+
+
+def _with_symbols(X: Forest, symbols: np.ndarray) -> Forest:
+    return Forest(symbols, X.parents, X.offsets, X.vocabulary)
+
+
+def _with_values(X: Ragged, values: np.ndarray) -> Ragged:
+    return Ragged(values, X.offsets, X.vocabulary)
+
+
+def _columns_moved(X: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the rows with one column moved by about its deviation, or exchanged where
+    it holds zeros and ones.
+    """
+    for j in range(X.shape[1]):
+        moved, column = X.copy(), X[:, j]
+        if np.isin(column, (0.0, 1.0)).all() and X.shape[1] > 0:
+            moved[:, j] = 1 - column
+        elif X.dtype.kind in "iu":
+            moved[:, j] = np.where(column > 100, column - 60, column + 60)
+        else:
+            spread = np.nanmax(column) - np.nanmin(column)
+            moved[:, j] = column + (spread if spread > 0 else 1.0)
+        yield moved
+
+
+def _flipped(X: np.ndarray, pixel: tuple[int, ...]) -> np.ndarray:
+    flipped = X.copy()
+    flipped[(slice(None), *pixel)] = 255 - X[(slice(None), *pixel)]
+    return flipped
+
+
+def permuted_rows_have_permuted_answers(run: Run) -> None:
+    order = np.random.default_rng(1).permutation(len(run.rows))
+    found = answers(run.kind.task, run.model, run.rows.take(order))
+    assert found is not None
+    gap = difference(found, taken(run.answers, order))
+    assert gap <= CLOSE, f"answers differ by {gap:.2g}"
+
+
+def chunks_have_the_answers_of_the_whole(run: Run) -> None:
+    n = len(run.rows)
+    if n == 1:
+        raise NotApplicable("there is only one row")
+    cuts = np.split(np.arange(n), [1, max(2, n // 2)])
+    parts = [
+        answers(run.kind.task, run.model, run.rows.take(cut))
+        for cut in cuts
+        if len(cut)
+    ]
+    gap = difference(joined(parts), run.answers)
+    assert gap <= CLOSE, f"answers differ by {gap:.2g}"
+
+
+def resumed_training_equals_uninterrupted_training(run: Run) -> None:
+    if len(run.steps) < STEPS:
+        raise NotApplicable("training has one step")
+    state = _saved_and_loaded(run.steps[0].state)
+    made = run.kind.train(run.config, run.data.without_test(), state)
+    again = next(made)
+    for one, other in zip(_step(again), _step(run.steps[1]), strict=True):
+        assert content(one) == content(other), "resumed, training goes another way"
+
+
+def _step(step: Step) -> tuple[Any, ...]:
+    return dict(step.metrics), fields_of(step.model), step.state
+
+
+def _saved_and_loaded(tree: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        saving.save_tree(Path(folder), tree)
+        return saving.load_tree(Path(folder))[0]
+
+
+def a_saved_and_loaded_model_has_the_same_answers(run: Run) -> None:
+    loaded = type(run.model)(**_saved_and_loaded(fields_of(run.model)))
+    found = answers(run.kind.task, loaded, run.rows)
+    if found is None:
+        raise NotApplicable("the model generates samples and says nothing of a row")
+    assert difference(found, run.answers) == 0.0, "the loaded model answers otherwise"
+
+
+def probabilities_sum_to_one(run: Run) -> None:
+    from tests.contract.mass import total_masses
+
+    masses = total_masses(run.kind.task, run.model, run.data)
+    if masses is None:
+        raise NotApplicable("there are no probabilities to sum")
+    total, tolerance = masses
+    worst = float(np.max(np.abs(total - 1.0)))
+    assert worst <= tolerance, f"probabilities sum to {total.max():.6g}"
+
+
+def a_unit_changes_no_answer(run: Run) -> None:
+    if not run.size.same_as:
+        raise NotApplicable("the size has no other unit")
+    if run.kind.name in IN_UNITS:
+        raise NotApplicable(IN_UNITS[run.kind.name])
+    base = base_run(run.kind, run.size.same_as)
+    one, other = _unitless(run), _unitless(base)
+    gap = difference(one, other)
+    assert gap <= SAME_UNIT, f"answers differ by {gap:.2g} from those in another unit"
+
+
+def _unitless(run: Run) -> Answers:
+    """Return the answers without those that have the unit of an input."""
+    if run.kind.task in ("density", "conditional_density"):
+        found = np.asarray(run.answers)
+        return found - found.mean(axis=0)  # a unit adds a constant to a log-density
+    return run.answers
+
+
+IN_UNITS = {
+    "kmeans": "distances of the columns as they are define its clusters",
+    "pca": "variances of the columns as they are define its components",
+    "ppca": "its noise has one variance for all columns as they are",
+    "nmf": "squared errors of the columns as they are define its factors",
+    "gmm": "its components do not depend on a unit, its starts do",
+}
+"Families whose definition depends on the units of the columns, and why."
+
+
+@functools.cache
+def base_run(kind: Family, name: str) -> Run:
+    """Return the run at the size of this name, made once."""
+    from tests.contract.sizes import sizes_of
+
+    (size,) = (size for size in sizes_of(kind) if size.name == name)
+    return Run(kind, size)
+
+
+def predictions_lie_near_the_targets(run: Run) -> None:
+    if run.kind.task not in ("regression", "conditional_density"):
+        raise NotApplicable("no target has a unit")
+    y = run.data.train.y
+    middle, reach = float(y.mean()), LARGEST * max(float(np.ptp(y)), 1e-6)
+    far = float(np.max(np.abs(run.model.predict(run.rows.X) - middle)))
+    assert far <= reach, f"a prediction is {far:.2g} from the mean of the targets"
+
+
+def inputs_of_another_width_are_refused(run: Run) -> None:
+    X = run.rows.X
+    if not isinstance(X, np.ndarray) or run.size.name.split(": ")[-1] != "base":
+        raise NotApplicable("checked at the base size, for columns and pixels")
+    wider = np.concatenate([X, X[..., :1]], axis=-1)
+    try:
+        answers(run.kind.task, run.model, Rows(wider, run.rows.y))
+    except Exception as error:
+        unclear = unclear_refusal(error)
+        assert unclear is None, unclear
+    else:
+        raise AssertionError(f"inputs {wider.shape} are accepted, trained on {X.shape}")
+
+
+CHECKS: tuple[Callable[[Run], None], ...] = (
+    metrics_are_finite,
+    answers_are_finite,
+    scores_are_finite,
+    inputs_matter,
+    permuted_rows_have_permuted_answers,
+    chunks_have_the_answers_of_the_whole,
+    resumed_training_equals_uninterrupted_training,
+    a_saved_and_loaded_model_has_the_same_answers,
+    probabilities_sum_to_one,
+    a_unit_changes_no_answer,
+    predictions_lie_near_the_targets,
+    inputs_of_another_width_are_refused,
+)
+
+TRAINS = "trains_or_refuses_clearly"
+"The name of what is checked before all checks."
+
+
+# All checks of a family at a size
+
+
+def unclear_refusal(error: Exception) -> str | None:
+    """Return what is wrong with an error that refuses a size; None if nothing is.
+
+    It must be a ValueError that ftml raises itself, of one line that says what was
+    expected and what was given.
+    """
+    said = f"{type(error).__name__}: {str(error).splitlines()[:1] or ''}"
+    if isinstance(error, AssertionError):
+        return str(error)
+    if type(error) is not ValueError:
+        return said
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    if (
+        not re.search(r"/(ftml|tests)/", raised.filename)
+        or "site-packages" in raised.filename
+    ):
+        return f"{said}, raised by {Path(raised.filename).name}"
+    if "\n" in str(error) or not re.search(r"got |\d| not |needs|must", str(error)):
+        return f"{said}: it does not say what was expected and given"
+    return None
+
+
+def may_refuse(run: Run) -> bool:
+    """Return whether a size may be refused by this family."""
+    wanted = run.kind.n_classes
+    try:
+        names = getattr(run.data.train, "classes", ())
+    except ValueError:
+        names = ()
+    return run.size.refused or (wanted is not None and len(names) != wanted)
+
+
+@contextmanager
+def warnings_are_errors() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def examine(kind: Family, size: Size) -> dict[str, str]:
+    """Return the outcome of each check by its name: "pass", "refused: ...",
+    "n/a: ..." or "FAIL: ...".
+    """
+    run = Run(kind, size)
+    with warnings_are_errors():
+        trained = _outcome(run, lambda run: run.steps)
+        if trained != "pass":
+            return {TRAINS: trained}
+        found = {check.__name__: _outcome(run, check) for check in CHECKS}
+    return {TRAINS: "pass", **found}
+
+
+def _outcome(run: Run, check: Callable[[Run], Any]) -> str:
+    try:
+        check(run)
+    except NotApplicable as reason:
+        return f"n/a: {reason}"
+    except Exception as error:
+        unclear = unclear_refusal(error)
+        if unclear is None and may_refuse(run):
+            return f"refused: {error}"
+        return f"FAIL: {unclear or f'refused: {error}'}"
+    return "pass"
+
+
+def failures(kind: Family, sizes: list[Size]) -> dict[tuple[str, str], str]:
+    """Return what fails by size and check, over all sizes of a family."""
+    return {
+        (size.name, check): outcome
+        for size in sizes
+        for check, outcome in examine(kind, size).items()
+        if outcome.startswith("FAIL")
+    }
