@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ftml.data import Domains
+from ftml.data import Cooccurrence, Domains
 from ftml.data.ragged import Ragged
 from ftml.data.trees import Forest
 from tests.contract.structured import repeated
@@ -39,12 +39,13 @@ class Rows:
         return Rows(self.X[index], y)
 
 
-def rows_of(block: Any) -> Rows | None:
-    """Return the rows of a block of data; None for counts of words."""
+def rows_of(block: Any) -> Rows:
+    """Return the rows of a block of data; of counts of words, all pairs of words."""
     if isinstance(block, Domains):
         return Rows(block.x, block.y)
-    X = getattr(block, "X", None)
-    return None if X is None else Rows(X, getattr(block, "y", None))
+    if isinstance(block, Cooccurrence):
+        return Rows(np.column_stack(np.triu_indices(len(block.words))))
+    return Rows(block.X, getattr(block, "y", None))
 
 
 def _columns(*parts: Any) -> np.ndarray:
@@ -91,6 +92,7 @@ ANSWERS: dict[str, Callable[[Any, Rows], Answers | None]] = {
         model.transform(rows.X), model.reconstruct(rows.X)
     ),
     "generation": _likelihoods,
+    "embedding": lambda model, rows: _columns(model.pair_score(*rows.X.T)),
     "language_model": _log_probabilities,
     "transduction": lambda model, rows: [
         np.asarray(each, np.float64) for each in model.decode(rows.X)

@@ -161,7 +161,7 @@ def tables(name: str) -> Iterator[Size]:
 
     binary = name == "binary_density"
     yield Size("base", of(), decisive=(0,))
-    yield Size("1 row", of(n=1), refused=True)
+    yield Size("1 row", of(n=1), refused=True, inputs=())
     yield Size("2 rows", of(n=2), refused=True)
     yield Size("7 rows", of(n=7))
     yield Size("batch + 1 rows", of(n=BATCH + 1))
