@@ -14,7 +14,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import Family, Step, families, family
 from pipelines.params.kinds import KINDS
-from tests.contract import checks
+from tests.contract import checks, sizes
 from tests.contract.checks import CHECKS, TRAINS, Run, examine, unclear_refusal
 from tests.contract.known import KNOWN
 from tests.contract.sizes import Size, sizes_of
@@ -34,13 +34,8 @@ def test_family_is_right_at_every_size(name: str) -> None:
 
 
 def test_every_data_kind_has_sizes_that_some_family_trains_at() -> None:
-    trained = set()
-    for name in families():
-        for size in sizes_of(family(name)):
-            try:
-                trained.add(type(size.make().train))
-            except (TypeError, ValueError):  # the data kind refuses it
-                continue
+    kinds = map(family, families())
+    trained = {type(sizes_of(kind)[0].make().train) for kind in kinds}
     assert trained == {record.data for record in KINDS}
 
 
@@ -151,6 +146,11 @@ class GrowsFar(Model):
         return super().predict(X) + 1e12 * (X[:, 1:].sum(axis=1) == 0)
 
 
+class HugeScores(Model):
+    def predict(self, X):
+        return super().predict(X) + (1e200 if len(X) == sizes.N_TEST else 0.0)
+
+
 @dataclass(frozen=True)
 class Rounds(Model):
     def __post_init__(self) -> None:
@@ -235,8 +235,8 @@ BROKEN = [
     (of_model(LeavesOutARow), "1,100 rows to predict", "answers_are_finite"),
     (of_model(GrowsFar), "one-hot columns", "predictions_lie_near_the_targets"),
     (of_model(Rounds), "base", "a_saved_and_loaded_model_has_the_same_answers"),
-    (divides_by_zero, "constant target", TRAINS),
-    (divides_by_zero, "constant column", TRAINS),
+    (divides_by_zero, "1 row", TRAINS),
+    (of_model(HugeScores), "base", "scores_are_finite"),
     (stays_in_units, "a column x 1e-8", "a_unit_changes_no_answer"),
     (wraps_small_integers, "whole numbers as uint8", "a_unit_changes_no_answer"),
     (measures_infinity, "7 rows", "metrics_are_finite"),
@@ -252,11 +252,6 @@ def test_check_fails_on_a_family_broken_for_it(train, size: str, check: str) -> 
     kind = regression(train)
     (made,) = (each for each in sizes_of(kind) if each.name == size)
     assert examine(kind, made)[check].startswith("FAIL")
-
-
-class HugeScores(Model):
-    def predict(self, X):
-        return super().predict(X) + 1e200
 
 
 class Shares:
@@ -275,12 +270,6 @@ def run_of(kind: Family, model: object, name: str) -> Run:
     run = Run(kind, size)
     run.__dict__["steps"] = [Step(1, {"train_loss": 0.0}, model, {})]
     return run
-
-
-def test_scores_that_overflow_are_caught() -> None:
-    kind = regression(of_model(HugeScores))
-    (base,) = (each for each in sizes_of(kind) if each.name == "base")
-    assert examine(kind, base)["scores_are_finite"].startswith("FAIL")
 
 
 def test_probabilities_that_do_not_sum_to_one_are_caught() -> None:
@@ -326,8 +315,8 @@ def test_error_of_another_library_is_no_refusal() -> None:
     with pytest.raises(ValueError, match="reshape") as raised:
         np.zeros(3).reshape(2, 2)
     assert unclear_refusal(raised.value) is None  # raised by a line of this file
-    with pytest.raises(ValueError, match="got 3") as raised:
-        np.linalg.lstsq(np.zeros(3), np.zeros(3))
+    with pytest.raises(ValueError, match="got") as raised:
+        np.random.default_rng(0).dirichlet(np.ones(2), size="many")
     assert unclear_refusal(raised.value) is not None
 
 

@@ -47,6 +47,15 @@ class Size:
     same_as: str = ""
     "name of the size whose data these are in another unit or type"
 
+    unit: bool = False
+    "whether a column is in another unit there"
+
+    whole: bool = False
+    "whether all checks are made; saving and resuming are tested at some sizes only"
+
+    scored: bool = False
+    "whether the scores of the task are checked, which cost more than the training"
+
     inputs: tuple[int, ...] | None = None
     "the columns that must matter; None for all"
 
@@ -120,7 +129,8 @@ def scaled(factor: float, shift: float = 0.0) -> Callable[[np.ndarray], np.ndarr
 
 def constant(X: np.ndarray) -> np.ndarray:
     # The mean of many values of .1 is not .1: its deviation rounds to more than 0.
-    return np.column_stack([X, np.full(len(X), 0.1)])
+    value = 1.0 if np.isin(X, (0.0, 1.0)).all() else 0.1
+    return np.column_stack([X, np.full(len(X), value)])
 
 
 def duplicated(X: np.ndarray) -> np.ndarray:
@@ -131,8 +141,7 @@ def one_hot(X: np.ndarray) -> np.ndarray:
     """Return column 0 and three columns that encode a text of three values; the last
     rows have none of them, as a text that no training row has.
     """
-    code = np.arange(len(X)) % 3
-    codes = np.eye(3)[code]
+    codes = np.eye(3)[np.random.default_rng(5).integers(3, size=len(X))]
     if len(X) == N_TEST:
         codes[-3:] = 0.0
     return np.column_stack([X[:, 0], codes])
@@ -160,18 +169,18 @@ def tables(name: str) -> Iterator[Size]:
         return lambda: with_columns(table(name, **options), change)
 
     binary = name == "binary_density"
-    yield Size("base", of(), decisive=(0,))
-    yield Size("1 row", of(n=1), refused=True, inputs=())
-    yield Size("2 rows", of(n=2), refused=True)
+    yield Size("base", of(), whole=True, scored=True, decisive=(0,))
+    yield Size("1 row", of(n=1), refused=True, whole=True, inputs=())
+    yield Size("2 rows", of(n=2), refused=True, inputs=())
     yield Size("7 rows", of(n=7))
-    yield Size("batch + 1 rows", of(n=BATCH + 1))
+    yield Size("batch + 1 rows", of(n=BATCH + 1), whole=True)
     yield Size("1 input", of(d=1), decisive=(0,))
-    yield Size("40 inputs", of(d=40))
+    yield Size("40 inputs", of(d=40), whole=True)
     yield Size("constant column", changed(constant), inputs=(0, 1, 2))
     yield Size("duplicated column", changed(duplicated), inputs=(0, 2))
     if not binary:
         for title, change in UNITS:
-            yield Size(title, changed(change), same_as="base", decisive=(0,))
+            yield Size(title, changed(change), same_as="base", unit=True, decisive=(0,))
         yield Size(
             "one-hot columns",
             changed(one_hot, n=600),
@@ -186,7 +195,7 @@ def tables(name: str) -> Iterator[Size]:
             same_as="whole numbers",
         )
     yield Size("1,100 rows to predict", lambda: _many(table(name)))
-    yield Size("1 row to score", lambda: _one(table(name)))
+    yield Size("1 row to score", lambda: _one(table(name)), scored=True)
     if name in ("regression", "conditional_density"):
         yield Size(
             "constant target",
@@ -209,16 +218,19 @@ def classes(make: Callable[[int, int], Splits]) -> Iterator[Size]:
 
         return lambda: _map(make(k, 18), part_of)
 
-    yield Size("1 class", lambda: make(1, 18), refused=True)
-    yield Size("30 classes", lambda: make(30, 66))
-    yield Size("1 class absent", lambda: _absent(make(3, 18)))
+    yield Size("1 class", lambda: make(1, 18), refused=True, scored=True)
+    yield Size("30 classes", lambda: make(30, 66), scored=True)
+    yield Size("1 class absent", lambda: _absent(make(3, 18)), scored=True)
+    yield Size(
+        "1 of 2 classes", lambda: _one_trained(make(2, 18)), refused=True, inputs=()
+    )
     yield Size(
         "labels of int32",
         relabelled(lambda y: y.astype(np.int32)),
         refused=True,
         same_as="base",
     )
-    yield Size("1 class to score", lambda: _one_class(make(2, 18)))
+    yield Size("1 class to score", lambda: _one_class(make(2, 18)), scored=True)
 
 
 def _absent(data: Splits) -> Splits:
@@ -232,6 +244,10 @@ def _absent(data: Splits) -> Splits:
             part = replace(part, **labels, **{key: names})
         parts.append(part)
     return Splits(*parts)
+
+
+def _one_trained(data: Splits) -> Splits:
+    return replace(data, train=replace(data.train, y=np.zeros_like(data.train.y)))
 
 
 def _one_class(data: Splits) -> Splits:
@@ -280,8 +296,8 @@ def image_sizes(name: str) -> Iterator[Size]:
             images(name), lambda part: replace(part, X=np.full_like(part.X, value))
         )
 
-    yield Size("base", of())
-    yield Size("9 x 6 pixels", of((9, 6)))
+    yield Size("base", of(), whole=True, scored=True)
+    yield Size("9 x 6 pixels", of((9, 6)), whole=True)
     yield Size("5 x 7 pixels in colour", of((5, 7, 3)), refused=True)
     yield Size("8 x 8 pixels in colour", of((8, 8, 3)))
     yield Size("15 x 15 pixels", of((15, 15)))
@@ -292,7 +308,7 @@ def image_sizes(name: str) -> Iterator[Size]:
     yield Size("batch + 1 images", of(n=BATCH + 1))
     yield Size("black images", filled(0), inputs=())
     yield Size("1,100 images to predict", lambda: _many(images(name)))
-    yield Size("1 image to score", lambda: _one(images(name)))
+    yield Size("1 image to score", lambda: _one(images(name)), scored=True)
     yield from classes(lambda k, n: images(name, k=k, n=n))
 
 
@@ -343,19 +359,19 @@ def domain_sizes(name: str) -> Iterator[Size]:
         return lambda: with_columns(domains(), change)
 
     cnn = {"network": "cnn"}
-    yield Size("base", of())
+    yield Size("base", of(), whole=True, scored=True)
     yield Size("1 row a domain", of((1, 1, 1)), refused=True)
     yield Size("a domain of 1 row", of((1, 9, 8)), refused=True)
     yield Size("a domain of 1 class", lambda: _one_class_domain(domains()))
     yield Size("1 domain", of((18,)), refused=True)
     yield Size("12 domains", of((3,) * 12))
-    yield Size("batch + 1 rows a domain", of((BATCH + 1,) * 3))
+    yield Size("batch + 1 rows a domain", of((BATCH + 1,) * 3), whole=True)
     yield Size("1 input", of(d=1))
     yield Size("40 inputs", of(d=40))
     yield Size("constant column", changed(constant), inputs=(0, 1, 2))
     yield Size("duplicated column", changed(duplicated))
     for title, change in UNITS:
-        yield Size(title, changed(change), same_as="base")
+        yield Size(title, changed(change), same_as="base", unit=True)
     yield Size("missing values", changed(_missing))
     yield Size("a column without values", changed(_without_values), inputs=(0, 1, 2))
     yield Size("images of 9 x 6 pixels", lambda: domain_images((9, 6)))
@@ -368,7 +384,7 @@ def domain_sizes(name: str) -> Iterator[Size]:
         settings=cnn,
     )
     yield Size("1,100 rows to predict", lambda: _many(domains()))
-    yield Size("1 row to score", lambda: _one(domains()))
+    yield Size("1 row to score", lambda: _one(domains()), scored=True)
     yield from classes(
         lambda k, n: domains((n // 3,) * 3, k=k) if n != 18 else domains(k=k)
     )

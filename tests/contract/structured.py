@@ -191,33 +191,45 @@ def _absent(make: Any) -> Make:
 
 def _of_classes(make: Any) -> dict[str, dict[str, Any]]:
     return {
-        "1 class": {"make": partial(make, k=1), "refused": True},
-        "30 classes": {"make": partial(make, k=30, n=60)},
+        "1 class": {"make": partial(make, k=1), "refused": True, "scored": True},
+        "30 classes": {"make": partial(make, k=30, n=60), "scored": True},
         "1 class absent": {"make": _absent(make)},
     }
 
 
 SEQUENCES: dict[str, dict[str, Any]] = {
-    "base": {"make": vectors},
+    "base": {"make": vectors, "whole": True, "scored": True},
     "1 row": {"make": partial(vectors, n=1), "refused": True},
     "2 rows": {"make": partial(vectors, n=2), "refused": True},
-    "batch + 1 rows": {"make": partial(vectors, n=9)},
+    "batch + 1 rows": {"make": partial(vectors, n=9), "whole": True},
     "1 channel": {"make": partial(vectors, d=1)},
     "40 channels": {"make": partial(vectors, d=40)},
     "sequences of 1 and 300": {"make": partial(vectors, lengths=(1, LONG))},
     "sequences of 1": {"make": partial(vectors, lengths=(1,) * 18)},
-    "a channel x 1e-8": {"make": partial(vectors, factor=1e-8), "same_as": "base"},
-    "a channel x 1e8": {"make": partial(vectors, factor=1e8), "same_as": "base"},
-    "a channel + 1e6": {"make": partial(vectors, shift=1e6), "same_as": "base"},
+    "a channel x 1e-8": {
+        "make": partial(vectors, factor=1e-8),
+        "same_as": "base",
+        "unit": True,
+    },
+    "a channel x 1e8": {
+        "make": partial(vectors, factor=1e8),
+        "same_as": "base",
+        "unit": True,
+    },
+    "a channel + 1e6": {
+        "make": partial(vectors, shift=1e6),
+        "same_as": "base",
+        "unit": True,
+    },
     "300 rows to predict": {"make": partial(vectors, n_test=300)},
-    "1 row to score": {"make": partial(vectors, n_test=1)},
+    "1 row to score": {"make": partial(vectors, n_test=1), "scored": True},
     **_of_classes(vectors),
 }
 TEXTS: dict[str, dict[str, Any]] = {
-    "texts": {"make": texts},
+    "texts": {"make": texts, "whole": True, "scored": True},
     "1 text": {"make": partial(texts, n=1), "refused": True},
     "2 texts": {"make": partial(texts, n=2), "refused": True},
-    "batch + 1 texts": {"make": partial(texts, n=9)},
+    "batch + 1 texts": {"make": partial(texts, n=9), "whole": True},
     "1 word": {"make": partial(texts, V=1), "refused": True},
     "2 words": {"make": partial(texts, V=2)},
     "40 words": {"make": partial(texts, V=40)},
@@ -225,14 +237,14 @@ TEXTS: dict[str, dict[str, Any]] = {
     "texts of 1 and 300": {"make": partial(texts, lengths=(1, LONG))},
     "texts of 1": {"make": partial(texts, lengths=(1,) * 18)},
     "300 texts to predict": {"make": partial(texts, n_test=300)},
-    "1 text to score": {"make": partial(texts, n_test=1)},
+    "1 text to score": {"make": partial(texts, n_test=1), "scored": True},
 }
 LABELLED_TEXTS = {f"texts of {name}": v for name, v in _of_classes(texts).items()}
 PAIRS: dict[str, dict[str, Any]] = {
-    "base": {"make": pairs},
+    "base": {"make": pairs, "whole": True, "scored": True},
     "1 pair": {"make": partial(pairs, n=1), "refused": True},
     "2 pairs": {"make": partial(pairs, n=2), "refused": True},
-    "batch + 1 pairs": {"make": partial(pairs, n=9)},
+    "batch + 1 pairs": {"make": partial(pairs, n=9), "whole": True},
     "1 source symbol": {"make": partial(pairs, V=1)},
     "1 target symbol": {"make": partial(pairs, U=1), "refused": True},
     "2 symbols": {"make": partial(pairs, V=2, U=2)},
@@ -242,13 +254,13 @@ PAIRS: dict[str, dict[str, Any]] = {
         "make": partial(pairs, lengths=(2, LONG), target_lengths=(1, LONG)),
     },
     "130 pairs to decode": {"make": partial(pairs, n_test=130)},
-    "1 pair to score": {"make": partial(pairs, n_test=1)},
+    "1 pair to score": {"make": partial(pairs, n_test=1), "scored": True},
 }
 TREES: dict[str, dict[str, Any]] = {
-    "base": {"make": trees},
+    "base": {"make": trees, "whole": True, "scored": True},
     "1 tree": {"make": partial(trees, n=1), "refused": True},
     "2 trees": {"make": partial(trees, n=2), "refused": True},
-    "batch + 1 trees": {"make": partial(trees, n=9)},
+    "batch + 1 trees": {"make": partial(trees, n=9), "whole": True},
     "1 symbol": {"make": partial(trees, V=1)},
     "trees of one leaf": {"make": partial(trees, leaves=(1,))},
     "a batch of one-leaf trees": {
@@ -257,11 +269,11 @@ TREES: dict[str, dict[str, Any]] = {
     "a chain of 300 leaves": {"make": partial(trees, chain=LONG)},
     "a chain of 1,100 leaves": {"make": partial(trees, chain=1100)},
     "300 trees to predict": {"make": partial(trees, n_test=300)},
-    "1 tree to score": {"make": partial(trees, n_test=1)},
+    "1 tree to score": {"make": partial(trees, n_test=1), "scored": True},
     **_of_classes(trees),
 }
 COOCCURRENCES: dict[str, dict[str, Any]] = {
-    "base": {"make": counts},
+    "base": {"make": counts, "whole": True, "scored": True},
     "1 word": {"make": partial(counts, V=1), "refused": True},
     "2 words": {"make": partial(counts, V=2)},
     "40 words": {"make": partial(counts, V=40)},
