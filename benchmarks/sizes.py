@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # `tests` is a package of this folder only
 
 from ftml.core import Family, families, family
 from tests.contract.checks import CHECKS, TRAINS, examine
-from tests.contract.known import KNOWN
+from tests.contract.known import known_of, title_of
 from tests.contract.sizes import sizes_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -110,7 +110,8 @@ def _defects(found: Mapping[str, Outcomes]) -> str:
         for size, checked in outcomes.items():
             for check, outcome in checked.items():
                 if outcome.startswith("FAIL"):
-                    cause = KNOWN.get(name, {}).get((size, check), "not yet known")
+                    known = known_of(family(name))
+                    cause = known.get((title_of(size), check), "not yet known")
                     what = outcome.removeprefix("FAIL: ")
                     title = check.replace("_", " ")
                     lines.append(f"- {name}, {size}, {title}: {what}. {cause}")

@@ -16,7 +16,7 @@ from ftml.core import Family, Step, families, family
 from pipelines.params.kinds import KINDS
 from tests.contract import checks, sizes
 from tests.contract.checks import CHECKS, TRAINS, Run, examine, unclear_refusal
-from tests.contract.known import KNOWN
+from tests.contract.known import KNOWN, known_of, title_of
 from tests.contract.sizes import Size, sizes_of
 from tests.test_contract import family_of
 
@@ -25,12 +25,15 @@ from tests.test_contract import family_of
 def test_family_is_right_at_every_size(name: str) -> None:
     kind = family(name)
     found = checks.failures(kind, sizes_of(kind))
-    known = KNOWN.get(name, {})
-    new = [f"{size}: {check}: {found[size, check]}" for size, check in found]
-    new = [line for line, key in zip(new, found, strict=True) if key not in known]
-    gone = [f"{size}: {check}" for size, check in known if (size, check) not in found]
+    known = known_of(kind)
+    new = [
+        f"{size}: {check}: {outcome}"
+        for (size, check), outcome in found.items()
+        if (title_of(size), check) not in known
+    ]
+    gone = known.keys() - {(title_of(size), check) for size, check in found}
     assert not new, "\n".join(new)
-    assert not gone, f"fixed; remove from tests/contract/known.py: {gone}"
+    assert not gone, f"fixed; remove from tests/contract/known.py: {sorted(gone)}"
 
 
 def test_every_data_kind_has_sizes_that_some_family_trains_at() -> None:
@@ -49,9 +52,9 @@ def test_names_of_sizes_differ_and_refer_to_each_other(name: str) -> None:
 def test_known_defects_are_of_families_sizes_and_checks_that_exist() -> None:
     every = {check.__name__ for check in CHECKS} | {TRAINS}
     for name, defects in KNOWN.items():
-        sizes = {size.name for size in sizes_of(family(name))}
+        sizes_of_it = {title_of(size.name) for size in sizes_of(family(name))}
         for size, check in defects:
-            assert size in sizes, f"{name}: no size {size}"
+            assert size in sizes_of_it, f"{name}: no size {size}"
             assert check in every, f"{name}: no check {check}"
 
 

@@ -235,7 +235,7 @@ TEXTS: dict[str, dict[str, Any]] = {
     "40 words": {"make": partial(texts, V=40)},
     "a word that training lacks": {"make": partial(texts, unused=1)},
     "texts of 1 and 300": {"make": partial(texts, lengths=(1, LONG))},
-    "texts of 1": {"make": partial(texts, lengths=(1,) * 18)},
+    "texts of 1": {"make": partial(texts, lengths=(1,) * 18), "inputs": ()},
     "300 texts to predict": {"make": partial(texts, n_test=300)},
     "1 text to score": {"make": partial(texts, n_test=1), "scored": True},
 }
@@ -267,7 +267,6 @@ TREES: dict[str, dict[str, Any]] = {
         "make": partial(trees, leaves=(1,) * 17 + (3,)),
     },
     "a chain of 300 leaves": {"make": partial(trees, chain=LONG)},
-    "a chain of 1,100 leaves": {"make": partial(trees, chain=1100)},
     "300 trees to predict": {"make": partial(trees, n_test=300)},
     "1 tree to score": {"make": partial(trees, n_test=1), "scored": True},
     **_of_classes(trees),
