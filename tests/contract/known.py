@@ -69,11 +69,15 @@ KNOWN: dict[str, Defects] = {
     },
     "locally_connected": {("labels of int32", TRAINS): _INT32},
     "maxout": {("labels of int32", TRAINS): _INT32},
+    "linear_autoencoder": {
+        ("1 input", RECONSTRUCTS): "its 16 codes are more than the columns"
+    },
     "mixture_density": {
         ("constant target", SUMS): "a constant is recognised by a deviation of 0"
     },
     "mlp": {("labels of int32", TRAINS): _INT32},
     "multi_task": {("labels of int32", TRAINS): _INT32},
+    "nmf": {("whole numbers as uint8", UNIT): "squares of uint8 wrap in its objective"},
     "ols": {
         (
             "one-hot columns",
@@ -81,6 +85,10 @@ KNOWN: dict[str, Defects] = {
         ): "exactly collinear columns are taken for full rank"
     },
     "one_hidden_layer": {("labels of int32", TRAINS): _INT32},
+    "one_vs_one": {
+        ("1 class", check): "it trains without a pair of classes, and cannot predict"
+        for check in ("answers_are_finite", SCORES, MATTER, PERMUTED, CHUNKS, SUMS)
+    },
     "random_forest": {
         ("a column x 1e-8", MATTER): _RANGE,
         ("a column x 1e-8", UNIT): _RANGE,

@@ -401,6 +401,9 @@ def _without_values(x: np.ndarray) -> np.ndarray:
 
 # Of a family
 
+BINARY = {"made"}
+"Families whose tables hold zeros and ones, although those of their task need not."
+
 
 def sizes_of(kind: Family) -> list[Size]:
     """Return every size of a family: of each data kind that it is trained on."""
@@ -421,7 +424,7 @@ def _called(size: Size, prefix: str) -> Size:
 
 def _sizes(kind: Family, data: type) -> Iterator[Size]:
     if data is Table:
-        yield from tables(kind.task)
+        yield from tables("binary_density" if kind.name in BINARY else kind.task)
     elif data is Images:
         yield from image_sizes(kind.task)
     elif data is Domains:
