@@ -262,6 +262,38 @@ def _flipped(X: np.ndarray, pixel: tuple[int, ...]) -> np.ndarray:
     return flipped
 
 
+def earlier_columns_matter_to_the_last(run: Run) -> None:
+    if run.kind.name not in AUTOREGRESSIVE or run.size.inputs is not None:
+        raise NotApplicable("the model predicts no column from those before it")
+    X = run.rows.take(np.arange(min(4, len(run.rows)))).X
+    flat = X.reshape(len(X), -1)
+    flipped = np.where(flat == 0, flat.dtype.type(255 if X.ndim > 2 else 1), 0)
+
+    def log_likelihood(*columns: int) -> np.ndarray:
+        chosen = np.isin(np.arange(flat.shape[1]), columns)
+        changed = np.where(chosen, flipped, flat).astype(X.dtype)
+        return run.model.log_likelihood(changed.reshape(X.shape))
+
+    last, unchanged = flat.shape[1] - 1, log_likelihood()
+    of_last = log_likelihood(last) - unchanged
+    # The odds of the last column, with another column as it is and flipped.
+    dead = [
+        str(j)
+        for j in range(last)
+        if np.max(np.abs(log_likelihood(j, last) - log_likelihood(j) - of_last)) < TINY
+    ]
+    assert not dead, (
+        f"{len(dead)} of {last} columns before the last do not matter to it: "
+        f"{', '.join(dead[:4])}"
+    )
+
+
+AUTOREGRESSIVE = {"made"}
+"Families that predict each column from all those before it."
+TINY = 1e-5
+"Log-odds that differ by less are the same up to the rounding of float32."
+
+
 def permuted_rows_have_permuted_answers(run: Run) -> None:
     order = np.random.default_rng(1).permutation(len(run.rows))
     expected = taken(run.answers, order)
@@ -439,6 +471,7 @@ CHECKS: tuple[Callable[[Run], None], ...] = (
     answers_are_finite,
     scores_are_finite,
     inputs_matter,
+    earlier_columns_matter_to_the_last,
     permuted_rows_have_permuted_answers,
     chunks_have_the_answers_of_the_whole,
     resumed_training_equals_uninterrupted_training,

@@ -61,6 +61,7 @@ KNOWN: dict[str, Defects] = {
         ("a column x 1e-8", MATTER): _VARIANCE,
         ("a column x 1e8", MATTER): _VARIANCE,
     },
+    "gan": {("30 classes", SCORES): "the score divides by the radius of one row, 0"},
     "inception": {("labels of int32", TRAINS): _INT32},
     "lenet": {
         ("15 x 15 pixels", MATTER): "pooling drops the last row and column",
@@ -68,6 +69,19 @@ KNOWN: dict[str, Defects] = {
         ("labels of int32", TRAINS): _INT32,
     },
     "locally_connected": {("labels of int32", TRAINS): _INT32},
+    "made": {
+        (
+            size,
+            "earlier_columns_matter_to_the_last",
+        ): "more inputs than units of a layer"
+        for size in (
+            "base",
+            "9 x 6 pixels",
+            "8 x 8 pixels in colour",
+            "15 x 15 pixels",
+            "19 x 16 pixels",
+        )
+    },
     "maxout": {("labels of int32", TRAINS): _INT32},
     "linear_autoencoder": {
         ("1 input", RECONSTRUCTS): "its 16 codes are more than the columns"
