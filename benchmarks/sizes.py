@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # `tests` is a package of this folder only
 
 from ftml.core import Family, families, family
 from tests.contract.checks import CHECKS, TRAINS, examine
-from tests.contract.known import known_of, title_of
+from tests.contract.known import ANY, known_of, title_of
 from tests.contract.sizes import sizes_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -111,7 +111,9 @@ def _defects(found: Mapping[str, Outcomes]) -> str:
             for check, outcome in checked.items():
                 if outcome.startswith("FAIL"):
                     known = known_of(family(name))
-                    cause = known.get((title_of(size), check), "not yet known")
+                    keys = ((title_of(size), check), (ANY, check))
+                    causes = [known[key] for key in keys if key in known]
+                    cause = (causes or ["not yet known"])[0]
                     what = outcome.removeprefix("FAIL: ")
                     title = check.replace("_", " ")
                     lines.append(f"- {name}, {size}, {title}: {what}. {cause}")
