@@ -38,6 +38,7 @@ from tests.contract.answers import (
     changed_answers,
     difference,
     joined,
+    likelihood,
     rows_of,
     taken,
 )
@@ -404,7 +405,7 @@ def _unitless(run: Run) -> Answers:
         ]
         if not names:
             raise NotApplicable("the model generates samples and says nothing of a row")
-        found = np.column_stack([getattr(run.model, n)(run.rows.X) for n in names])
+        found = np.column_stack([likelihood(run.model, n, run.rows.X) for n in names])
         return found - found.mean(axis=0)
     if run.kind.task in ("density", "conditional_density"):
         found = np.asarray(run.answers)
