@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `tests` is a package of this folder only
 
 from ftml.core import Family, families, family
-from tests.contract.checks import CHECKS, TRAINS, examine
+from tests.contract.checks import CHECKS
+from tests.contract.examine import TRAINS, examine
 from tests.contract.known import ANY, known_of, title_of
 from tests.contract.sizes import sizes_of
 

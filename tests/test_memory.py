@@ -4,7 +4,8 @@ rows, columns, classes, pixels or symbols.
 Each family is trained and scored at a size s and at 2 s. What both need beyond what the
 process already holds is measured as its largest resident memory, which Linux counts and
 resets on demand; it contains what numpy, torch and scikit-learn allocate. A square
-matrix of the smallest type, a byte, would need (2 s)^2 - s^2 bytes more at 2 s.
+matrix of float32 needs 4 ((2 s)^2 - s^2) bytes more at 2 s, and four times as much as
+at s: half of that, and nearly three times as much, count as growth with the square.
 
 Axes: s, the size of an axis.
 """
@@ -31,7 +32,7 @@ from ftml.data import Cooccurrence, Domains, Images, Sequences, Splits, Table, T
 from ftml.tasks import task
 from tests.contract import sizes, structured
 from tests.contract.answers import answers, rows_of
-from tests.contract.checks import small_config
+from tests.contract.run import small_config
 
 CLEAR = Path("/proc/self/clear_refs")
 pytestmark = pytest.mark.skipif(

@@ -15,8 +15,11 @@ from ftml.config import FamilyConfig, LogUniform
 from ftml.core import Family, Step, families, family
 from pipelines.params.kinds import KINDS
 from tests.contract import checks, sizes
-from tests.contract.checks import CHECKS, TRAINS, Run, examine, unclear_refusal
+from tests.contract.checks import CHECKS
+from tests.contract.examine import TRAINS, examine, failures
 from tests.contract.known import ANY, KNOWN, new_and_gone, title_of
+from tests.contract.refusals import unclear_refusal
+from tests.contract.run import Run
 from tests.contract.sizes import Size, sizes_of
 from tests.test_contract import family_of
 
@@ -24,7 +27,7 @@ from tests.test_contract import family_of
 @pytest.mark.parametrize("name", families())
 def test_family_is_right_at_every_size(name: str) -> None:
     kind = family(name)
-    new, gone = new_and_gone(kind, checks.failures(kind, sizes_of(kind)))
+    new, gone = new_and_gone(kind, failures(kind, sizes_of(kind)))
     assert not new, "\n".join(
         f"{size}: {check}: {new[size, check]}" for size, check in new
     )
@@ -214,7 +217,7 @@ def regression(train) -> Family:
 
 
 def outcomes(kind: Family) -> dict[tuple[str, str], str]:
-    return checks.failures(kind, sizes_of(kind))
+    return failures(kind, sizes_of(kind))
 
 
 SCORES = {("1 row to score", "scores_are_finite")}
