@@ -30,9 +30,11 @@ import pytest
 from ftml.core import Family, families, family
 from ftml.data import Cooccurrence, Domains, Images, Sequences, Splits, Table, Trees
 from ftml.tasks import task
-from tests.contract import sizes, structured
+from tests.contract import pictures, structured
 from tests.contract.answers import answers, rows_of
 from tests.contract.run import small_config
+from tests.contract.size import Size
+from tests.contract.tables import table
 
 CLEAR = Path("/proc/self/clear_refs")
 pytestmark = pytest.mark.skipif(
@@ -59,7 +61,7 @@ KNOWN: dict[tuple[str, str], str] = {}
 
 
 def _columns(name: str, s: int) -> Splits:
-    return sizes.table(name, n=12, d=s)
+    return table(name, n=12, d=s)
 
 
 def _classes(data: Splits, s: int) -> Splits:
@@ -73,29 +75,29 @@ def _classes(data: Splits, s: int) -> Splits:
 
 def _tables(name: str) -> dict[str, Callable[[int], Splits]]:
     made: dict[str, Callable[[int], Splits]] = {
-        "rows": lambda s: sizes.table(name, n=s),
+        "rows": lambda s: table(name, n=s),
         "columns": partial(_columns, name),
     }
     if name == "classification":
-        made["classes"] = lambda s: _classes(sizes.table(name), s)
+        made["classes"] = lambda s: _classes(table(name), s)
     return made
 
 
 def _images(name: str) -> dict[str, Callable[[int], Splits]]:
     made: dict[str, Callable[[int], Splits]] = {
-        "images": lambda s: sizes.images(name, n=s),
-        "pixels": lambda s: sizes.images(name, (60, s // 60), n=4),
+        "images": lambda s: pictures.images(name, n=s),
+        "pixels": lambda s: pictures.images(name, (60, s // 60), n=4),
     }
     if name == "classification":
-        made["classes"] = lambda s: _classes(sizes.images(name), s)
+        made["classes"] = lambda s: _classes(pictures.images(name), s)
     return made
 
 
 def _domains(name: str) -> dict[str, Callable[[int], Splits]]:
     return {
-        "rows": lambda s: sizes.domains((s // 3,) * 3),
-        "columns": lambda s: sizes.domains(d=s),
-        "classes": lambda s: _classes(sizes.domains(), s),
+        "rows": lambda s: pictures.domains((s // 3,) * 3),
+        "columns": lambda s: pictures.domains(d=s),
+        "classes": lambda s: _classes(pictures.domains(), s),
     }
 
 
@@ -159,7 +161,7 @@ class Work:
     data: Splits
 
     def __call__(self) -> None:
-        size = sizes.Size("", lambda: self.data, settings={"batch_size": 256})
+        size = Size("", lambda: self.data, settings={"batch_size": 256})
         config = small_config(self.kind.Config, size)
         train = self.data.without_test()
         (step,) = itertools.islice(self.kind.train(config, train, None), 1)

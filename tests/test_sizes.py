@@ -14,13 +14,14 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import Family, Step, families, family
 from pipelines.params.kinds import KINDS
-from tests.contract import checks, sizes
+from tests.contract import checks
 from tests.contract.checks import CHECKS
 from tests.contract.examine import TRAINS, examine, failures
 from tests.contract.known import ANY, KNOWN, new_and_gone, title_of
 from tests.contract.refusals import unclear_refusal
 from tests.contract.run import Run
-from tests.contract.sizes import Size, sizes_of
+from tests.contract.size import N_TEST, Size
+from tests.contract.sizes import sizes_of
 from tests.test_contract import family_of
 
 
@@ -149,7 +150,7 @@ class GrowsFar(Model):
 
 class HugeScores(Model):
     def predict(self, X):
-        return super().predict(X) + (1e200 if len(X) == sizes.N_TEST else 0.0)
+        return super().predict(X) + (1e200 if len(X) == N_TEST else 0.0)
 
 
 @dataclass(frozen=True)

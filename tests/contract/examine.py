@@ -11,7 +11,7 @@ from ftml.core import Family
 from tests.contract.checks import CHECKS
 from tests.contract.refusals import may_refuse, unclear_refusal
 from tests.contract.run import NotApplicable, Run
-from tests.contract.sizes import Size
+from tests.contract.size import Size
 
 TRAINS = "trains_or_refuses_clearly"
 "The name of what is checked before all checks."

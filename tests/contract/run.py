@@ -19,7 +19,8 @@ from ftml.config import FamilyConfig
 from ftml.core import Family, Step
 from ftml.data import Splits
 from tests.contract.answers import Answers, Rows, answers, rows_of
-from tests.contract.sizes import BATCH, WIDTH, Size, sizes_of
+from tests.contract.size import BATCH, WIDTH, Size
+from tests.contract.sizes import sizes_of
 
 STEPS = 2
 "Steps of training at sizes where all checks are made; one at the others."

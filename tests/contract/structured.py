@@ -1,7 +1,7 @@
 """Awkward sizes of sequences, texts, pairs, trees and counts of words.
 
 Each table gives, for the name of a size, `make(labelled)`, which returns its splits,
-and the fields of `tests.contract.sizes.Size` that differ from their defaults.
+and the fields of `tests.contract.size.Size` that differ from their defaults.
 """
 
 from __future__ import annotations
