@@ -110,9 +110,6 @@ KNOWN: dict[str, Defects] = {
         (size, TRAINS): "no weight of an inner node has a gradient in a batch of leaves"
         for size in ("trees of one leaf", "a batch of one-leaf trees", "30 classes")
     },
-    "score_matching": {
-        ("1 input", SUMS): "importance draws come from the Gaussian under the bumps"
-    },
     "soft_weight_sharing": {("labels of int32", TRAINS): _INT32},
     "tied_autoencoder": {
         ("1 input", RECONSTRUCTS): "its 16 codes are more than the columns"

@@ -276,7 +276,7 @@ COOCCURRENCES: dict[str, dict[str, Any]] = {
     "1 word": {"make": partial(counts, V=1), "refused": True},
     "2 words": {"make": partial(counts, V=2)},
     "40 words": {"make": partial(counts, V=40)},
-    "1 pair of words": {"make": partial(counts, V=3, every=6)},
+    "1 pair of words": {"make": partial(counts, V=3, every=6), "refused": True},
     "a word without pairs": {"make": partial(counts, absent=True)},
 }
 
