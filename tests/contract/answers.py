@@ -1,0 +1,176 @@
+"""What a model says about each row, in one form for every task.
+
+Answers are an array (n, m), or a list of n arrays where the rows differ in length. Rows
+are `Rows`: the inputs, and the targets that a conditional density takes, too.
+
+Axes: n rows, d inputs, k classes, V symbols.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ftml.data import Cooccurrence, Domains
+from ftml.data.ragged import Ragged
+from ftml.data.trees import Forest
+from tests.contract.structured import repeated
+
+Answers = np.ndarray | list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rows:
+    X: Any
+    y: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def take(self, index: np.ndarray) -> Rows:
+        y = None if self.y is None else self.y[index]
+        if isinstance(self.X, Ragged):
+            return Rows(repeated(self.X, index), y)
+        if isinstance(self.X, Forest):
+            return Rows(self.X.rows(index), y)
+        return Rows(self.X[index], y)
+
+
+def rows_of(block: Any) -> Rows:
+    """Return the rows of a block of data; of counts of words, all pairs of words."""
+    if isinstance(block, Domains):
+        return Rows(block.x, block.y)
+    if isinstance(block, Cooccurrence):
+        return Rows(np.column_stack(np.triu_indices(len(block.words))))
+    return Rows(block.X, getattr(block, "y", None))
+
+
+def _columns(*parts: Any) -> np.ndarray:
+    """Return the columns of arrays (n,) or (n, ...), side by side."""
+    arrays = [np.asarray(part, np.float64) for part in parts]
+    return np.concatenate([each.reshape(len(each), -1) for each in arrays], axis=1)
+
+
+def _clusters(model: Any, rows: Rows) -> np.ndarray:
+    labels = model.predict(rows.X)
+    return _columns(labels, np.linalg.norm(rows.X - model.centers[labels], axis=1))
+
+
+def _conditional(model: Any, rows: Rows) -> np.ndarray:
+    X, y = rows.X, rows.y
+    return _columns(
+        model.predict(X), model.variance(X), model.log_density(X, y), model.cdf(X, y)
+    )
+
+
+def _likelihoods(model: Any, rows: Rows) -> np.ndarray | None:
+    names = ("log_likelihood", "elbo", "transform", "reconstruct")
+    found = [likelihood(model, name, rows.X) for name in names if hasattr(model, name)]
+    return _columns(*found) if found else None
+
+
+def likelihood(model: Any, name: str, X: Any) -> np.ndarray:
+    """Return what a method says about rows, a bound from 2 draws instead of many."""
+    method = getattr(model, name)
+    if "n_draws" in inspect.signature(method).parameters:
+        return method(X, n_draws=2)
+    return method(X)
+
+
+def _log_probabilities(model: Any, rows: Rows) -> list[np.ndarray]:
+    ends = np.cumsum(rows.X.lengths + 1)
+    return np.split(model.log_prob(rows.X), ends[:-1])
+
+
+ANSWERS: dict[str, Callable[[Any, Rows], Answers | None]] = {
+    "classification": lambda model, rows: _columns(model.predict_proba(rows.X)),
+    "domain_generalization": lambda model, rows: _columns(model.predict_proba(rows.X)),
+    "regression": lambda model, rows: _columns(model.predict(rows.X)),
+    "density": lambda model, rows: _columns(model.log_density(rows.X)),
+    "binary_density": lambda model, rows: _columns(model.log_density(rows.X)),
+    "conditional_density": _conditional,
+    "clustering": _clusters,
+    "decomposition": lambda model, rows: _columns(
+        model.transform(rows.X), model.reconstruct(rows.X)
+    ),
+    "representation": lambda model, rows: _columns(
+        model.transform(rows.X), model.reconstruct(rows.X)
+    ),
+    "generation": _likelihoods,
+    "embedding": lambda model, rows: _columns(model.pair_score(*rows.X.T)),
+    "language_model": _log_probabilities,
+    "transduction": lambda model, rows: [
+        np.asarray(each, np.float64) for each in model.decode(rows.X)
+    ],
+}
+
+
+def answers(task_name: str, model: Any, rows: Rows) -> Answers | None:
+    """Return the answers to rows; None if the model has none for single rows."""
+    return ANSWERS[task_name](model, rows)
+
+
+def difference(one: Answers, other: Answers) -> float:
+    """Return the largest difference of two answers, divided by their size where that is
+    above 1; infinite if their shapes differ.
+    """
+    if isinstance(one, list):
+        if [len(each) for each in one] != [len(each) for each in other]:
+            return np.inf
+        one, other = np.concatenate(one), np.concatenate(list(other))
+    if one.shape != np.shape(other):
+        return np.inf
+    scale = np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))
+    return float(np.max(np.abs(one - other) / scale, initial=0.0))
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Return the answers to parts of rows as one."""
+    if isinstance(parts[0], list):
+        return [each for part in parts for each in part]
+    return np.concatenate(parts)
+
+
+def taken(found: Answers, index: np.ndarray) -> Answers:
+    """Return the answers to the rows of an index."""
+    if isinstance(found, list):
+        return [found[i] for i in index]
+    return found[index]
+
+
+def changed_answers(
+    task_name: str, model: Any, rows: Rows, changed: Sequence[Any]
+) -> np.ndarray:
+    """Return by how much the answers differ where the inputs are those of `changed`,
+    one number for each of these, each of the shape of `rows.X`.
+
+    All are predicted in one call. Answers of infinite size differ by 0 from themselves.
+    """
+    n, m = len(rows), len(changed)
+    every = np.tile(np.arange(n), m + 1)
+    if isinstance(rows.X, Ragged):
+        parts = [rows.X, *changed]
+        X: Any = Ragged(
+            np.concatenate([each.values for each in parts]),
+            np.concatenate([[0], np.cumsum(np.tile(rows.X.lengths, m + 1))]),
+            rows.X.vocabulary,
+        )
+    elif isinstance(rows.X, Forest):
+        X = Forest(
+            np.concatenate([rows.X.symbols, *(each.symbols for each in changed)]),
+            np.tile(rows.X.parents, m + 1),
+            np.concatenate([[0], np.cumsum(np.tile(np.diff(rows.X.offsets), m + 1))]),
+            rows.X.vocabulary,
+        )
+    else:
+        X = np.concatenate([rows.X, *changed])
+    y = None if rows.y is None else rows.y[every]
+    found = answers(task_name, model, Rows(X, y))
+    if found is None:
+        return np.full(m, np.nan)
+    split = [taken(found, np.arange(n) + i * n) for i in range(m + 1)]
+    return np.array([difference(split[0], each) for each in split[1:]])

@@ -1,0 +1,334 @@
+"""Every family is right at every size of its data kinds, and proof that each check of
+`tests.contract` can fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import pytest
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+
+from ftml.config import FamilyConfig, LogUniform
+from ftml.core import Family, Step, families, family
+from pipelines.params.kinds import KINDS
+from tests.contract import checks
+from tests.contract.checks import CHECKS
+from tests.contract.examine import TRAINS, examine, failures
+from tests.contract.known import ANY, KNOWN, new_and_gone, title_of
+from tests.contract.refusals import unclear_refusal
+from tests.contract.run import Run
+from tests.contract.size import N_TEST, Size
+from tests.contract.sizes import sizes_of
+from tests.test_contract import family_of
+
+
+@pytest.mark.parametrize("name", families())
+def test_family_is_right_at_every_size(name: str) -> None:
+    kind = family(name)
+    new, gone = new_and_gone(kind, failures(kind, sizes_of(kind)))
+    assert not new, "\n".join(
+        f"{size}: {check}: {new[size, check]}" for size, check in new
+    )
+    assert not gone, f"fixed; remove from tests/contract/known.py: {sorted(gone)}"
+
+
+def test_every_data_kind_has_sizes_that_some_family_trains_at() -> None:
+    kinds = map(family, families())
+    trained = {type(sizes_of(kind)[0].make().train) for kind in kinds}
+    assert trained == {record.data for record in KINDS}
+
+
+@pytest.mark.parametrize("name", families())
+def test_names_of_sizes_differ_and_refer_to_each_other(name: str) -> None:
+    names = [size.name for size in sizes_of(family(name))]
+    assert len(set(names)) == len(names)
+    assert {size.same_as for size in sizes_of(family(name))} - {""} <= set(names)
+
+
+def test_known_defects_are_of_families_sizes_and_checks_that_exist() -> None:
+    every = {check.__name__ for check in CHECKS} | {TRAINS}
+    for name, defects in KNOWN.items():
+        sizes_of_it = {title_of(size.name) for size in sizes_of(family(name))}
+        for size, check in defects:
+            assert size == ANY or size in sizes_of_it, f"{name}: no size {size}"
+            assert check in every, f"{name}: no check {check}"
+
+
+# A sound family: ridge regression on scaled columns, and its broken relatives
+
+
+class Config(FamilyConfig):
+    alpha: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-1)] = 0.01
+    "penalty"
+
+    batch_size: int = 8
+    "rows of an update"
+
+
+@dataclass(frozen=True)
+class Model:
+    mean: np.ndarray
+    scale: np.ndarray
+    theta: np.ndarray
+    intercept: float
+
+    def scaled(self, X: np.ndarray) -> np.ndarray:
+        if X.ndim != 2 or X.shape[1] != len(self.mean):
+            raise ValueError(
+                f"X has shape {X.shape}, the model was fitted on {len(self.mean)}"
+            )
+        return (X - self.mean) / self.scale
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.scaled(X) @ self.theta + self.intercept
+
+
+def fitted(config: Config, X: np.ndarray, y: np.ndarray, *, model=Model) -> Model:
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    scale = np.where(scale > 1e-12 * np.abs(X).max(axis=0), scale, 1.0)
+    Z = (X - mean) / scale
+    penalty = config.alpha * len(X) * np.eye(X.shape[1])
+    theta = np.linalg.solve(Z.T @ Z + penalty, Z.T @ (y - y.mean()))
+    return model(mean, scale, theta, float(y.mean()))
+
+
+def steps_of(config, data, state, *, model=Model):
+    """Yield two steps: the fit of half the rows, and that of all."""
+    first = 1 if state is None else state["n"] + 1
+    for n in range(first, 3):
+        rows = len(data.train) if n == 2 else (len(data.train) + 1) // 2
+        X, y = data.train.X[:rows], data.train.y[:rows]
+        made = fitted(config, X, y, model=model)
+        mse = float(np.mean((y - made.predict(X)) ** 2))
+        yield Step(n, {"train_mse": mse}, made, {"n": n})
+
+
+def sound(config, data, state=None):
+    yield from steps_of(config, data, state)
+
+
+def of_model(model: type):
+    def train(config, data, state=None):
+        yield from steps_of(config, data, state, model=model)
+
+    return train
+
+
+class IgnoresWideInputs(Model):
+    def predict(self, X):
+        return self.scaled(X)[:, :8] @ self.theta[:8] + self.intercept
+
+
+class CentresTheChunk(Model):
+    def predict(self, X):
+        return (self.scaled(X) - self.scaled(X).mean(axis=0)) @ self.theta
+
+
+class CountsTheRows(Model):
+    def predict(self, X):
+        return super().predict(X) + np.arange(len(X))
+
+
+class AcceptsAnyWidth(Model):
+    def predict(self, X):
+        return super().predict(X[:, : len(self.mean)])
+
+
+class LeavesOutARow(Model):
+    def predict(self, X):
+        found = super().predict(X)
+        return np.where(np.arange(len(X)) == 1100 - 1, np.nan, found)
+
+
+class GrowsFar(Model):
+    def predict(self, X):
+        return super().predict(X) + 1e12 * (X[:, 1:].sum(axis=1) == 0)
+
+
+class HugeScores(Model):
+    def predict(self, X):
+        return super().predict(X) + (1e200 if len(X) == N_TEST else 0.0)
+
+
+@dataclass(frozen=True)
+class Rounds(Model):
+    def __post_init__(self) -> None:
+        # Fields that a saved model does not have.
+        object.__setattr__(self, "theta", np.round(self.theta + 0.3, 1))
+
+
+def divides_by_zero(config, data, state=None):
+    scale = data.train.X.std(axis=0)
+    ones = np.ones_like(scale) / scale
+    yield from (step for step in sound(config, data, state) if ones.any())
+
+
+def stays_in_units(config, data, state=None):
+    for step in sound(config, data, state):
+        X, y = data.train.X, data.train.y
+        Z = X - X.mean(axis=0)
+        theta = np.linalg.solve(Z.T @ Z + np.eye(X.shape[1]), Z.T @ (y - y.mean()))
+        model = Model(X.mean(axis=0), np.ones(X.shape[1]), theta, float(y.mean()))
+        yield Step(step.n, step.metrics, model, step.state)
+
+
+def wraps_small_integers(config, data, state=None):
+    squares = (data.train.X**2).sum(axis=1)
+    for step in sound(config, data, state):
+        made = step.model
+        model = Model(made.mean, made.scale, made.theta, float(squares.mean()))
+        yield Step(step.n, step.metrics, model, step.state)
+
+
+def measures_infinity(config, data, state=None):
+    for step in sound(config, data, state):
+        value = np.inf if len(data.train) == 7 else 0.0
+        yield Step(step.n, {"train_mse": value}, step.model, step.state)
+
+
+def fails_within_numpy(config, data, state=None):
+    if data.train.X.shape[1] == 1:
+        np.linalg.inv(np.zeros((2, 2)))
+    yield from sound(config, data, state)
+
+
+def refuses_what_it_should_accept(config, data, state=None):
+    if len(data.train) == 9:
+        raise ValueError(f"expected an even number of rows, got {len(data.train)}")
+    yield from sound(config, data, state)
+
+
+def refuses_in_other_words(config, data, state=None):
+    if len(data.train) == 1:
+        raise ValueError("bad data")
+    yield from sound(config, data, state)
+
+
+def resumes_elsewhere(config, data, state=None):
+    for step in sound(config, data, state):
+        moved = Model(step.model.mean, step.model.scale, step.model.theta, 0.0)
+        yield step if state is None else Step(step.n, step.metrics, moved, step.state)
+
+
+def regression(train) -> Family:
+    return family_of(train, Config=Config, Model=Model)
+
+
+def outcomes(kind: Family) -> dict[tuple[str, str], str]:
+    return failures(kind, sizes_of(kind))
+
+
+SCORES = {("1 row to score", "scores_are_finite")}
+"What fails for every family of regression, because of the task."
+
+
+def test_sound_family_is_right_at_every_size() -> None:
+    assert set(outcomes(regression(sound))) <= SCORES
+
+
+BROKEN = [
+    (of_model(IgnoresWideInputs), "40 inputs", "inputs_matter"),
+    (of_model(CentresTheChunk), "base", "chunks_have_the_answers_of_the_whole"),
+    (of_model(CountsTheRows), "7 rows", "permuted_rows_have_permuted_answers"),
+    (of_model(AcceptsAnyWidth), "base", "inputs_of_another_width_are_refused"),
+    (of_model(LeavesOutARow), "1,100 rows to predict", "answers_are_finite"),
+    (of_model(GrowsFar), "one-hot columns", "predictions_lie_near_the_targets"),
+    (of_model(Rounds), "base", "a_saved_and_loaded_model_has_the_same_answers"),
+    (divides_by_zero, "1 row", TRAINS),
+    (of_model(HugeScores), "base", "scores_are_finite"),
+    (stays_in_units, "a column x 1e-8", "a_unit_changes_no_answer"),
+    (wraps_small_integers, "whole numbers as uint8", "a_unit_changes_no_answer"),
+    (measures_infinity, "7 rows", "metrics_are_finite"),
+    (fails_within_numpy, "1 input", TRAINS),
+    (refuses_what_it_should_accept, "batch + 1 rows", TRAINS),
+    (refuses_in_other_words, "1 row", TRAINS),
+    (resumes_elsewhere, "base", "resumed_training_equals_uninterrupted_training"),
+]
+
+
+@pytest.mark.parametrize(("train", "size", "check"), BROKEN)
+def test_check_fails_on_a_family_broken_for_it(train, size: str, check: str) -> None:
+    kind = regression(train)
+    (made,) = (each for each in sizes_of(kind) if each.name == size)
+    assert examine(kind, made)[check].startswith("FAIL")
+
+
+class Shares:
+    """Probabilities of a classifier that are broken for 30 classes."""
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.full((len(X), self.k), 1 / min(self.k, 20))
+
+
+def run_of(kind: Family, model: object, name: str) -> Run:
+    """Return a run whose training has ended with this model."""
+    (size,) = (each for each in sizes_of(kind) if each.name == name)
+    run = Run(kind, size)
+    run.__dict__["steps"] = [Step(1, {"train_loss": 0.0}, model, {})]
+    return run
+
+
+def test_probabilities_that_do_not_sum_to_one_are_caught() -> None:
+    kind = family_of(sound, TASK="classification", Config=Config, Model=Model)
+    checks.probabilities_sum_to_one(run_of(kind, Shares(2), "base"))
+    with pytest.raises(AssertionError, match=r"probabilities sum to 1\.5"):
+        checks.probabilities_sum_to_one(run_of(kind, Shares(30), "30 classes"))
+
+
+def test_density_that_does_not_integrate_to_one_is_caught() -> None:
+    class Normal:
+        def __init__(self, scale: float) -> None:
+            self.scale = scale
+
+        def log_density(self, X):
+            return -0.5 * (X[:, 0] ** 2 + np.log(2 * np.pi)) + np.log(self.scale)
+
+    kind = family_of(sound, TASK="density", Config=Config, Model=Model)
+    checks.probabilities_sum_to_one(run_of(kind, Normal(1.0), "1 input"))
+    with pytest.raises(AssertionError, match=r"probabilities sum to 1\.5"):
+        checks.probabilities_sum_to_one(run_of(kind, Normal(1.5), "1 input"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IndexError("index 3 is out of bounds for axis 0 with size 3"),
+        np.linalg.LinAlgError("singular matrix"),
+        RuntimeWarning("divide by zero encountered in divide"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x3 and 4x8)"),
+        ValueError("bad data"),
+        ValueError("expected 3 columns\ngot 4"),
+    ],
+    ids=repr,
+)
+def test_error_that_says_nothing_is_no_refusal(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        raise error
+    assert unclear_refusal(raised.value) is not None
+
+
+def test_error_of_another_library_is_no_refusal() -> None:
+    with pytest.raises(ValueError, match="reshape") as raised:
+        np.zeros(3).reshape(2, 2)
+    assert unclear_refusal(raised.value) is None  # raised by a line of this file
+    with pytest.raises(ValueError, match="1D array") as raised:
+        LogisticRegression().fit(np.zeros(3), np.zeros(3))
+    assert unclear_refusal(raised.value) is not None
+
+
+def test_size_that_may_not_be_refused_is_not() -> None:
+    size = Size("odd", lambda: sizes_of(family("ridge"))[0].make())
+    kind = regression(refuses_always)
+    assert examine(kind, size)[TRAINS].startswith("FAIL: refused")
+
+
+def refuses_always(config, data, state=None):
+    raise ValueError(f"expected no rows, got {len(data.train)}")
+    yield
