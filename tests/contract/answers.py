@@ -128,13 +128,6 @@ def difference(one: Answers, other: Answers) -> float:
     return float(np.max(np.abs(one - other) / scale, initial=0.0))
 
 
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Return the answers to parts of rows as one."""
-    if isinstance(parts[0], list):
-        return [each for part in parts for each in part]
-    return np.concatenate(parts)
-
-
 def taken(found: Answers, index: np.ndarray) -> Answers:
     """Return the answers to the rows of an index."""
     if isinstance(found, list):
