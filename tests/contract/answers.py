@@ -68,14 +68,17 @@ def _conditional(model: Any, rows: Rows) -> np.ndarray:
 
 
 def _likelihoods(model: Any, rows: Rows) -> np.ndarray | None:
-    names = ("log_likelihood", "elbo", "transform", "reconstruct")
-    found = [likelihood(model, name, rows.X) for name in names if hasattr(model, name)]
+    found = []
+    for name in ("log_likelihood", "elbo", "transform", "reconstruct"):
+        method = getattr(model, name, None)
+        if method is None or (name == "elbo" and found):
+            continue  # a bound that the likelihood bounds too, from more draws
+        found.append(_of_two_draws(method, rows.X))
     return _columns(*found) if found else None
 
 
-def likelihood(model: Any, name: str, X: Any) -> np.ndarray:
+def _of_two_draws(method: Callable[..., np.ndarray], X: Any) -> np.ndarray:
     """Return what a method says about rows, a bound from 2 draws instead of many."""
-    method = getattr(model, name)
     if "n_draws" in inspect.signature(method).parameters:
         return method(X, n_draws=2)
     return method(X)
@@ -126,13 +129,6 @@ def difference(one: Answers, other: Answers) -> float:
         return np.inf
     scale = np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))
     return float(np.max(np.abs(one - other) / scale, initial=0.0))
-
-
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Return the answers to parts of rows as one."""
-    if isinstance(parts[0], list):
-        return [each for part in parts for each in part]
-    return np.concatenate(parts)
 
 
 def taken(found: Answers, index: np.ndarray) -> Answers:

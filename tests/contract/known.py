@@ -74,7 +74,6 @@ KNOWN: dict[str, Defects] = {
     "inception": {("labels of int32", TRAINS): _INT32},
     "lenet": {
         ("15 x 15 pixels", MATTER): "pooling drops the last row and column",
-        ("19 x 16 pixels", MATTER): "pooling drops the last row",
         ("labels of int32", TRAINS): _INT32,
     },
     "locally_connected": {("labels of int32", TRAINS): _INT32},

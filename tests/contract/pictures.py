@@ -53,18 +53,22 @@ def image_sizes(name: str) -> Iterator[Size]:
 
     yield Size("base", of(), whole=True, scored=True)
     yield Size("9 x 6 pixels", of((9, 6)), whole=True)
-    yield Size("5 x 7 pixels in colour", of((5, 7, 3)), refused=True)
-    yield Size("8 x 8 pixels in colour", of((8, 8, 3)))
+    yield Size("5 x 7 pixels in colour", of((5, 7, 3)))
     yield Size("15 x 15 pixels", of((15, 15)))
-    yield Size("19 x 16 pixels", of((19, 16)))
     yield Size("1 row of pixels", of((1, 9)), refused=True)
     yield Size("1 image", of(n=1), refused=True)
     yield Size("2 images", of(n=2), refused=True)
     yield Size("batch + 1 images", of(n=BATCH + 1))
     yield Size("black images", filled(0), inputs=())
     yield Size("1,100 images to predict", lambda: with_many_to_predict(images(name)))
-    yield Size("1 image to score", lambda: scored_by_one(images(name)), scored=True)
-    yield from classes(lambda k, n: images(name, k=k, n=n))
+    probed = name == "representation"
+    yield Size(
+        "1 image to score",
+        lambda: scored_by_one(images(name)),
+        refused=probed,
+        scored=True,
+    )
+    yield from classes(lambda k, n: images(name, k=k, n=n), probed=probed)
 
 
 def domains(

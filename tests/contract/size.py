@@ -81,9 +81,12 @@ def map_splits(data: Splits[Any], change: Callable[[Any], Any]) -> Splits[Any]:
     )
 
 
-def classes(make: Callable[[int, int], Splits]) -> Iterator[Size]:
+def classes(
+    make: Callable[[int, int], Splits], *, probed: bool = False
+) -> Iterator[Size]:
     """Yield the sizes that differ in their classes, for what makes data of k classes
-    and n rows.
+    and n rows. probed: whether a probe of the classes scores them, which needs several
+    rows of two classes.
     """
 
     def relabelled(change: Callable[[np.ndarray], np.ndarray], k: int = 2) -> Any:
@@ -93,7 +96,7 @@ def classes(make: Callable[[int, int], Splits]) -> Iterator[Size]:
         return lambda: map_splits(make(k, 18), part_of)
 
     yield Size("1 class", lambda: make(1, 18), refused=True, scored=True)
-    yield Size("30 classes", lambda: make(30, 66), scored=True)
+    yield Size("30 classes", lambda: make(30, 66), refused=probed, scored=True)
     yield Size("1 class absent", lambda: _absent(make(3, 18)), scored=True)
     yield Size(
         "1 of 2 classes", lambda: _one_trained(make(2, 18)), refused=True, inputs=()
@@ -104,7 +107,12 @@ def classes(make: Callable[[int, int], Splits]) -> Iterator[Size]:
         refused=True,
         same_as="base",
     )
-    yield Size("1 class to score", lambda: _one_class(make(2, 18)), scored=True)
+    yield Size(
+        "1 class to score",
+        lambda: _one_class(make(2, 18)),
+        refused=probed,
+        scored=True,
+    )
 
 
 def _absent(data: Splits) -> Splits:

@@ -32,15 +32,34 @@ BINARY = {"made"}
 "Families whose tables hold zeros and ones, although those of their task need not."
 
 
+SHARED = {
+    "2 rows",
+    "2 images",
+    "7 rows",
+    "1,100 rows to predict",
+    "1,100 images to predict",
+    "1 row to score",
+    "1 image to score",
+    "1 class to score",
+    "1 class absent",
+    "1 of 2 classes",
+    "labels of int32",
+}
+"Sizes of rows and classes, which a family meets alike in each of its data kinds."
+
+
 def sizes_of(kind: Family) -> list[Size]:
     """Return every size of a family: of each data kind that it is trained on."""
-    found: list[Size] = []
-    data = kind.data or (task(kind.task).DATA[0],)
-    for each in data:
-        made = list(_sizes(kind, each))
-        if len(data) > 1:
-            made = [_called(size, each.__name__) for size in made]
-        found += made
+    first, *others = kind.data or (task(kind.task).DATA[0],)
+    found = list(_sizes(kind, first))
+    if others:
+        found = [_called(size, first.__name__) for size in found]
+    for data in others:
+        found += [
+            _called(size, data.__name__)
+            for size in _sizes(kind, data)
+            if size.name not in SHARED
+        ]
     return found
 
 

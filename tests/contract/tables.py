@@ -125,7 +125,12 @@ def tables(name: str) -> Iterator[Size]:
             same_as="whole numbers",
         )
     yield Size("1,100 rows to predict", lambda: with_many_to_predict(table(name)))
-    yield Size("1 row to score", lambda: scored_by_one(table(name)), scored=True)
+    yield Size(
+        "1 row to score",
+        lambda: scored_by_one(table(name)),
+        refused=name == "representation",
+        scored=True,
+    )
     if name in ("regression", "conditional_density"):
         yield Size(
             "constant target",
@@ -136,7 +141,8 @@ def tables(name: str) -> Iterator[Size]:
             inputs=(),
         )
     if name in ("classification", "clustering", "generation", "representation"):
-        yield from classes(lambda k, n: table(name, k=k, n=n))
+        probed = name == "representation"
+        yield from classes(lambda k, n: table(name, k=k, n=n), probed=probed)
 
 
 def _of_constant_target(part: Table) -> Table:
