@@ -65,10 +65,10 @@ class Model:
 
 
 def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
-    """Return the coefficients (d,) for centred X (n, d) and y (n,)."""
+    """Return the coefficients (d,) for X (n, d) and y (n,), without an intercept."""
     n, d = X.shape
     if alpha == 0:
-        return least_squares(X, y).theta[:-1]
+        return np.linalg.lstsq(X, y)[0]
     if is_small(alpha, X):
         return _by_singular_values(X, y, alpha=alpha)
     if d > n:
@@ -79,6 +79,16 @@ def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
     return scipy.linalg.solve(
         X.T @ X / n + alpha * np.eye(d), X.T @ y / n, assume_a="pos"
     )
+
+
+def solve_centred(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
+    """Return the coefficients (d,) for centred X (n, d) and y (n,).
+
+    Without a penalty the rank is that of least squares, which no unit decides.
+    """
+    if alpha == 0:
+        return least_squares(X, y).theta[:-1]
+    return solve_ridge(X, y, alpha=alpha)
 
 
 def is_small(alpha: np.ndarray | float, X: np.ndarray) -> np.ndarray:
@@ -167,7 +177,7 @@ def train_many(
         alphas = np.array([configs[i].alpha for i in alike])
         path = ridge_path(X, y - mean, alphas=np.where(alphas > 0, alphas, 1.0))
         for i, alpha, theta in zip(alike, alphas, path, strict=True):
-            found = theta if alpha > 0 else solve_ridge(X, y - mean, alpha=0.0)
+            found = theta if alpha > 0 else solve_centred(X, y - mean, alpha=0.0)
             raw = for_raw_columns(np.append(found, mean), scaling)
             steps[i] = _step(raw, data.train)
     if waiting:
@@ -182,7 +192,7 @@ def train(
         return
     y = data.train.y
     X, scaling = centred_and_scaled(data.train.X, standardize=config.standardize)
-    theta = solve_ridge(X, y - y.mean(), alpha=config.alpha)
+    theta = solve_centred(X, y - y.mean(), alpha=config.alpha)
     yield _step(for_raw_columns(np.append(theta, y.mean()), scaling), data.train)
 
 
