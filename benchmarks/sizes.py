@@ -4,7 +4,7 @@
 
 Writes benchmarks/sizes.md: the outcome of the checks of `tests/contract/checks.py` for
 each family and size of `tests/contract/sizes.py`. tests/test_sizes.py makes the same
-checks, and fails for an outcome that is neither here nor in tests/contract/known.py.
+checks, and fails for a defect.
 """
 
 # ruff: noqa: E402
@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))  # `tests` is a package of this folder only
 from ftml.core import Family, families, family
 from tests.contract.checks import CHECKS
 from tests.contract.examine import TRAINS, examine
-from tests.contract.known import ANY, known_of, title_of
 from tests.contract.sizes import sizes_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -35,7 +34,7 @@ with narrow layers and batches of 8 rows, and each check is made that applies to
 
 - a number: so many checks pass, and all others do not apply;
 - refused: training, or a score, raises one clear ValueError; the messages are below;
-- FAIL: a known defect, listed below with its cause;
+- FAIL: a defect, listed below;
 - an empty cell: the size is of another data kind or task.
 """
 
@@ -106,19 +105,14 @@ def _refusals(found: Mapping[str, Outcomes]) -> str:
 
 
 def _defects(found: Mapping[str, Outcomes]) -> str:
-    lines = ["## Known defects\n"]
-    for name, outcomes in found.items():
-        for size, checked in outcomes.items():
-            for check, outcome in checked.items():
-                if outcome.startswith("FAIL"):
-                    known = known_of(family(name))
-                    keys = ((title_of(size), check), (ANY, check))
-                    causes = [known[key] for key in keys if key in known]
-                    cause = (causes or ["not yet known"])[0]
-                    what = outcome.removeprefix("FAIL: ")
-                    title = check.replace("_", " ")
-                    lines.append(f"- {name}, {size}, {title}: {what}. {cause}")
-    return "\n".join([*lines, ""])
+    lines = [
+        f"- {name}, {size}, {check.replace('_', ' ')}: {outcome.removeprefix('FAIL: ')}"
+        for name, outcomes in found.items()
+        for size, checked in outcomes.items()
+        for check, outcome in checked.items()
+        if outcome.startswith("FAIL")
+    ]
+    return "\n".join(["## Defects\n", *(lines or ["None."]), ""])
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def _step(step: Step) -> list[Any]:
     return [dict(step.metrics), fields_of(step.model), step.state]
 
 
-def asaved_and_loaded_model_has_the_same_answers(run: Run) -> None:
+def a_saved_and_loaded_model_has_the_same_answers(run: Run) -> None:
     if not run.size.whole:
         raise NotApplicable("checked at other sizes")
     expected = run.answers
@@ -276,7 +276,7 @@ CHECKS: tuple[Callable[[Run], None], ...] = (
     permuted_rows_have_permuted_answers,
     chunks_have_the_answers_of_the_whole,
     resumed_training_equals_uninterrupted_training,
-    asaved_and_loaded_model_has_the_same_answers,
+    a_saved_and_loaded_model_has_the_same_answers,
     probabilities_sum_to_one,
     a_unit_changes_no_answer,
     predictions_lie_near_the_targets,

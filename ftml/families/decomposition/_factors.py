@@ -6,6 +6,7 @@
 Axes: n rows, d columns, q factors. With P = I + W' diag(psi)^-1 W (q, q)
 
     log |A| = log |P| + sum log psi,   E[z | x] = P^-1 W' diag(psi)^-1 (x - m)
+    (x - m)' A^-1 (x - m) = |diag(psi)^-1/2 (x - m - W E[z | x])|^2 + |E[z | x]|^2
 
 so that no (d, d) matrix is needed. W is known up to a rotation of the factors.
 
@@ -52,14 +53,12 @@ class Model:
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log N(x; m, A) in nats, (n,), for X (n, d)."""
-        check_rows(X, len(self.mean))
-        root, scaled = self._root(), (X - self.mean) / np.sqrt(self.noise)
-        # x'A^-1 x = |s|^2 - |P^-1/2 W' psi^-1/2 s|^2
-        pull = solve_triangular(
-            root, (self.loadings.T / np.sqrt(self.noise)) @ scaled.T, lower=True
-        )
-        square = np.sum(scaled**2, axis=1) - np.sum(pull**2, axis=0)
-        log_det = 2 * np.log(np.diag(root)).sum() + np.log(self.noise).sum()
+        z = self.transform(X)
+        # x'A^-1 x as a sum of squares: |s|^2 - |P^-1/2 W' psi^-1/2 s|^2 would cancel
+        # where the noise is small.
+        rest = (X - self.mean - z @ self.loadings.T) / np.sqrt(self.noise)
+        square = np.sum(rest**2, axis=1) + np.sum(z**2, axis=1)
+        log_det = 2 * np.log(np.diag(self._root())).sum() + np.log(self.noise).sum()
         density: np.ndarray = -0.5 * (
             square + log_det + len(self.mean) * np.log(2 * np.pi)
         )

@@ -85,6 +85,12 @@ def _pair(table: Table, i: int, j: int) -> Table:
 def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield after each step of the members; metrics are their means."""
+    """Yield after each step of the members; metrics are their means.
+
+    Raises ValueError for fewer than two classes.
+    """
+    if len(data.train.classes) < 2:
+        names = ", ".join(data.train.classes)
+        raise ValueError(f"one_vs_one expects 2 classes or more, got {names} only")
     M = len(list(combinations(data.train.classes, 2)))
     yield from _reduction.run(config, _pairs(data.train), state, Model, M=M)
