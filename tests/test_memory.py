@@ -48,8 +48,21 @@ RATIO = 2.7
 MOST = 4 << 30
 "Bytes that a fit may ask for, beyond which it fails instead of filling the machine."
 
+_CURVATURE = "its steps use a matrix of second derivatives, of all pairs of columns"
+_COVARIANCE = "its model has a covariance of all pairs of columns"
 MATHEMATICS = {
+    ("factor_analysis", "columns"): _COVARIANCE,
+    ("gmm", "columns"): _COVARIANCE,
+    ("gmm_gradient", "columns"): _COVARIANCE,
     ("kernel_ridge", "rows"): "its kernel is a matrix of all pairs of rows",
+    ("linear_svm", "columns"): _CURVATURE,
+    ("logistic_regression", "columns"): _CURVATURE,
+    ("nce", "columns"): _COVARIANCE,
+    ("newton", "columns"): _CURVATURE,
+    ("one_vs_one", "columns"): _CURVATURE,
+    ("one_vs_rest", "columns"): _CURVATURE,
+    ("score_matching", "columns"): _COVARIANCE,
+    ("softmax_regression", "columns"): _CURVATURE,
 }
 "The families that need the square of an axis by their mathematics, and why."
 
