@@ -29,8 +29,8 @@ job: $(READY) ## run stages on the Ray cluster of RAY_ADDRESS: make job STAGES=e
 test: $(READY) ## run all tests; COVERAGE=1 also says which lines they do not reach
 	@pytest -q -n 3 --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
-test-long: $(READY) ## run the tests that take minutes: servers moved and killed, nodes lost, a job, a browser
-	@pytest -q -m long tests/pipelines
+test-long: $(READY) ## run the tests that take minutes: servers moved and killed, nodes lost, a job, a browser, memory
+	@pytest -q -m long
 
 lint: $(READY) ## check format, style, types and the layers of the packages
 	@ruff format --check . && ruff check . && mypy && lint-imports --no-cache
