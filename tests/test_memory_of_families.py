@@ -34,6 +34,7 @@ from tests.contract import pictures, structured
 from tests.contract.answers import answers, rows_of
 from tests.contract.run import small_config
 from tests.contract.size import Size
+from tests.contract.sizes import BINARY
 from tests.contract.tables import table
 
 CLEAR = Path("/proc/self/clear_refs")
@@ -49,19 +50,29 @@ MOST = 4 << 30
 "Bytes that a fit may ask for, beyond which it fails instead of filling the machine."
 
 _CURVATURE = "its steps use a matrix of second derivatives, of all pairs of columns"
+_MINIMUM = "its metric, the distance from the minimum, needs such a matrix"
+_DIRECT = "weights from each value to all later ones, where a layer is narrow"
 _COVARIANCE = "its model has a covariance of all pairs of columns"
 MATHEMATICS = {
     ("factor_analysis", "columns"): _COVARIANCE,
     ("gmm", "columns"): _COVARIANCE,
     ("gmm_gradient", "columns"): _COVARIANCE,
+    ("gradient_descent", "columns"): _MINIMUM,
     ("kernel_ridge", "rows"): "its kernel is a matrix of all pairs of rows",
     ("linear_svm", "columns"): _CURVATURE,
     ("logistic_regression", "columns"): _CURVATURE,
+    ("made", "columns"): _DIRECT,
+    ("made", "pixels"): _DIRECT,
     ("nce", "columns"): _COVARIANCE,
+    ("nesterov", "columns"): _MINIMUM,
     ("newton", "columns"): _CURVATURE,
+    ("one_vs_one", "classes"): "it trains a member for each pair of classes",
     ("one_vs_one", "columns"): _CURVATURE,
     ("one_vs_rest", "columns"): _CURVATURE,
+    ("sag", "columns"): _MINIMUM,
+    ("saga", "columns"): _MINIMUM,
     ("score_matching", "columns"): _COVARIANCE,
+    ("sgd", "columns"): _MINIMUM,
     ("softmax_regression", "columns"): _CURVATURE,
 }
 "The families that need the square of an axis by their mathematics, and why."
@@ -156,7 +167,9 @@ def axes_of(kind: Family) -> dict[str, Callable[[int], Splits]]:
     """Return, by the name of an axis, what makes data of a family of that size."""
     found = {}
     for data in kind.data or (task(kind.task).DATA[0],):
-        found |= AXES.get(data, _pairs)(kind.task)
+        binary = data is Table and kind.name in BINARY
+        name = "binary_density" if binary else kind.task
+        found |= AXES.get(data, _pairs)(name)
     if kind.n_classes is not None:
         found.pop("classes", None)  # their number is the family's
     return found
