@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -138,7 +138,7 @@ def moments_of(table: Table) -> Moments:
     _, singular, turned = np.linalg.svd(scaled, full_matrices=False)
     kept = singular**2 > DIRECTIONS * singular[0] ** 2
     whitening = turned[kept].T * (np.sqrt(n) / singular[kept]) / scale[:, None]
-    y = np.eye(len(table.classes))[table.y]
+    y = one_hot(table)
     shares = y.mean(axis=0)
     G = (y - shares).T @ ((table.X - mean) @ whitening) / n
     left, strengths, right = np.linalg.svd(G, full_matrices=False)
@@ -158,18 +158,20 @@ def gradient(layers: Sequence[np.ndarray], G: np.ndarray) -> list[np.ndarray]:
     2 (W_L ... W_{l+1})' (A - G) (W_{l-1} ... W_1)'; for two layers Q W it is 2 (A - G)
     W' and 2 Q' (A - G).
     """
-    k, r = G.shape
-    below = [np.eye(r)]
-    for layer in layers[:-1]:
-        below.append(layer @ below[-1])
-    above = [np.eye(k)]
-    for layer in reversed(layers[1:]):
-        above.append(above[-1] @ layer)
-    apart = layers[-1] @ below[-1] - G
-    return [
-        2 * one.T @ apart @ other.T
-        for one, other in zip(reversed(above), below, strict=True)
-    ]
+    below = list(accumulate(layers[:-1], lambda product, layer: layer @ product))
+    slope = 2.0 * (layers[-1] @ below[-1] - G if below else layers[0] - G)
+    found = []
+    for layer, inputs in zip(reversed(layers[1:]), reversed(below), strict=True):
+        found.append(slope @ inputs.T)
+        slope = layer.T @ slope
+    return [slope, *reversed(found)]
+
+
+def one_hot(table: Table) -> np.ndarray:
+    """Return the classes of the rows as zeros and ones, (n, k)."""
+    y = np.zeros((len(table), len(table.classes)))
+    y[np.arange(len(table)), table.y] = 1.0
+    return y
 
 
 def first_layers(config: Config, moments: Moments) -> list[np.ndarray]:
@@ -248,8 +250,7 @@ def _raw(A: np.ndarray, moments: Moments) -> np.ndarray:
 def _metrics(
     model: Model, table: Table, A: np.ndarray, moments: Moments
 ) -> dict[str, float]:
-    y = np.eye(len(table.classes))[table.y]
-    residual = y - (table.X @ model.theta[:-1] + model.theta[-1])
+    residual = one_hot(table) - (table.X @ model.theta[:-1] + model.theta[-1])
     excess = float(np.sum((A - moments.G) ** 2))
     risk = float(np.mean(np.sum(residual**2, axis=1)))
     return {"train_risk": risk, "train_excess_risk": excess}
