@@ -1,4 +1,4 @@
-"""That tests which share a cluster or a slow file run in one process of pytest-xdist."""
+"""Tests that share a cluster, or a slow file, run in one process of pytest-xdist."""
 
 from __future__ import annotations
 
