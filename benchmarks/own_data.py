@@ -197,11 +197,12 @@ def peer(splits: Any) -> float:
     train = splits.train.join(splits.valid)
     frames = [part.frame() for part in (train, splits.test)]
     both = pd.concat(frames)
-    for name in both.select_dtypes(["object", "str"]):
-        kinds = pd.CategoricalDtype(sorted(both[name].dropna().unique()))
-        frames = [part.assign(**{name: part[name].astype(kinds)}) for part in frames]
-    for name in both.select_dtypes("datetime"):
-        frames = [part.assign(**{name: part[name].astype("int64")}) for part in frames]
+    kinds: dict[str, Any] = {
+        name: pd.CategoricalDtype(sorted(both[name].dropna().unique()))
+        for name in both.select_dtypes(["object", "str"])
+    }
+    kinds |= dict.fromkeys(both.select_dtypes("datetime"), "int64")
+    frames = [part.astype(kinds) for part in frames]
     seed = {"random_state": 0, "categorical_features": "from_dtype"}
     if splits.test.classes:
         model = HistGradientBoostingClassifier(**seed).fit(frames[0], train.y)
