@@ -271,6 +271,46 @@ def test_density_that_does_not_integrate_to_one_is_caught() -> None:
         checks.probabilities_sum_to_one(run_of(kind, Normal(1.5), "1 input"))
 
 
+def test_earlier_columns_that_do_not_matter_are_caught() -> None:
+    class SeesThree:
+        """The odds of the last column depend on the first three columns only."""
+
+        def log_likelihood(self, X: np.ndarray) -> np.ndarray:
+            odds = X[:, :3] @ [1.0, 2.0, 3.0]
+            return -np.logaddexp(0.0, np.where(X[:, -1] == 1, -odds, odds))
+
+    name = "Table: 40 inputs"
+    with pytest.raises(AssertionError, match=r"36 of 39 columns before the last do"):
+        checks.earlier_columns_matter_to_the_last(
+            run_of(family("made"), SeesThree(), name)
+        )
+
+
+def test_reconstruction_that_is_worse_than_the_mean_is_caught() -> None:
+    class Doubles(Model):
+        def reconstruct(self, X: np.ndarray) -> np.ndarray:
+            return 3.0 * X
+
+    def doubles(config, data, state=None):
+        theta = np.zeros(data.train.X.shape[1])
+        yield Step(1, {"train_mse": 0.0}, Doubles(theta, theta, theta, 0.0), {})
+
+    kind = family_of(doubles, TASK="decomposition", Config=Config, Model=Doubles)
+    (size,) = (each for each in sizes_of(kind) if each.name == "1 input")
+    with pytest.raises(AssertionError, match=r"of the mean"):
+        checks.a_whole_fit_reconstructs_better_than_the_mean(Run(kind, size))
+
+
+def test_every_check_has_a_test_in_which_it_fails() -> None:
+    with_a_test_of_its_own = {
+        checks.probabilities_sum_to_one.__name__,
+        checks.earlier_columns_matter_to_the_last.__name__,
+        checks.a_whole_fit_reconstructs_better_than_the_mean.__name__,
+    }
+    found = {check for _, _, check in BROKEN} | with_a_test_of_its_own
+    assert found == {TRAINS, *(check.__name__ for check in checks.CHECKS)}
+
+
 @pytest.mark.parametrize(
     "error",
     [
