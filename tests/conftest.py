@@ -108,6 +108,19 @@ def run_stage(folder: Path, *arguments: str, **environment: str) -> tuple[int, s
     return process.returncode, printed
 
 
+def modules_imported_by(name: str) -> set[str]:
+    """Return the modules that a new process holds after importing this one."""
+    code = f"import sys, {name}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
 def runs(folder: Path, query: str) -> list[tuple]:
     """Return what a query finds in the MLflow database of a folder."""
     with sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True) as connection:

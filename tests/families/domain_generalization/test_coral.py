@@ -141,11 +141,3 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path) -> None:
 
 def test_step_does_not_change_when_training_continues() -> None:
     assert_steps_stand_still(train, Config(**SETTINGS))
-
-
-@pytest.mark.parametrize("batch_size", [64, None])
-def test_domain_of_one_row_is_refused_at_every_batch_size(
-    batch_size: int | None,
-) -> None:
-    with pytest.raises(ValueError, match="or more, got 1 of domain b, 1 of domain d"):
-        next(train(Config(batch_size=batch_size), Splits(blobs((9, 1, 8, 1)))))

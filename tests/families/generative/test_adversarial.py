@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scipy.special import expit, log_expit
 
 from ftml import Splits, fit
 from ftml.data.ring import ring
-from ftml.families.generative import gan
+from ftml.families.generative import conv_gan, gan
 from ftml.families.generative._adversarial import (
     _turns,
     discriminator_loss,
@@ -119,16 +121,18 @@ def _in_double(network: Adversaries) -> Adversaries:
     return network
 
 
-def test_each_player_moves_its_own_parameters_alone() -> None:
+@pytest.mark.parametrize(
+    ("family", "layers"), [(gan, {"hidden": (8, 4)}), (conv_gan, {"width": 4})]
+)
+def test_each_player_moves_its_own_parameters_alone(
+    family: ModuleType, layers: dict[str, Any]
+) -> None:
     train = small_data("generation").train
     few = {"n_epochs": 1, "batch_size": len(train), "learning_rate": 0.01}
-    both = fit(gan.Config(**few), train).model.weights
+    both = fit(family.Config(**few, **layers), train).model.weights
+    generator = torch.Generator().manual_seed(0)
     start = Adversaries(
-        (1, 6, 6),
-        16,
-        hidden=(128, 128),
-        pixels=True,
-        generator=torch.Generator().manual_seed(0),
+        (1, 6, 6), 16, **layers, pixels=True, generator=generator
     ).state_dict()
     for name, before in start.items():
         moved = (both[name] - before).abs().max().item()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from pipelines.tracking import local_store
 from pipelines.tracking.local_store import model_folder
-from tests.conftest import ROOT, forget_store
+from tests.conftest import forget_store, modules_imported_by
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +105,5 @@ def test_several_runs_of_one_beginning_are_listed() -> None:
 
 @pytest.mark.slow
 def test_predicting_needs_neither_mlflow_nor_torch() -> None:
-    code = "import sys, pipelines.cli.prediction; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert not set(done.stdout.split()) & {"mlflow", "torch", "sklearn", "ray", "dvc"}
+    found = modules_imported_by("pipelines.cli.prediction")
+    assert not found & {"mlflow", "torch", "sklearn", "ray", "dvc"}
