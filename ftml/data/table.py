@@ -225,7 +225,9 @@ def write(folder: Path, table: Table, split: np.ndarray) -> None:
     }
     about |= {"grouping": list(grouping)} if grouping else {}
     about |= {} if table.positive is None else {"positive": table.positive}
-    columns = table.frame().assign(**targets, **grouping, split=split.astype(str))
+    # Not DataFrame.assign, for which no column may be named self.
+    more = {**targets, **grouping, "split": split.astype(str)}
+    columns = pd.concat([table.frame(), pd.DataFrame(more)], axis=1)
     data = pa.Table.from_pandas(columns, preserve_index=False)
     parquet.write(folder / FILE, data, about)
 

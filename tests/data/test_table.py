@@ -164,6 +164,14 @@ def test_written_table_is_read_back_split_by_split(
         assert_same(getattr(splits, name), whole.rows(split == name))
 
 
+def test_a_column_may_have_the_name_of_an_argument_of_pandas(tmp_path: Path) -> None:
+    data = Table(np.eye(3, 2), np.arange(3.0))
+    for target in ("kwargs", "self"):
+        named = replace(data, target_name=target, feature_names=("axis", "data"))
+        table.write(tmp_path, named, np.array(["train", "valid", "test"]))
+        assert table.read(tmp_path).train.target_name == target
+
+
 def test_same_table_is_written_as_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for _ in range(2):

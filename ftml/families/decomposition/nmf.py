@@ -29,7 +29,13 @@ TASK = "decomposition"
 
 SWEEPS, SETTLED = 200, 1e-6
 """Number of sweeps over the code of new rows, and the change, relative to the largest
-value, at which they end earlier. Rows for which they are too few are solved exactly.
+value, at which they end earlier.
+"""
+
+SURE = 1e-3
+"""Fraction of a row's loss by which its code may miss the least loss: rows for which
+that is not certain after the sweeps are solved exactly. Sweeps hardly move where a
+column of large values makes the parts nearly parallel, far from the optimum too.
 """
 
 CANCELS = 1e-6
@@ -70,10 +76,10 @@ class Model:
             if np.abs(code - before).max(initial=0.0) <= SETTLED * code.max(
                 initial=0.0
             ):
-                return code
-        moved = np.abs(code - before).max(axis=1) > SETTLED * code.max(axis=1)
-        if moved.any():
-            code[moved] = best_codes(X[moved], H)
+                break
+        unsure = gap_bound(X, code, cross, gram) > SURE * row_losses(X, code, H)
+        if unsure.any():
+            code[unsure] = best_codes(X[unsure], H)
         return code
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
@@ -90,6 +96,32 @@ def best_codes(X: np.ndarray, H: np.ndarray) -> np.ndarray:
     """
     Q, R = np.linalg.qr(H.T)  # |x - c H| and |Q'x - R c| differ by a constant
     return np.array([scipy.optimize.nnls(R, x, maxiter=50 * len(H))[0] for x in X @ Q])
+
+
+def gap_bound(
+    X: np.ndarray, code: np.ndarray, cross: np.ndarray, gram: np.ndarray
+) -> np.ndarray:
+    """Return what each row's loss (n,) is at most above the least one, with rounding.
+
+    A convex loss is at most g'(c - c*) above its minimum, g the gradient at c. c*_j
+    |H_j| is at most |c* H|, since nothing is negative, and that at most |x|.
+    """
+    slope = code @ gram - cross
+    square = np.einsum("nd,nd->n", X, X)
+    lengths = np.sqrt(np.maximum(np.diag(gram), _TINY))
+    largest = np.sqrt(square)[:, None] / lengths
+    gap = np.sum(np.where(slope > 0, slope * code, -slope * largest), axis=1)
+    rounding = 4 * len(gram) * np.finfo(float).eps
+    bound: np.ndarray = gap + rounding * square
+    return bound
+
+
+def row_losses(X: np.ndarray, code: np.ndarray, H: np.ndarray) -> np.ndarray:
+    """Return (1/2) |x - c H|^2 of each row, (n,)."""
+    at_once = max(1, BLOCK // X.shape[1])
+    parts = (slice(i, i + at_once) for i in range(0, len(X), at_once))
+    each = [0.5 * np.sum((X[p] - code[p] @ H) ** 2, axis=1) for p in parts]
+    return np.concatenate([np.zeros(0), *each])
 
 
 def lost(X: np.ndarray, code: np.ndarray, H: np.ndarray) -> float:

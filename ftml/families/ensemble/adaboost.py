@@ -64,10 +64,11 @@ class Model:
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Return g, (n, k), for X (n, d)."""
         trees = Trees(**self.trees)
-        g = np.empty((len(X), trees.value.shape[1]))
+        g = np.zeros((len(X), trees.value.shape[1]))
         for part, shares in trees.in_blocks(X):  # (t, b, k)
-            hits = np.eye(shares.shape[2])[shares.argmax(axis=2)]
-            g[part] = np.einsum("t,tnk->nk", self.alpha, hits)
+            rows = np.arange(len(X))[part]
+            for alpha, voted in zip(self.alpha, shares.argmax(axis=2), strict=True):
+                g[rows, voted] += alpha
         return g
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:

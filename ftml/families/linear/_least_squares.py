@@ -34,7 +34,8 @@ class Solution(NamedTuple):
     """The coefficients of raw columns and of the intercept, the last entry."""
 
     theta: np.ndarray
-    "(p,): of all solutions the one of the smallest sum of squares without intercept"
+    """(p,): of all solutions the one of the smallest sum of squares without intercept,
+    of raw or of scaled coefficients"""
 
     standard_errors: np.ndarray
     "(p,): NaN for a coefficient in which solutions differ, and where n <= r"
@@ -56,8 +57,15 @@ class Factors(NamedTuple):
     "(p,): the norm up to which a residual of each column is rounding"
 
 
-def least_squares(X: np.ndarray, y: np.ndarray) -> Solution:
-    """Return the solution for X (n, d) and y (n,), of any rank."""
+def least_squares(
+    X: np.ndarray, y: np.ndarray, *, shortest_scaled: bool = False
+) -> Solution:
+    """Return the solution for raw X (n, d) and y (n,), of any rank.
+
+    shortest_scaled: of all solutions, return the one that is shortest in coefficients
+    of scaled columns. X must be as it was read: the rounding of values is known from
+    their size, which centring takes away.
+    """
     scaled, scaling = centred_and_scaled(X, standardize=True)
     design = np.column_stack([scaled, np.ones(len(y))])
     p = design.shape[1]
@@ -76,7 +84,10 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> Solution:
     size = np.linalg.norm(inverse[kept], axis=1)
     part = np.where(np.abs(T) > size[:, None] * tolerance[dropped], T, 0.0)
     errors[~_identified(part, kept, dropped, scaling, tolerance)] = np.nan
-    theta = _shortest(theta, T, part, kept, dropped, scaling)
+    units = scaling
+    if shortest_scaled:
+        units = scaling._replace(scale=np.ones_like(scaling.scale))
+    theta = _shortest(theta, T, part, kept, dropped, units)
     return Solution(for_raw_columns(theta, scaling), errors)
 
 

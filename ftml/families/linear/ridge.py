@@ -81,14 +81,15 @@ def solve_ridge(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
     )
 
 
-def solve_centred(X: np.ndarray, y: np.ndarray, *, alpha: float) -> np.ndarray:
-    """Return the coefficients (d,) for centred X (n, d) and y (n,).
+def solve_without_penalty(
+    X: np.ndarray, y: np.ndarray, *, standardize: bool
+) -> np.ndarray:
+    """Return the coefficients (d + 1,) for raw X (n, d) and y (n,), intercept last.
 
-    Without a penalty the rank is that of least squares, which no unit decides.
+    The rank is that of least squares, which no unit decides. Where the solution is not
+    unique, its coefficients of the columns that a penalty would hold are shortest.
     """
-    if alpha == 0:
-        return least_squares(X, y).theta[:-1]
-    return solve_ridge(X, y, alpha=alpha)
+    return least_squares(X, y, shortest_scaled=standardize).theta
 
 
 def is_small(alpha: np.ndarray | float, X: np.ndarray) -> np.ndarray:
@@ -177,8 +178,9 @@ def train_many(
         alphas = np.array([configs[i].alpha for i in alike])
         path = ridge_path(X, y - mean, alphas=np.where(alphas > 0, alphas, 1.0))
         for i, alpha, theta in zip(alike, alphas, path, strict=True):
-            found = theta if alpha > 0 else solve_centred(X, y - mean, alpha=0.0)
-            raw = for_raw_columns(np.append(found, mean), scaling)
+            raw = for_raw_columns(np.append(theta, mean), scaling)
+            if alpha == 0:
+                raw = solve_without_penalty(data.train.X, y, standardize=standardize)
             steps[i] = _step(raw, data.train)
     if waiting:
         yield steps
@@ -190,9 +192,13 @@ def train(
     """Yield the solution, in one step."""
     if state is not None:
         return
-    y = data.train.y
-    X, scaling = centred_and_scaled(data.train.X, standardize=config.standardize)
-    theta = solve_centred(X, y - y.mean(), alpha=config.alpha)
+    X, y, standardize = data.train.X, data.train.y, config.standardize
+    if config.alpha == 0:
+        theta = solve_without_penalty(X, y, standardize=standardize)
+        yield _step(theta, data.train)
+        return
+    X, scaling = centred_and_scaled(X, standardize=standardize)
+    theta = solve_ridge(X, y - y.mean(), alpha=config.alpha)
     yield _step(for_raw_columns(np.append(theta, y.mean()), scaling), data.train)
 
 

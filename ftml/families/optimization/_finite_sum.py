@@ -72,7 +72,8 @@ def make_sum(table: Table, *, mu: float) -> FiniteSum:
     y = signs(table)
     X, scaling = centred_and_scaled(table.X, standardize=True)
     X = np.column_stack([X, np.ones(len(y))])
-    L = float(np.linalg.eigvalsh(X.T @ X)[-1]) / (4 * len(y)) + mu
+    gram = X.T @ X if len(y) >= X.shape[1] else X @ X.T  # with the same largest value
+    L = float(np.linalg.eigvalsh(gram)[-1]) / (4 * len(y)) + mu
     return FiniteSum(X, y, mu, scaling, L, np.sum(X**2, axis=1) / 4 + mu)
 
 

@@ -76,6 +76,16 @@ def test_code_of_many_parts_is_the_best_one(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(code, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e4, 1e9])
+def test_code_is_the_best_one_where_a_column_has_another_scale(scale: float) -> None:
+    X = np.random.default_rng(0).random((30, 6))
+    X[:, 2] *= scale
+    model = fit(nmf.Config(n_components=3, n_iterations=20), Table(X)).model
+    least = [scipy.optimize.nnls(model.components.T, x)[1] ** 2 for x in X]
+    lost = np.sum((X - model.reconstruct(X)) ** 2, axis=1)
+    np.testing.assert_allclose(lost, least, rtol=2e-3)
+
+
 def test_pixels_of_one_byte_do_not_wrap() -> None:
     pixels = DIGITS[:50].astype(np.uint8) * 15
     config = nmf.Config(n_components=4, n_iterations=20)

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ftml import Splits, Table, fit
+from ftml.families.linear.ols import solve_ols
 from ftml.families.linear.ridge import Config, Model, solve_ridge, train, train_many
 
 ALPHAS = (1e-6, 1e-3, 1.0, 1e3)
@@ -224,3 +225,25 @@ def test_training_takes_one_step_and_a_resumed_one_none() -> None:
 def test_prediction_of_the_wrong_number_of_columns_is_refused() -> None:
     with pytest.raises(ValueError, match="X has 3 columns, the model was fitted on 2"):
         Model(np.ones(3)).predict(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_rank_without_penalty_knows_the_rounding_of_raw_columns(
+    standardize: bool,
+) -> None:
+    rng = np.random.default_rng(0)
+    seconds = 1.7e9 + np.floor(1e5 * rng.normal(size=60))
+    y = 1e-5 * (seconds - 1.7e9) + 0.1 * rng.normal(size=60)
+    data = Table(np.column_stack([seconds, seconds / 86400]), y)
+    config = Config(alpha=0.0, standardize=standardize)
+    model = fit(config, data).model
+    (many,) = next(train_many([config], Splits(data)))
+    for each in (model, many.model):
+        np.testing.assert_allclose(
+            each.predict(data.X), solve_ols(data.X, y).predict(data.X), atol=1e-6
+        )
+    # The shortest coefficients: in scaled columns, which are alike, both are equal.
+    scaled = model.theta[:2] * data.X.std(axis=0)
+    raw_ratio = scaled[1] / scaled[0] if standardize else model.theta[1] * 86400
+    expected = 1.0 if standardize else model.theta[0]
+    assert raw_ratio == pytest.approx(expected, rel=1e-3)
