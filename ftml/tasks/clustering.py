@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ftml.data.standardize import unit_of
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._inputs import check_samples
@@ -27,6 +28,9 @@ MARKERS = "o^sDPX"
 
 N_ROWS, SEED = 1000, 0
 "Largest number of samples for the silhouette, and the seed that selects them."
+
+FAR = 1e6
+"How many times the squared distances within clusters squares of values may be."
 
 
 def evaluate(model: Any, split: Table) -> dict[str, float]:
@@ -59,6 +63,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
 def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean silhouette of at most 1,000 of the samples X (n, d)."""
+    from scipy.spatial.distance import cdist
     from sklearn.metrics import silhouette_score
 
     if len(X) > N_ROWS:
@@ -66,7 +71,23 @@ def silhouette(X: np.ndarray, labels: np.ndarray) -> float:
         X, labels = X[rows], labels[rows]
     if not 1 < len(np.unique(labels)) < len(X):
         return 0.0
+    X = X / unit_of(X.reshape(-1))
+    if _is_far(X, labels):
+        return float(silhouette_score(cdist(X, X), labels, metric="precomputed"))
     return float(silhouette_score(X, labels))
+
+
+def _is_far(X: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether rows X (n, d) are so far from 0, beside their distances to their
+    cluster's mean, that distances from products of rows would be rounding.
+    """
+    away = np.zeros(len(X))
+    for label in np.unique(labels):
+        own = labels == label
+        away[own] = np.sum((X[own] - X[own].mean(axis=0)) ** 2, axis=1)
+    away = np.sort(away[away > 0])
+    farthest = float(np.max(np.sum(X**2, axis=1)))
+    return bool(len(away) and farthest > FAR * away[len(away) // 10])
 
 
 def figures(model: Any, split: Table) -> dict[str, Figure]:

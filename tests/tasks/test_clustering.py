@@ -46,6 +46,16 @@ def test_one_cluster_and_clusters_of_one_row_have_silhouette_zero() -> None:
     assert clustering.silhouette(X, np.arange(3)) == 0.0
 
 
+@pytest.mark.parametrize(("shift", "scale"), [(1.7e9, 1.0), (0.0, 1e-170)])
+def test_silhouette_does_not_depend_on_offset_or_unit(
+    shift: float, scale: float
+) -> None:
+    labels = np.arange(40) % 2
+    X = np.random.default_rng(0).normal(size=(40, 2)) + 10.0 * labels[:, None]
+    found = clustering.silhouette(scale * X + shift, labels)
+    assert found == pytest.approx(silhouette_score(X, labels), abs=1e-6)
+
+
 def test_silhouette_of_many_rows_is_of_the_same_thousand() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(3000) % 2

@@ -3,6 +3,10 @@
 Axes: n rows, d columns, R members (sets of centres), M centres of all members, one set
 after the other; `sizes` (R,) says how many each has.
 
+|x - c|^2 is computed as |x|^2 - 2 x'c + |c|^2, a product of matrices. Its rounding is
+relative to |x|^2: distances that it may change, and choices between centres that it may
+decide, are computed from the differences x - c.
+
 Rows are processed in blocks that stay in a core's cache until they are added to their
 centres' sums, so rows are read from memory once, however many members there are. On a
 GPU the same computation is one product of whole tensors.
@@ -14,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ftml.compiled import compiled_fast
+from ftml.compiled import compiled, compiled_fast
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +28,15 @@ CACHE = 50_000
 
 SCORES = 2**22
 "Products of rows and centres that are computed at once: 32 megabytes."
+
+CLOSE = 1e-8
+"Fraction of |x|^2 + |c|^2 below which a squared distance is computed from x - c."
+
+EPS = float(np.finfo(float).eps)
+
+FAR, SAMPLE = 1e6, 1000
+"""How many times the spread of the rows the squared distance of mean and median is
+where the median is the middle, and the number of rows that decide it."""
 
 
 class Assignment(NamedTuple):
@@ -42,6 +55,22 @@ class Assignment(NamedTuple):
     "(M,): the number of rows of each centre"
 
 
+def middle_of(X: np.ndarray) -> np.ndarray:
+    """Return the point (d,) that is subtracted from rows X (n, d) before distances are
+    computed: the mean, or the median where a few values far out move the mean so far
+    away from all other rows that their digits would be lost.
+    """
+    mean: np.ndarray = X.mean(axis=0)
+    sample = X[:: max(1, len(X) // SAMPLE)]
+    middle = (len(sample) - 1) // 2
+    median: np.ndarray = np.partition(sample, middle, axis=0)[middle]
+    with np.errstate(over="ignore"):
+        away = np.sum((sample - median) ** 2, axis=1)
+        apart = np.sum((mean - median) ** 2)
+    away = np.sort(away[away > 0])
+    return median if len(away) and apart > FAR * away[len(away) // 10] else mean
+
+
 def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
     """Return the assignment of rows X (n, d) to the centres (M, d) of R members."""
     (n, d), R = X.shape, len(sizes)
@@ -55,6 +84,7 @@ def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
         scores = X[part] @ centers.T
         _collect(
             X[part],
+            centers,
             scores,
             half,
             starts,
@@ -66,9 +96,38 @@ def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
     return Assignment(labels, distance, sums, counts)
 
 
+@compiled
+def _between(x: np.ndarray, c: np.ndarray) -> float:
+    """Return |x - c|^2 from the differences."""
+    total = 0.0
+    for j in range(len(x)):
+        total += (x[j] - c[j]) ** 2
+    return total
+
+
+@compiled
+def _nearest(
+    x: np.ndarray, centers: np.ndarray, values: np.ndarray, margins: np.ndarray
+) -> int:
+    """Return the first of the centres (k, d) nearest to x (d,), by differences.
+
+    values: (k,) half of the squared distances, less the same for all. margins: (k,)
+    the rounding of each. Centres that these exclude are left out.
+    """
+    least = np.min(values + margins)
+    best, nearest = -1, 0.0
+    for m in range(len(centers)):
+        if values[m] - margins[m] <= least:
+            distance = _between(x, centers[m])
+            if best < 0 or distance < nearest:
+                best, nearest = m, distance
+    return best
+
+
 @compiled_fast
 def _collect(
     X: np.ndarray,
+    centers: np.ndarray,
     scores: np.ndarray,
     half: np.ndarray,
     starts: np.ndarray,
@@ -82,19 +141,38 @@ def _collect(
     scores: (c, M), the products of rows and centres. |x - c|^2 is |x|^2 - 2 x'c +
     |c|^2; half of the last is `half` (M,).
     """
+    rounding = (16 + X.shape[1]) * EPS
+    largest = np.max(half)
     for i in range(len(X)):
         length = 0.0
         for j in range(X.shape[1]):
             length += X[i, j] * X[i, j]
+        margin = 2.0 * rounding * (length + 2.0 * largest)
         for r in range(len(labels)):
             best = starts[r]
             least = half[best] - scores[i, best]
+            second = np.inf
             for m in range(starts[r] + 1, starts[r + 1]):
                 value = half[m] - scores[i, m]
                 if value < least:
+                    second = least
                     best, least = m, value
+                elif value < second:
+                    second = value
+            if second - least <= margin:
+                own = slice(starts[r], starts[r + 1])
+                best = starts[r] + _nearest(
+                    X[i],
+                    centers[own],
+                    half[own] - scores[i, own],
+                    rounding * (length + 2.0 * half[own]),
+                )
+                least = half[best] - scores[i, best]
             labels[r, i] = best - starts[r]
-            distance[r, i] = max(0.0, length + 2.0 * least)
+            found = length + 2.0 * least
+            if found <= CLOSE * (length + 2.0 * half[best]):
+                found = _between(X[i], centers[best])
+            distance[r, i] = found
             counts[best] += 1.0
             for j in range(X.shape[1]):
                 sums[best, j] += X[i, j]
@@ -106,12 +184,14 @@ def assign_tensors(
     """Return what `assign` does, for tensors on one device; it returns NumPy arrays."""
     import torch
 
-    of_center = (centers**2).sum(dim=1)
-    squared = (X**2).sum(dim=1, keepdim=True) - 2.0 * X @ centers.T + of_center
+    of_center, of_row = (centers**2).sum(dim=1), (X**2).sum(dim=1, keepdim=True)
+    squared = of_row - 2.0 * X @ centers.T + of_center
     labels, distance, member = [], [], torch.zeros_like(squared)
     for first, part in zip(
         np.cumsum(sizes) - sizes, squared.split(sizes.tolist(), dim=1), strict=True
     ):
+        own = slice(int(first), int(first) + part.shape[1])
+        _recompute(part, X, centers[own], of_row + of_center[own])
         least, nearest = part.min(dim=1)
         labels.append(nearest)
         distance.append(least.clamp(min=0.0))
@@ -122,6 +202,23 @@ def assign_tensors(
         (member.T @ X).cpu().numpy(),
         member.sum(dim=0).cpu().numpy(),
     )
+
+
+def _recompute(
+    squared: torch.Tensor, X: torch.Tensor, centers: torch.Tensor, bound: torch.Tensor
+) -> None:
+    """Write the squared distances (n, k) that rounding may decide or change, computed
+    from differences. bound: (n, k), |x|^2 + |c|^2.
+    """
+    import torch
+
+    rounding = (16 + X.shape[1]) * EPS * bound
+    may_be = squared - rounding <= (squared + rounding).amin(dim=1, keepdim=True)
+    close = may_be & (may_be.sum(dim=1, keepdim=True) > 1)
+    close |= may_be & (squared <= CLOSE * bound)
+    for some in torch.nonzero(close).split(max(1, SCORES // X.shape[1])):
+        rows, own = some[:, 0], some[:, 1]
+        squared[rows, own] = ((X[rows] - centers[own]) ** 2).sum(dim=1)
 
 
 class Rows:
@@ -214,8 +311,20 @@ def _squared(X: np.ndarray, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
     squared = -2.0 * (X[rows] @ X.T)
     squared += norms
     squared += norms[rows, None]
+    _recompute_close(X, norms, rows, squared)
     squared[np.arange(len(rows)), rows] = 0.0
     return np.maximum(squared, 0.0, out=squared)
+
+
+@compiled
+def _recompute_close(
+    X: np.ndarray, norms: np.ndarray, rows: np.ndarray, squared: np.ndarray
+) -> None:
+    """Write the squared distances (len(rows), n) of which rounding may leave little."""
+    for a in range(len(rows)):
+        for i in range(len(X)):
+            if squared[a, i] <= CLOSE * (norms[i] + norms[rows[a]]):
+                squared[a, i] = _between(X[i], X[rows[a]])
 
 
 def _weighted_choice(

@@ -31,6 +31,7 @@ from ftml.families.clustering._assignment import (
     Rows,
     assign,
     filled,
+    middle_of,
     plus_plus,
 )
 from ftml.families.clustering._restarts import going, last_steps
@@ -75,7 +76,7 @@ class Model:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the index of the nearest centre, (n,), for X (n, d)."""
         check_rows(X, self.centers.shape[1])
-        middle = self.centers.mean(axis=0)  # far from 0, differences would be lost
+        middle = middle_of(self.centers)  # far from 0, differences would be lost
         sizes = np.array([len(self.centers)])
         return assign(X - middle, self.centers - middle, sizes).labels[0]
 
@@ -88,7 +89,7 @@ class Problem:
 
     rows: Rows
     mean: np.ndarray
-    "(d,)"
+    "(d,): or the median, if values far out move the mean away from the rows"
 
     @property
     def X(self) -> np.ndarray:
@@ -96,7 +97,7 @@ class Problem:
 
 
 def make_problem(train: Table) -> Problem:
-    mean = train.X.mean(axis=0)
+    mean = middle_of(train.X)
     X = train.X - mean
     return Problem(Rows(X), mean)
 

@@ -223,6 +223,32 @@ def test_blocks_of_scores_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-9)
 
 
+@pytest.mark.parametrize("far", [1e10, -1e17])
+def test_a_row_far_out_does_not_mix_the_clusters_of_the_others(far: float) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[::2, 0] += 10.0
+    X[0, 0] = far
+    step = fit(kmeans.Config(n_clusters=3), Table(X))
+    labels = step.model.predict(X)
+    assert adjusted_rand_score(labels[1:], np.arange(59) % 2) == 1.0
+    inertia = np.mean(np.sum((X - step.model.centers[labels]) ** 2, axis=1))
+    assert step.metrics["train_inertia"] == pytest.approx(inertia, rel=1e-6)
+
+
+@pytest.mark.parametrize("torch_too", [False, True])
+def test_rounding_decides_no_assignment(torch_too: bool) -> None:
+    rng = np.random.default_rng(0)
+    X = 1e9 * np.repeat([-1.0, 1.0], 20)[:, None] + rng.normal(size=(40, 2))
+    centers = np.concatenate([X[:3], X[-3:]])
+    sizes = np.array([6])
+    squared = np.sum((X[:, None] - centers) ** 2, axis=2)
+    one = assign(X, centers, sizes)
+    if torch_too:
+        one = assign_tensors(torch.tensor(X), torch.tensor(centers), sizes)
+    assert one.labels[0].tolist() == squared.argmin(axis=1).tolist()
+    np.testing.assert_allclose(one.distance[0], squared.min(axis=1), rtol=1e-6)
+
+
 def test_more_clusters_than_rows_and_wrong_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="n_clusters is 3, the training data has 2"):
         fit(kmeans.Config(n_clusters=3), Table(np.eye(2)))
