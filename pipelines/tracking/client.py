@@ -1,14 +1,11 @@
-"""The MLflow store: opens it, retries calls, finds or creates experiments, and closes
-stale runs.
+"""The MLflow store: opens it, retries calls, and finds or creates experiments.
 
 Who writes. Only the driver, which is the process of a stage, writes to the store; its
-workers never do. Each run has the tag `ftml.driver`, `host:pid` of the driver that
-logs to it, and the run of a study has the tag `ftml.heartbeat`, the Unix time at which
-its driver last logged metrics.
+workers never do. `ownership` says whose runs it writes to.
 
 Order. `open_store` comes first: it tests a server before any work starts, or creates
 `mlflow.db`. `open_experiment` sets the tags of the experiment, and `close_stale_runs`
-closes what crashed drivers have left RUNNING, before a run is opened.
+closes what crashed drivers of this folder have left RUNNING, before a run is opened.
 
 Retries. A call fails with a transient error when the server does not respond (a failed
 connection, or HTTP status 500 and above). `try_call` makes one attempt, for what may be
@@ -16,8 +13,7 @@ logged later. `retry_until_available` repeats the call every 2 s for RETRY_TIMEO
 since the answer of a call that was carried out can be lost, the call must be
 idempotent. Any other error, such as HTTP status 403, is raised at once.
 
-Observe: the tags `ftml.driver` and `ftml.heartbeat` of runs that are RUNNING, and
-`ftml.closed` of runs that were closed as stale, which holds the reason.
+Observe: the tag `ftml.closed` of runs that were closed as stale holds the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +22,6 @@ import logging
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import tempfile
 import time
@@ -54,11 +49,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.project import project_folder
 from pipelines.params.read import Dataset
-from pipelines.tracking import descriptions, mlflow_ui, views
+from pipelines.tracking import descriptions, mlflow_ui, ownership, views
 from pipelines.tracking.local_store import ARTIFACTS, SQLITE, store_address
-
-HEARTBEAT = "ftml.heartbeat"
-"Tag of the run of a study: the Unix time, in s, at which its driver last logged."
 
 TASK, METRIC = "ftml.task", "ftml.metric"
 "Tags of an experiment: the task of its dataset, and the metric that compares studies."
@@ -226,54 +218,21 @@ def get_or_create_experiment(client: MlflowClient, name: str) -> str:
 
 
 def close_stale_runs(
-    client: MlflowClient, experiment_id: str, *, heartbeat_timeout: float | None = None
+    client: MlflowClient,
+    experiment_id: str,
+    *,
+    heartbeat_timeout: float | None = ownership.HEARTBEAT_TIMEOUT_S,
+    every_folder: bool = False,
 ) -> int:
-    """Close the stale runs of an experiment as KILLED; return their number.
-
-    A run is stale when its driver ran on this machine and has crashed. Whether a driver
-    on another machine is alive cannot be known: its runs are stale only if
-    `heartbeat_timeout`, in s, is given and its last heartbeat is older. The children of
-    a study have the heartbeat of the study. The tag `ftml.closed` holds the reason.
+    """Close the stale runs of an experiment that belong to this folder, or to every
+    folder, as KILLED (`ownership.close_stale_runs`); return their number.
     """
     running = search_runs(client, experiment_id, "attributes.status = 'RUNNING'")
-    heartbeats = {
-        run.info.run_id: float(run.data.tags.get(HEARTBEAT, 0)) for run in running
-    }
-    closed = 0
-    for run in running:
-        host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
-        study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
-        last = max(heartbeats.get(study, 0), run.info.start_time / 1000)
-        age = time.time() - last
-        if host == socket.gethostname():
-            reason = "" if _is_alive(int(pid)) else "its driver crashed"
-        elif host and heartbeat_timeout is not None and age > heartbeat_timeout:
-            reason = f"no heartbeat for {age / 60:.0f} min"
-        else:
-            reason = ""
-        if reason:
-            client.set_tag(run.info.run_id, "ftml.closed", reason)
-            client.set_terminated(run.info.run_id, "KILLED")
-            closed += 1
-    return closed
-
-
-def _is_alive(pid: int) -> bool:
-    """Return whether a process of this machine has that id."""
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is alive, and belongs to another user
-        pass
-    return True
-
-
-def driver_id() -> str:
-    """Return the value of the tag `ftml.driver` for this process: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return ownership.close_stale_runs(
+        client,
+        running if every_folder else ownership.own(running),
+        heartbeat_timeout=heartbeat_timeout,
+    )
 
 
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:

@@ -44,6 +44,11 @@ def store_address() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or default
 
 
+def is_default_store() -> bool:
+    """Return whether the store is the one that is part of the project folder."""
+    return store_address() == f"{SQLITE}{project_folder() / DATABASE}"
+
+
 def existing_store() -> str:
     """Return the address of the store. Raises ValueError where it is an SQLite database
     that does not exist; none is created.

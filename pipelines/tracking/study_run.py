@@ -3,9 +3,10 @@
 A study is a run with a child run for each trial and each final fit (`child_runs`).
 
 Who writes. The driver alone. A run is searched for by the tags that identify it before
-one is created: `ftml.key` and `ftml.role` for a study, and the parent, `ftml.role` and
-`ftml.index` for a child. So a driver that continues the study of a crashed driver logs
-to the same runs, and logs only what is missing.
+one is created: `ftml.folder`, `ftml.key` and `ftml.role` for a study, and the parent,
+`ftml.role` and `ftml.index` for a child. So a driver that continues the study of a
+crashed driver of its folder logs to the same runs, and logs only what is missing. A
+run of another folder is never written to, even if it has the same key (`ownership`).
 
 Order in the run of a study:
 
@@ -27,8 +28,9 @@ model and registering its version: the model is then logged again, and the first
 stays in MLflow without a version. KILLED is set with one attempt; if it fails, the next
 driver closes the runs as stale.
 
-Observe: the status of the run, and its tags `ftml.driver`, `ftml.heartbeat`,
-`ftml.key`, and `ftml.current` (whether the latest comparison includes it).
+Observe: the status of the run, and its tags `ftml.folder`, `ftml.driver`,
+`ftml.heartbeat`, `ftml.key`, and `ftml.current` (whether the latest comparison of its
+folder includes it).
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from mlflow.entities import (
     InputTag,
     LoggedModelOutput,
     Metric,
+    Run,
 )
 
 from ftml.saving import load
@@ -64,12 +67,19 @@ from pipelines.tracking.child_runs import (
     without_duplicates,
 )
 from pipelines.tracking.client import (
+    TrackingError,
     close_stale_runs,
-    driver_id,
     open_store,
     retry_until_available,
     search_runs,
     try_call,
+)
+from pipelines.tracking.ownership import (
+    Heartbeat,
+    other_driver,
+    own,
+    owner_tags,
+    take_over,
 )
 
 
@@ -92,13 +102,12 @@ class StudyRun:
         self.client, self.experiment_id, self.study = client, experiment_id, study
         self._children: list[ChildRuns] = []
         condition = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
-        runs = search_runs(client, experiment_id, condition)
+        runs = own(search_runs(client, experiment_id, condition))
         if runs:
-            self.run_id = runs[0].info.run_id
-            client.update_run(self.run_id, status="RUNNING")
-            client.set_tag(self.run_id, "ftml.driver", driver_id())
+            self.run_id = self._continue(runs[0])
         else:
             self.run_id = self._create(key, digest)
+        self._heartbeat = Heartbeat(client, self.run_id)
         if not (runs and runs[0].data.params):
             self._log_inputs(digest)
 
@@ -112,6 +121,19 @@ class StudyRun:
             "mlflow.note.content": descriptions.study(study, self.experiment_id),
         }
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=study.name)
+        return str(run.info.run_id)
+
+    def _continue(self, run: Run) -> str:
+        """Take a run of this folder over; return its id. Raises TrackingError if
+        another driver may be writing to it.
+        """
+        if other := other_driver(run):
+            raise TrackingError(
+                f"{self.study.name}: another driver of this project folder is running "
+                f"it: {other}; wait for it, or, if it has crashed, run `ftml "
+                "close-stale-runs --heartbeat-timeout 0` first"
+            )
+        take_over(self.client, run)
         return str(run.info.run_id)
 
     def _log_inputs(self, digest: str) -> None:
@@ -138,9 +160,11 @@ class StudyRun:
         self.client.log_batch(self.run_id, params=as_params({**fixed, **budget}))
 
     def __enter__(self) -> StudyRun:
+        self._heartbeat.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._heartbeat.stop()
         if kind is None:
             retry_until_available(
                 lambda: self.client.set_terminated(self.run_id, "FINISHED")
@@ -305,20 +329,22 @@ def log_comparison(
     `folder` is the one that `pipelines.study.comparison` has written; `best` is the
     metrics.json of the study that is best in validation; `curves` names the training
     metrics that several studies share. `studies` are the ids of the runs that are
-    compared. The tag `ftml.current` is `true` for these runs and their final fits, and
-    `false` for all others; the views show current runs only.
+    compared. Of the runs of this folder, the tag `ftml.current` is `true` for these and
+    their final fits, and `false` for all others; the views show current runs only.
     """
     for role in ("study", "fit"):
-        for run in search_runs(client, experiment_id, f"tags.`ftml.role` = '{role}'"):
+        condition = f"tags.`ftml.role` = '{role}'"
+        for run in own(search_runs(client, experiment_id, condition)):
             study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
             is_current = str(study in studies).lower()
             if run.data.tags.get("ftml.current") != is_current:
                 client.set_tag(run.info.run_id, "ftml.current", is_current)
-    runs = search_runs(client, experiment_id, "tags.`ftml.role` = 'comparison'")
+    compared = "tags.`ftml.role` = 'comparison'"
+    runs = own(search_runs(client, experiment_id, compared))
     if runs:
         run_id = runs[0].info.run_id
     else:
-        tags = {"ftml.role": "comparison", "ftml.driver": driver_id()}
+        tags = {"ftml.role": "comparison", **owner_tags()}
         run_id = client.create_run(
             experiment_id, tags=tags, run_name="all studies compared"
         ).info.run_id
@@ -338,12 +364,15 @@ def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:
 
     A run is stale when its driver ran on this machine and has crashed; with
     `heartbeat_timeout` also when the last heartbeat of its driver on another machine is
-    more than that many seconds old.
+    more than that many seconds old. The runs may belong to any folder.
     """
     client = open_store()
     return sum(
         close_stale_runs(
-            client, experiment.experiment_id, heartbeat_timeout=heartbeat_timeout
+            client,
+            experiment.experiment_id,
+            heartbeat_timeout=heartbeat_timeout,
+            every_folder=True,
         )
         for experiment in client.search_experiments()
     )
