@@ -48,10 +48,11 @@ def project_folder(folder: Path | None = None) -> Path:
     return here
 
 
-def folder_identity(folder: Path | None = None) -> str:
+def folder_identity(folder: Path | None = None, *, create: bool = True) -> str:
     """Return the identity of the project folder, 32 hexadecimal digits, which is
     written if the folder has none; FTML_IDENTITY replaces it.
 
+    create: whether it is written; if not, a folder without an identity has "".
     Raises ValueError for a file or a variable that holds no identity.
     """
     if given := os.environ.get(IDENTITY_VARIABLE):
@@ -64,7 +65,7 @@ def folder_identity(folder: Path | None = None) -> str:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return _write(path, uuid.uuid4().hex, replace=False)
+        return _write(path, uuid.uuid4().hex, replace=False) if create else ""
     except ValueError:
         content = None
     if not (isinstance(content, dict) and _is_identity(content.get("identity"))):

@@ -72,18 +72,11 @@ def user() -> str:
         return "unknown"
 
 
-def owner(run: Run) -> str | None:
-    """Return the identity of the folder that a run belongs to; None if it belongs to
-    nobody.
-    """
-    if found := run.data.tags.get(FOLDER):
-        return str(found)
-    return folder_identity() if is_default_store() else None
-
-
 def is_own(run: Run) -> bool:
-    """Return whether a run belongs to this project folder."""
-    return owner(run) == folder_identity()
+    """Return whether a run belongs to this project folder. No identity is written."""
+    if folder := run.data.tags.get(FOLDER):
+        return bool(folder == folder_identity(create=False))
+    return is_default_store()
 
 
 def own(runs: Sequence[Run]) -> list[Run]:

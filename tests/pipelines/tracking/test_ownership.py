@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from mlflow import MlflowClient
@@ -15,11 +16,16 @@ from mlflow.entities import Run
 
 from pipelines.common.processes import this_process
 from pipelines.params.read import Study, read_params
+from pipelines.study.metrics import StudyMetrics
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import ownership
 from pipelines.tracking.client import TrackingError
 from pipelines.tracking.ownership import DRIVER, FOLDER, HEARTBEAT, PROCESS
-from pipelines.tracking.study_run import StudyRun, close_stale_runs_of_store
+from pipelines.tracking.study_run import (
+    StudyRun,
+    close_stale_runs_of_store,
+    log_comparison,
+)
 from tests.conftest import forget_store
 
 PARAMS = """
@@ -199,3 +205,45 @@ def test_a_heartbeat_is_set_from_a_thread_only_if_the_store_is_on_a_server(
     for target in threads:
         target()
     assert said == [("r", HEARTBEAT)]
+
+
+def test_a_comparison_of_another_folder_hides_nothing_and_describes_nothing(
+    shared: Shared, tmp_path: Path
+) -> None:
+    toy, nothing = read_params().datasets["toy"], cast(StudyMetrics, None)
+    (folder := tmp_path / "artifacts").mkdir()
+    (folder / "table.md").write_text("a table")
+
+    def compared(run_id: str) -> str:
+        tracking_client.open_experiment(shared.client, toy, digest=run_id)
+        log_comparison(
+            shared.client,
+            shared.experiment,
+            toy,
+            folder,
+            digest="d",
+            best=nothing,
+            curves=[],
+            studies=[run_id],
+            champion=False,
+        )
+        condition = "tags.`ftml.role` = 'comparison'"
+        runs = tracking_client.search_runs(shared.client, shared.experiment, condition)
+        (found,) = ownership.own(runs)
+        return str(found.info.run_id)
+
+    shared.as_folder(ANNA)
+    anna = shared.open().run_id
+    tracking_client.open_experiment(shared.client, toy, digest="of Anna")
+    shared.client.set_tag(anna, "ftml.current", "true")
+    before = snapshot(shared.run(anna))
+    described = shared.client.get_experiment(shared.experiment).tags
+    assert "of Anna" in described["mlflow.note.content"]
+    shared.as_folder(BOB)
+    bob = shared.open("toy").run_id
+    first = compared(bob)
+    assert compared(bob) == first, "a folder has one run for its comparison"
+    assert snapshot(shared.run(anna)) == before
+    assert shared.run(bob).data.tags["ftml.current"] == "true"
+    notes = shared.client.get_experiment(shared.experiment).tags
+    assert notes["mlflow.note.content"] == described["mlflow.note.content"]

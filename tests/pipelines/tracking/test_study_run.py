@@ -199,30 +199,3 @@ def test_runs_of_crashed_drivers_are_closed_and_those_of_alive_ones_are_not(
     assert closed() == {"crashed", "no_heartbeat"}
     said = client.get_run(ids["no_heartbeat"]).data.tags["ftml.closed"]
     assert said == "no heartbeat for 60 min"
-
-
-def test_a_store_is_created_atomically(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    made: list[Path] = []
-
-    def killed(source: Path, target: Path) -> None:
-        made.append(source)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tracking_client.shutil, "copyfile", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tracking_client.open_store()
-    assert made[0].name == "mlflow.db"
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / ".mlflow.db.killed").mkdir()
-    client = tracking_client.open_store()
-    assert client.search_experiments()
-    client.create_experiment("kept")
-    forget_store()
-    assert tracking_client.open_store().get_experiment_by_name("kept") is not None
-    assert list(tmp_path.glob(".mlflow.db.*")) == []
-    forget_store()
