@@ -23,10 +23,9 @@ Order in the run of a study:
 
 Retries. Opening the run, `log_results` and `log_comparison` are idempotent, and the
 stage repeats each one as a whole while the server does not respond
-(`retry_until_available`). The exception is a call that is lost between logging the
-model and registering its version: the model is then logged again, and the first one
-stays in MLflow without a version. KILLED is set with one attempt; if it fails, the next
-driver closes the runs as stale.
+(`retry_until_available`). A model that was logged and not registered before a call
+was lost is registered by the next call. KILLED is set with one attempt; if it fails,
+the next driver closes the runs as stale.
 
 Observe: the status of the run, and its tags `ftml.folder`, `ftml.driver`,
 `ftml.heartbeat`, `ftml.key`, and `ftml.current` (whether the latest comparison of its
@@ -54,10 +53,12 @@ from mlflow.entities import (
 )
 
 from ftml.saving import load
+from pipelines.common.project import folder_identity
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
 from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
+from pipelines.tracking import champion as champions
 from pipelines.tracking import descriptions, served_model, views
 from pipelines.tracking.child_runs import (
     ChildRuns,
@@ -69,18 +70,21 @@ from pipelines.tracking.child_runs import (
 from pipelines.tracking.client import (
     TrackingError,
     close_stale_runs,
+    describes,
     open_store,
     retry_until_available,
     search_runs,
     try_call,
 )
 from pipelines.tracking.ownership import (
+    FOLDER,
     Heartbeat,
     other_driver,
     own,
     owner_tags,
     take_over,
 )
+from pipelines.tracking.recorded import has_model_files, model_id_of
 
 
 class StudyRun:
@@ -210,7 +214,7 @@ class StudyRun:
             self._log_missing_metrics(
                 run, {k: v for k, v in last if k.startswith("test_")}
             )
-        version = self._register(fits.runs[0], folder / "model", example)
+        version = self._register(fits.runs[0], folder / "model", example, outcome)
         for run in (fits.runs[0], self.run_id):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
@@ -248,8 +252,10 @@ class StudyRun:
         if "trials" not in self.client.get_run(self.run_id).data.params:
             common["trials"] = outcome.metrics().trials
         self.client.log_batch(self.run_id, params=as_params(common))
-        if not self._model_outputs(self.run_id):
-            self.client.log_outputs(self.run_id, self._model_outputs(fit))
+        known = {each.model_id for each in self._model_outputs(self.run_id)}
+        models = [m for m in self._model_outputs(fit) if m.model_id not in known]
+        if models:
+            self.client.log_outputs(self.run_id, models)
         parts = [
             descriptions.result(outcome.metrics(), version),
             descriptions.study(self.study, self.experiment_id),
@@ -275,13 +281,38 @@ class StudyRun:
                 run_id, [Metric(k, v, now, 0) for k, v in missing.items()]
             )
 
-    def _register(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
+    def _register(
+        self, run_id: str, folder: Path, example: pd.DataFrame, outcome: Outcome
+    ) -> str:
         """Register the model that `ftml.save` has written to a folder, unless the run
         has a version already; return the version.
+
+        A model that the run has logged before is registered if it has its files. A
+        version whose files are lost is removed and made again.
         """
-        known = self.client.search_model_versions(f"run_id = '{run_id}'")
-        if known:
-            return str(known[0].version)
+        for known in self.client.search_model_versions(f"run_id = '{run_id}'"):
+            if has_model_files(self.client, model_id_of(known)):
+                return str(known.version)
+            self.client.delete_model_version(known.name, known.version)
+        ids = [each.model_id for each in self._model_outputs(run_id)]
+        whole = [each for each in ids if has_model_files(self.client, each)]
+        model_id = whole[-1] if whole else self._log_model(run_id, folder, example)
+        name = self.study.dataset.name
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            description = descriptions.model(self.study.dataset)
+            self.client.create_registered_model(name, description=description)
+        version = self.client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run_id=run_id,
+            model_id=model_id,
+            tags=self._version_tags(outcome),
+            description=descriptions.version(self.study, self.experiment_id),
+        )
+        return str(version.version)
+
+    def _log_model(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
+        """Log the model of a folder; return the id of the logged model."""
         predictor = load(folder)
         with (
             warnings.catch_warnings(),
@@ -297,19 +328,20 @@ class StudyRun:
                 signature=served_model.signature(predictor, example),
                 pip_requirements=served_model.requirements(self.study),
             )
-        name = self.study.dataset.name
-        if not self.client.search_registered_models(f"name = '{name}'"):
-            description = descriptions.model(self.study.dataset)
-            self.client.create_registered_model(name, description=description)
-        version = self.client.create_model_version(
-            name,
-            logged.model_uri,
-            run_id=run_id,
-            model_id=logged.model_id,
-            tags={"study": self.study.name, "family": self.study.family.name},
-            description=descriptions.version(self.study, self.experiment_id),
-        )
-        return str(version.version)
+        return str(logged.model_id)
+
+    def _version_tags(self, outcome: Outcome) -> dict[str, str]:
+        """Return the tags of a version, by which champions are compared."""
+        study = self.study
+        digest = self.client.get_run(self.run_id).data.tags["ftml.data"]
+        return {
+            "study": study.name,
+            "family": study.family.name,
+            FOLDER: folder_identity(),
+            champions.DATA: digest,
+            champions.METRIC: study.dataset.metric,
+            champions.SCORE: repr(outcome.metrics().validation_score),
+        }
 
 
 def log_comparison(
@@ -322,9 +354,13 @@ def log_comparison(
     best: StudyMetrics,
     curves: Sequence[str],
     studies: Collection[str],
+    champion: bool,
 ) -> None:
     """Log the comparison of the studies of a dataset as a run of its own, and describe
     the best study on the page of the experiment. The call is idempotent.
+
+    `champion` says whether the best study is the champion, which makes this folder the
+    one that describes the experiment (`client.describes`).
 
     `folder` is the one that `pipelines.study.comparison` has written; `best` is the
     metrics.json of the study that is best in validation; `curves` names the training
@@ -351,10 +387,12 @@ def log_comparison(
     client.set_tag(run_id, "mlflow.note.content", (folder / "table.md").read_text())
     client.log_artifacts(run_id, str(folder))
     client.set_terminated(run_id, "FINISHED")
+    if not (champion or describes(client, experiment_id)):
+        return
     description = descriptions.experiment(
         dataset, experiment_id, digest=digest, best=best, curves=bool(curves)
     )
-    note = {"mlflow.note.content": description}
+    note = {"mlflow.note.content": description, FOLDER: folder_identity()}
     for name, value in (views.curves_view(curves) | note).items():
         client.set_experiment_tag(experiment_id, name, value)
 
