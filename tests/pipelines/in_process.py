@@ -29,7 +29,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
             request = next(study)
             while True:
                 try:
-                    request = study.send(_train(request, fitted))
+                    request = study.send(train(request, fitted))
                 except StopIteration:
                     break
 
@@ -44,7 +44,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "delete_checkpoints", lambda record: None)
 
 
-def _train(request: SearchRequest, fitted: dict[str, Predictor]) -> Record:
+def train(request: SearchRequest, fitted: dict[str, Predictor]) -> Record:
     search = request.search
     search.folder.mkdir(parents=True, exist_ok=True)
     record = Record(search.record_path)
