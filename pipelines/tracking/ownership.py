@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, RunTag
 
 from pipelines.common.processes import is_alive, read_process, this_process
 from pipelines.common.project import folder_identity
@@ -87,8 +87,9 @@ def own(runs: Sequence[Run]) -> list[Run]:
 def take_over(client: MlflowClient, run: Run) -> None:
     """Set a run of this folder to RUNNING, with this process as its driver."""
     client.update_run(run.info.run_id, status="RUNNING")
-    for name, value in {FOLDER: folder_identity(), **driver_tags()}.items():
-        client.set_tag(run.info.run_id, name, value)
+    tags = {FOLDER: folder_identity(), **driver_tags()}
+    listed = [RunTag(name, value) for name, value in tags.items()]
+    client.log_batch(run.info.run_id, tags=listed)
 
 
 def crashed(run: Run, *, heartbeat: float, timeout: float | None) -> str:
