@@ -45,6 +45,7 @@ docs: $(READY) ## build the documentation into site/; a warning is an error
 	@sphinx-build --fail-on-warning --quiet --builder html docs site && echo "open site/index.html"
 
 ui: $(READY) ## open the MLflow UI on the default store
+	@test -f mlflow.db || { echo "there is no mlflow.db yet: \`dvc repro\` makes it, or \`ftml log\` from the results in experiments/" >&2; exit 1; }
 	@mlflow ui --backend-store-uri sqlite:///mlflow.db --port $${PORT:-5000}
 
 bench: $(READY) ## run the benchmarks (minutes)

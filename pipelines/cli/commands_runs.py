@@ -16,12 +16,45 @@ def compare(
         str | None,
         typer.Option(help="A test metric; by default the metric of the dataset."),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST",
+            help="The beginning of the digest of prepared data; by default the data of "
+            "the newest study of this folder.",
+        ),
+    ] = None,
 ) -> None:
     """Compare the studies of a dataset by the metrics that MLflow has recorded."""
     with report_errors():
         from pipelines.cli import study_table, terminal
 
-        terminal.show(*study_table.read(dataset, metric=metric))
+        terminal.show(*study_table.read(dataset, metric=metric, data=data))
+
+
+def log(
+    datasets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of datasets; by default all, and the claims."),
+    ] = None,
+    champion: Annotated[
+        bool,
+        typer.Option(
+            "--champion",
+            help="Make the best study the champion, even in place of another folder's.",
+        ),
+    ] = False,
+) -> None:
+    """Log the results on disk to the MLflow store in use, if it lacks them.
+
+    After `dvc pull`, or when mlflow.db was lost: each study in experiments/ gets a run
+    of this folder with its trials, figures and model, once, without training.
+    """
+    with report_errors():
+        from pipelines.cli import results_on_disk
+
+        for line in results_on_disk.log(datasets or [], force_champion=champion):
+            print(line, flush=True)
 
 
 def reproduce(

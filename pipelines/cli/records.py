@@ -14,6 +14,7 @@ from pipelines.tracking.local_store import (
     MIN_PREFIX,
     existing_store,
     one_run,
+    unlogged,
 )
 
 ROLES = ("study", "trial", "fit")
@@ -38,6 +39,7 @@ def experiment_of(client: MlflowClient, dataset: str) -> Experiment:
         raise ValueError(
             f"nothing is recorded of a dataset {dataset!r}"
             + (nearest(dataset, known) if known else "; the store is empty")
+            + unlogged()
         )
     return found
 

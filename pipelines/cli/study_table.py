@@ -15,8 +15,11 @@ from ftml.tasks import task
 from pipelines.cli.records import experiment_of, open_existing_store
 from pipelines.cli.terminal import table
 from pipelines.common import formatting
+from pipelines.common.formatting import counted
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import views
+from pipelines.tracking.local_store import unlogged
+from pipelines.tracking.ownership import FOLDER, is_own
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,23 @@ class StudyRow:
     seeds: int
     seconds: float
     champion: bool
+    user: str
 
 
-def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
-    """Return what `ftml compare` prints of a dataset: a table and a line below it.
+def read(
+    dataset: str, *, metric: str | None = None, data: str | None = None
+) -> list[Table | str]:
+    """Return what `ftml compare` prints of a dataset: a table and lines below it.
 
-    Raises ValueError when the dataset has no finished study, and for an unknown metric.
+    data: the beginning of the digest of prepared data; see `digest_of` for the default.
+    Raises ValueError when the dataset has no finished study, and for an unknown metric
+    or digest.
     """
     client = open_existing_store()
     experiment = experiment_of(client, dataset)
-    condition = "tags.`ftml.role` = 'study' and attributes.status = 'FINISHED'"
-    runs = newest(
-        tracking_client.search_runs(client, experiment.experiment_id, condition)
-    )
+    runs = finished_studies(client, experiment.experiment_id)
     if not runs:
-        raise ValueError(f"no study of {dataset} has finished")
+        raise ValueError(f"no study of {dataset} has finished" + unlogged())
     if tracking_client.TASK not in experiment.tags:
         raise ValueError(
             f"the experiment {dataset} has no tag for its task: an earlier version "
@@ -57,46 +62,107 @@ def read(dataset: str, *, metric: str | None = None) -> list[Table | str]:
     modes = task(experiment.tags[tracking_client.TASK]).METRICS
     if name not in modes:
         raise ValueError(f"unknown metric {name!r}{nearest(name, modes)}")
-    best = champion(client, dataset)
+    best = champion_run(client, dataset)
+    digest = digest_of(runs, best, data)
+    shown = newest([run for run in runs if data_of(run) == digest])
+    several = len({run.data.tags.get(FOLDER) for run in shown}) > 1
+    identity = best.info.run_id if best else None
     found = [
-        study_row(run, name, best) for run in runs if f"test_{name}" in _metrics(run)
+        study_row(run, name, identity)
+        for run in shown
+        if f"test_{name}" in _metrics(run)
     ]
     sign = 1.0 if modes[name] == "min" else -1.0
     found.sort(key=lambda each: sign * each.test)
     less = "less" if modes[name] == "min" else "more"
     about = "the champion is the best in validation" if best else "there is no champion"
     return [
-        table_of(found, name),
+        table_of(found, name, users=several),
         f"{less} is better; intervals are 95 % t intervals over seeds; {about}",
+        *on_other_data(runs, digest, best),
     ]
+
+
+def finished_studies(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Return the runs of the finished studies of an experiment, by the time of their
+    start.
+
+    A study that params.yaml no longer contains is left out: the last comparison of its
+    folder has tagged its run as not current.
+    """
+    condition = "tags.`ftml.role` = 'study' and attributes.status = 'FINISHED'"
+    runs = tracking_client.search_runs(client, experiment_id, condition)
+    known = [run for run in runs if run.data.tags.get("ftml.current") != "false"]
+    return sorted(known, key=lambda run: run.info.start_time)
+
+
+def data_of(run: Run) -> str:
+    """Return the digest of the prepared data of a study."""
+    return str(run.data.tags.get("ftml.data", ""))
+
+
+def digest_of(runs: Sequence[Run], best: Run | None, data: str | None) -> str:
+    """Return the digest of the data whose studies are shown: those that `data` begins,
+    or else those of the newest study of this folder, of the champion, or of the newest
+    study of anyone.
+    """
+    known = list(dict.fromkeys(data_of(run) for run in runs))
+    if data is not None:
+        found = [digest for digest in known if digest.startswith(data)]
+        if len(found) != 1:
+            listed = ", ".join(digest[:8] for digest in known)
+            raise ValueError(f"--data: expected one of {listed}, got {data!r}")
+        return found[0]
+    if mine := [run for run in runs if is_own(run)]:
+        return data_of(mine[-1])
+    return data_of(best) if best and data_of(best) in known else known[-1]
 
 
 def newest(runs: Sequence[Run]) -> list[Run]:
-    """Return the last run of each study, of the runs on the data that were used last.
-
-    A study that params.yaml no longer contains is left out: the last comparison has
-    tagged its run as not current.
+    """Return the last run of each study of each folder. Of runs with the same key,
+    whose results are the same, that of this folder is returned, or else the last one.
     """
-    known = [run for run in runs if run.data.tags.get("ftml.current") != "false"]
-    by_time = sorted(known, key=lambda run: run.info.start_time)
-    on_last = [
-        run
-        for run in by_time
-        if run.data.tags.get("ftml.data") == by_time[-1].data.tags.get("ftml.data")
-    ]
-    return list({run.data.tags["ftml.study"]: run for run in on_last}.values())
+    by_folder = {
+        (run.data.tags["ftml.study"], run.data.tags.get(FOLDER)): run for run in runs
+    }
+    by_key = {
+        (run.data.tags["ftml.study"], run.data.tags.get("ftml.key", run.info.run_id)): (
+            run
+        )
+        for run in sorted(by_folder.values(), key=is_own)
+    }
+    return list(by_key.values())
 
 
-def champion(client: MlflowClient, dataset: str) -> str | None:
-    """Return the id of the study run whose model is the champion, or None."""
+def on_other_data(runs: Sequence[Run], digest: str, best: Run | None) -> list[str]:
+    """Return a line for each other data that studies of this dataset have been run on:
+    their number, by whom, and the option that shows them.
+    """
+    lines = []
+    for other in dict.fromkeys(data_of(run) for run in runs):
+        if other == digest:
+            continue
+        found = newest([run for run in runs if data_of(run) == other])
+        users = sorted({run.data.tags.get("mlflow.user", "unknown") for run in found})
+        champion = ", with the champion" if best and data_of(best) == other else ""
+        number = counted(len(found), "study")
+        lines.append(
+            f"not shown: {number} on other data, by {', '.join(users)}{champion}: "
+            f"--data {other[:8]}"
+        )
+    return lines
+
+
+def champion_run(client: MlflowClient, dataset: str) -> Run | None:
+    """Return the run of the study whose model is the champion, or None."""
     try:
         version = client.get_model_version_by_alias(dataset, "champion")
         run = client.get_run(str(version.run_id))
+        return client.get_run(run.data.tags.get("mlflow.parentRunId", run.info.run_id))
     except MlflowException as error:
         if tracking_client.is_transient_error(error):
             raise
         return None
-    return str(run.data.tags.get("mlflow.parentRunId", run.info.run_id))
 
 
 def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
@@ -120,13 +186,16 @@ def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
         seeds=seeds,
         seconds=sum(metrics.get(part, 0.0) for part in views.SECONDS),
         champion=run.info.run_id == best,
+        user=run.data.tags.get("mlflow.user", "unknown"),
     )
 
 
-def table_of(found: Sequence[StudyRow], metric: str) -> Table:
-    """Return the table of studies, in the given order."""
+def table_of(found: Sequence[StudyRow], metric: str, *, users: bool) -> Table:
+    """Return the table of studies, in the given order; `users` adds a column that says
+    who has run each.
+    """
     columns = ["study", "family", f"test {metric}", "95 % interval", "seeds"]
-    columns += [f"valid {metric}", "seconds", ""]
+    columns += [f"valid {metric}", "seconds", "", *(["by"] if users else [])]
     rows = [
         [
             each.study,
@@ -137,6 +206,7 @@ def table_of(found: Sequence[StudyRow], metric: str) -> Table:
             "" if each.valid is None else formatting.format_number(each.valid),
             f"{each.seconds:.1f}",
             "champion" if each.champion else "",
+            *([each.user] if users else []),
         ]
         for each in found
     ]

@@ -28,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.common.project import IDENTITY_VARIABLE, job_identity
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
@@ -118,7 +119,11 @@ def check_environment() -> tuple[str, dict[str, str]]:
             "no DVC remote, so results cannot be fetched; add one that the cluster "
             "reaches: dvc remote add --default NAME URL"
         )
-    return address, {"MLFLOW_TRACKING_URI": tracking, COMMIT: commit()}
+    return address, {
+        "MLFLOW_TRACKING_URI": tracking,
+        COMMIT: commit(),
+        IDENTITY_VARIABLE: job_identity(),
+    }
 
 
 async def stream_log(

@@ -9,6 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+HANGUP = {signal.Signals.SIGHUP} if hasattr(signal, "SIGHUP") else set()
+"The signal of a terminal or connection that is closed; Windows has none."
+
+ENDING = {signal.SIGTERM} | HANGUP
+"Signals that end a stage as Ctrl-C does."
+
 
 def fail(error: BaseException) -> NoReturn:
     """Print one error, without a traceback, and exit with status 1."""
@@ -43,10 +49,15 @@ def stage_process() -> Iterator[None]:
     """Map how a stage ends to the exit status of this process.
 
     A ValueError or an OSError is printed as one error line, and the status is 1. Ctrl-C
-    exits with status 130 and SIGTERM with 143, after all context managers have exited,
-    so that a stopped stage closes its MLflow runs and removes its temporary files.
+    exits with status 130, SIGTERM with 143 and SIGHUP with 129, after all context
+    managers have exited, so that a stopped stage closes its MLflow runs and removes its
+    temporary files. SIGHUP is ignored where it was, as under `nohup`.
     """
-    previous = signal.signal(signal.SIGTERM, _exit_on_signal)
+    previous = {
+        number: signal.signal(number, _exit_on_signal)
+        for number in ENDING
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     except KeyboardInterrupt:
@@ -55,8 +66,14 @@ def stage_process() -> Iterator[None]:
     except (ValueError, OSError) as error:
         fail(error)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _exit_on_signal(number: int, _frame: object) -> None:
+    """Exit. A terminal that closes may send SIGHUP twice, by the shell and by the
+    system: the second one must not stop the cleanup after the first.
+    """
+    if number in HANGUP:
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)

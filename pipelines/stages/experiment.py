@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +27,16 @@ from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import run_stage
-from pipelines.common.project import project_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Study, read_params
 from pipelines.stages.compare import compare_studies
 from pipelines.study import results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
-from pipelines.study.metrics import finished_key, write_run_metadata
+from pipelines.study.metrics import (
+    finished_key,
+    load_run_metadata,
+    write_run_metadata,
+)
 from pipelines.study.plan import (
     Search,
     choose,
@@ -44,11 +48,14 @@ from pipelines.study.plan import (
 )
 from pipelines.study.progress import Progress, ProgressDisplay
 from pipelines.study.record import Record
+from pipelines.study.restore import count_fits
 from pipelines.study.results import Outcome
+from pipelines.tracking import local_store
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
 if TYPE_CHECKING:  # a stage that reuses all its studies imports neither Ray nor MLflow
     from pipelines.tracking.child_runs import ChildRuns
+    from pipelines.tracking.log_again import Store
     from pipelines.tracking.study_run import StudyRun
 
 FLUSH_INTERVAL_S = 5.0
@@ -70,13 +77,6 @@ def main(dataset: str) -> None:
     for study in studies:
         if study not in due:
             print(f"{study.name}: reused", flush=True)
-    if len(due) < len(studies) and store_is_missing():
-        print(
-            "MLflow has no run of the studies that are reused, since there is no "
-            f"mlflow.db; to log them again: rm -r experiments/{dataset} && "
-            f"dvc repro experiment@{dataset}",
-            flush=True,
-        )
     if due and (changed := uncommitted()):
         print(
             f"not committed: {', '.join(changed[:3])}{' ...' * (len(changed) > 3)}; "
@@ -86,13 +86,54 @@ def main(dataset: str) -> None:
     if due:
         run_studies(due, keys=keys, digest=digest)
     workspace.remove_unknown_studies(prepared, studies)
-    compare_studies(prepared, studies, digest=digest, fresh=bool(due))
+    reused = [study for study in studies if study not in due]
+    logged = log_missing_runs(reused, keys=keys, digest=digest)
+    fresh = bool(due) or logged
+    compare_studies(prepared, studies, keys=keys, digest=digest, fresh=fresh)
 
 
-def store_is_missing() -> bool:
-    """Return whether the store is the default one, and there is none."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    return not uri and not (project_folder() / "mlflow.db").exists()
+def log_missing_runs(
+    studies: Sequence[Study], *, keys: Mapping[str, str], digest: str
+) -> bool:
+    """Log what the store has lost of studies that are reused, from their results on
+    disk, with one line for each study; return whether anything was logged.
+
+    A local store is asked without MLflow first, whose import takes seconds. A server
+    that does not respond is not waited for.
+    """
+    wanted = [
+        study
+        for study in studies
+        if not local_store.has_study(keys[study.name], n_fits=count_fits(study))
+    ]
+    if not wanted:
+        return False
+    from pipelines.tracking.client import ServerUnavailableError, open_store
+    from pipelines.tracking.log_again import Store
+
+    try:
+        client = open_store()
+    except ServerUnavailableError as error:
+        print(f"{error}; whether it has the reused studies is unknown", file=sys.stderr)
+        return False
+    store = Store(client, wanted[0].dataset, keys=keys, digest=digest)
+    logged = False
+    for study in wanted:
+        if lacking := store.log_missing(study):
+            logged = True
+            print(
+                f"{study.name}: logged again, since MLflow lacked {', '.join(lacking)}",
+                flush=True,
+            )
+            update_ids(study, store)
+    return logged
+
+
+def update_ids(study: Study, store: Store) -> None:
+    """Write the ids that a study has in the store into its run.json."""
+    metadata, ids = load_run_metadata(study.folder), store.ids(study)
+    if ids is not None and ids != metadata.mlflow:
+        write_run_metadata(study.folder, replace(metadata, mlflow=ids))
 
 
 def run_studies(
@@ -124,8 +165,13 @@ def run_studies(
         from pipelines.tracking import study_run
 
         client = tracking_client.open_store()
-        experiment = tracking_client.open_experiment(
-            client, studies[0].dataset, digest=digest
+        experiment = tracking_client.retry_until_available(
+            partial(
+                tracking_client.open_experiment,
+                client,
+                studies[0].dataset,
+                digest=digest,
+            )
         )
         tracking_client.close_stale_runs(client, experiment)
 

@@ -182,8 +182,8 @@ def write_summary(dataset: str, studies: Sequence[StudyMetrics]) -> None:
 
 
 def write_run_metadata(folder: Path, metadata: RunMetadata) -> None:
-    """Write run.json into the folder of a study."""
-    _write_json(folder / RUN_METADATA, asdict(metadata))
+    """Write run.json into the folder of a study, as a whole."""
+    write_files(folder, {RUN_METADATA: _json_text(asdict(metadata))})
 
 
 def load_run_metadata(folder: Path) -> RunMetadata:
@@ -218,7 +218,11 @@ def _estimates(test: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(_as_json(content), indent=1, allow_nan=False) + "\n")
+    path.write_text(_json_text(content))
+
+
+def _json_text(content: Mapping[str, object]) -> str:
+    return json.dumps(_as_json(content), indent=1, allow_nan=False) + "\n"
 
 
 def _as_json(value: object) -> object:

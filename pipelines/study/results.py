@@ -41,8 +41,8 @@ from pipelines.study.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRIALS = "trials.parquet"
-FILES = (METRICS, "best.yaml", TRIALS, "fits.parquet")
+TRIALS, FITS = "trials.parquet", "fits.parquet"
+FILES = (METRICS, "best.yaml", TRIALS, FITS)
 "Files of results in the folder of a study, beside its figures and its model."
 
 
@@ -236,7 +236,7 @@ def write(folder: Path, outcome: Outcome, predictor: Predictor) -> None:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
     fits = _fits_table(outcome)
     outcome.runs.to_parquet(folder / TRIALS, index=False)
-    fits.to_parquet(folder / "fits.parquet", index=False)
+    fits.to_parquet(folder / FITS, index=False)
     write_figures(folder, study_figures(metrics, outcome.runs, fits), ())
 
 

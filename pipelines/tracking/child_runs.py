@@ -38,7 +38,8 @@ from pipelines.params.read import Study
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions
-from pipelines.tracking.client import HEARTBEAT, driver_id, search_runs
+from pipelines.tracking.client import search_runs
+from pipelines.tracking.ownership import HEARTBEAT, owner_tags, take_over
 
 BATCH = 900
 "Most metric values in one call: MLflow accepts 1000, parameters and tags included."
@@ -98,8 +99,7 @@ class ChildRuns:
         if run.info.status in ("FINISHED", "FAILED"):
             self._ended.add(index)
         else:
-            self.client.update_run(run.info.run_id, status="RUNNING")
-            self.client.set_tag(run.info.run_id, "ftml.driver", driver_id())
+            take_over(self.client, run)
 
     def log(
         self,
@@ -254,7 +254,7 @@ def run_tags(study: Study, *, role: str) -> dict[str, str]:
         "ftml.role": role,
         "ftml.family": study.family.name,
         "ftml.study": study.name,
-        "ftml.driver": driver_id(),
+        **owner_tags(),
         "mlflow.source.name": f"dvc repro experiment@{study.dataset.name}",
         "mlflow.source.type": "JOB",
     }

@@ -1,7 +1,8 @@
 """The claims in MLflow: one experiment, with a run for each measurement of a claim.
 
 Who writes: the stage `claims`, one process for each chapter. A measurement is searched
-for by its key before a run is created, so repeated calls log it once.
+for by its key among the runs of this folder before a run is created, so repeated calls
+log it once.
 
 Order: the run is created, its metrics and files are logged, it is terminated as
 FINISHED; last, the tag `ftml.current` of the earlier runs of the claim is set to
@@ -21,12 +22,12 @@ from pipelines.study.measurements import FIGURE, TABLE, ClaimMlflowIds, Measurem
 from pipelines.tracking import descriptions, views
 from pipelines.tracking.client import (
     close_stale_runs,
-    driver_id,
     get_or_create_experiment,
     open_store,
     retry_until_available,
     search_runs,
 )
+from pipelines.tracking.ownership import own, owner_tags
 
 EXPERIMENT = "claims"
 
@@ -119,7 +120,8 @@ class ClaimRuns:
             self.client.set_tag(run.info.run_id, "ftml.current", value)
 
     def _runs(self, condition: str) -> list[Run]:
-        return search_runs(self.client, self.experiment_id, condition)
+        """Return the runs of this folder that meet a condition."""
+        return own(search_runs(self.client, self.experiment_id, condition))
 
 
 def _tags(measurement: Measurement) -> dict[str, str]:
@@ -128,7 +130,7 @@ def _tags(measurement: Measurement) -> dict[str, str]:
         "ftml.role": "claim",
         "ftml.current": "true",
         "ftml.key": measurement.key,
-        "ftml.driver": driver_id(),
+        **owner_tags(),
         "ftml.chapter": measurement.chapter,
         "ftml.holds": str(measurement.passed).lower(),
         "mlflow.note.content": descriptions.claim(measurement),

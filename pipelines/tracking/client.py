@@ -1,34 +1,31 @@
-"""The MLflow store: opens it, retries calls, finds or creates experiments, and closes
-stale runs.
+"""The MLflow store: opens it, retries calls, and finds or creates experiments.
 
 Who writes. Only the driver, which is the process of a stage, writes to the store; its
-workers never do. Each run has the tag `ftml.driver`, `host:pid` of the driver that
-logs to it, and the run of a study has the tag `ftml.heartbeat`, the Unix time at which
-its driver last logged metrics.
+workers never do. `ownership` says whose runs it writes to.
 
 Order. `open_store` comes first: it tests a server before any work starts, or creates
 `mlflow.db`. `open_experiment` sets the tags of the experiment, and `close_stale_runs`
-closes what crashed drivers have left RUNNING, before a run is opened.
+closes what crashed drivers of this folder have left RUNNING, before a run is opened.
 
 Retries. A call fails with a transient error when the server does not respond (a failed
 connection, or HTTP status 500 and above). `try_call` makes one attempt, for what may be
 logged later. `retry_until_available` repeats the call every 2 s for RETRY_TIMEOUT_S;
 since the answer of a call that was carried out can be lost, the call must be
-idempotent. Any other error, such as HTTP status 403, is raised at once.
+idempotent. Two drivers that create the same experiment, model, version, tag or dataset
+at once are in conflict (`is_conflict`): one call fails, and both functions repeat it at
+once, which finds what the other has made. Any other error, such as HTTP status 403, is
+raised at once.
 
-Observe: the tags `ftml.driver` and `ftml.heartbeat` of runs that are RUNNING, and
-`ftml.closed` of runs that were closed as stale, which holds the reason.
+Observe: the tag `ftml.closed` of runs that were closed as stale holds the reason.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import random
 import re
-import shutil
-import socket
 import sqlite3
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -52,19 +49,27 @@ from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.common.project import project_folder
+from pipelines.common.project import folder_identity, project_folder
 from pipelines.params.read import Dataset
-from pipelines.tracking import descriptions, mlflow_ui, views
+from pipelines.tracking import descriptions, mlflow_ui, new_store, ownership, views
 from pipelines.tracking.local_store import ARTIFACTS, SQLITE, store_address
-
-HEARTBEAT = "ftml.heartbeat"
-"Tag of the run of a study: the Unix time, in s, at which its driver last logged."
 
 TASK, METRIC = "ftml.task", "ftml.metric"
 "Tags of an experiment: the task of its dataset, and the metric that compares studies."
 
 RETRY_TIMEOUT_S = 600.0
 "Time for which a call is repeated while the server does not respond."
+
+CONFLICTS = (
+    "UNIQUE constraint failed",  # SQLite
+    "duplicate key value",  # Postgres
+    "Duplicate entry",  # MySQL
+    "Model Version creation error",  # MLflow gives up after three numbers
+)
+"What an error says when two processes write the same thing at once."
+
+CONFLICT_ATTEMPTS, CONFLICT_PAUSE_S = 12, 0.25
+"Number of attempts at such a call, and the longest pause between two, in s."
 
 T = TypeVar("T")
 
@@ -92,13 +97,41 @@ def is_transient_error(error: Exception) -> bool:
     return isinstance(error, RequestException | ServerUnavailableError)
 
 
+def is_conflict(error: Exception) -> bool:
+    """Return whether a call failed because another process wrote the same thing at the
+    same time: the row that both create, or the next number of a version.
+
+    MLflow reports it with the status of a bad request, or of an object that exists.
+    """
+    if not isinstance(error, MlflowException):
+        return False
+    return error.error_code == "RESOURCE_ALREADY_EXISTS" or any(
+        text in str(error) for text in CONFLICTS
+    )
+
+
+def _settle(call: Callable[[], T]) -> T:
+    """Return the result of an idempotent call, which is repeated at once, after a
+    random pause, where another process has written the same thing.
+    """
+    for attempt in range(CONFLICT_ATTEMPTS):
+        try:
+            return call()
+        except MlflowException as error:
+            if not is_conflict(error) or attempt == CONFLICT_ATTEMPTS - 1:
+                raise
+        time.sleep(random.uniform(0, CONFLICT_PAUSE_S))
+    raise AssertionError
+
+
 def try_call(call: Callable[[], object]) -> bool:
-    """Make one attempt at a call to MLflow; return whether the server responded.
+    """Make one attempt at an idempotent call to MLflow; return whether the server
+    responded. A conflict with another process is settled first.
 
     Raises the error of the call if it is not a transient error.
     """
     try:
-        call()
+        _settle(call)
     except Exception as error:
         if not is_transient_error(error):
             raise
@@ -107,7 +140,8 @@ def try_call(call: Callable[[], object]) -> bool:
 
 
 def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
-    """Return the result of a call to MLflow, repeated until its server responds.
+    """Return the result of a call to MLflow, repeated until its server responds, and
+    until a conflict with another process is settled.
 
     `call` must be idempotent; `pause` is the time between two attempts, in s. Raises
     TrackingError after RETRY_TIMEOUT_S, and the error of the call if it is not a
@@ -116,7 +150,7 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
     deadline = time.monotonic() + RETRY_TIMEOUT_S
     while True:
         try:
-            return call()
+            return _settle(call)
         except Exception as error:
             if not is_transient_error(error):
                 raise
@@ -143,7 +177,7 @@ def open_store() -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     try:
         if uri.startswith(SQLITE):
-            _create_database(Path(uri.removeprefix(SQLITE)))
+            new_store.create(Path(uri.removeprefix(SQLITE)))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
     except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -157,26 +191,6 @@ def open_store() -> MlflowClient:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     return client
-
-
-def _create_database(path: Path) -> None:
-    """Create an empty database at a path atomically, if there is none.
-
-    MLflow creates its tables one at a time. If it is killed in between, it rejects the
-    partial database on every later start, so the database is created in a temporary
-    directory and renamed.
-    """
-    if path.exists():
-        return
-    prefix = f".{path.name}."
-    for leftover in path.parent.glob(f"{prefix}*"):  # of a driver that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary:
-        new, copy = Path(temporary) / path.name, Path(temporary) / "complete"
-        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
-        # MLflow keeps connections to the file that it has created: rename a copy.
-        shutil.copyfile(new, copy)
-        os.replace(copy, path)
 
 
 def _check_server(uri: str) -> None:
@@ -196,19 +210,30 @@ def open_experiment(client: MlflowClient, dataset: Dataset, *, digest: str) -> s
     created, or restored after a deletion, if needed.
 
     `digest` is the hash of the prepared data, which the description of the experiment
-    names.
+    names. The tags of an experiment that another folder describes stay as they are.
     """
     experiment_id = get_or_create_experiment(client, dataset.name)
+    if not describes(client, experiment_id):
+        return experiment_id
     description = descriptions.experiment(dataset, experiment_id, digest=digest)
     tags = views.best_view(dataset) | {
         mlflow_ui.EXPERIMENT_KIND_TAG: mlflow_ui.EXPERIMENT_KIND,
         "mlflow.note.content": description,
         TASK: dataset.task,
         METRIC: dataset.metric,
+        ownership.FOLDER: folder_identity(),
     }
     for name, value in tags.items():
         client.set_experiment_tag(experiment_id, name, value)
     return experiment_id
+
+
+def describes(client: MlflowClient, experiment_id: str) -> bool:
+    """Return whether this folder sets the tags of an experiment, such as its metric and
+    its description: the first folder does, and then that of the champion.
+    """
+    owner = client.get_experiment(experiment_id).tags.get(ownership.FOLDER)
+    return owner in (None, folder_identity())
 
 
 def get_or_create_experiment(client: MlflowClient, name: str) -> str:
@@ -221,59 +246,31 @@ def get_or_create_experiment(client: MlflowClient, name: str) -> str:
         folder = (project_folder() / ARTIFACTS / name).as_uri() if local else None
         return str(client.create_experiment(name, artifact_location=folder))
     if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment.experiment_id)
+        try:
+            client.restore_experiment(experiment.experiment_id)
+        except MlflowException:
+            again = client.get_experiment(experiment.experiment_id)
+            if again.lifecycle_stage == "deleted":  # nobody else has restored it
+                raise
     return str(experiment.experiment_id)
 
 
 def close_stale_runs(
-    client: MlflowClient, experiment_id: str, *, heartbeat_timeout: float | None = None
+    client: MlflowClient,
+    experiment_id: str,
+    *,
+    heartbeat_timeout: float | None = ownership.HEARTBEAT_TIMEOUT_S,
+    every_folder: bool = False,
 ) -> int:
-    """Close the stale runs of an experiment as KILLED; return their number.
-
-    A run is stale when its driver ran on this machine and has crashed. Whether a driver
-    on another machine is alive cannot be known: its runs are stale only if
-    `heartbeat_timeout`, in s, is given and its last heartbeat is older. The children of
-    a study have the heartbeat of the study. The tag `ftml.closed` holds the reason.
+    """Close the stale runs of an experiment that belong to this folder, or to every
+    folder, as KILLED (`ownership.close_stale_runs`); return their number.
     """
     running = search_runs(client, experiment_id, "attributes.status = 'RUNNING'")
-    heartbeats = {
-        run.info.run_id: float(run.data.tags.get(HEARTBEAT, 0)) for run in running
-    }
-    closed = 0
-    for run in running:
-        host, _, pid = run.data.tags.get("ftml.driver", "").rpartition(":")
-        study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
-        last = max(heartbeats.get(study, 0), run.info.start_time / 1000)
-        age = time.time() - last
-        if host == socket.gethostname():
-            reason = "" if _is_alive(int(pid)) else "its driver crashed"
-        elif host and heartbeat_timeout is not None and age > heartbeat_timeout:
-            reason = f"no heartbeat for {age / 60:.0f} min"
-        else:
-            reason = ""
-        if reason:
-            client.set_tag(run.info.run_id, "ftml.closed", reason)
-            client.set_terminated(run.info.run_id, "KILLED")
-            closed += 1
-    return closed
-
-
-def _is_alive(pid: int) -> bool:
-    """Return whether a process of this machine has that id."""
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is alive, and belongs to another user
-        pass
-    return True
-
-
-def driver_id() -> str:
-    """Return the value of the tag `ftml.driver` for this process: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return ownership.close_stale_runs(
+        client,
+        running if every_folder else ownership.own(running),
+        heartbeat_timeout=heartbeat_timeout,
+    )
 
 
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
@@ -290,16 +287,3 @@ def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> lis
         token = page.token
         if not token:
             return runs
-
-
-def set_champion(client: MlflowClient, dataset: str, version: str) -> bool:
-    """Set the alias `champion` of a dataset's registered model to a version; return
-    False if the store does not have that version.
-    """
-    try:
-        client.set_registered_model_alias(dataset, "champion", version)
-    except MlflowException as error:
-        if is_transient_error(error):
-            raise
-        return False
-    return True

@@ -30,6 +30,33 @@ SQLITE = "sqlite:///"
 RESULTS = "*/*/run.json"
 "The files in experiments/ that show that a study has a result."
 
+RUNS_OF_STUDY = """
+select runs.run_uuid, artifact_uri from runs
+join tags as keys on keys.run_uuid = runs.run_uuid and keys.key = 'ftml.key'
+join tags as roles on roles.run_uuid = runs.run_uuid and roles.key = 'ftml.role'
+where keys.value = ? and roles.value = 'study' and status = 'FINISHED'
+and lifecycle_stage = 'active'
+"""
+CHILDREN = """
+from runs
+join tags as parents on parents.run_uuid = runs.run_uuid
+and parents.key = 'mlflow.parentRunId'
+join tags as roles on roles.run_uuid = runs.run_uuid and roles.key = 'ftml.role'
+"""
+ENDED_CHILDREN = f"""
+select roles.value, count(*) {CHILDREN}
+where parents.value = ? and status in ('FINISHED', 'FAILED')
+and lifecycle_stage = 'active' group by roles.value
+"""
+MODEL_OF_STUDY = f"""
+select substr(versions.source, length('models:/') + 1) {CHILDREN}
+join model_versions as versions on versions.run_id = runs.run_uuid
+where parents.value = ? and roles.value = 'fit' and lifecycle_stage = 'active'
+and versions.current_stage != 'Deleted_Internal' and versions.source like 'models:/m-%'
+"""
+TRIALS_PARAM = "select value from params where run_uuid = ? and key = 'trials'"
+"What is asked of the tables of MLflow about a study."
+
 MIN_PREFIX = 4
 "Shortest beginning of a run's id that is looked for."
 MAX_LISTED = 5
@@ -44,6 +71,11 @@ def store_address() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or default
 
 
+def is_default_store() -> bool:
+    """Return whether the store is the one that is part of the project folder."""
+    return store_address() == f"{SQLITE}{project_folder() / DATABASE}"
+
+
 def existing_store() -> str:
     """Return the address of the store. Raises ValueError where it is an SQLite database
     that does not exist; none is created.
@@ -54,21 +86,58 @@ def existing_store() -> str:
         raise ValueError(
             f"no MLflow store: there is no {path.name} in {path.absolute().parent}; "
             "run this in the folder of a project after `dvc repro`, or set "
-            "MLFLOW_TRACKING_URI" + _lost()
+            "MLFLOW_TRACKING_URI" + unlogged()
         )
     return address
 
 
-def _lost() -> str:
-    """Return how to log results again whose store is gone; "" if there are none."""
-    found = sorted({p.parent.parent.name for p in Path("experiments").glob(RESULTS)})
-    if not found:
+def unlogged() -> str:
+    """Return how results on disk are logged that no store has; "" if there are none."""
+    if next(Path("experiments").glob(RESULTS), None) is None:
         return ""
-    more = ", and so on for the other datasets" if len(found) > 1 else ""
-    return (
-        "; results without a store are logged again by `rm -r experiments/"
-        f"{found[0]} && dvc repro experiment@{found[0]}`{more}"
-    )
+    return "; `ftml log` writes the results in experiments/ to the store in use"
+
+
+def has_study(key: str, *, n_fits: int) -> bool:
+    """Return whether a local store has the finished study with a key: its run, those of
+    its trials and of at least `n_fits` final fits, its files, and a registered model
+    with its files.
+
+    False for a store that is not local, and where only MLflow's client can tell.
+    """
+    address = store_address()
+    path = Path(address.removeprefix(SQLITE))
+    local = address.startswith(SQLITE) and "?" not in address and path.is_file()
+    if not local or "MLFLOW_REGISTRY_URI" in os.environ:
+        return False
+    place = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(place, uri=True)) as database:
+            return any(
+                _is_whole(database, *run, n_fits=n_fits)
+                for run in database.execute(RUNS_OF_STUDY, (key,))
+            )
+    except sqlite3.Error:
+        return False
+
+
+def _is_whole(
+    database: sqlite3.Connection, run_id: str, artifacts: str, *, n_fits: int
+) -> bool:
+    """Return whether a store has the children, files and model of a finished study."""
+    counts = dict(database.execute(ENDED_CHILDREN, (run_id,)).fetchall())
+    trials = database.execute(TRIALS_PARAM, (run_id,)).fetchone()
+    if trials is None or counts.get("trial", 0) < int(trials[0]):
+        return False
+    files = _local_folder(artifacts)
+    if files is None or not (files / "metrics.json").is_file():
+        return False
+    if counts.get("fit", 0) < n_fits or not (files / "figures").is_dir():
+        return False
+    models = database.execute(MODEL_OF_STUDY, (run_id,)).fetchall()
+    places = [_of_logged_model(database, str(model)) for (model,) in models]
+    folders = [_local_folder(place) for place in places if place]
+    return any(folder and (folder / "MLmodel").is_file() for folder in folders)
 
 
 def model_folder(address: str, model: str) -> Path | None:

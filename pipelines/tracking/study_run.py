@@ -3,9 +3,10 @@
 A study is a run with a child run for each trial and each final fit (`child_runs`).
 
 Who writes. The driver alone. A run is searched for by the tags that identify it before
-one is created: `ftml.key` and `ftml.role` for a study, and the parent, `ftml.role` and
-`ftml.index` for a child. So a driver that continues the study of a crashed driver logs
-to the same runs, and logs only what is missing.
+one is created: `ftml.folder`, `ftml.key` and `ftml.role` for a study, and the parent,
+`ftml.role` and `ftml.index` for a child. So a driver that continues the study of a
+crashed driver of its folder logs to the same runs, and logs only what is missing. A
+run of another folder is never written to, even if it has the same key (`ownership`).
 
 Order in the run of a study:
 
@@ -22,13 +23,13 @@ Order in the run of a study:
 
 Retries. Opening the run, `log_results` and `log_comparison` are idempotent, and the
 stage repeats each one as a whole while the server does not respond
-(`retry_until_available`). The exception is a call that is lost between logging the
-model and registering its version: the model is then logged again, and the first one
-stays in MLflow without a version. KILLED is set with one attempt; if it fails, the next
-driver closes the runs as stale.
+(`retry_until_available`). A model that was logged and not registered before a call
+was lost is registered by the next call. KILLED is set with one attempt; if it fails,
+the next driver closes the runs as stale.
 
-Observe: the status of the run, and its tags `ftml.driver`, `ftml.heartbeat`,
-`ftml.key`, and `ftml.current` (whether the latest comparison includes it).
+Observe: the status of the run, and its tags `ftml.folder`, `ftml.driver`,
+`ftml.heartbeat`, `ftml.key`, and `ftml.current` (whether the latest comparison of its
+folder includes it).
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ from mlflow.entities import (
     InputTag,
     LoggedModelOutput,
     Metric,
+    Run,
 )
 
 from ftml.saving import load
+from pipelines.common.project import folder_identity
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
 from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
+from pipelines.tracking import champion as champions
 from pipelines.tracking import descriptions, served_model, views
 from pipelines.tracking.child_runs import (
     ChildRuns,
@@ -64,13 +68,23 @@ from pipelines.tracking.child_runs import (
     without_duplicates,
 )
 from pipelines.tracking.client import (
+    TrackingError,
     close_stale_runs,
-    driver_id,
+    describes,
     open_store,
     retry_until_available,
     search_runs,
     try_call,
 )
+from pipelines.tracking.ownership import (
+    FOLDER,
+    Heartbeat,
+    other_driver,
+    own,
+    owner_tags,
+    take_over,
+)
+from pipelines.tracking.recorded import has_model_files, model_id_of
 
 
 class StudyRun:
@@ -92,13 +106,12 @@ class StudyRun:
         self.client, self.experiment_id, self.study = client, experiment_id, study
         self._children: list[ChildRuns] = []
         condition = f"tags.`ftml.key` = '{key}' and tags.`ftml.role` = 'study'"
-        runs = search_runs(client, experiment_id, condition)
+        runs = own(search_runs(client, experiment_id, condition))
         if runs:
-            self.run_id = runs[0].info.run_id
-            client.update_run(self.run_id, status="RUNNING")
-            client.set_tag(self.run_id, "ftml.driver", driver_id())
+            self.run_id = self._continue(runs[0])
         else:
             self.run_id = self._create(key, digest)
+        self._heartbeat = Heartbeat(client, self.run_id)
         if not (runs and runs[0].data.params):
             self._log_inputs(digest)
 
@@ -112,6 +125,19 @@ class StudyRun:
             "mlflow.note.content": descriptions.study(study, self.experiment_id),
         }
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=study.name)
+        return str(run.info.run_id)
+
+    def _continue(self, run: Run) -> str:
+        """Take a run of this folder over; return its id. Raises TrackingError if
+        another driver may be writing to it.
+        """
+        if other := other_driver(run):
+            raise TrackingError(
+                f"{self.study.name}: another driver of this project folder is running "
+                f"it: {other}; wait for it, or, if it has crashed, run `ftml "
+                "close-stale-runs --heartbeat-timeout 0` first"
+            )
+        take_over(self.client, run)
         return str(run.info.run_id)
 
     def _log_inputs(self, digest: str) -> None:
@@ -138,9 +164,11 @@ class StudyRun:
         self.client.log_batch(self.run_id, params=as_params({**fixed, **budget}))
 
     def __enter__(self) -> StudyRun:
+        self._heartbeat.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._heartbeat.stop()
         if kind is None:
             retry_until_available(
                 lambda: self.client.set_terminated(self.run_id, "FINISHED")
@@ -186,7 +214,7 @@ class StudyRun:
             self._log_missing_metrics(
                 run, {k: v for k, v in last if k.startswith("test_")}
             )
-        version = self._register(fits.runs[0], folder / "model", example)
+        version = self._register(fits.runs[0], folder / "model", example, outcome)
         for run in (fits.runs[0], self.run_id):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
@@ -224,8 +252,10 @@ class StudyRun:
         if "trials" not in self.client.get_run(self.run_id).data.params:
             common["trials"] = outcome.metrics().trials
         self.client.log_batch(self.run_id, params=as_params(common))
-        if not self._model_outputs(self.run_id):
-            self.client.log_outputs(self.run_id, self._model_outputs(fit))
+        known = {each.model_id for each in self._model_outputs(self.run_id)}
+        models = [m for m in self._model_outputs(fit) if m.model_id not in known]
+        if models:
+            self.client.log_outputs(self.run_id, models)
         parts = [
             descriptions.result(outcome.metrics(), version),
             descriptions.study(self.study, self.experiment_id),
@@ -251,13 +281,38 @@ class StudyRun:
                 run_id, [Metric(k, v, now, 0) for k, v in missing.items()]
             )
 
-    def _register(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
+    def _register(
+        self, run_id: str, folder: Path, example: pd.DataFrame, outcome: Outcome
+    ) -> str:
         """Register the model that `ftml.save` has written to a folder, unless the run
         has a version already; return the version.
+
+        A model that the run has logged before is registered if it has its files. A
+        version whose files are lost is removed and made again.
         """
-        known = self.client.search_model_versions(f"run_id = '{run_id}'")
-        if known:
-            return str(known[0].version)
+        for known in self.client.search_model_versions(f"run_id = '{run_id}'"):
+            if has_model_files(self.client, model_id_of(known)):
+                return str(known.version)
+            self.client.delete_model_version(known.name, known.version)
+        ids = [each.model_id for each in self._model_outputs(run_id)]
+        whole = [each for each in ids if has_model_files(self.client, each)]
+        model_id = whole[-1] if whole else self._log_model(run_id, folder, example)
+        name = self.study.dataset.name
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            description = descriptions.model(self.study.dataset)
+            self.client.create_registered_model(name, description=description)
+        version = self.client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run_id=run_id,
+            model_id=model_id,
+            tags=self._version_tags(outcome),
+            description=descriptions.version(self.study, self.experiment_id),
+        )
+        return str(version.version)
+
+    def _log_model(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
+        """Log the model of a folder; return the id of the logged model."""
         predictor = load(folder)
         with (
             warnings.catch_warnings(),
@@ -273,19 +328,20 @@ class StudyRun:
                 signature=served_model.signature(predictor, example),
                 pip_requirements=served_model.requirements(self.study),
             )
-        name = self.study.dataset.name
-        if not self.client.search_registered_models(f"name = '{name}'"):
-            description = descriptions.model(self.study.dataset)
-            self.client.create_registered_model(name, description=description)
-        version = self.client.create_model_version(
-            name,
-            logged.model_uri,
-            run_id=run_id,
-            model_id=logged.model_id,
-            tags={"study": self.study.name, "family": self.study.family.name},
-            description=descriptions.version(self.study, self.experiment_id),
-        )
-        return str(version.version)
+        return str(logged.model_id)
+
+    def _version_tags(self, outcome: Outcome) -> dict[str, str]:
+        """Return the tags of a version, by which champions are compared."""
+        study = self.study
+        digest = self.client.get_run(self.run_id).data.tags["ftml.data"]
+        return {
+            "study": study.name,
+            "family": study.family.name,
+            FOLDER: folder_identity(),
+            champions.DATA: digest,
+            champions.METRIC: study.dataset.metric,
+            champions.SCORE: repr(outcome.metrics().validation_score),
+        }
 
 
 def log_comparison(
@@ -298,37 +354,45 @@ def log_comparison(
     best: StudyMetrics,
     curves: Sequence[str],
     studies: Collection[str],
+    champion: bool,
 ) -> None:
     """Log the comparison of the studies of a dataset as a run of its own, and describe
     the best study on the page of the experiment. The call is idempotent.
 
+    `champion` says whether the best study is the champion, which makes this folder the
+    one that describes the experiment (`client.describes`).
+
     `folder` is the one that `pipelines.study.comparison` has written; `best` is the
     metrics.json of the study that is best in validation; `curves` names the training
     metrics that several studies share. `studies` are the ids of the runs that are
-    compared. The tag `ftml.current` is `true` for these runs and their final fits, and
-    `false` for all others; the views show current runs only.
+    compared. Of the runs of this folder, the tag `ftml.current` is `true` for these and
+    their final fits, and `false` for all others; the views show current runs only.
     """
     for role in ("study", "fit"):
-        for run in search_runs(client, experiment_id, f"tags.`ftml.role` = '{role}'"):
+        condition = f"tags.`ftml.role` = '{role}'"
+        for run in own(search_runs(client, experiment_id, condition)):
             study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
             is_current = str(study in studies).lower()
             if run.data.tags.get("ftml.current") != is_current:
                 client.set_tag(run.info.run_id, "ftml.current", is_current)
-    runs = search_runs(client, experiment_id, "tags.`ftml.role` = 'comparison'")
+    compared = "tags.`ftml.role` = 'comparison'"
+    runs = own(search_runs(client, experiment_id, compared))
     if runs:
         run_id = runs[0].info.run_id
     else:
-        tags = {"ftml.role": "comparison", "ftml.driver": driver_id()}
+        tags = {"ftml.role": "comparison", **owner_tags()}
         run_id = client.create_run(
             experiment_id, tags=tags, run_name="all studies compared"
         ).info.run_id
     client.set_tag(run_id, "mlflow.note.content", (folder / "table.md").read_text())
     client.log_artifacts(run_id, str(folder))
     client.set_terminated(run_id, "FINISHED")
+    if not (champion or describes(client, experiment_id)):
+        return
     description = descriptions.experiment(
         dataset, experiment_id, digest=digest, best=best, curves=bool(curves)
     )
-    note = {"mlflow.note.content": description}
+    note = {"mlflow.note.content": description, FOLDER: folder_identity()}
     for name, value in (views.curves_view(curves) | note).items():
         client.set_experiment_tag(experiment_id, name, value)
 
@@ -338,12 +402,15 @@ def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:
 
     A run is stale when its driver ran on this machine and has crashed; with
     `heartbeat_timeout` also when the last heartbeat of its driver on another machine is
-    more than that many seconds old.
+    more than that many seconds old. The runs may belong to any folder.
     """
     client = open_store()
     return sum(
         close_stale_runs(
-            client, experiment.experiment_id, heartbeat_timeout=heartbeat_timeout
+            client,
+            experiment.experiment_id,
+            heartbeat_timeout=heartbeat_timeout,
+            every_folder=True,
         )
         for experiment in client.search_experiments()
     )

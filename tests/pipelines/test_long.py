@@ -256,6 +256,7 @@ def test_a_driver_in_another_clone_goes_on_from_the_checkpoints_in_s3(
             "FTML_STORAGE": "s3://checkpoints/ftml",
             "FTML_CHECKPOINT_SECONDS": "0.5",
             "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+            "FTML_IDENTITY": "0" * 32,  # the clone takes the place of the folder
         }
         missing = {**told, "FTML_STORAGE": "s3://no-such-bucket/ftml"}
         status, printed = run_stage(project, *experiment, **missing)

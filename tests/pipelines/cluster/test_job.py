@@ -50,7 +50,7 @@ def test_a_job_gets_the_server_and_the_commit_and_no_secret(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
     address, variables = job.check_environment()
     assert address == "http://head:8265"
-    assert set(variables) == {"MLFLOW_TRACKING_URI", "FTML_COMMIT"}
+    assert set(variables) == {"MLFLOW_TRACKING_URI", "FTML_COMMIT", "FTML_IDENTITY"}
     assert "secret" not in variables.values()
 
 

@@ -15,10 +15,12 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 from requests import ConnectionError, HTTPError, Response
 
+from pipelines.common.processes import this_process
 from pipelines.params.read import read_params
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import client as tracking_client
+from pipelines.tracking import ownership
 from pipelines.tracking.client import (
     TrackingError,
     is_transient_error,
@@ -157,18 +159,18 @@ def test_runs_of_crashed_drivers_are_closed_and_those_of_alive_ones_are_not(
 ) -> None:
     client = tracking_client.open_store()
     identity = client.create_experiment("toy")
-    host = tracking_client.driver_id().rpartition(":")[0]
+    host = this_process().host
     hour_ago = time.time() - 3600
     tags = {
         "crashed": {"ftml.driver": f"{host}:{2**22 + 1}"},
         "alive": {"ftml.driver": f"{host}:{os.getpid()}"},
         "no_heartbeat": {
             "ftml.driver": "elsewhere:1",
-            tracking_client.HEARTBEAT: f"{hour_ago}",
+            ownership.HEARTBEAT: f"{hour_ago}",
         },
         "recent": {
             "ftml.driver": "elsewhere:2",
-            tracking_client.HEARTBEAT: f"{time.time()}",
+            ownership.HEARTBEAT: f"{time.time()}",
         },
         "foreign": {},
     }
@@ -197,30 +199,3 @@ def test_runs_of_crashed_drivers_are_closed_and_those_of_alive_ones_are_not(
     assert closed() == {"crashed", "no_heartbeat"}
     said = client.get_run(ids["no_heartbeat"]).data.tags["ftml.closed"]
     assert said == "no heartbeat for 60 min"
-
-
-def test_a_store_is_created_atomically(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    made: list[Path] = []
-
-    def killed(source: Path, target: Path) -> None:
-        made.append(source)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tracking_client.shutil, "copyfile", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tracking_client.open_store()
-    assert made[0].name == "mlflow.db"
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / ".mlflow.db.killed").mkdir()
-    client = tracking_client.open_store()
-    assert client.search_experiments()
-    client.create_experiment("kept")
-    forget_store()
-    assert tracking_client.open_store().get_experiment_by_name("kept") is not None
-    assert list(tmp_path.glob(".mlflow.db.*")) == []
-    forget_store()

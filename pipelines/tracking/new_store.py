@@ -1,0 +1,72 @@
+"""Creates the database of a local MLflow store, whoever else creates it meanwhile.
+
+MLflow creates its tables one at a time. If it is killed in between, it rejects the
+partial database on every later start. So the database is created in a temporary folder
+beside its place, and a link gives it its name, which fails if there is a database by
+then: of two processes that start at once, the first to finish makes the store, and both
+use it. No database that somebody may have written to is ever replaced.
+
+A temporary folder names the process that has made it, and is removed by a later start
+if that process has ended (`pipelines.common.processes`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from pipelines.common.processes import is_alive, read_process, this_process
+
+MAKER = "process.json"
+"The file of a temporary folder that names the process."
+
+
+def create(path: Path) -> None:
+    """Create an empty database at a path, unless there is one."""
+    if path.exists():
+        return
+    prefix = f".{path.name}."
+    for leftover in path.parent.glob(f"{prefix}*"):
+        if _is_abandoned(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary:
+        folder, process = Path(temporary), this_process()
+        (folder / MAKER).write_text(json.dumps([process.name, process.origin]))
+        new, copy = folder / path.name, folder / "complete"
+        _create_tables(new)
+        # MLflow keeps connections to the file that it has created: link a copy.
+        shutil.copyfile(new, copy)
+        _place(copy, path)
+
+
+def _create_tables(path: Path) -> None:
+    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+
+
+def _place(new: Path, path: Path) -> None:
+    """Give a file its name unless there is one of this name. A file system without hard
+    links cannot do this in one step, but a store in use is found before.
+    """
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return
+    except OSError:
+        if not path.exists():
+            os.replace(new, path)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether the process that has made a temporary folder has ended. A folder
+    without a process is of an earlier version, or a moment old: it is kept.
+    """
+    try:
+        process = read_process(*json.loads((folder / MAKER).read_text()))
+    except (OSError, ValueError, TypeError):
+        return False
+    return process is not None and is_alive(process) is False
