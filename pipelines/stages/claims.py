@@ -18,6 +18,7 @@ from ftml.saving import whole_folder
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.errors import run_stage
 from pipelines.common.formatting import counted
+from pipelines.common.locks import chapter_lock
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.keys import claim_key
 from pipelines.params.read import read_params
@@ -42,6 +43,12 @@ def main(chapter: str) -> None:
     chapters = sorted(set(claims().values()))
     if chapter not in chapters:
         raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
+    with chapter_lock(chapter):
+        update_claims(chapter)
+
+
+def update_claims(chapter: str) -> None:
+    """Do the work of `main`, which holds the lock of the chapter."""
     section = read_params().claims.get(chapter, ClaimsSchema())
     names = [name for name, where in claims().items() if where == chapter]
     obsolete = [

@@ -26,9 +26,10 @@ from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import run_stage
+from pipelines.common.locks import dataset_lock
 from pipelines.common.project import project_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
-from pipelines.params.read import Study, read_params
+from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages.compare import compare_studies
 from pipelines.study import results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
@@ -61,6 +62,12 @@ def main(dataset: str) -> None:
     if dataset not in plan.experiments:
         known = ", ".join(plan.experiments)
         raise ValueError(f"unknown experiment {dataset!r}; known: {known}")
+    with dataset_lock(dataset):
+        update_experiment(plan, dataset)
+
+
+def update_experiment(plan: Plan, dataset: str) -> None:
+    """Do the work of `main`, which holds the lock of the dataset."""
     prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
     files = [p for study in studies for p in input_files(study.config).values()]
     watched.link_studies(dataset, map(str, files))
@@ -115,7 +122,11 @@ def run_studies(
         with naming(study):
             read_folds(study)  # raises before any study starts
     storage.check()
-    with connect.ray_cluster(), ProgressDisplay() as display:
+    with (
+        storage.dataset_lock(studies[0].dataset.name),
+        connect.ray_cluster(),
+        ProgressDisplay() as display,
+    ):
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
