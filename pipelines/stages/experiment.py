@@ -31,7 +31,7 @@ from pipelines.common.project import project_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages.compare import compare_studies
-from pipelines.study import results, workspace
+from pipelines.study import completeness, results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.metrics import finished_key, write_run_metadata
 from pipelines.study.plan import (
@@ -73,7 +73,7 @@ def update_experiment(plan: Plan, dataset: str) -> None:
     watched.link_studies(dataset, map(str, files))
     digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
-    due = [study for study in studies if finished_key(study.folder) != keys[study.name]]
+    due = [study for study in studies if not is_finished(study, keys[study.name])]
     for study in studies:
         if study not in due:
             print(f"{study.name}: reused", flush=True)
@@ -94,6 +94,22 @@ def update_experiment(plan: Plan, dataset: str) -> None:
         run_studies(due, keys=keys, digest=digest)
     workspace.remove_unknown_studies(prepared, studies)
     compare_studies(prepared, studies, digest=digest, fresh=bool(due))
+
+
+def is_finished(study: Study, key: str) -> bool:
+    """Return whether a study has whole results with this key; name the files that are
+    missing or have changed.
+    """
+    problems = completeness.problems(study.folder) if study.folder.exists() else []
+    if problems:
+        more = f" and {len(problems) - 3} more" * (len(problems) > 3)
+        print(
+            f"{study.name}: {study.folder} is not as it was written: "
+            f"{', '.join(problems[:3])}{more}; the study is made again",
+            file=sys.stderr,
+            flush=True,
+        )
+    return not problems and finished_key(study.folder) == key
 
 
 def store_is_missing() -> bool:
@@ -197,11 +213,21 @@ def run_study(
         on_every_fold(configs, folds.tried),
         storage=storage.study_folder(study.dataset.name, study.name, key),
     )
+    if completeness.restore_search(
+        search, study.folder, key=key, n_folds=len(folds.tried)
+    ):
+        print(
+            f"{study.name}: its search is taken from {study.folder / results.TRIALS}; "
+            "only its final fits are trained again",
+            file=sys.stderr,
+            flush=True,
+        )
     tried = yield from run_search(search, folds.splits, run.children("trial"), display)
     decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
+    driver.restart_lost_fits(fits)
     fit_runs = run.children("fit")
     fitted = yield from run_search(fits, folds.splits, fit_runs, display)
     for trial in fitted.trials.values():
@@ -241,7 +267,10 @@ def _write_results(
         )
         seconds = time.monotonic() - start
         metadata = outcome.run_metadata(
-            key=key, seconds=seconds, ids=run.metadata(version)
+            key=key,
+            seconds=seconds,
+            ids=run.metadata(version),
+            files=completeness.digests(folder),
         )
         write_run_metadata(folder, metadata)
     return seconds
