@@ -31,6 +31,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.common import dvc_lock
 from pipelines.common.locks import dataset_lock, lock_file
 from pipelines.params.keys import COMMIT, commit
 
@@ -57,6 +58,7 @@ def submit(stages: Sequence[str]) -> None:
     JobError when the job cannot be submitted or fails.
     """
     check_names(stages)
+    dvc_lock.repair()
     address, variables = check_environment()
     if entrypoint() == INSTALLED:
         print(
@@ -216,6 +218,7 @@ def _repro_and_push(stages: Sequence[str]) -> None:
     """
     if not Path(".git").exists():
         dvc("config", "--local", "core.no_scm", "true")
+    dvc_lock.repair()
     if LOCK.exists():
         dvc("pull", "--allow-missing")
     dvc("repro", *stages)
