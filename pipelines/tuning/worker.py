@@ -28,7 +28,7 @@ from ray import tune
 from ftml.config import read_config
 from ftml.core import State, Step, family
 from ftml.saving import load_tree, save, save_tree
-from pipelines.params.study import Resources
+from pipelines.common.threads import use_threads
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
 from pipelines.study.pruning import PruningDecision
@@ -84,11 +84,12 @@ def _wait_for_workers(coordinator: Any, shape: str) -> None:
 def _train(
     config: dict[str, Any], search: Search, data: Data, coordinator: Any
 ) -> None:
-    _set_torch_threads(search.resources)
+    use_threads(search.resources.threads)  # for what the family imports
     indices = search.batches[config["batch"]]
     first = search.trials[indices[0]]
     job = TrainingJob(search, data(first.fold), first, coordinator)
     Config = family(search.family).Config
+    use_threads(search.resources.threads)
     checkpoint = _load_checkpoint(config["checkpoint"])
     trials = [
         TrialState(
@@ -312,10 +313,3 @@ def _timed(
         if step is None:
             return
         yield step, time.perf_counter() - start
-
-
-def _set_torch_threads(resources: Resources) -> None:
-    """Give torch, if the family has imported it, one thread for each CPU of a trial."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(max(1, int(resources.cpu)))
