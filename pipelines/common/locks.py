@@ -96,17 +96,22 @@ def lock_file(path: Path, *, purpose: str, wait: bool = False) -> Iterator[None]
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process holds the lock of a file or of a folder."""
+    """Return whether a process holds the lock of a file or of a folder; true where this
+    cannot be known, and false for a path that does not exist.
+    """
     if fcntl is None:
-        return False
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return path.exists()
+    try:  # NFS locks only what is open for writing
+        flags = os.O_RDONLY if path.is_dir() else os.O_RDWR
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in HELD
+    except OSError:
+        return True
     finally:
         os.close(descriptor)
     return False

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from ray import tune
 from ftml.config import read_config
 from ftml.core import State, Step, family
 from ftml.saving import load_tree, save, save_tree
+from pipelines.cluster import leftovers
 from pipelines.common.threads import use_threads
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
@@ -62,6 +62,7 @@ def run_trial_batch(config: dict[str, Any], *, coordinator: Any) -> None:
     of the family (a configuration that diverges, a GPU out of memory) is the result of
     its trial; an error in saving a checkpoint ends the search.
     """
+    leftovers.remove_checkpoints()
     shape = resource_key(config["resources"])
     worker = ray.get_runtime_context().get_actor_id()
     name = config["search"]
@@ -243,8 +244,8 @@ def _report(
         tune.report({"rows": rows})
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            _write_checkpoint(Path(folder), running, job, end=end)
+        with leftovers.checkpoint_folder() as folder:
+            _write_checkpoint(folder, running, job, end=end)
             checkpoint = tune.Checkpoint.from_directory(folder)
             tune.report({"rows": rows}, checkpoint=checkpoint)
     except OSError as error:
