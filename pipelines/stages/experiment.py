@@ -197,7 +197,7 @@ def run_study(
     The coroutine yields the search and then the final fits, and is sent the record of
     each.
     """
-    from pipelines.tuning import driver
+    from pipelines.tuning import driver, lost_fits
 
     start = time.monotonic()
     directory = workspace.working_directory(study, key)
@@ -227,7 +227,7 @@ def run_study(
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
-    driver.restart_lost_fits(fits)
+    lost_fits.restart_lost_fits(fits)
     fit_runs = run.children("fit")
     fitted = yield from run_search(fits, folds.splits, fit_runs, display)
     for trial in fitted.trials.values():

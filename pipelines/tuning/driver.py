@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from pyarrow import ArrowException
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -35,7 +34,7 @@ from ftml.saving import load
 from pipelines.cluster import storage
 from pipelines.cluster.connect import SearchError
 from pipelines.cluster.resources import ResourcesUnavailableError
-from pipelines.study.plan import Search, is_rung
+from pipelines.study.plan import is_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
 from pipelines.tuning import ray_internals
@@ -140,33 +139,6 @@ def load_fitted_model(trial: Trial) -> Predictor:
     """Return the model that a final fit saved in its last checkpoint."""
     with tune.Checkpoint(str(trial.checkpoint)).as_directory() as folder:
         return load(Path(folder) / "model")
-
-
-def restart_lost_fits(search: Search) -> None:
-    """Remove the final fits from the record whose model is not in their checkpoint any
-    more, so that they are trained again; say which.
-    """
-    if not search.record_path.exists():
-        return
-    record = Record(search.record_path)
-    ended = {i: t for i, t in record.trials.items() if t.ended and not t.error}
-    lost = [index for index, trial in ended.items() if not _has_model(trial)]
-    if lost:
-        print(
-            f"{search.folder}: the checkpoints of the final fits "
-            f"{', '.join(map(str, lost))} are lost; these are trained again",
-            file=sys.stderr,
-            flush=True,
-        )
-        record.restart(lost)
-
-
-def _has_model(trial: Trial) -> bool:
-    try:
-        load_fitted_model(trial)
-    except (OSError, ValueError, ArrowException):
-        return False
-    return True
 
 
 class QueueSearcher(Searcher):

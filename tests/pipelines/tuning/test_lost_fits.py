@@ -14,7 +14,7 @@ from ftml.saving import save
 from pipelines.params.study import Resources
 from pipelines.study.plan import Assignment, Search
 from pipelines.study.record import Record
-from pipelines.tuning import driver
+from pipelines.tuning.lost_fits import restart_lost_fits
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
@@ -30,7 +30,7 @@ def test_a_final_fit_without_its_model_is_trained_again_and_no_other(
         mode="min",
         resources=Resources(),
     )
-    driver.restart_lost_fits(search)  # nothing has run
+    restart_lost_fits(search)  # nothing has run
     search.folder.mkdir(parents=True)
     record = Record(search.record_path)
     data = Table(np.eye(3), np.arange(3.0))
@@ -44,7 +44,7 @@ def test_a_final_fit_without_its_model_is_trained_again_and_no_other(
         record.step(index, 1, {"test_mse": 0.5}, 0.1)
         record.checkpoint(index, str(folder))
         record.end(index)
-    driver.restart_lost_fits(search)
+    restart_lost_fits(search)
     assert capsys.readouterr().err == ""
 
     lost = tmp_path / "fit-1/checkpoint_000000"
@@ -52,7 +52,7 @@ def test_a_final_fit_without_its_model_is_trained_again_and_no_other(
         shutil.rmtree(lost)
     else:
         (lost / "model/tree.json").write_bytes(b"{")
-    driver.restart_lost_fits(search)
+    restart_lost_fits(search)
     assert "ridge/fits: the checkpoints of the final fits 1 are lost" in (
         capsys.readouterr().err
     )
