@@ -21,7 +21,7 @@ $(READY):
 setup: $(READY) ## make the virtual environment from the lock file
 
 repro: $(READY) ## prepare data, search, refit, test and report: what params.yaml says
-	@dvc repro
+	@ftml restore-lock && dvc repro
 
 job: $(READY) ## run stages on the Ray cluster of RAY_ADDRESS: make job STAGES=experiment@digits
 	@ftml job submit $(STAGES)

@@ -4,5 +4,16 @@ stage.
 
 import os
 
-# Set before numpy is imported: parallel work here is processes, each with one thread.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"Environment variables that numerical libraries read when they are loaded."
+
+# Set before numpy is imported: parallel work here is processes, each with one thread. A
+# value of the user has no effect, since the last bits of results depend on it; a worker
+# uses the threads of its study (`pipelines/common/threads.py`).
+os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))

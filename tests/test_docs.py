@@ -59,6 +59,9 @@ def test_every_page_of_the_documentation_is_in_its_table_of_contents() -> None:
 
 FOREIGN = (
     "Unable to acquire lock",
+    "'./dvc.lock' validation failed",
+    "'./dvc.lock' is invalid",
+    "Unable to read RWLock-file",
     "dvc: command not found",
     "No such file or directory: ...data/.sources/...",
     "... is not in struct",

@@ -65,6 +65,14 @@ def stage_names() -> list[str]:
     ]
 
 
+def restore_lock() -> None:
+    """Repair dvc.lock where a killed DVC has left it incomplete."""
+    with report_errors():
+        from pipelines.common import dvc_lock
+
+        dvc_lock.repair()
+
+
 @job.command()
 def submit(stages: Stages = None) -> None:
     """Run stages on the cluster, print the job's log, and fetch the results."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ftml.config import nearest
-from pipelines.common.formatting import counted
+from pipelines.common.formatting import counted, shorten
+from pipelines.common.locks import dataset_lock
 from pipelines.params.keys import data_digest, study_key
 from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages import compare
-from pipelines.study import measurements
+from pipelines.study import completeness, measurements
 from pipelines.study.metrics import finished_key, load_metrics
 from pipelines.study.results import load_trials
 from pipelines.tracking.claim_runs import ClaimRuns
@@ -55,6 +56,12 @@ def log(datasets: Sequence[str], *, force_champion: bool = False) -> Iterator[st
 
 def _log_dataset(plan: Plan, name: str, *, force_champion: bool) -> Iterator[str]:
     """Log the studies of a dataset whose results are on disk, and their comparison."""
+    with dataset_lock(name):
+        yield from _log_studies(plan, name, force_champion=force_champion)
+
+
+def _log_studies(plan: Plan, name: str, *, force_champion: bool) -> Iterator[str]:
+    """Do the work of `_log_dataset`, which holds the lock of the dataset."""
     dataset, studies = plan.datasets[name], plan.experiments[name]
     if not dataset.folder.exists():
         raise ValueError(
@@ -63,7 +70,8 @@ def _log_dataset(plan: Plan, name: str, *, force_champion: bool) -> Iterator[str
         )
     digest = data_digest(dataset.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
-    finished = [s for s in studies if finished_key(s.folder) == keys[s.name]]
+    reasons = {study.name: _reason(study, keys[study.name]) for study in studies}
+    finished = [study for study in studies if not reasons[study.name]]
     if finished:
         store = Store(open_store(), dataset, keys=keys, digest=digest)
         for study in finished:
@@ -71,12 +79,22 @@ def _log_dataset(plan: Plan, name: str, *, force_champion: bool) -> Iterator[str
         if len(finished) == len(studies):
             _log_comparison(store, studies, force_champion=force_champion)
     for study in studies:
-        if study not in finished:
-            has = "results of other params, data or code" * study.folder.exists()
+        if reason := reasons[study.name]:
             yield (
-                f"{name}/{study.name}: not logged, it has {has or 'no results'}: run "
-                f"`dvc repro experiment@{name}`"
+                f"{name}/{study.name}: not logged, {reason}: run `dvc repro "
+                f"experiment@{name}`"
             )
+
+
+def _reason(study: Study, key: str) -> str:
+    """Return why the results of a study on disk cannot be logged; empty if they can."""
+    if not study.folder.exists():
+        return "it has no results"
+    if problems := completeness.problems(study.folder):
+        return f"its results are not as they were written ({shorten(problems, 3)})"
+    if finished_key(study.folder) != key:
+        return "it has results of other params, data or code"
+    return ""
 
 
 def _log_study(store: Store, study: Study) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 
 import ray
 
-from pipelines.cluster import ray_internals
+from pipelines.cluster import leftovers, ray_internals
 
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 AUTH_MODE = "RAY_AUTH_MODE"
@@ -52,7 +52,9 @@ def ray_cluster() -> Iterator[None]:
         _check_address(address)
         _use_local_token(address)
     ray_internals.quiet_authentication()
+    leftovers.check_space()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    started: Any = None
     try:
         with chdir(PACKAGES):
             if address:
@@ -62,7 +64,7 @@ def ray_cluster() -> Iterator[None]:
                 environment = {"py_modules": code, "env_vars": variables}
                 ray.init(address, runtime_env=environment, **quiet)
             else:
-                ray.init("local", include_dashboard=False, **quiet)
+                started = ray.init("local", include_dashboard=False, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         reason = f"no Ray cluster {where}: {error}"
@@ -71,7 +73,10 @@ def ray_cluster() -> Iterator[None]:
     # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        yield
+        with ExitStack() as stack:
+            if session := ray_internals.session_folder(started):
+                stack.enter_context(leftovers.marked_session(session))
+            yield
     finally:
         ray.shutdown()
 

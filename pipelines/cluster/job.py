@@ -9,7 +9,9 @@ person, `run` to the folder of the job.
 
 Ray reads its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; no secret is sent with
 the job. With FTML_FOLDER set on the cluster to a folder that all nodes share, `run`
-works in that folder, so that a job that is submitted again resumes a crashed one.
+works in that folder, so that a job that is submitted again resumes a crashed one. One
+job at a time works there, which a lock in the folder holds; and `submit` waits for the
+local stages of a dataset before it replaces their results.
 """
 
 from __future__ import annotations
@@ -24,14 +26,19 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.common import dvc_lock
+from pipelines.common.locks import dataset_lock, lock_file
 from pipelines.common.project import IDENTITY_VARIABLE, job_identity
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
+JOB_LOCK = ".ftml-job.lock"
+"Lock file in FTML_FOLDER."
 BEGIN, END = "--- dvc.lock ---", "--- end of dvc.lock ---"
 
 
@@ -52,6 +59,7 @@ def submit(stages: Sequence[str]) -> None:
     JobError when the job cannot be submitted or fails.
     """
     check_names(stages)
+    dvc_lock.repair()
     address, variables = check_environment()
     if entrypoint() == INSTALLED:
         print(
@@ -59,10 +67,22 @@ def submit(stages: Sequence[str]) -> None:
             "folder does not hold the code of ftml, and its dvc.yaml calls the command",
             file=sys.stderr,
         )
-    log = asyncio.run(stream_log(address, stages, variables))
-    LOCK.with_suffix(".new").write_bytes(read_lock(log))
-    LOCK.with_suffix(".new").replace(LOCK)
-    dvc("pull", "--allow-missing", *stages)
+    content = read_lock(asyncio.run(stream_log(address, stages, variables)))
+    with ExitStack() as locks:
+        for dataset in datasets_of(stages, content):
+            locks.enter_context(dataset_lock(dataset, wait=True))
+        LOCK.with_suffix(".new").write_bytes(content)
+        LOCK.with_suffix(".new").replace(LOCK)
+        dvc("pull", "--allow-missing", *stages)
+
+
+def datasets_of(stages: Sequence[str], lock: bytes) -> list[str]:
+    """Return the datasets of stages, sorted; those of all stages of a dvc.lock for no
+    stages.
+    """
+    names = stages or re.findall(r"^  ([\w@.-]+):$", lock.decode(), re.MULTILINE)
+    pairs = [name.split("@", 1) for name in names if "@" in name]
+    return sorted({key for stage, key in pairs if stage != "claims"})
 
 
 def entrypoint() -> str:
@@ -186,11 +206,24 @@ def run(stages: Sequence[str]) -> None:
     """
     check_names(stages)
     check_project()
-    if folder := os.environ.get("FTML_FOLDER"):
+    folder = os.environ.get("FTML_FOLDER")
+    if not folder:
+        _repro_and_push(stages)
+        return
+    purpose = f"a job in FTML_FOLDER={folder}"
+    with lock_file(Path(folder) / JOB_LOCK, purpose=purpose):
         copy_project(Path(folder))
         os.chdir(folder)
+        _repro_and_push(stages)
+
+
+def _repro_and_push(stages: Sequence[str]) -> None:
+    """Run stages in the current folder, between a pull and a push, and print dvc.lock
+    for the machine that has submitted the job.
+    """
     if not Path(".git").exists():
         dvc("config", "--local", "core.no_scm", "true")
+    dvc_lock.repair()
     if LOCK.exists():
         dvc("pull", "--allow-missing")
     dvc("repro", *stages)

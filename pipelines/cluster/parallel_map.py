@@ -17,6 +17,7 @@ from typing import Any
 
 from ftml.data.sharding import ParallelMap, threads
 from ftml.evidence import Budget
+from pipelines.common.threads import use_threads
 from pipelines.params.claims import FACTORS, ClaimsSchema
 
 
@@ -79,7 +80,7 @@ def map_over_ray_tasks(
     """
     import ray
 
-    task: Any = ray.remote(num_cpus=1)(lambda function, item: function(item))
+    task: Any = ray.remote(num_cpus=1)(_apply)
     shared = ray.put(function)
     max_pending = max(1, int(ray.cluster_resources().get("CPU", 1)))
     pending: deque = deque()
@@ -89,6 +90,12 @@ def map_over_ray_tasks(
             yield _result(pending.popleft())
     while pending:
         yield _result(pending.popleft())
+
+
+def _apply(function: Callable[[Any], Any], item: Any) -> Any:
+    """Return what the function returns, computed with one thread on any node."""
+    use_threads(1)
+    return function(item)
 
 
 def _result(task: Any) -> Any:

@@ -7,6 +7,8 @@ test_ray_internals.py, and is handled here.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 from ray._private.authentication import authentication_token_setup
 
@@ -23,3 +25,11 @@ def use_local_token() -> None:
 def quiet_authentication() -> None:
     """Print no hints about tokens, only errors."""
     logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
+
+
+def session_folder(started: Any) -> Path | None:
+    """Return the folder of the session of the Ray that `ray.init` has started; None for
+    what is no such Ray.
+    """
+    folder = getattr(started, "address_info", {}).get("session_dir")
+    return Path(folder) if folder else None

@@ -2,19 +2,24 @@
 
 With FTML_STORAGE set to `s3://bucket/prefix` or to a folder that all nodes can read and
 write, all checkpoints are written there, with copies of the records of searches. A
-driver in another clone of the project then resumes from them; one driver at a time may
-work on a dataset. Credentials and AWS_ENDPOINT_URL are read on each node and never sent
-to another one.
+driver in another clone of the project then resumes from them. One driver at a time may
+work on a dataset: a lock in the folder holds that, and a bucket has no locks, so there
+the people who share it have to agree. Credentials and AWS_ENDPOINT_URL are read on each
+node and never sent to another one.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem, FileType
+
+from pipelines.common.locks import lock_file
 
 STORAGE = "FTML_STORAGE"
 "Environment variable: the shared storage."
@@ -40,6 +45,21 @@ def check() -> None:
         files.delete_file(probe)
     except (OSError, ArrowException) as error:
         raise StorageError(f"{STORAGE}={root}: cannot be written: {error}") from None
+
+
+@contextmanager
+def dataset_lock(dataset: str) -> Iterator[None]:
+    """Hold the lock of a dataset in the shared storage if it is a folder: one driver at
+    a time, of all clones of the project. Raises LockHeldError.
+    """
+    root = _root()
+    if not root or "://" in root:
+        yield
+        return
+    path = Path(root) / f".{dataset}.lock"
+    purpose = f"work on the dataset {dataset} in {STORAGE}={root}"
+    with lock_file(path, purpose=purpose):
+        yield
 
 
 def _root() -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ftml.saving import whole_folder
+from pipelines.common.locks import dataset_lock
 from pipelines.datasets import notes
-from pipelines.params.read import Study, read_params
+from pipelines.params.read import Dataset, Study, read_params
 
 
 def prepare_dataset(
@@ -34,13 +35,25 @@ def prepare_dataset(
     if dataset is None or dataset.stage != stage:
         known = ", ".join(d.name for d in plan.datasets.values() if d.stage == stage)
         raise ValueError(f"unknown dataset {name!r}; known to {stage}: {known}")
-    # A killed stage leaves temporary folders; DVC runs one stage at a time on a folder.
+    with dataset_lock(name):
+        _replace(dataset, prepare, check, plan.experiments.get(name, ()))
+
+
+def _replace(
+    dataset: Dataset,
+    prepare: Callable[[Any, Path], None],
+    check: Callable[[Path, Sequence[Study]], None] | None,
+    studies: Sequence[Study],
+) -> None:
+    """Write the folder of a dataset and its notes, and remove what killed stages have
+    left.
+    """
     for leftover in dataset.folder.parent.glob(f".{dataset.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
     with whole_folder(dataset.folder) as folder:
         with notes.collect_notes() as lines:
             prepare(dataset.section, folder)
         if check is not None:
-            check(folder, plan.experiments.get(name, ()))
+            check(folder, studies)
         if lines:
             (folder / notes.FILE).write_text("\n".join(lines) + "\n")

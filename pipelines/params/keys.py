@@ -36,7 +36,7 @@ FORMAT = 3
 
 def study_key(study: Study, data_digest: str) -> str:
     """Return the hash of a study's params, its data, and the source of its family and
-    task.
+    task. Of its resources, only a number of threads other than 1 is part of it.
     """
     section = study.section.model_dump(mode="json", exclude={"resources"})
     content = {
@@ -47,6 +47,8 @@ def study_key(study: Study, data_digest: str) -> str:
         "source": _hashes(source_modules(*study_modules(study))),
         "files": _hashes(input_files(study.config)),
     }
+    if (threads := study.section.resources.threads) != 1:
+        content["threads"] = threads
     return _hash(json.dumps(content, sort_keys=True).encode())
 
 

@@ -31,11 +31,17 @@ class Resources(Schema):
     """The resources of one trial."""
 
     cpu: Annotated[float, Field(gt=0)] = 1.0
-    "CPU cores of a trial"
+    """CPU cores of a trial, which also computes with as many threads, at least 1. More
+    than one thread changes the last bits of results, and so the key of the study"""
 
     gpu: Annotated[float, Field(ge=0), AfterValidator(_of_one_gpu)] = 0.0
     """1, or the fraction of a GPU that a trial gets, which several trials then share.
     With 0, a trial sees no GPU. A family trains on one GPU, so that more is an error"""
+
+    @property
+    def threads(self) -> int:
+        """The threads that a trial computes with: its whole CPU cores, at least 1."""
+        return max(1, int(self.cpu))
 
 
 class EarlyStopping(Schema):

@@ -8,6 +8,7 @@ succeeds.
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ftml.saving import whole_folder
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.errors import run_stage
 from pipelines.common.formatting import counted
+from pipelines.common.locks import chapter_lock
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.keys import claim_key
 from pipelines.params.read import read_params
@@ -25,6 +27,7 @@ from pipelines.study.measurements import (
     CLAIMS,
     ClaimRunMetadata,
     Measurement,
+    load_run_metadata,
     measurement_of,
     read_measurement,
     write_evidence,
@@ -42,6 +45,12 @@ def main(chapter: str) -> None:
     chapters = sorted(set(claims().values()))
     if chapter not in chapters:
         raise ValueError(f"unknown chapter {chapter!r}{nearest(chapter, chapters)}")
+    with chapter_lock(chapter):
+        update_claims(chapter)
+
+
+def update_claims(chapter: str) -> None:
+    """Do the work of `main`, which holds the lock of the chapter."""
     section = read_params().claims.get(chapter, ClaimsSchema())
     names = [name for name, where in claims().items() if where == chapter]
     obsolete = [
@@ -49,7 +58,7 @@ def main(chapter: str) -> None:
     ]
     keys = {name: claim_key(name, section) for name in names}
     found = {name: read_measurement(CLAIMS / chapter / name) for name in names}
-    due = [n for n in names if not (old := found[n]) or old.key != keys[n]]
+    due = [n for n in names if not is_finished(found[n], keys[n])]
     if due or obsolete:
         from pipelines.tracking.claim_runs import ClaimRuns
 
@@ -63,6 +72,22 @@ def main(chapter: str) -> None:
     verdict = f"DO NOT HOLD: {', '.join(failed)}" if failed else "all hold"
     count = counted(len(names), "claim")
     print(f"{chapter}: {count}, {len(due)} measured now; {verdict}")
+
+
+def is_finished(found: Measurement | None, key: str) -> bool:
+    """Return whether a claim is measured with this key and has its run metadata."""
+    if found is None or found.key != key:
+        return False
+    try:
+        load_run_metadata(found.folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        print(
+            f"{found.folder}: no valid run.json; the claim is measured again",
+            file=sys.stderr,
+            flush=True,
+        )
+        return False
+    return True
 
 
 def measure(

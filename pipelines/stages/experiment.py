@@ -27,10 +27,11 @@ from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import run_stage
+from pipelines.common.locks import dataset_lock
 from pipelines.params.keys import data_digest, study_key, uncommitted
-from pipelines.params.read import Study, read_params
+from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages.compare import compare_studies
-from pipelines.study import results, workspace
+from pipelines.study import completeness, results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.metrics import (
     finished_key,
@@ -68,12 +69,18 @@ def main(dataset: str) -> None:
     if dataset not in plan.experiments:
         known = ", ".join(plan.experiments)
         raise ValueError(f"unknown experiment {dataset!r}; known: {known}")
+    with dataset_lock(dataset):
+        update_experiment(plan, dataset)
+
+
+def update_experiment(plan: Plan, dataset: str) -> None:
+    """Do the work of `main`, which holds the lock of the dataset."""
     prepared, studies = plan.datasets[dataset], plan.experiments[dataset]
     files = [p for study in studies for p in input_files(study.config).values()]
     watched.link_studies(dataset, map(str, files))
     digest = data_digest(prepared.folder)
     keys = {study.name: study_key(study, digest) for study in studies}
-    due = [study for study in studies if finished_key(study.folder) != keys[study.name]]
+    due = [study for study in studies if not is_finished(study, keys[study.name])]
     for study in studies:
         if study not in due:
             print(f"{study.name}: reused", flush=True)
@@ -90,6 +97,22 @@ def main(dataset: str) -> None:
     logged = log_missing_runs(reused, keys=keys, digest=digest)
     fresh = bool(due) or logged
     compare_studies(prepared, studies, keys=keys, digest=digest, fresh=fresh)
+
+
+def is_finished(study: Study, key: str) -> bool:
+    """Return whether a study has whole results with this key; name the files that are
+    missing or have changed.
+    """
+    problems = completeness.problems(study.folder) if study.folder.exists() else []
+    if problems:
+        more = f" and {len(problems) - 3} more" * (len(problems) > 3)
+        print(
+            f"{study.name}: {study.folder} is not as it was written: "
+            f"{', '.join(problems[:3])}{more}; the study is made again",
+            file=sys.stderr,
+            flush=True,
+        )
+    return not problems and finished_key(study.folder) == key
 
 
 def log_missing_runs(
@@ -144,7 +167,7 @@ def run_studies(
     Several studies run at once where the cluster has capacity for more trials than one
     study has left.
     """
-    # Said before the imports, which take seconds as well.
+    # Printed before the imports, which take seconds as well.
     address = os.environ.get("RAY_ADDRESS")
     starting = f"connecting to Ray at {address}" if address else "starting Ray"
     print(starting, file=sys.stderr, flush=True)
@@ -156,7 +179,11 @@ def run_studies(
         with naming(study):
             read_folds(study)  # raises before any study starts
     storage.check()
-    with connect.ray_cluster(), ProgressDisplay() as display:
+    with (
+        storage.dataset_lock(studies[0].dataset.name),
+        connect.ray_cluster(),
+        ProgressDisplay() as display,
+    ):
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
@@ -216,7 +243,7 @@ def run_study(
     The coroutine yields the search and then the final fits, and is sent the record of
     each.
     """
-    from pipelines.tuning import driver
+    from pipelines.tuning import driver, lost_fits
 
     start = time.monotonic()
     directory = workspace.working_directory(study, key)
@@ -232,11 +259,21 @@ def run_study(
         on_every_fold(configs, folds.tried),
         storage=storage.study_folder(study.dataset.name, study.name, key),
     )
+    if completeness.restore_search(
+        search, study.folder, key=key, n_folds=len(folds.tried)
+    ):
+        print(
+            f"{study.name}: its search is taken from {study.folder / results.TRIALS}; "
+            "only its final fits are trained again",
+            file=sys.stderr,
+            flush=True,
+        )
     tried = yield from run_search(search, folds.splits, run.children("trial"), display)
     decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
+    lost_fits.restart_lost_fits(fits)
     fit_runs = run.children("fit")
     fitted = yield from run_search(fits, folds.splits, fit_runs, display)
     for trial in fitted.trials.values():
@@ -276,7 +313,10 @@ def _write_results(
         )
         seconds = time.monotonic() - start
         metadata = outcome.run_metadata(
-            key=key, seconds=seconds, ids=run.metadata(version)
+            key=key,
+            seconds=seconds,
+            ids=run.metadata(version),
+            files=completeness.digests(folder),
         )
         write_run_metadata(folder, metadata)
     return seconds

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,13 +126,20 @@ def _as_json(value: object) -> object:
 
 
 def read_measurement(folder: Path) -> Measurement | None:
-    """Return the content of evidence.json in a folder; None if the file is absent."""
+    """Return the content of evidence.json in a folder; None if the file is absent or
+    damaged, which is said, so that the claim is measured again.
+    """
     path = folder / EVIDENCE
     if not path.exists():
         return None
-    content: Mapping[str, Any] = json.loads(path.read_text())
-    numbers = {k: float(content[k]) for k in NUMBERS if content[k] is not None}
-    return Measurement(**{**content, **numbers})
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_bytes())
+        numbers = {k: float(content[k]) for k in NUMBERS if content[k] is not None}
+        return Measurement(**{**content, **numbers})
+    except (ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        print(f"{path}: is damaged ({reason})", file=sys.stderr, flush=True)
+        return None
 
 
 def write_run_metadata(folder: Path, metadata: ClaimRunMetadata) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,9 @@ class RunMetadata:
     "training time of all final fits together"
 
     mlflow: MlflowIds
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each other file of the study, by its path in the folder; empty for a
+    study that an earlier version has finished (`pipelines.study.completeness`)"""
 
 
 def write_metrics(folder: Path, metrics: StudyMetrics) -> None:
@@ -246,9 +249,13 @@ def _read_json(path: Path, kind: type[StudyMetrics | RunMetadata]) -> dict[str, 
     """Return a JSON object; ValueError if it lacks a field of the dataclass."""
     content = json.loads(path.read_text())
     found = set(content) if isinstance(content, dict) else set()
-    required = {field.name for field in fields(kind) if field.default is MISSING}
+    required = {
+        each.name
+        for each in fields(kind)
+        if each.default is MISSING and each.default_factory is MISSING
+    }
     if missing := sorted(required - found):
         raise ValueError(f"{path.name} lacks {', '.join(missing)}")
-    if unknown := sorted(found - {field.name for field in fields(kind)}):
+    if unknown := sorted(found - {each.name for each in fields(kind)}):
         raise ValueError(f"{path.name} has unknown fields {', '.join(unknown)}")
     return content

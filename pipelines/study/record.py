@@ -1,7 +1,9 @@
 """The record of a search: what its trials have reported, written to disk at once.
 
 A record is a file of JSON lines, and only the driver writes it, by appending. A killed
-driver loses at most an incomplete last line, which the next driver removes. A trial
+driver loses at most an incomplete last line, which the next driver removes. Since any
+beginning of a record is a record, one that is damaged (a disk error, a power failure,
+an editor) is kept up to its first damaged line. A trial
 that resumes from its last checkpoint may report steps again; a report is identified by
 its trial and step, and counts once.
 """
@@ -9,6 +11,9 @@ its trial and step, and counts once.
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,11 +56,7 @@ class Record:
 
         self._ended = 0
         if path.exists():
-            whole, _, torn = path.read_text().rpartition("\n")
-            if torn:
-                path.write_text(whole + "\n" if whole else "")
-            for line in whole.splitlines():
-                self._take(json.loads(line))
+            self._read()
 
     @property
     def seconds(self) -> float:
@@ -87,6 +88,65 @@ class Record:
     def end(self, trial: int, *, error: str | None = None) -> None:
         if not self.trials[trial].ended:
             self._append({"trial": trial, "error": error})
+
+    def restart(self, trials: Collection[int]) -> None:
+        """Remove all lines of some trials, so that these run again."""
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["trial"] not in trials]
+        new = self.path.with_name(f".{self.path.name}")
+        new.write_bytes(b"".join(kept))
+        new.replace(self.path)
+        self.trials, self.longest, self._ended = {}, 0, 0
+        self._read()
+
+    def _read(self) -> None:
+        """Read the file up to its first line that is incomplete or damaged, and remove
+        the rest of it.
+        """
+        content = self.path.read_bytes()
+        *lines, _incomplete = content.split(b"\n")
+        size = 0
+        for number, line in enumerate(lines, start=1):
+            try:
+                self._take(self._checked(line))
+            except ValueError as error:
+                reason = " ".join(str(error).split())
+                print(
+                    f"{self.path}: line {number} is damaged ({reason}); what the lines "
+                    "before it say is kept, the rest is trained again",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                break
+            size += len(line) + 1
+        if size < len(content):
+            os.truncate(self.path, size)
+
+    def _checked(self, text: bytes) -> dict[str, Any]:
+        """Return a line as an object. Raises ValueError for one that `_append` does not
+        write, also where it is valid JSON.
+        """
+        line = json.loads(text)
+        if not isinstance(line, dict) or type(line.get("trial")) is not int:
+            raise ValueError("expected an object with the index of a trial")
+        if "config" in line:
+            expected: dict[str, Any] = {
+                "config": dict,
+                "fold": list,
+                "share": (int, float),
+            }
+        elif line["trial"] not in self.trials:
+            raise ValueError(f"trial {line['trial']} has not started")
+        elif "n" in line:
+            expected = {"n": int, "metrics": dict, "seconds": (int, float)}
+        elif "checkpoint" in line:
+            expected = {"checkpoint": str}
+        else:
+            expected = {"error": (str, type(None))}
+        for name, kind in expected.items():
+            if name not in line or not isinstance(line[name], kind):
+                raise ValueError(f"no valid {name!r}")
+        return line
 
     def complete(self, trials: int) -> bool:
         """Return whether that number of trials have started and all have ended."""

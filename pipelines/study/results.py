@@ -41,8 +41,8 @@ from pipelines.study.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRIALS, FITS = "trials.parquet", "fits.parquet"
-FILES = (METRICS, "best.yaml", TRIALS, FITS)
+BEST, TRIALS, FITS, MODEL = "best.yaml", "trials.parquet", "fits.parquet", "model"
+FILES = (METRICS, BEST, TRIALS, FITS)
 "Files of results in the folder of a study, beside its figures and its model."
 
 
@@ -213,7 +213,9 @@ class Outcome:
             tests={name: self.test(name) for name in selections[1:]},
         )
 
-    def run_metadata(self, *, key: str, seconds: float, ids: MlflowIds) -> RunMetadata:
+    def run_metadata(
+        self, *, key: str, seconds: float, ids: MlflowIds, files: Mapping[str, str]
+    ) -> RunMetadata:
         """Return the content of run.json; `seconds` is the duration of the process."""
         return RunMetadata(
             key=key,
@@ -221,6 +223,7 @@ class Outcome:
             search_seconds=self.tried.seconds,
             fit_seconds=self.fitted.seconds,
             mlflow=ids,
+            files=files,
         )
 
 
@@ -229,10 +232,10 @@ def write(folder: Path, outcome: Outcome, predictor: Predictor) -> None:
     fit.
     """
     config = outcome.config(outcome.fits[0])
-    save(folder / "model", predictor.model, config, predictor.interface)
+    save(folder / MODEL, predictor.model, config, predictor.interface)
     metrics = outcome.metrics()
     write_metrics(folder, metrics)
-    with (folder / "best.yaml").open("w") as file:
+    with (folder / BEST).open("w") as file:
         YAML(typ="safe", pure=True).dump(_best(outcome), file)
     fits = _fits_table(outcome)
     outcome.runs.to_parquet(folder / TRIALS, index=False)

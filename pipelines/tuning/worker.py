@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +27,8 @@ from ray import tune
 from ftml.config import read_config
 from ftml.core import State, Step, family
 from ftml.saving import load_tree, save, save_tree
-from pipelines.params.study import Resources
+from pipelines.cluster import leftovers
+from pipelines.common.threads import use_threads
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
 from pipelines.study.pruning import PruningDecision
@@ -62,6 +62,7 @@ def run_trial_batch(config: dict[str, Any], *, coordinator: Any) -> None:
     of the family (a configuration that diverges, a GPU out of memory) is the result of
     its trial; an error in saving a checkpoint ends the search.
     """
+    leftovers.remove_checkpoints()
     shape = resource_key(config["resources"])
     worker = ray.get_runtime_context().get_actor_id()
     name = config["search"]
@@ -84,11 +85,12 @@ def _wait_for_workers(coordinator: Any, shape: str) -> None:
 def _train(
     config: dict[str, Any], search: Search, data: Data, coordinator: Any
 ) -> None:
-    _set_torch_threads(search.resources)
+    use_threads(search.resources.threads)  # for what the family imports
     indices = search.batches[config["batch"]]
     first = search.trials[indices[0]]
     job = TrainingJob(search, data(first.fold), first, coordinator)
     Config = family(search.family).Config
+    use_threads(search.resources.threads)
     checkpoint = _load_checkpoint(config["checkpoint"])
     trials = [
         TrialState(
@@ -242,8 +244,8 @@ def _report(
         tune.report({"rows": rows})
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="ftml-checkpoint-") as folder:
-            _write_checkpoint(Path(folder), running, job, end=end)
+        with leftovers.checkpoint_folder() as folder:
+            _write_checkpoint(folder, running, job, end=end)
             checkpoint = tune.Checkpoint.from_directory(folder)
             tune.report({"rows": rows}, checkpoint=checkpoint)
     except OSError as error:
@@ -312,10 +314,3 @@ def _timed(
         if step is None:
             return
         yield step, time.perf_counter() - start
-
-
-def _set_torch_threads(resources: Resources) -> None:
-    """Give torch, if the family has imported it, one thread for each CPU of a trial."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(max(1, int(resources.cpu)))

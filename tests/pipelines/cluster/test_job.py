@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.cluster import job
 from pipelines.cluster.job import JobError, format_lock, read_lock
+from pipelines.common.locks import LockHeldError, is_locked, lock_file
 
 SERVERS = {
     "RAY_ADDRESS": "http://head:8265",
@@ -156,7 +157,45 @@ def test_a_run_pulls_makes_and_pushes_in_the_folder_that_all_nodes_see(
     assert (surroundings / "b").read_text() == "content"
 
 
-def test_a_stage_that_fails_is_one_error(surroundings: Path) -> None:
-    (surroundings / "dvc.yaml").write_text("stages: {bad: {cmd: exit 3, outs: [b]}}")
+def test_a_second_job_in_the_folder_of_a_running_one_is_refused(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = surroundings.parent / "of_a_job"
+    monkeypatch.setenv("FTML_FOLDER", str(folder))
+    with (
+        lock_file(folder / job.JOB_LOCK, purpose="a job"),
+        pytest.raises(LockHeldError, match=r"a job in FTML_FOLDER=.* is in progress"),
+    ):
+        job.run([])
+    assert not folder.exists(), "no file of the project was copied"
+
+
+def test_results_are_fetched_when_no_local_stage_works_on_the_dataset(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = b"stages:\n  experiment@toy:\n    cmd: x\n  claims@linear:\n    cmd: x\n"
+
+    async def log(*_: object) -> list[str]:
+        return format_lock(lock).splitlines()
+
+    def pull(*arguments: str) -> None:
+        assert is_locked(Path(".search/.toy.lock")), arguments
+
+    monkeypatch.setattr(job, "check_environment", lambda: ("http://head:8265", {}))
+    monkeypatch.setattr(job, "stream_log", log)
+    monkeypatch.setattr(job, "dvc", pull)
+    job.submit([])
+    assert Path("dvc.lock").read_bytes() == lock
+    assert not Path(".search").exists()
+    assert job.datasets_of(["tables@b", "experiment@a", "report"], lock) == ["a", "b"]
+
+
+def test_a_stage_that_fails_is_one_error(
+    surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0 if "config" in command else 255)
+
+    monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(JobError, match="dvc repro: exit status"):
         job.run([])

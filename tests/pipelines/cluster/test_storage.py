@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.cluster import storage
 from pipelines.cluster.storage import StorageError
+from pipelines.common.locks import LockHeldError
 
 
 @pytest.fixture
@@ -79,3 +80,17 @@ def test_a_storage_that_cannot_be_used_is_one_error(
     with pytest.raises(StorageError, match=said) as caught:
         storage.check()
     assert "hunter2" not in str(caught.value)
+
+
+def test_one_driver_at_a_time_works_on_a_dataset_in_a_shared_folder(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        storage.dataset_lock("digits"),
+        pytest.raises(LockHeldError, match=r"work on the dataset digits in FTML_STOR"),
+        storage.dataset_lock("digits"),
+    ):
+        pass
+    monkeypatch.setenv(storage.STORAGE, "s3://bucket/prefix")  # no locks there
+    with storage.dataset_lock("digits"), storage.dataset_lock("digits"):
+        pass

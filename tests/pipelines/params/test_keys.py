@@ -29,7 +29,7 @@ def study(folder: Path, block: str) -> Study:
     return read_params(path).experiments["diabetes"][0]
 
 
-def test_a_key_changes_with_params_and_data_but_not_with_resources(
+def test_a_key_changes_with_params_data_and_threads_but_not_with_other_resources(
     tmp_path: Path,
 ) -> None:
     blocks = [
@@ -43,8 +43,16 @@ def test_a_key_changes_with_params_and_data_but_not_with_resources(
     assert len(set(found)) == len(blocks)
     assert study_key(study(tmp_path, blocks[0]), "data") == found[0]
     assert study_key(study(tmp_path, blocks[0]), "other") != found[0]
-    more = "{trials: 3, resources: {cpu: 2.0, gpu: 0.5}}"
-    assert study_key(study(tmp_path, more), "data") == found[0]
+    same, other = ("cpu: 0.5", "cpu: 1, gpu: 0.5", "cpu: 1.5"), ("cpu: 2", "cpu: 3.0")
+    keys = {
+        each: study_key(
+            study(tmp_path, f"{{trials: 3, resources: {{{each}}}}}"), "data"
+        )
+        for each in (*same, *other, "cpu: 2.5")
+    }
+    assert {keys[each] for each in same} == {found[0]}
+    assert len({found[0], *(keys[each] for each in other)}) == 3
+    assert keys["cpu: 2.5"] == keys["cpu: 2"], "the same number of threads"
 
 
 def test_a_key_changes_with_the_content_of_a_file_that_the_study_reads(

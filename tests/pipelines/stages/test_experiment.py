@@ -87,6 +87,12 @@ def modified() -> dict[str, int]:
     return {str(p): p.stat().st_mtime_ns for p in Path("experiments").rglob("*.json")}
 
 
+def results() -> dict[str, bytes]:
+    """Return the content of every file of a result that does not depend on time."""
+    files = [path for path in Path("experiments").rglob("*") if path.is_file()]
+    return {str(p): p.read_bytes() for p in files if p.name != "run.json"}
+
+
 def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +206,7 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
 
 
 def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
-    project: Path,
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ridge = "    ridge: {trials: 3, cv: 4, resources: {cpu: 2}}\n"
     head, _, tail = PARAMS.partition(ridge)
@@ -208,8 +214,16 @@ def test_results_made_again_go_into_the_same_runs_and_nothing_is_doubled(
     experiment.main("toy")
     first = {run.info.run_id: dict(run.data.metrics) for run in runs()}
     versions = mlflow.MlflowClient().search_model_versions("name = 'toy'")
-    shutil.rmtree("experiments")
+    before = results()
+    Path("experiments/toy/twice/metrics.json").unlink()
+    Path("experiments/toy/twice/figures/residuals.png").write_bytes(b"")
+    capsys.readouterr()
     experiment.main("toy")
+    said = capsys.readouterr().err
+    assert "twice is not as it was written: figures/residuals.png has changed, " in said
+    assert "metrics.json is missing; the study is made again" in said
+    assert "twice: its search is taken from experiments/toy/twice/trials.parq" in said
+    assert results() == before
     assert {run.info.run_id: dict(run.data.metrics) for run in runs()} == first
     client = mlflow.MlflowClient()
     for run, metrics in first.items():

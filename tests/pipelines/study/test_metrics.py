@@ -103,6 +103,19 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert finished_key(tmp_path) == "k"
 
 
+def test_run_metadata_of_a_version_that_listed_no_files_are_read(
+    tmp_path: Path,
+) -> None:
+    write_run_metadata(tmp_path, METADATA)
+    content = json.loads((tmp_path / RUN_METADATA).read_text())
+    del content["files"]
+    (tmp_path / RUN_METADATA).write_text(json.dumps(content))
+    assert load_run_metadata(tmp_path) == METADATA
+    listed = replace(METADATA, files={"metrics.json": "0"})
+    write_run_metadata(tmp_path, listed)
+    assert load_run_metadata(tmp_path) == listed
+
+
 def test_values_that_are_not_finite_are_read_again(tmp_path: Path) -> None:
     diverged = replace(example(), search={"valid_accuracy": math.nan})
     lost = Estimate(math.inf, None, [math.inf, 1.0])

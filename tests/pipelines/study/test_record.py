@@ -58,6 +58,45 @@ def test_a_torn_last_line_is_dropped_and_the_rest_kept(
         assert Record(path).trials[1].steps == {1: {"train_loss": 3.0}}
 
 
+DAMAGE = {
+    "not JSON": b'{"trial": 0, "n": 2, "met@@@cs',
+    "not UTF-8": b"\xff\xfe\x00",
+    "zeros after a power failure": b"\x00" * 40,
+    "not an object": b"[1, 2]",
+    "another object": b'{"a": 1}',
+    "no metrics": b'{"trial": 0, "n": 2}',
+    "a trial that has not started": b'{"trial": 7, "error": null}',
+    "a step that is a text": b'{"trial": 0, "n": "2", "metrics": {}, "seconds": 0.0}',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("number", [0, 2, 6])
+def test_a_record_is_kept_up_to_its_first_damaged_line_which_is_said(
+    tmp_path: Path, damage: bytes, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = filled(tmp_path / "record.jsonl").path
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:number], damage + b"\n", *lines[number + 1 :]]))
+    Record(path)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{path}: line {number + 1} is damaged (")
+    assert path.read_bytes() == b"".join(lines[:number])
+    Record(path)
+    assert capsys.readouterr().err == "", "the record is repaired"
+
+
+def test_trials_that_restart_leave_no_line(tmp_path: Path) -> None:
+    record = filled(tmp_path / "record.jsonl")
+    record.restart([0])
+    for each in (record, Record(record.path)):
+        assert list(each.trials) == [1]
+        assert not each.complete(1)
+    record.end(1)
+    assert record.complete(1)
+
+
 def test_a_search_is_complete_when_all_its_trials_have_ended(tmp_path: Path) -> None:
     record = filled(tmp_path / "record.jsonl")
     assert not record.complete(2)

@@ -1,0 +1,107 @@
+"""Removes from the temporary directory what processes that were killed have left there.
+
+- `ftml-checkpoint-*`: a worker writes a checkpoint here before Ray uploads it. The
+  worker holds a lock on the folder, so one that nobody has locked for some minutes is
+  of a worker that was killed.
+- `ray/session_*`: the logs and the sockets of each Ray that a driver has started, which
+  Ray never removes. The driver locks the folder of its session while Ray runs, and
+  marks it with a file. A marked session that nobody holds has ended; the newest of
+  these is kept for its logs.
+
+Only folders of this user are removed, and of Ray's only those with the mark: sessions
+of other programs, and of a Ray that someone has started by `ray start`, are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from pipelines.common.locks import is_locked, lock_folder
+
+CHECKPOINT = "ftml-checkpoint-"
+MARK = "started-by-ftml"
+
+MIN_AGE_S = 600.0
+"A folder of a checkpoint that is younger may not be locked yet."
+
+MIN_FREE_MB = 64
+"Ray needs about as much for its logs and sockets alone."
+
+
+class TemporaryDirectoryFullError(OSError):
+    """The temporary directory has no space for what a stage writes there."""
+
+
+@contextmanager
+def checkpoint_folder() -> Iterator[Path]:
+    """Provide a temporary folder for a checkpoint, locked until it is removed."""
+    with (
+        tempfile.TemporaryDirectory(prefix=CHECKPOINT) as folder,
+        lock_folder(Path(folder)),
+    ):
+        yield Path(folder)
+
+
+@cache
+def remove_checkpoints() -> None:
+    """Remove the checkpoints that killed workers have left, once in a process."""
+    latest = time.time() - MIN_AGE_S
+    for folder in Path(tempfile.gettempdir()).glob(f"{CHECKPOINT}*"):
+        if _is_own_folder(folder, before=latest) and not is_locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def marked_session(session: Path) -> Iterator[None]:
+    """Mark the session of a Ray that this driver has started for the duration of the
+    block, and remove the sessions of drivers that have ended, but the newest.
+    """
+    with lock_folder(session):
+        (session / MARK).touch()
+        ended = [
+            mark.parent
+            for mark in session.parent.glob(f"session_*/{MARK}")
+            if _is_own_folder(mark.parent) and not is_locked(mark.parent)
+        ]
+        for folder in sorted(ended)[:-1]:  # the names begin with the time
+            shutil.rmtree(folder, ignore_errors=True)
+        yield
+
+
+def check_space(folder: Path | None = None) -> None:
+    """Raise TemporaryDirectoryFullError if the folder in which Ray and its workers
+    write temporary files has less than MIN_FREE_MB MB left.
+    """
+    folder = folder or _temporary_directory()
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < MIN_FREE_MB:
+        raise TemporaryDirectoryFullError(
+            f"{folder}: the temporary directory has {free:.0f} MB left, expected "
+            f"{MIN_FREE_MB} MB or more; remove files there, or set RAY_TMPDIR and "
+            "TMPDIR to a folder with more space"
+        )
+
+
+def _temporary_directory() -> Path:
+    """Return where Ray puts the folder `ray`."""
+    return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+
+
+def _is_own_folder(folder: Path, *, before: float | None = None) -> bool:
+    """Return whether a path is a folder, no link, of this user, unchanged since the
+    time `before`, in seconds of the epoch.
+    """
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    old = before is None or found.st_mtime < before
+    return own and old and folder.is_dir() and not folder.is_symlink()
