@@ -88,6 +88,12 @@ class Record:
         if not self.trials[trial].ended:
             self._append({"trial": trial, "error": error})
 
+    def restart(self, trial: int) -> None:
+        """Forget what a trial that has ended has reported, so that it is run again."""
+        old = self.trials[trial]
+        about = {"config": old.config, "fold": old.fold, "share": old.share}
+        self._append({"trial": trial, **about})
+
     def complete(self, trials: int) -> bool:
         """Return whether that number of trials have started and all have ended."""
         return len(self.trials) == trials == self._ended
@@ -100,6 +106,8 @@ class Record:
     def _take(self, line: dict[str, Any]) -> None:
         if "config" in line:
             fold = tuple(line["fold"])
+            if (old := self.trials.get(line["trial"])) and old.ended:
+                self._ended -= 1
             self.trials[line["trial"]] = Trial(line["config"], fold, line["share"])
         elif "n" in line:
             trial = self.trials[line["trial"]]

@@ -15,8 +15,9 @@ Order in the run of a study:
 2. `children("trial")` logs the search, `children("fit")` the final fits;
 3. `log_results` logs the test metrics of the fits, registers the model, logs figures,
    files and summary metrics, describes the result, and then ends the runs of the fits;
-4. leaving the `with` block terminates the run as FINISHED. After an exception, the run
-   and its open children are terminated as KILLED.
+4. leaving the `with` block terminates the run as FINISHED. When the study has failed,
+   the run is terminated as FAILED, with the reason in the tag `ftml.error`, and its
+   open children as KILLED; when the driver was stopped, all of them as KILLED.
 
 `log_comparison` follows when all studies of the dataset are finished.
 
@@ -24,8 +25,8 @@ Retries. Opening the run, `log_results` and `log_comparison` are idempotent, and
 stage repeats each one as a whole while the server does not respond
 (`retry_until_available`). The exception is a call that is lost between logging the
 model and registering its version: the model is then logged again, and the first one
-stays in MLflow without a version. KILLED is set with one attempt; if it fails, the next
-driver closes the runs as stale.
+stays in MLflow without a version. FAILED and KILLED are set with one attempt; if it
+fails, the next driver closes the runs as stale.
 
 Observe: the status of the run, and its tags `ftml.driver`, `ftml.heartbeat`,
 `ftml.key`, and `ftml.current` (whether the latest comparison includes it).
@@ -37,6 +38,7 @@ import json
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -51,12 +53,14 @@ from mlflow.entities import (
 )
 
 from ftml.saving import load
+from pipelines.common.explain import explain
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
 from pipelines.study.metrics import MlflowIds, StudyMetrics
 from pipelines.study.results import FILES, Outcome
 from pipelines.tracking import descriptions, served_model, views
 from pipelines.tracking.child_runs import (
+    ERROR,
     ChildRuns,
     ParentRun,
     as_params,
@@ -69,15 +73,14 @@ from pipelines.tracking.client import (
     open_store,
     retry_until_available,
     search_runs,
-    try_call,
 )
 
 
 class StudyRun:
     """The run of a study: the run that has the key of the study, or else a new one.
 
-    Leaving the `with` block terminates it: as FINISHED, or as KILLED together with all
-    open children after an exception.
+    Leaving the `with` block terminates it: as FINISHED, as FAILED after an error, or as
+    KILLED when the driver is stopped, together with all open children.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class StudyRun:
             self.run_id = runs[0].info.run_id
             client.update_run(self.run_id, status="RUNNING")
             client.set_tag(self.run_id, "ftml.driver", driver_id())
+            if ERROR in runs[0].data.tags:
+                client.delete_tag(self.run_id, ERROR)
         else:
             self.run_id = self._create(key, digest)
         if not (runs and runs[0].data.params):
@@ -140,18 +145,28 @@ class StudyRun:
     def __enter__(self) -> StudyRun:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        if error is None:
             retry_until_available(
                 lambda: self.client.set_terminated(self.run_id, "FINISHED")
             )
         else:
-            try_call(self._kill)  # if that fails, the next driver closes the runs
+            # If that fails, the next driver closes the runs; `error` is the reason.
+            with suppress(Exception):
+                self._close(error)
 
-    def _kill(self) -> None:
+    def _close(self, error: BaseException) -> None:
+        """Terminate the run and its open children: as FAILED, with the reason as a tag,
+        if the study has failed, and as KILLED if the driver was stopped.
+        """
         for children in self._children:
             children.kill()
-        self.client.set_terminated(self.run_id, "KILLED")
+        if isinstance(error, Exception):
+            self.client.set_tag(self.run_id, ERROR, explain(error)[:5000])
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        self.client.set_terminated(self.run_id, status)
 
     def children(self, role: str) -> ChildRuns:
         """Return the child runs in a role, `trial` or `fit`, with those that an earlier
