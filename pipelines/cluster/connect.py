@@ -24,6 +24,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 import ray
 
 from pipelines.cluster import ray_internals
+from pipelines.common.explain import explain, first_sentence
 
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 AUTH_MODE = "RAY_AUTH_MODE"
@@ -63,10 +64,10 @@ def ray_cluster() -> Iterator[None]:
                 ray.init(address, runtime_env=environment, **quiet)
             else:
                 ray.init("local", include_dashboard=False, **quiet)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises Exception itself where a process of it ends
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        reason = f"no Ray cluster {where}: {error}"
-        raise SearchError(f"{reason}{_hint(error, address)}") from None
+        reason = f"no Ray cluster {where}: {first_sentence(error)}"
+        raise SearchError(f"{reason}{_hint(error, address)}") from error
     # Tune logs a traceback for each failure of a trial; an error that ends a search is
     # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -118,4 +119,5 @@ def _hint(error: Exception, address: str | None) -> str:
             f"; if the cluster requires a token, set {AUTH_MODE}=token, with its token "
             "in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
-    return ""
+    _, _, advice = explain(error).partition(first_sentence(error))
+    return advice

@@ -184,7 +184,8 @@ def test_a_call_that_the_server_rejects_is_not_repeated(
     assert is_transient_error(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
     assert is_transient_error(MlflowException("Max retries exceeded with url"))
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
-    assert not is_transient_error(MlflowException("database is locked"))
+    assert is_transient_error(MlflowException("database is locked"))
+    assert not is_transient_error(MlflowException("disk image is malformed"))
 
 
 @pytest.mark.parametrize(("status", "gone"), [(403, False), (413, False), (502, True)])
