@@ -37,6 +37,10 @@ class SearchError(ValueError):
     """A search could not be completed. The stage resumes it when it is rerun."""
 
 
+class ClusterLostError(SearchError):
+    """Ray has ended while a stage used it."""
+
+
 @contextmanager
 def ray_cluster() -> Iterator[None]:
     """Connect to the Ray cluster of RAY_ADDRESS, or start Ray on this machine; shut the
@@ -53,6 +57,7 @@ def ray_cluster() -> Iterator[None]:
         _check_address(address)
         _use_local_token(address)
     ray_internals.quiet_authentication()
+    ray_internals.shorten_messages()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         with chdir(PACKAGES):
@@ -73,8 +78,13 @@ def ray_cluster() -> Iterator[None]:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield
-    finally:
+    except ClusterLostError:
+        # Shutting down waits for Ray, which ends this process before the error is said.
+        raise
+    except BaseException:
         ray.shutdown()
+        raise
+    ray.shutdown()
 
 
 def _check_address(address: str) -> None:

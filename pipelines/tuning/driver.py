@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ftml.predictor import Predictor
 from ftml.saving import load
 from pipelines.cluster import storage
-from pipelines.cluster.connect import SearchError
+from pipelines.cluster.connect import ClusterLostError, SearchError
 from pipelines.common.errors import LOG
 from pipelines.common.explain import explain
 from pipelines.study.plan import is_rung
@@ -65,6 +65,9 @@ def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> 
     session = TuneSession(StudyQueue(studies), coordinator, folder)
     try:
         _tuner(session).fit()
+    except ClusterLostError:
+        session.print_errors(all_of_them=True)
+        raise
     except Exception as error:
         session.print_errors(all_of_them=True)
         raise SearchError(f"{folder}: {_reason(session, error)}") from error
@@ -260,6 +263,7 @@ class RecordCallback(tune.Callback):
         self.session.queue.fail(active, error)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        self.session.watch.check()
         self.session.advance()
         self.session.print_errors()
         self.session.waiting.show()
