@@ -7,7 +7,3 @@ commands; `commands_*.py` declare their arguments, and the other modules produce
 the commands print. Modules that import torch, Ray or MLflow are imported when a command
 runs, so that `ftml --help` is fast.
 """
-
-from pipelines.common.errors import shorten_interrupts
-
-shorten_interrupts()

@@ -71,7 +71,7 @@ def ray_cluster() -> Iterator[None]:
                 ray.init("local", include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises Exception itself where a process of it ends
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        reason = f"no Ray cluster {where}: {first_sentence(error)}"
+        reason = f"no Ray cluster {where}: {first_sentence(error).rstrip('.')}"
         raise SearchError(f"{reason}{_hint(error, address)}") from error
     # Tune logs a traceback for each failure of a trial; an error that ends a search is
     # raised.
@@ -129,5 +129,5 @@ def _hint(error: Exception, address: str | None) -> str:
             f"; if the cluster requires a token, set {AUTH_MODE}=token, with its token "
             "in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
-    _, _, advice = explain(error).partition(first_sentence(error))
+    _, _, advice = explain(error).partition(first_sentence(error).rstrip("."))
     return advice

@@ -194,7 +194,7 @@ def _logging_to(path: Path | None) -> Iterator[None]:
 
 
 def shorten_interrupts() -> None:
-    """Make Ctrl-C one line also while the modules of a stage are imported, before
+    """Make Ctrl-C one line also while the modules of a process are imported, before
     `stage_process` begins. A library may raise another error from it.
     """
     before = sys.excepthook

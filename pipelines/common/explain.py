@@ -69,7 +69,7 @@ def explain(error: BaseException) -> str:
     if not isinstance(error, OSError) and package not in LIBRARIES:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     advice = _advice(error)
-    return f"{text}; {advice}" if advice else text
+    return f"{text.rstrip('.')}; {advice}" if advice else text
 
 
 def first_sentence(error: BaseException) -> str:

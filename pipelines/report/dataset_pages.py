@@ -30,7 +30,7 @@ from pipelines.study.comparison import (
     paired_difference,
     reason_for_no_champion,
 )
-from pipelines.study.failures import read_failure
+from pipelines.study.failures import WORKING_ROOT, read_failure
 from pipelines.study.metrics import (
     ChosenConfiguration,
     RunMetadata,
@@ -39,7 +39,6 @@ from pipelines.study.metrics import (
     load_run_metadata,
 )
 from pipelines.study.results import load_trials
-from pipelines.study.workspace import WORKING_ROOT
 from pipelines.tracking import mlflow_ui, views
 
 MLFLOW = "http://127.0.0.1:5000"

@@ -9,7 +9,3 @@ May import every package of pipelines but `cli`. Begin with `tables.py`, which p
 a dataset; then `experiment.py`, which runs the studies of a dataset, and `compare.py`,
 its second half. `run_stage` in `pipelines/common/errors.py` is the `main` block of all.
 """
-
-from pipelines.common.errors import shorten_interrupts
-
-shorten_interrupts()

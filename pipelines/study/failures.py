@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.common.formatting import counted
 from pipelines.study.record import Record, Trial
 
-FAILURE = "failure.txt"
+WORKING_ROOT, FAILURE = Path(".search"), "failure.txt"
 
 RETRY = (
     "a rerun of the stage trains what has failed again; if the same error comes, "
