@@ -36,6 +36,9 @@ LOG_BYTES = 5_000_000
 RESULTS = {"experiment": "experiments", "claims": "claims", "report": "reports"}
 "The folder of the results of a stage; `data` for the other stages."
 
+HANGUP = {signal.Signals.SIGHUP} if hasattr(signal, "SIGHUP") else set()
+"The signal of a terminal or connection that is closed; Windows has none."
+
 INTERRUPTED = "interrupted; rerun the stage to complete it"
 
 
@@ -109,6 +112,10 @@ class _Stopped:
         raise KeyboardInterrupt
 
     def exit(self, number: int, _frame: object) -> None:
+        # A terminal that closes may send SIGHUP twice, by the shell and by the system:
+        # the second one must not stop the cleanup after the first.
+        if number in HANGUP:
+            signal.signal(number, signal.SIG_IGN)
         self.number = number
         sys.exit(128 + number)
 
@@ -140,11 +147,8 @@ def _handled(stopped: _Stopped) -> Iterator[None]:
     """Handle the signals that end a stage. One that is ignored, as `nohup` asks for,
     stays ignored.
     """
-    handlers = {
-        signal.SIGINT: stopped.interrupt,
-        signal.SIGTERM: stopped.exit,
-        signal.SIGHUP: stopped.exit,
-    }
+    handlers = {signal.SIGINT: stopped.interrupt, signal.SIGTERM: stopped.exit}
+    handlers |= dict.fromkeys(HANGUP, stopped.exit)
     previous = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         if previous[number] is not signal.SIG_IGN:

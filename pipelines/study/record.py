@@ -88,7 +88,7 @@ class Record:
         if not self.trials[trial].ended:
             self._append({"trial": trial, "error": error})
 
-    def restart(self, trial: int) -> None:
+    def retry(self, trial: int) -> None:
         """Forget what a trial that has ended has reported, so that it is run again."""
         old = self.trials[trial]
         about = {"config": old.config, "fold": old.fold, "share": old.share}

@@ -167,7 +167,7 @@ def _start_search(study: StudyCoroutine, request: SearchRequest) -> ActiveSearch
     final_fits = search.trials[0].last_step is not None
     if record.complete(len(search.trials)):
         for index in to_retry(record, final_fits=final_fits):
-            record.restart(index)
+            record.retry(index)
     ended = {index for index, trial in record.trials.items() if trial.ended}
     waiting = deque(
         i for i, batch in enumerate(search.batches) if not ended.issuperset(batch)

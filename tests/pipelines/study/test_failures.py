@@ -51,9 +51,9 @@ def test_a_failed_final_fit_says_its_seed_and_what_to_do(tmp_path: Path) -> None
     assert failures.to_retry(record, final_fits=True) == [1]
 
 
-def test_a_restarted_trial_is_as_one_that_has_started(tmp_path: Path) -> None:
+def test_a_retried_trial_is_as_one_that_has_started(tmp_path: Path) -> None:
     record = record_of(tmp_path, [None, "KeyError: 'a'"])
-    record.restart(1)
+    record.retry(1)
     for read in (record, Record(record.path)):
         assert not read.complete(2)
         assert read.trials[1].steps == {}
