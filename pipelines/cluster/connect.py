@@ -24,6 +24,12 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 import ray
 
 from pipelines.cluster import ray_internals
+from pipelines.cluster.watch import (
+    ClusterLostError,
+    ClusterWatch,
+    SearchError,
+    watching,
+)
 from pipelines.common.explain import explain, first_sentence
 
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
@@ -31,14 +37,6 @@ AUTH_MODE = "RAY_AUTH_MODE"
 
 PACKAGES = Path(__file__).parents[2]
 "The folder that holds the packages ftml and pipelines."
-
-
-class SearchError(ValueError):
-    """A search could not be completed. The stage resumes it when it is rerun."""
-
-
-class ClusterLostError(SearchError):
-    """Ray has ended while a stage used it."""
 
 
 @contextmanager
@@ -77,7 +75,8 @@ def ray_cluster() -> Iterator[None]:
     # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        yield
+        with watching(ClusterWatch()):
+            yield
     except ClusterLostError:
         # Shutting down waits for Ray, which ends this process before the error is said.
         raise

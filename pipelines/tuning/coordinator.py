@@ -31,13 +31,12 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError
 
 from pipelines.cluster import storage
-from pipelines.cluster.connect import SearchError
 from pipelines.cluster.resources import capacity, resolve_resources
+from pipelines.cluster.watch import SearchError
 from pipelines.common.errors import report
 from pipelines.common.formatting import counted
 from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
 from pipelines.study.pruning import PruningDecision
-from pipelines.tuning.cluster_watch import ClusterWatch
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
 from pipelines.tuning.waiting import WaitingTrials
 
@@ -109,7 +108,6 @@ class TuneSession:
     def __init__(self, queue: StudyQueue, coordinator: Any, folder: str) -> None:
         self.queue, self.coordinator, self.folder = queue, coordinator, folder
         self.waiting = WaitingTrials()
-        self.watch = ClusterWatch()
         self.fatal = ""
         "why a checkpoint could not be written"
 

@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ftml.predictor import Predictor
 from ftml.saving import load
 from pipelines.cluster import storage
-from pipelines.cluster.connect import ClusterLostError, SearchError
+from pipelines.cluster.watch import ClusterLostError, SearchError
 from pipelines.common.errors import LOG
 from pipelines.common.explain import explain
 from pipelines.study.plan import is_rung
@@ -263,7 +263,6 @@ class RecordCallback(tune.Callback):
         self.session.queue.fail(active, error)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
-        self.session.watch.check()
         self.session.advance()
         self.session.print_errors()
         self.session.waiting.show()

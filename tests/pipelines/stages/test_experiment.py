@@ -19,7 +19,7 @@ import ftml.tasks
 from ftml.data import domains, table
 from ftml.data.ring import ring
 from ftml.names import name_part
-from pipelines.cluster.connect import SearchError
+from pipelines.cluster.watch import SearchError
 from pipelines.common.errors import StudyError
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import ParamsError

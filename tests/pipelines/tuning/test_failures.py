@@ -16,7 +16,7 @@ from ray.exceptions import ActorDiedError
 from ray.tune.schedulers import TrialScheduler
 
 from ftml.core import Step
-from pipelines.cluster.connect import SearchError
+from pipelines.cluster.watch import SearchError
 from pipelines.study.record import Record
 from pipelines.tuning import coordinator, driver, waiting, worker
 from pipelines.tuning.coordinator import TuneSession

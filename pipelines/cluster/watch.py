@@ -3,22 +3,37 @@
 Order. When Ray's control service (GCS) is killed, a driver continues for 60 s; then Ray
 ends its process without running any Python code, so that runs in MLflow would stay
 RUNNING. When the raylet of the driver's node is killed, placement groups stay pending
-for ever. `ClusterWatch.check` looks every CHECK_INTERVAL_S and raises ClusterLostError
-early enough for the driver to close its runs. A control service that restarts within
-GCS_TIMEOUT_S, as one of KubeRay with Redis does, is not lost.
+for ever. `watching` looks every CHECK_INTERVAL_S in a thread of its own, since the main
+thread may wait for Ray, and raises ClusterLostError in the main thread by a signal,
+early enough for the driver to close its runs. Tune may take the error for that of a
+trial, so the signal is repeated until the block is left. A control service that
+restarts within GCS_TIMEOUT_S, as one of KubeRay with Redis does, is not lost.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import ray
 
-from pipelines.cluster.connect import ClusterLostError
+
+class SearchError(ValueError):
+    """A search could not be completed. The stage resumes it when it is rerun."""
+
+
+class ClusterLostError(SearchError):
+    """Ray has ended while a stage used it."""
+
+
+SIGNAL = signal.SIGUSR2
+"Raises the error in the main thread. Tune uses SIGUSR1."
 
 CHECK_INTERVAL_S = 5.0
 GCS_TIMEOUT_S = 30.0
@@ -51,7 +66,7 @@ def own_node_is_alive() -> bool:
 
 @dataclass
 class ClusterWatch:
-    """When the cluster was last seen."""
+    """When the cluster was last seen; `check` looks at most every CHECK_INTERVAL_S."""
 
     answers: Callable[[], bool] = gcs_answers
     node_is_alive: Callable[[], bool] = own_node_is_alive
@@ -80,3 +95,37 @@ class ClusterWatch:
                 f"the control service of Ray (GCS) has not answered for "
                 f"{now - self._seen:.0f} s; rerun the stage, which resumes"
             )
+
+
+@contextmanager
+def watching(
+    watch: ClusterWatch, *, interval: float = CHECK_INTERVAL_S
+) -> Iterator[None]:
+    """Raise ClusterLostError in the block, which runs in the main thread, when Ray has
+    ended.
+    """
+    left = threading.Event()
+    found: list[ClusterLostError] = []
+
+    def look() -> None:
+        while not left.wait(interval):
+            try:
+                watch.check()
+            except ClusterLostError as error:
+                found[:] = [error]
+            if found and not left.is_set():
+                os.kill(os.getpid(), SIGNAL)
+
+    def handle(_number: int, _frame: object) -> None:
+        if not left.is_set():
+            raise found[0]
+
+    before = signal.signal(SIGNAL, handle)
+    thread = threading.Thread(target=look, name="ftml-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join(timeout=2 * CONNECT_TIMEOUT_S)
+        signal.signal(SIGNAL, before)
