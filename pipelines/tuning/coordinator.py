@@ -34,7 +34,9 @@ from pipelines.cluster import storage
 from pipelines.cluster.resources import capacity, resolve_resources
 from pipelines.cluster.watch import SearchError
 from pipelines.common.errors import report
+from pipelines.common.explain import LONGEST
 from pipelines.common.formatting import counted
+from pipelines.study.failures import failed
 from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
@@ -42,6 +44,9 @@ from pipelines.tuning.waiting import WaitingTrials
 
 COPY_INTERVAL_S = 5.0
 "Records are copied to the shared storage, if there is one, at most this often."
+
+MOST_ERRORS = 3
+"Errors of the trials of a search that are printed; the log file has all."
 
 
 def resource_key(resources: dict[str, float]) -> str:
@@ -121,6 +126,7 @@ class TuneSession:
         self._last_copy = time.monotonic()
         self._without_gpu: set[Path] = set()
         self._printed = 0
+        self._trial_errors: dict[str, set[str]] = {}
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
@@ -207,6 +213,19 @@ class TuneSession:
             if isinstance(error, RayError) and not of_study:
                 raise
             self.queue.fail(active, error)
+
+    def print_trial_error(self, active: ActiveSearch, index: int) -> None:
+        """Print why a trial has failed: of each search the first MOST_ERRORS errors
+        that differ. A trial that has diverged has not failed.
+        """
+        trial = active.record.trials[index]
+        line = (trial.error or "").partition("\n")[0][:LONGEST]
+        known = self._trial_errors.setdefault(active.name, set())
+        if failed(trial) and line not in known and len(known) < MOST_ERRORS:
+            known.add(line)
+            where = "/".join(active.search.folder.parts[-3:])
+            text = f"{where}: trial {index} failed: {line}"
+            print(text, file=sys.stderr, flush=True)
 
     def print_errors(self, *, all_of_them: bool = False) -> None:
         """Print the errors of studies that have failed since the last call, while other

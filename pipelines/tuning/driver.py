@@ -324,6 +324,7 @@ class PruningScheduler(FIFOScheduler):
             else:
                 active.record.end(index, error=row.get("error"))
                 decisive = True
+                self.session.print_trial_error(active, index)
                 if "traceback" in row:
                     where = f"{active.search.folder}: trial {index} failed"
                     LOG.error("%s\n%s", where, row["traceback"])

@@ -201,6 +201,26 @@ def test_what_has_failed_is_run_again_by_the_next_driver(tmp_path: Path) -> None
     assert start().active == (), "one failed trial of several is a result"
 
 
+def test_the_first_errors_of_trials_that_differ_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session, _ = session_of_two(tmp_path, monkeypatch, ValueError())
+    trial_of(session)
+    (active,) = session.queue.active
+    diverged = "FloatingPointError: diverged: nan"
+    errors = [diverged, "KeyError: 'a'\nmore", "KeyError: 'a'", "B", "C", "D"]
+    for index, error in enumerate(errors):
+        active.record.start(index, {})
+        active.record.end(index, error=error)
+        session.print_trial_error(active, index)
+    printed = capsys.readouterr().err.splitlines()
+    assert [line.partition("trial ")[2] for line in printed] == [
+        "1 failed: KeyError: 'a'",
+        "3 failed: B",
+        "4 failed: C",
+    ]
+
+
 class Clock:
     now = 0.0
 
