@@ -19,6 +19,7 @@ import pandas as pd
 
 from ftml.config import FamilyConfig
 from ftml.core import family
+from ftml.data.checks import check_different
 from ftml.data.columns import Column, encode
 from ftml.data.domains import RawDomains
 from ftml.data.preprocessing import Preprocessor
@@ -86,6 +87,35 @@ def interface_of(kind: ModuleType, splits: Splits[Any]) -> Interface:
         classes = getattr(data, "classes", ()) or getattr(data, "class_names", ())
     preparation: TextPreparation | None = getattr(data, "preparation", None)
     return Interface(preprocessor, takes_columns, tuple(classes), preparation)
+
+
+def check_rows(rows: pd.DataFrame) -> None:
+    """Raise TypeError for what is no frame, and ValueError for a frame without rows and
+    for a name that two columns have.
+    """
+    if not isinstance(rows, pd.DataFrame):
+        raise TypeError(f"rows must be a DataFrame, got {type(rows).__name__}")
+    check_different([str(name) for name in rows.columns], "the names of the columns")
+    if not len(rows):
+        raise ValueError("no rows: there is nothing to predict")
+
+
+def check_values(rows: pd.DataFrame) -> None:
+    """Raise ValueError for the first value that is missing or not finite, with its
+    column and row: a model whose preprocessing does not say what such a value becomes
+    would make a class or a number of it.
+    """
+    for j, name in enumerate(rows.columns):
+        column = rows.iloc[:, j]
+        absent = column.isna().to_numpy()
+        if not absent.any() and pd.api.types.is_numeric_dtype(column):
+            absent = np.isinf(column.to_numpy(np.float64))
+        if absent.any():
+            i = int(absent.argmax())
+            got = "no value" if pd.isna(column.iloc[i]) else f"{column.iloc[i]}"
+            raise ValueError(
+                f"column {name}, row {i + 1}: expected a finite value, got {got}"
+            )
 
 
 @dataclass(frozen=True)
@@ -175,23 +205,32 @@ class Predictor:
         found: pd.DataFrame = self.task.example(split)
         return found
 
+    def _prepared_columns(self, rows: pd.DataFrame) -> list[str]:
+        """Return the columns of texts that the preparation reads, and checks."""
+        if self.interface.preparation is None:
+            return []
+        return [name for name in TEXT_COLUMNS if name in rows]
+
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return a row of predictions for each row of a frame.
 
         rows: the columns of the user's table, in any order; columns that the model does
         not use are ignored. A classifier's `prediction` is the name of a class, and
         `probability_<class>` the probability of each. Raises ValueError for a column
-        that is missing and for a value that the model cannot use, with its row.
+        that is missing or occurs twice, for a value that the model cannot use, with its
+        row, and for a frame without rows.
         """
+        check_rows(rows)
         preprocessor = self.interface.preprocessor
         if preprocessor is not None and self.interface.takes_columns:
             rows = preprocessor.features(rows)
+        else:
+            check_values(rows.drop(columns=self._prepared_columns(rows)))
         if (preparation := self.interface.preparation) is not None:
-            texts = [name for name in TEXT_COLUMNS if name in rows]
             rows = rows.assign(
                 **{
                     name: preparation.prepare(rows[name], where=f"column {name}")
-                    for name in texts
+                    for name in self._prepared_columns(rows)
                 }
             )
         served: pd.DataFrame = self.task.serve(self.model, rows)

@@ -17,3 +17,7 @@ THREAD_VARIABLES = (
 # value of the user has no effect, since the last bits of results depend on it; a worker
 # uses the threads of its study (`pipelines/common/threads.py`).
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+
+from pipelines.common.errors import shorten_interrupts  # noqa: E402
+
+shorten_interrupts()

@@ -137,3 +137,36 @@ def test_raw_texts_are_prepared_before_the_model_reads_them() -> None:
 def test_small_sequences_have_no_preparation() -> None:
     splits = sequences.small("classification")
     assert interface_of(task("classification"), splits).preparation is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(np.nan, "no value"), (None, "no value"), (np.inf, "inf"), (-np.inf, "-inf")],
+)
+def test_a_value_that_is_not_finite_is_no_class_of_any_model(
+    tmp_path: Path, value: float, said: str
+) -> None:
+    X, y = np.eye(4), np.array([0, 1, 0, 1])
+    kind = family("logistic_regression")
+    model = ftml.fit(kind.Config(), Table(X, y, classes=("a", "b"))).model
+    plain = Predictor(model, kind.Config(), Interface(classes=("a", "b")))
+    rows = pd.DataFrame(X)
+    rows.loc[2, 1] = value
+    message = f"column 1, row 3: expected a finite value, got {said}"
+    with pytest.raises(ValueError, match=message):
+        plain.predict(rows)
+    raw = trained("ols", raw_table(), tmp_path)
+    with pytest.raises(ValueError, match=r"column size.* row 1"):
+        raw.predict(pd.DataFrame({"size": [value], "town": ["Ulm"]}))
+
+
+def test_rows_that_are_none_or_ambiguous_are_refused(tmp_path: Path) -> None:
+    predictor = trained("ols", raw_table(), tmp_path)
+    rows = pd.DataFrame({"size": [1.0], "town": ["Ulm"]})
+    with pytest.raises(ValueError, match="no rows: there is nothing to predict"):
+        predictor.predict(rows[:0])
+    twice = pd.concat([rows, rows[["size"]]], axis=1)
+    with pytest.raises(ValueError, match="must differ from each other, got 'size'"):
+        predictor.predict(twice)
+    with pytest.raises(TypeError, match="rows must be a DataFrame, got dict"):
+        predictor.predict({"size": [1.0]})

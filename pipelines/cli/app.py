@@ -7,6 +7,7 @@ command has succeeded; 1: an error, a metric that differs or a claim that does n
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from pipelines.cli import (
     commands_runs,
     commands_stages,
 )
+from pipelines.common.errors import DEBUG
 
 app = typer.Typer(
     name="ftml",
@@ -46,8 +48,16 @@ def options(
             help="Print the version of ftml, and exit.",
         ),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Print the traceback of an error, as FTML_DEBUG=1 does."
+        ),
+    ] = False,
 ) -> None:
     """The options of the command itself."""
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 app.command()(commands_projects.init)

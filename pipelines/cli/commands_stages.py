@@ -31,13 +31,14 @@ def stage(
     """Run one stage of dvc.yaml without DVC: the stages before it are not run."""
     from importlib import import_module
 
-    from pipelines.common.errors import call_stage, stage_process
+    from pipelines.common.errors import call_stage, log_file, stage_process
 
     with report_errors():
         check_stage(name)
-        with stage_process():
+        arguments = [] if key is None else [key]
+        with stage_process(log_file(name, arguments)):
             module = import_module(f"pipelines.stages.{name}")
-            call_stage(name, module.main, [] if key is None else [key])
+            call_stage(name, module.main, arguments)
 
 
 def check_stage(name: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
+
+from pipelines.common.errors import debugging
+from pipelines.common.explain import LIBRARIES, explain
 
 FEW = 12
 "Longest list of names in an error."
@@ -43,21 +47,21 @@ def tables_beside(file: Path) -> str:
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Print an error that a user can fix as one line, `error: ...`, and exit with
-    status 1. Every other exception is a bug and keeps its traceback.
+    """Print an error as one line, `error: ...`, and exit with status 1. Its traceback
+    is printed before it with `ftml --debug` or FTML_DEBUG=1; a line that is no sentence
+    for a user says so.
     """
     try:
         yield
     except BrokenPipeError:
         raise  # the reader of a pipe has exited; click handles this
     except Exception as error:
-        if not isinstance(error, _user_errors()):
-            raise
-        typer.echo(f"error: {error}", err=True)
+        package = type(error).__module__.partition(".")[0]
+        if package in ("click", "typer"):
+            raise  # how a command ends
+        if debugging():
+            traceback.print_exception(error)
+        known = isinstance(error, ValueError | OSError) or package in LIBRARIES
+        hint = "" if known else "; `ftml --debug` shows where"
+        typer.echo(f"error: {explain(error)}{hint}", err=True)
         raise typer.Exit(1) from None
-
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that a user can fix; MLflow's own only if it is imported."""
-    module = sys.modules.get("mlflow.exceptions")
-    return (ValueError, OSError, *([module.MlflowException] if module else []))

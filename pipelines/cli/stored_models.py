@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ftml.predictor import Predictor
 from ftml.saving import TREE, load
@@ -75,11 +76,19 @@ def _read(folder: Path, model: str) -> tuple[Predictor, Mapping[str, str]]:
 def _column_types(description: Path) -> dict[str, str]:
     """Return the columns of the signature of a model with their types; none without a
     signature.
+
+    Raises ValueError for a file that is not MLflow's description of a model.
     """
-    content = YAML(typ="safe", pure=True).load(description.read_text(encoding="utf-8"))
-    signature = content.get("signature") or {}
-    columns = json.loads(signature.get("inputs") or "[]")
-    return {each["name"]: each["type"] for each in columns if "name" in each}
+    try:
+        text = description.read_text(encoding="utf-8")
+        content = YAML(typ="safe", pure=True).load(text)
+        signature = content.get("signature") or {}
+        columns = json.loads(signature.get("inputs") or "[]")
+        return {each["name"]: each["type"] for each in columns if "name" in each}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, YAMLError):
+        raise ValueError(
+            f"{description.name} of the model is not MLflow's description of a model"
+        ) from None
 
 
 def _download(model: str, place: Path) -> Path:

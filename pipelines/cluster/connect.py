@@ -24,16 +24,19 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 import ray
 
 from pipelines.cluster import leftovers, ray_internals
+from pipelines.cluster.watch import (
+    ClusterLostError,
+    ClusterWatch,
+    SearchError,
+    watching,
+)
+from pipelines.common.explain import explain, first_sentence
 
 HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 AUTH_MODE = "RAY_AUTH_MODE"
 
 PACKAGES = Path(__file__).parents[2]
 "The folder that holds the packages ftml and pipelines."
-
-
-class SearchError(ValueError):
-    """A search could not be completed. The stage resumes it when it is rerun."""
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def ray_cluster() -> Iterator[None]:
         _use_local_token(address)
     ray_internals.quiet_authentication()
     leftovers.check_space()
+    ray_internals.shorten_messages()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     started: Any = None
     try:
@@ -65,10 +69,10 @@ def ray_cluster() -> Iterator[None]:
                 ray.init(address, runtime_env=environment, **quiet)
             else:
                 started = ray.init("local", include_dashboard=False, **quiet)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises Exception itself where a process of it ends
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        reason = f"no Ray cluster {where}: {error}"
-        raise SearchError(f"{reason}{_hint(error, address)}") from None
+        reason = f"no Ray cluster {where}: {first_sentence(error).rstrip('.')}"
+        raise SearchError(f"{reason}{_hint(error, address)}") from error
     # Tune logs a traceback for each failure of a trial; an error that ends a search is
     # raised.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -76,9 +80,15 @@ def ray_cluster() -> Iterator[None]:
         with ExitStack() as stack:
             if session := ray_internals.session_folder(started):
                 stack.enter_context(leftovers.marked_session(session))
+            stack.enter_context(watching(ClusterWatch()))
             yield
-    finally:
+    except ClusterLostError:
+        # Shutting down waits for Ray, which ends this process before the error is said.
+        raise
+    except BaseException:
         ray.shutdown()
+        raise
+    ray.shutdown()
 
 
 def _check_address(address: str) -> None:
@@ -123,4 +133,5 @@ def _hint(error: Exception, address: str | None) -> str:
             f"; if the cluster requires a token, set {AUTH_MODE}=token, with its token "
             "in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
-    return ""
+    _, _, advice = explain(error).partition(first_sentence(error).rstrip("."))
+    return advice

@@ -7,9 +7,11 @@ test_ray_internals.py, and is handled here.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ray._private import worker
 from ray._private.authentication import authentication_token_setup
 
 
@@ -33,3 +35,16 @@ def session_folder(started: Any) -> Path | None:
     """
     folder = getattr(started, "address_info", {}).get("session_dir")
     return Path(folder) if folder else None
+
+
+def shorten_messages() -> None:
+    """Print only the first line of what Ray sends to a driver, such as the end of a
+    raylet with a page of its log.
+    """
+    if not isinstance(worker.print_to_stdstream, partial):
+        worker.print_to_stdstream = partial(_first_lines, worker.print_to_stdstream)
+
+
+def _first_lines(printed: Any, data: dict[str, Any], *more: Any, **named: Any) -> None:
+    lines = [str(line).partition("\n")[0] for line in data["lines"]]
+    printed({**data, "lines": lines}, *more, **named)

@@ -30,6 +30,7 @@ from pipelines.study.comparison import (
     paired_difference,
     reason_for_no_champion,
 )
+from pipelines.study.failures import WORKING_ROOT, read_failure
 from pipelines.study.metrics import (
     ChosenConfiguration,
     RunMetadata,
@@ -146,6 +147,9 @@ class DatasetPage:
 
     baseline: StudyResult
     "study with which the other studies are compared"
+
+    failed: Mapping[str, str]
+    "why each study without a result has failed, by its name"
 
     @property
     def name(self) -> str:
@@ -270,7 +274,8 @@ class DatasetPage:
 
 
 def read_pages(plan: Plan) -> list[DatasetPage]:
-    """Return the pages of all datasets.
+    """Return the pages of all datasets. A study that has failed is on the page of its
+    dataset with its reason, without a result of an earlier run.
 
     Raises ValueError with one line for each study whose results are absent, damaged,
     or compared by another metric than that of params.yaml.
@@ -278,12 +283,24 @@ def read_pages(plan: Plan) -> list[DatasetPage]:
     problems: list[str] = []
     pages = []
     for name, studies in plan.experiments.items():
-        results = [result for study in studies if (result := _read(study, problems))]
+        failed = {each.name: reason for each in studies if (reason := _failure(each))}
+        sound = [study for study in studies if study.name not in failed]
+        results = [result for study in sound if (result := _read(study, problems))]
         if results and not problems:
-            pages.append(_page(plan.datasets[name], results))
+            pages.append(_page(plan.datasets[name], results, failed))
+        elif failed and not results:
+            listed = "; ".join(failed.values())
+            problems.append(f"{name}: every study has failed: {listed}")
     if problems:
         raise ValueError("\n  ".join(["not every study has a result", *problems]))
     return pages
+
+
+def _failure(study: Study) -> str:
+    """Return why a study has failed the last time that it ran; "" if it has not."""
+    folder = WORKING_ROOT / study.dataset.name / study.name
+    reason = read_failure(folder).removeprefix(f"{study.name}: ")
+    return " ".join(reason.split())
 
 
 def _read(study: Study, problems: list[str]) -> StudyResult | None:
@@ -316,7 +333,9 @@ def _read(study: Study, problems: list[str]) -> StudyResult | None:
     return result
 
 
-def _page(dataset: Dataset, results: Sequence[StudyResult]) -> DatasetPage:
+def _page(
+    dataset: Dataset, results: Sequence[StudyResult], failed: Mapping[str, str]
+) -> DatasetPage:
     def cost(value: float) -> float:
         if math.isnan(value):
             return math.inf
@@ -326,7 +345,7 @@ def _page(dataset: Dataset, results: Sequence[StudyResult]) -> DatasetPage:
     best = min(results, key=lambda result: cost(result.valid))
     named = {result.name: result for result in results}
     baseline = named.get(dataset.section.baseline or "", best)
-    return DatasetPage(dataset, ranked, best, baseline)
+    return DatasetPage(dataset, ranked, best, baseline, failed)
 
 
 def _join_distinct(texts: Sequence[str]) -> str:

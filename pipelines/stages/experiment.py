@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,13 @@ from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
-from pipelines.common.errors import run_stage
+from pipelines.common.errors import StudyError, run_stage
+from pipelines.common.explain import explain
 from pipelines.common.locks import dataset_lock
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages.compare import compare_studies
-from pipelines.study import completeness, results, workspace
+from pipelines.study import completeness, failures, results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.metrics import (
     finished_key,
@@ -206,7 +207,7 @@ def run_studies(
             key = keys[study.name]
             open_run = partial(study_run.StudyRun, client, experiment, study)
             with (
-                naming(study),
+                naming(study, key=key),
                 tracking_client.retry_until_available(
                     partial(open_run, key=key, digest=digest)
                 ) as run,
@@ -223,16 +224,22 @@ def run_studies(
 
 
 @contextmanager
-def naming(study: Study) -> Iterator[None]:
-    """Add the name of a study to an error that does not have it: the errors of several
-    studies of a stage are printed one after the other.
+def naming(study: Study, *, key: str = "") -> Iterator[None]:
+    """Raise StudyError, which names the study, for any error: the errors of several
+    studies of a stage are printed one after the other. The error of a study that has
+    started, and so has a key, is written to its working directory.
     """
     try:
         yield
-    except ValueError as error:
-        if f"{study.name}:" not in str(error):
-            error.args = (f"{study.name}: {error}",)
-        raise
+    except Exception as error:
+        text = explain(error)
+        if not text.startswith(f"{study.name}: "):
+            text = f"{study.name}: {text}"
+        if key:
+            with suppress(OSError):  # such as a full disk, which the error says
+                directory = workspace.working_directory(study, key)
+                failures.write_failure(directory, text)
+        raise StudyError(text) from error
 
 
 def run_study(
@@ -247,6 +254,7 @@ def run_study(
 
     start = time.monotonic()
     directory = workspace.working_directory(study, key)
+    failures.remove_failure(directory)
     configs = sample_configurations(
         study.space,
         count=study.section.trials,
@@ -269,6 +277,7 @@ def run_study(
             flush=True,
         )
     tried = yield from run_search(search, folds.splits, run.children("trial"), display)
+    failures.check_trials(tried)
     decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
@@ -276,9 +285,7 @@ def run_study(
     lost_fits.restart_lost_fits(fits)
     fit_runs = run.children("fit")
     fitted = yield from run_search(fits, folds.splits, fit_runs, display)
-    for trial in fitted.trials.values():
-        if trial.error:
-            raise ValueError(f"{study.name}: a final fit failed: {trial.error}")
+    failures.check_final_fits(fitted)
     outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
     seconds = _write_results(outcome, folds, run, fit_runs, key=key, start=start)
     for record in (tried, fitted):

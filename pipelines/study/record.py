@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,15 +88,11 @@ class Record:
         if not self.trials[trial].ended:
             self._append({"trial": trial, "error": error})
 
-    def restart(self, trials: Collection[int]) -> None:
-        """Remove all lines of some trials, so that these run again."""
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["trial"] not in trials]
-        new = self.path.with_name(f".{self.path.name}")
-        new.write_bytes(b"".join(kept))
-        new.replace(self.path)
-        self.trials, self.longest, self._ended = {}, 0, 0
-        self._read()
+    def retry(self, trial: int) -> None:
+        """Forget what a trial that has ended has reported, so that it is run again."""
+        old = self.trials[trial]
+        about = {"config": old.config, "fold": old.fold, "share": old.share}
+        self._append({"trial": trial, **about})
 
     def _read(self) -> None:
         """Read the file up to its first line that is incomplete or damaged, and remove
@@ -160,6 +155,8 @@ class Record:
     def _take(self, line: dict[str, Any]) -> None:
         if "config" in line:
             fold = tuple(line["fold"])
+            if (old := self.trials.get(line["trial"])) and old.ended:
+                self._ended -= 1
             self.trials[line["trial"]] = Trial(line["config"], fold, line["share"])
         elif "n" in line:
             trial = self.trials[line["trial"]]

@@ -17,8 +17,9 @@ from pathlib import Path
 from pipelines.cluster import storage
 from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
+from pipelines.study.failures import WORKING_ROOT
 
-WORKING_ROOT = Path(".search")
+__all__ = ["WORKING_ROOT"]
 CHECKPOINTS = ".checkpoints"
 "Folder of the checkpoints of all studies of a dataset."
 

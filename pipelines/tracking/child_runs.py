@@ -8,7 +8,7 @@ its metrics are logged by step, in batches, and the first batch also holds its
 parameters; when the trial has ended and its pruning is decided, its outcome is logged
 and the run is terminated. Only the steps that count are logged: none beyond the step of
 a pruning decision. The run of a final fit is terminated by `StudyRun.log_results`,
-after its test metrics are logged.
+after its test metrics are logged, or here as FAILED when the fit has failed.
 
 Retries. This module does not retry: every call can fail at any point, for instance when
 the server stops responding, and the caller repeats `log`. A trial is unconfirmed from
@@ -28,10 +28,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from pipelines.params.keys import commit
 from pipelines.params.read import Study
@@ -39,7 +41,7 @@ from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Trial
 from pipelines.tracking import descriptions
 from pipelines.tracking.client import search_runs
-from pipelines.tracking.ownership import HEARTBEAT, owner_tags, take_over
+from pipelines.tracking.ownership import ERROR, HEARTBEAT, owner_tags, take_over
 
 BATCH = 900
 "Most metric values in one call: MLflow accepts 1000, parameters and tags included."
@@ -96,9 +98,9 @@ class ChildRuns:
         self._logged[index] = {point.step for point in points}
         if run.data.params:
             self._described.add(index)
-        if run.info.status in ("FINISHED", "FAILED"):
+        if run.info.status == "FINISHED":
             self._ended.add(index)
-        else:
+        else:  # also FAILED: what has failed may be trained again
             take_over(self.client, run)
 
     def log(
@@ -131,7 +133,7 @@ class ChildRuns:
     def _log_trial(self, index: int, trial: Trial, decision: PruningDecision) -> None:
         """Log the steps of a trial that count; end its run if nothing can follow."""
         self._log_steps(index, trial, upto=decision.step)
-        if self.role == "fit" or not trial.ended:
+        if not trial.ended or (self.role == "fit" and not trial.error):
             return
         if trial.error:
             outcome = "diverged" if trial.diverged else "failed"
@@ -197,16 +199,19 @@ class ChildRuns:
             return
         tags = [RunTag("ftml.outcome", outcome)]
         if error:
-            tags.append(RunTag("ftml.error", error[:5000]))
+            tags.append(RunTag(ERROR, error[:5000]))
         self.client.log_batch(self.runs[index], tags=tags)
         status = "FAILED" if outcome == "failed" else "FINISHED"
         self.client.set_terminated(self.runs[index], status)
         self._ended.add(index)
 
     def kill(self) -> None:
-        """Terminate the runs that have not ended as KILLED, when the driver stops."""
+        """Terminate the runs that have not ended as KILLED, when the driver stops. One
+        that cannot be terminated, such as a deleted one, does not stop the others.
+        """
         for index in set(self.runs) - self._ended:
-            self.client.set_terminated(self.runs[index], "KILLED")
+            with suppress(MlflowException):
+                self.client.set_terminated(self.runs[index], "KILLED")
 
 
 def _child_name(study: Study, role: str, index: int, trial: Trial) -> str:

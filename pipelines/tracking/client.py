@@ -8,13 +8,13 @@ Order. `open_store` comes first: it tests a server before any work starts, or cr
 closes what crashed drivers of this folder have left RUNNING, before a run is opened.
 
 Retries. A call fails with a transient error when the server does not respond (a failed
-connection, or HTTP status 500 and above). `try_call` makes one attempt, for what may be
-logged later. `retry_until_available` repeats the call every 2 s for RETRY_TIMEOUT_S;
-since the answer of a call that was carried out can be lost, the call must be
-idempotent. Two drivers that create the same experiment, model, version, tag or dataset
-at once are in conflict (`is_conflict`): one call fails, and both functions repeat it at
-once, which finds what the other has made. Any other error, such as HTTP status 403, is
-raised at once.
+connection, or HTTP status 500 and above) or another process holds the SQLite database.
+`try_call` makes one attempt, for what may be logged later. `retry_until_available`
+repeats the call every 2 s for RETRY_TIMEOUT_S; since the answer of a call that was
+carried out can be lost, the call must be idempotent. Two drivers that create the same
+experiment, model, version, tag or dataset at once are in conflict (`is_conflict`): one
+call fails, and both functions repeat it at once, which finds what the other has made.
+Any other error, such as HTTP status 403, is raised at once.
 
 Observe: the tag `ftml.closed` of runs that were closed as stale holds the reason.
 """
@@ -26,6 +26,7 @@ import os
 import random
 import re
 import sqlite3
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -49,9 +50,11 @@ from mlflow.exceptions import MlflowException, RestException
 from requests import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.common.explain import explain
 from pipelines.common.project import folder_identity, project_folder
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, new_store, ownership, views
+from pipelines.tracking.database_check import check_database, is_locked
 from pipelines.tracking.local_store import ARTIFACTS, SQLITE, store_address
 
 TASK, METRIC = "ftml.task", "ftml.metric"
@@ -83,11 +86,13 @@ class ServerUnavailableError(TrackingError):
 
 
 def is_transient_error(error: Exception) -> bool:
-    """Return whether a call failed because the MLflow server did not respond, so that
-    the same call can succeed later.
+    """Return whether a call failed because the MLflow server did not respond, or
+    because another process holds the database: the same call can succeed later.
 
-    False for a call that the server has rejected, and for every error of a database.
+    False for a call that the server has rejected, and for other errors of a database.
     """
+    if is_locked(error):
+        return True
     if isinstance(error, RestException):
         return bool(error.get_http_status_code() >= 500)
     if isinstance(error, HTTPError) and error.response is not None:  # from an upload
@@ -148,17 +153,24 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
     transient error.
     """
     deadline = time.monotonic() + RETRY_TIMEOUT_S
+    said = False
     while True:
         try:
             return _settle(call)
         except Exception as error:
             if not is_transient_error(error):
                 raise
+            what = "database" if is_locked(error) else "server"
             if time.monotonic() > deadline:
                 raise TrackingError(
-                    f"the MLflow server at {mlflow.get_tracking_uri()} has not "
+                    f"the MLflow {what} at {_place(mlflow.get_tracking_uri())} has not "
                     f"answered for {RETRY_TIMEOUT_S:.0f} s; rerun the stage to resume"
                 ) from None
+            if not said:
+                said = True
+                place = _place(mlflow.get_tracking_uri())
+                line = f"waiting for the MLflow {what} at {place}: {explain(error)}"
+                print(line, file=sys.stderr, flush=True)
         time.sleep(pause)
 
 
@@ -169,8 +181,9 @@ def open_store() -> MlflowClient:
     Raises ServerUnavailableError when the server does not respond, and TrackingError
     for a database that cannot be opened.
     """
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    # They log each error with its traceback; an error is raised, too.
+    for name in ("mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     uri = store_address()
     if uri.startswith("http"):
         _check_server(uri)
@@ -178,12 +191,11 @@ def open_store() -> MlflowClient:
     try:
         if uri.startswith(SQLITE):
             new_store.create(Path(uri.removeprefix(SQLITE)))
+            check_database(Path(uri.removeprefix(SQLITE)))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        place = re.sub("//[^/@]*@", "//", uri)  # without a password
-        reason = str(error).strip().partition("\n")[0]
-        raise TrackingError(f"MLflow store {place}: {reason}") from None
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise TrackingError(f"MLflow store {_place(uri)}: {explain(error)}") from None
     if uri.startswith(SQLITE):
         with sqlite3.connect(uri.removeprefix(SQLITE)) as connection:
             # The mode is kept in the file. With it, readers such as the UI do not wait
@@ -191,6 +203,11 @@ def open_store() -> MlflowClient:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     return client
+
+
+def _place(uri: str) -> str:
+    """Return the address of a store without a password."""
+    return re.sub("//[^/@]*@", "//", uri)
 
 
 def _check_server(uri: str) -> None:

@@ -44,6 +44,9 @@ DRIVER, PROCESS = "ftml.driver", "ftml.process"
 HEARTBEAT = "ftml.heartbeat"
 "Tag of the run of a study: the Unix time, in s, at which its driver was last alive."
 
+ERROR = "ftml.error"
+"Tag of a run that has failed, or of a trial that has diverged: the reason."
+
 HEARTBEAT_INTERVAL_S = 30.0
 HEARTBEAT_TIMEOUT_S = 300.0
 "Age of a heartbeat from which a driver that cannot be seen counts as crashed."
@@ -85,7 +88,11 @@ def own(runs: Sequence[Run]) -> list[Run]:
 
 
 def take_over(client: MlflowClient, run: Run) -> None:
-    """Set a run of this folder to RUNNING, with this process as its driver."""
+    """Set a run of this folder to RUNNING, with this process as its driver and without
+    the error of an earlier attempt.
+    """
+    if ERROR in run.data.tags:
+        client.delete_tag(run.info.run_id, ERROR)
     client.update_run(run.info.run_id, status="RUNNING")
     tags = {FOLDER: folder_identity(), **driver_tags()}
     listed = [RunTag(name, value) for name, value in tags.items()]

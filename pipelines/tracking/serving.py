@@ -3,16 +3,35 @@
 MLflow runs this file when it loads a model ("models from code"), so nothing is pickled.
 It may import only `ftml` and its requirements: MLflow copies `ftml` into the model, and
 not `pipelines`.
+
+In the HTTP server of MLflow, this file also replaces the function that answers a
+request. MLflow answers some wrong requests with status 500, others with the page of a
+traceback or the whole input, and drops columns that a model does not have. `answer`
+calls MLflow's function and turns whatever is wrong with a request into status 400 with
+one line.
 """
 
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ftml.saving import load
+
+MAX_MB = "FTML_SERVE_MAX_MB"
+"Environment variable: the largest request that a server reads, in MB; 64 by default."
+
+LONGEST = 400
+"Characters of the message of an answer."
 
 
 class ServedModel(PythonModel):
@@ -46,4 +65,85 @@ class ServedModel(PythonModel):
         return found
 
 
+class CheckedModel:
+    """A loaded model that refuses columns which its signature does not have: MLflow
+    drops them, and with them a misspelt column that may be missing.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.metadata = model, model.metadata
+
+    def predict(self, data: Any, params: Any = None) -> Any:
+        """Return the predictions of the model. Raises ValueError for such a column."""
+        schema = self.metadata.get_input_schema()
+        known = schema.input_names() if schema and schema.has_input_names() else []
+        given: Iterable[Any] = data if isinstance(data, pd.DataFrame | dict) else ()
+        extra = [str(name) for name in given if name not in known]
+        missing = [name for name in schema.required_input_names() if name not in given]
+        if known and extra and not missing:
+            raise ValueError(
+                f"columns that the model does not have: {', '.join(extra)}; it has "
+                + ", ".join(known)
+            )
+        return self.model.predict(data, params=params)
+
+
+def answer(
+    data: bytes,
+    content_type: str | None,
+    model: Any,
+    input_schema: Any,
+    *,
+    invocations: Callable[..., Any],
+) -> Any:
+    """Return what MLflow's function `invocations` answers to a request.
+
+    Raises MlflowException with status 400 and one line for a request that it refuses.
+    """
+    most = float(os.environ.get(MAX_MB, "64"))
+    if len(data) > most * 1e6:
+        raise refused(
+            f"a request may have {most:g} MB, got {len(data) / 1e6:.0f} MB; send fewer "
+            f"rows, or set {MAX_MB} where the server starts"
+        )
+    if not content_type:
+        raise refused("expected a header Content-Type: application/json or text/csv")
+    try:
+        return invocations(data, content_type, CheckedModel(model), input_schema)
+    except Exception as error:
+        raise refused(reason(error)) from error
+
+
+def refused(text: str) -> MlflowException:
+    """Return the error that MLflow's server answers with status 400."""
+    line = " ".join(text.split())
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+    return MlflowException(line, error_code=BAD_REQUEST)
+
+
+def reason(error: BaseException) -> str:
+    """Return why MLflow or a model has refused a request, without the input that MLflow
+    repeats and without a traceback.
+    """
+    wrapped = isinstance(error, MlflowException) and isinstance(
+        error.__context__, Exception
+    )
+    if wrapped and "unexpected error while evaluating" in str(error):
+        return reason(error.__context__ or error)
+    text = str(error)
+    if text.startswith(("Failed to predict data", "Failed to enforce schema")):
+        text = text.rpartition("Error: ")[2]
+    if isinstance(error, ValueError | MlflowException) and text.strip():
+        return text.strip().splitlines()[0]
+    return f"the input cannot be read: {type(error).__name__} {text}"
+
+
+def refuse_in_one_line(server: Any) -> None:
+    """Make a module of MLflow's server answer with `answer`, once."""
+    if not isinstance(server.invocations, partial):
+        server.invocations = partial(answer, invocations=server.invocations)
+
+
+if (server := sys.modules.get("mlflow.pyfunc.scoring_server")) is not None:
+    refuse_in_one_line(server)
 set_model(ServedModel())

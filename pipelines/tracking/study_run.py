@@ -16,8 +16,9 @@ Order in the run of a study:
 2. `children("trial")` logs the search, `children("fit")` the final fits;
 3. `log_results` logs the test metrics of the fits, registers the model, logs figures,
    files and summary metrics, describes the result, and then ends the runs of the fits;
-4. leaving the `with` block terminates the run as FINISHED. After an exception, the run
-   and its open children are terminated as KILLED.
+4. leaving the `with` block terminates the run as FINISHED. When the study has failed,
+   the run is terminated as FAILED, with the reason in the tag `ftml.error`, and its
+   open children as KILLED; when the driver was stopped, all of them as KILLED.
 
 `log_comparison` follows when all studies of the dataset are finished.
 
@@ -38,6 +39,7 @@ import json
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -53,6 +55,7 @@ from mlflow.entities import (
 )
 
 from ftml.saving import load
+from pipelines.common.explain import explain
 from pipelines.common.project import folder_identity
 from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
@@ -74,9 +77,9 @@ from pipelines.tracking.client import (
     open_store,
     retry_until_available,
     search_runs,
-    try_call,
 )
 from pipelines.tracking.ownership import (
+    ERROR,
     FOLDER,
     Heartbeat,
     other_driver,
@@ -90,8 +93,8 @@ from pipelines.tracking.recorded import has_model_files, model_id_of
 class StudyRun:
     """The run of a study: the run that has the key of the study, or else a new one.
 
-    Leaving the `with` block terminates it: as FINISHED, or as KILLED together with all
-    open children after an exception.
+    Leaving the `with` block terminates it: as FINISHED, as FAILED after an error, or as
+    KILLED when the driver is stopped, together with all open children.
     """
 
     def __init__(
@@ -167,19 +170,29 @@ class StudyRun:
         self._heartbeat.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
         self._heartbeat.stop()
-        if kind is None:
+        if error is None:
             retry_until_available(
                 lambda: self.client.set_terminated(self.run_id, "FINISHED")
             )
         else:
-            try_call(self._kill)  # if that fails, the next driver closes the runs
+            # If that fails, the next driver closes the runs; `error` is the reason.
+            with suppress(Exception):
+                self._close(error)
 
-    def _kill(self) -> None:
+    def _close(self, error: BaseException) -> None:
+        """Terminate the run and its open children: as FAILED, with the reason as a tag,
+        if the study has failed, and as KILLED if the driver was stopped.
+        """
         for children in self._children:
             children.kill()
-        self.client.set_terminated(self.run_id, "KILLED")
+        if isinstance(error, Exception):
+            self.client.set_tag(self.run_id, ERROR, explain(error)[:5000])
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        self.client.set_terminated(self.run_id, status)
 
     def children(self, role: str) -> ChildRuns:
         """Return the child runs in a role, `trial` or `fit`, with those that an earlier

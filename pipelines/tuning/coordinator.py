@@ -22,20 +22,31 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError
 
 from pipelines.cluster import storage
 from pipelines.cluster.resources import capacity, resolve_resources
+from pipelines.cluster.watch import SearchError
+from pipelines.common.errors import report
+from pipelines.common.explain import LONGEST
+from pipelines.common.formatting import counted
+from pipelines.study.failures import failed
 from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
+from pipelines.tuning.waiting import WaitingTrials
 
 COPY_INTERVAL_S = 5.0
 "Records are copied to the shared storage, if there is one, at most this often."
+
+MOST_ERRORS = 3
+"Errors of the trials of a search that are printed; the log file has all."
 
 
 def resource_key(resources: dict[str, float]) -> str:
@@ -101,6 +112,7 @@ class TuneSession:
 
     def __init__(self, queue: StudyQueue, coordinator: Any, folder: str) -> None:
         self.queue, self.coordinator, self.folder = queue, coordinator, folder
+        self.waiting = WaitingTrials()
         self.fatal = ""
         "why a checkpoint could not be written"
 
@@ -113,6 +125,8 @@ class TuneSession:
         self._copied: dict[str, int] = {}
         self._last_copy = time.monotonic()
         self._without_gpu: set[Path] = set()
+        self._printed = 0
+        self._trial_errors: dict[str, set[str]] = {}
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
@@ -184,6 +198,58 @@ class TuneSession:
         for name in [n for n in self._data if self.queue.find(n) is None]:
             del self._data[name], self._resources[name]
             ray.get(self.coordinator.close.remote(name))
+
+    @contextmanager
+    def contained(self, active: ActiveSearch) -> Iterator[None]:
+        """Make an error of the block the failure of the study of a search, so that the
+        other studies continue.
+
+        An error of Ray itself, such as a lost coordinator, is not of one study.
+        """
+        try:
+            yield
+        except Exception as error:
+            of_study = isinstance(error, ObjectStoreFullError | OutOfDiskError)
+            if isinstance(error, RayError) and not of_study:
+                raise
+            self.queue.fail(active, error)
+
+    def print_trial_error(self, active: ActiveSearch, index: int) -> None:
+        """Print why a trial has failed: of each search the first MOST_ERRORS errors
+        that differ. A trial that has diverged has not failed.
+        """
+        trial = active.record.trials[index]
+        line = (trial.error or "").partition("\n")[0][:LONGEST]
+        known = self._trial_errors.setdefault(active.name, set())
+        if failed(trial) and line not in known and len(known) < MOST_ERRORS:
+            known.add(line)
+            where = "/".join(active.search.folder.parts[-3:])
+            text = f"{where}: trial {index} failed: {line}"
+            print(text, file=sys.stderr, flush=True)
+
+    def print_errors(self, *, all_of_them: bool = False) -> None:
+        """Print the errors of studies that have failed since the last call, while other
+        studies continue, or also if none does.
+        """
+        if self.queue.active or all_of_them:
+            for error in self.queue.errors[self._printed :]:
+                report(error)
+            self._printed = len(self.queue.errors)
+
+    def raise_errors(self) -> None:
+        """Raise the last error of a study that is not printed yet, once the others are
+        printed, or SearchError if all are printed; nothing if no study has failed.
+        """
+        errors = self.queue.errors[self._printed :]
+        for error in errors[:-1]:
+            report(error)
+        if errors:
+            raise errors[-1]
+        if count := len(self.queue.errors):
+            raise SearchError(
+                f"{counted(count, 'study')} failed, as printed above; the others are "
+                "complete and are reused when the stage is run again"
+            )
 
     def update_decisions(self, active: ActiveSearch) -> None:
         """Compute the pruning decisions of a search and publish them to its workers."""

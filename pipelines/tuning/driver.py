@@ -17,7 +17,6 @@ experiment state is never restored.
 from __future__ import annotations
 
 import os
-import sys
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,8 +31,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ftml.predictor import Predictor
 from ftml.saving import load
 from pipelines.cluster import storage
-from pipelines.cluster.connect import SearchError
-from pipelines.cluster.resources import ResourcesUnavailableError
+from pipelines.cluster.watch import ClusterLostError, SearchError
+from pipelines.common.errors import LOG
+from pipelines.common.explain import explain
 from pipelines.study.plan import is_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
@@ -55,35 +55,41 @@ def start_coordinator() -> Any:
 def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> None:
     """Run the searches that studies request, until all studies have ended.
 
-    A study that fails does not stop the others. Checkpoints are written to `folder`,
-    which all nodes can read and write, and removed when all studies are complete.
-    Raises the error of the first study that failed, after all have ended; SearchError
-    when the Tune run itself cannot continue; KeyboardInterrupt when interrupted.
+    A study that fails does not stop the others; its error is printed when it fails.
+    Checkpoints are written to `folder`, which all nodes can read and write, and removed
+    when all studies are complete. Raises the last error that is not printed yet, or
+    else SearchError, after all studies have ended if any has failed; SearchError when
+    the Tune run itself cannot continue; KeyboardInterrupt when interrupted.
     """
     ray_internals.set_max_pending_trials(_max_pending_batches())
     session = TuneSession(StudyQueue(studies), coordinator, folder)
     try:
         _tuner(session).fit()
+    except ClusterLostError:
+        session.print_errors(all_of_them=True)
+        raise
     except Exception as error:
-        reason = session.fatal or f"{type(error).__name__}: {error}"
-        if ray_internals.NODE_OUT_OF_MEMORY in str(error):
-            reason = (
-                "a node was out of memory, and Ray killed a trial on it; raise "
-                "`resources: {cpu: ...}` so that fewer trials share a node, or lower "
-                "`batch_trials`; rerunning the stage resumes it"
-            )
-        raise SearchError(f"{folder}: {reason}") from error
+        session.print_errors(all_of_them=True)
+        raise SearchError(f"{folder}: {_reason(session, error)}") from error
     finally:
         interrupted = not session.finished
         session.copy_records()
         session.queue.close()
-    for other in session.queue.errors[1:]:
-        print(f"error: {other}", file=sys.stderr)
-    if session.queue.errors:
-        raise session.queue.errors[0]
+    session.raise_errors()
     if interrupted:
         raise KeyboardInterrupt
     storage.remove(folder)
+
+
+def _reason(session: TuneSession, error: Exception) -> str:
+    """Return why a Tune run cannot continue, in one line."""
+    if ray_internals.NODE_OUT_OF_MEMORY in str(error):
+        return (
+            "a node was out of memory, and Ray killed a trial on it; raise "
+            "`resources: {cpu: ...}` so that fewer trials share a node, or lower "
+            "`batch_trials`; rerunning the stage resumes it"
+        )
+    return session.fatal or explain(error)
 
 
 def _max_pending_batches() -> int:
@@ -141,6 +147,18 @@ def load_fitted_model(trial: Trial) -> Predictor:
         return load(Path(folder) / "model")
 
 
+def crash_reason(failure: Exception | str | None) -> str:
+    """Return in one line why a worker has crashed, with what to do."""
+    if failure is None or not str(failure).strip():
+        return (
+            "Ray gives no reason; its worker or its node has ended, for example since "
+            "the machine was out of memory; rerun the stage, which resumes"
+        )
+    if isinstance(failure, str):
+        failure = RuntimeError(failure)
+    return explain(getattr(failure, "cause", None) or failure)
+
+
 class QueueSearcher(Searcher):
     """Suggests the trial batches of the study queue, one after the other."""
 
@@ -155,14 +173,11 @@ class QueueSearcher(Searcher):
         queue = self.session.queue
         while (found := queue.next_batch()) is not None:
             active, batch = found
-            try:
+            with self.session.contained(active):
                 resources = self.session.open(active)
-            except ResourcesUnavailableError as error:
-                queue.fail(active, error)
-                continue
-            config = _tune_config(active, batch, resources)
-            self.session.batch_suggested(config)
-            return config
+                config = _tune_config(active, batch, resources)
+                self.session.batch_suggested(config)
+                return config
         self.session.finished = not queue.active
         return None if queue.active else Searcher.FINISHED
 
@@ -204,11 +219,13 @@ class RecordCallback(tune.Callback):
         if (found := self.session.find(trial)) is None:
             return
         active, indices = found
-        for index in indices:
-            assigned = active.search.trials[index]
-            config = dict(assigned.config)
-            active.record.start(index, config, assigned.fold, assigned.share)
-            active.request.on_trial_update(active.record, index)
+        self.session.waiting.started(trial.trial_id, active.search, indices)
+        with self.session.contained(active):
+            for index in indices:
+                assigned = active.search.trials[index]
+                config = dict(assigned.config)
+                active.record.start(index, config, assigned.fold, assigned.share)
+                active.request.on_trial_update(active.record, index)
 
     def on_checkpoint(
         self, iteration: int, trials: list, trial: Any, checkpoint: Any, **info: Any
@@ -216,33 +233,39 @@ class RecordCallback(tune.Callback):
         if (found := self.session.find(trial)) is not None:
             active, indices = found
             uri = storage.uri_of(self.session.folder, checkpoint.path)
-            active.record.checkpoint(indices[0], uri)
+            with self.session.contained(active):
+                active.record.checkpoint(indices[0], uri)
 
     def on_trial_complete(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
+        self.session.waiting.ended(trial.trial_id)
         if (found := self.session.find(trial)) is None:
             return
         active, indices = found
-        for index in indices:
-            active.record.end(index)
-            active.request.on_trial_update(active.record, index)
-        self.session.update_decisions(active)
+        with self.session.contained(active):
+            for index in indices:
+                active.record.end(index)
+                active.request.on_trial_update(active.record, index)
+            self.session.update_decisions(active)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **info: Any
     ) -> None:
+        self.session.waiting.ended(trial.trial_id)
         if (found := self.session.find(trial)) is None:
             return
         active, _ = found
-        failure = ray_internals.error_of(trial)
-        lines = str(failure).strip().splitlines() or [type(failure).__name__]
-        reason = active.fatal or lines[-1]
-        error = SearchError(f"{active.search.folder}: a trial crashed: {reason}")
+        error = SearchError(
+            f"{active.search.folder}: a trial crashed: "
+            f"{active.fatal or crash_reason(ray_internals.error_of(trial))}"
+        )
         self.session.queue.fail(active, error)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
         self.session.advance()
+        self.session.print_errors()
+        self.session.waiting.show()
 
 
 class PruningScheduler(FIFOScheduler):
@@ -275,10 +298,14 @@ class PruningScheduler(FIFOScheduler):
         if (found := self.session.find(trial)) is None:
             return TrialScheduler.STOP
         active, indices = found
+        self.session.waiting.reported(trial.trial_id)
         if "fatal" in result:
             self.session.fatal = active.fatal = result["fatal"]
-        if self._record(active, result.get("rows", ())):
-            self.session.update_decisions(active)
+        with self.session.contained(active):
+            if self._record(active, result.get("rows", ())):
+                self.session.update_decisions(active)
+        if self.session.find(trial) is None:
+            return TrialScheduler.STOP
         decisions = active.decisions
         if all(decisions.get(index, PruningDecision()).pruned for index in indices):
             return TrialScheduler.STOP
@@ -297,5 +324,9 @@ class PruningScheduler(FIFOScheduler):
             else:
                 active.record.end(index, error=row.get("error"))
                 decisive = True
+                self.session.print_trial_error(active, index)
+                if "traceback" in row:
+                    where = f"{active.search.folder}: trial {index} failed"
+                    LOG.error("%s\n%s", where, row["traceback"])
             active.request.on_trial_update(active.record, index)
         return decisive

@@ -14,8 +14,8 @@ from pipelines.tuning.driver import load_fitted_model
 
 
 def restart_lost_fits(search: Search) -> None:
-    """Remove the final fits from the record whose model is not in their checkpoint any
-    more, so that they are trained again; say which.
+    """Let the final fits be trained again whose model is not in their checkpoint any
+    more; say which.
     """
     if not search.record_path.exists():
         return
@@ -29,7 +29,8 @@ def restart_lost_fits(search: Search) -> None:
             file=sys.stderr,
             flush=True,
         )
-        record.restart(lost)
+        for index in lost:
+            record.retry(index)
 
 
 def _has_model(trial: Trial) -> bool:

@@ -8,6 +8,8 @@ when the studies before it have no batch left to start.
 
 Recovery: a search starts from the state of its record file, so a batch whose trials
 have all ended is not started again, and a search that is complete is not run at all.
+Final fits that have failed, and the trials of a search that have all failed, are run
+again: a study with such a result has failed, and its reason may be gone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pipelines.cluster import storage
+from pipelines.study.failures import to_retry
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, pruning_decisions
 from pipelines.study.pruning import PruningDecision
@@ -120,9 +123,14 @@ class StudyQueue:
         self._resume(active.study, step, position=position)
 
     def close(self) -> None:
-        """Close the coroutines of all active searches; their records stay on disk."""
+        """Close the coroutines of all active searches; their records stay on disk. An
+        error of one is added to `errors`.
+        """
         while self._active:
-            self._active.pop().study.close()
+            try:
+                self._active.pop().study.close()
+            except Exception as error:
+                self.errors.append(error)
 
     def _remove(self, active: ActiveSearch) -> int:
         position = self._active.index(active)
@@ -156,6 +164,10 @@ def _start_search(study: StudyCoroutine, request: SearchRequest) -> ActiveSearch
     if search.record_copy:
         storage.download(search.record_path, search.record_copy)
     record = Record(search.record_path)
+    final_fits = search.trials[0].last_step is not None
+    if record.complete(len(search.trials)):
+        for index in to_retry(record, final_fits=final_fits):
+            record.retry(index)
     ended = {index for index, trial in record.trials.items() if trial.ended}
     waiting = deque(
         i for i, batch in enumerate(search.batches) if not ended.issuperset(batch)

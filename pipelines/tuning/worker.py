@@ -1,9 +1,9 @@
 """What a Ray worker does: train a trial batch, report its metrics, save checkpoints.
 
 A report is `{"rows": [...]}`. A row is `{trial, n, seconds, metrics}` for a step,
-`{trial, error}` for a trial whose family raised an error, or `{trial, ended}` for a
-trial of a larger batch that has ended. `{"fatal": reason}` ends the search: a
-checkpoint could not be written, so the work of the trial is at risk.
+`{trial, error, traceback}` for a trial whose family raised an error, or `{trial,
+ended}` for a trial of a larger batch that has ended. `{"fatal": reason}` ends the
+search: a checkpoint could not be written, so the work of the trial is at risk.
 
 A checkpoint holds the states of all trials of the batch that have not ended, their
 steps and their training seconds. It is written at the end of training and otherwise at
@@ -13,9 +13,11 @@ from the latest checkpoint; it may report steps again, which the record counts o
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from ftml.config import read_config
 from ftml.core import State, Step, family
 from ftml.saving import load_tree, save, save_tree
 from pipelines.cluster import leftovers
+from pipelines.common.explain import explain
 from pipelines.common.threads import use_threads
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
@@ -49,6 +52,9 @@ START_TIMEOUT_S = 30.0
 
 RUNG_WAIT_TIMEOUT_S = 60.0
 "Seconds that a trial batch waits at a rung for the trials that it is compared with."
+
+LONGEST_TEXT = 20_000
+"Characters of an error that a worker reports."
 
 
 class CheckpointError(OSError):
@@ -115,7 +121,7 @@ def _run(trials: Sequence[TrialState], job: TrainingJob) -> None:
     trained alone from its last state.
     """
     while trials:
-        failure = ""
+        failure: dict[str, str] = {}
         try:
             trials = _train_until_one_stops(trials, job)
         except CheckpointError as error:
@@ -123,12 +129,15 @@ def _run(trials: Sequence[TrialState], job: TrainingJob) -> None:
             tune.report({"fatal": str(error)})
             raise
         except Exception as error:
-            failure = format_error(error)
+            failure = {
+                "error": format_error(error),
+                "traceback": as_text("".join(traceback.format_exception(error))),
+            }
         if failure:
             # Outside the handler, in which the error's traceback holds GPU memory.
             _free_gpu_memory()
             if len(trials) == 1:
-                tune.report({"rows": [{"trial": trials[0].index, "error": failure}]})
+                tune.report({"rows": [{"trial": trials[0].index, **failure}]})
                 return
             for i, trial in enumerate(trials):
                 _run([trial], replace(job, waiting=trials[i + 1 :]))
@@ -141,7 +150,14 @@ def format_error(error: Exception) -> str:
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         first_line, _, _ = str(error).partition("\n")
         return f"out of GPU memory: {first_line}"
-    return f"{type(error).__name__}: {error}"
+    return as_text(f"{type(error).__name__}: {error}")
+
+
+def as_text(text: str) -> str:
+    """Return a text that UTF-8 can hold, and so a file and a database, with at most
+    LONGEST_TEXT characters.
+    """
+    return text[-LONGEST_TEXT:].encode("utf-8", "replace").decode("utf-8")
 
 
 def _free_gpu_memory() -> None:
@@ -251,7 +267,7 @@ def _report(
     except OSError as error:
         n = max(row.get("n", 0) for row in rows)
         raise CheckpointError(
-            f"no checkpoint of step {n} could be written: {error}"
+            f"no checkpoint of step {n} could be written: {explain(error)}"
         ) from None
 
 
@@ -281,10 +297,26 @@ def _row(trial: TrialState, job: TrainingJob, *, end: bool) -> dict[str, Any]:
     trial.reported = step.n
     return {
         "trial": trial.index,
-        "n": step.n,
+        "n": operator.index(step.n),
         "seconds": trial.seconds,
-        "metrics": metrics,
+        "metrics": {
+            name: plain_number(value, f"metric {name!r} of step {step.n}")
+            for name, value in metrics.items()
+        },
     }
+
+
+def plain_number(value: object, what: str) -> float:
+    """Return a number as a Python number, which JSON has: scalars of NumPy and torch
+    are taken.
+
+    Raises TypeError, which says `what` it is, for anything else.
+    """
+    if not isinstance(value, int | float) and getattr(value, "ndim", None) == 0:
+        value = getattr(value, "item", lambda: None)()
+    if isinstance(value, int | float):
+        return value
+    raise TypeError(f"{what} must be one number, got {type(value).__name__}")
 
 
 def _load_checkpoint(earlier: str | None) -> dict[str, tuple[State, int, float]] | None:

@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_error_and_what_was_done_is_kept(small_disk: Path) ->
     assert "No space left on device" in printed
     assert "Traceback" not in printed
     assert ("RUNNING",) not in runs(small_disk, "select status from runs")
-    assert not (small_disk / "experiments").exists()
+    assert not (small_disk / "experiments/big").exists()
     resize = ["mount", "-o", "remount,size=100m", str(small_disk / ".search")]
     subprocess.run(resize, check=True)
     status, printed = run_stage(small_disk, *command, FTML_CHECKPOINT_SECONDS="0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 
+import pytest
 from ray._private import node
 
 from pipelines.cluster import ray_internals
@@ -25,3 +26,20 @@ def test_hints_about_tokens_come_from_the_logger_that_is_quieted() -> None:
     assert setup.logger.name == setup.__name__
     ray_internals.quiet_authentication()
     assert setup.logger.getEffectiveLevel() == logging.ERROR
+
+
+def test_a_message_of_ray_is_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[list[str]] = []
+
+    def original(data: dict[str, list[str]], ignore_prefix: bool) -> None:
+        printed.append(data["lines"])
+
+    worker = ray_internals.worker
+    source = inspect.getsource(worker.listen_error_messages)
+    assert "print_to_stdstream(" in source
+    assert "data" in inspect.signature(worker.print_to_stdstream).parameters
+    monkeypatch.setattr(worker, "print_to_stdstream", original)
+    for _ in range(2):
+        ray_internals.shorten_messages()
+    worker.print_to_stdstream({"lines": ["a raylet\nits log"]}, ignore_prefix=False)
+    assert printed == [["a raylet"]]

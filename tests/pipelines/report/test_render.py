@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import statistics
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipelines.common import formatting
 from pipelines.common.estimate import estimate
 from pipelines.params.read import read_params
 from pipelines.report import render
+from pipelines.study.failures import write_failure
 from pipelines.study.figures import best_of_trials, study_figures
 from pipelines.study.metrics import (
     MlflowIds,
@@ -475,6 +477,26 @@ def test_missing_results_are_one_error_and_nothing_is_written(project):
         "make it with: ftml stage experiment angles",
     ]
     assert not Path("reports").exists()
+
+
+def test_a_failed_study_is_on_its_page_with_its_reason_and_an_old_result_is_not(
+    project,
+):
+    reason = "all 6 trials failed, the first with KeyError: <b>"
+    for name in ("wide", "narrow"):
+        write_failure(Path(".search/diabetes") / name, f"{name}: {reason}")
+    render.main()
+    text = made("datasets/diabetes.html")
+    assert f"wide has failed and has no result: {escape(reason)}" in text
+    assert [row[0][0] for row in page("diabetes").tables[RESULTS][1:]] == [
+        f"{NASTY} best in validationridge"
+    ]
+    assert "1 study, 2 failed" in made("index.html")
+    written = formatting.escape_markdown(reason)
+    assert f"narrow has failed and has no result: {written}" in made("report.md")
+    write_failure(Path(".search/diabetes") / NASTY, "no space")
+    with pytest.raises(ValueError, match="diabetes: every study has failed: all 6"):
+        render.main()
 
 
 def test_results_of_another_metric_are_an_error(project):

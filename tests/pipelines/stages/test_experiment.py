@@ -19,10 +19,12 @@ import ftml.tasks
 from ftml.data import domains, table
 from ftml.data.ring import ring
 from ftml.names import name_part
-from pipelines.cluster.connect import SearchError
+from pipelines.cluster.watch import SearchError
+from pipelines.common.errors import StudyError
 from pipelines.common.estimate import Estimate
 from pipelines.params.read import ParamsError
 from pipelines.stages import experiment
+from pipelines.study.failures import read_failure
 from pipelines.tracking import mlflow_ui, views
 from pipelines.tracking.client import TrackingError
 from pipelines.tuning import driver
@@ -241,9 +243,12 @@ def test_a_failing_search_closes_its_runs_and_says_why(
         study.throw(SearchError("a trial crashed: no space left on device"))
 
     monkeypatch.setattr(driver, "run", fail)
-    with pytest.raises(SearchError, match="ridge: a trial crashed: no space left"):
+    with pytest.raises(StudyError, match="ridge: a trial crashed: no space left"):
         experiment.main("toy")
-    assert [run.info.status for run in runs()] == ["KILLED"]
+    (run,) = runs()
+    reason = "a trial crashed: no space left on device"
+    assert (run.info.status, run.data.tags["ftml.error"]) == ("FAILED", reason)
+    assert read_failure(Path(".search/toy/ridge")) == f"ridge: {reason}"
     assert not Path("experiments").exists()
 
 

@@ -87,16 +87,6 @@ def test_a_record_is_kept_up_to_its_first_damaged_line_which_is_said(
     assert capsys.readouterr().err == "", "the record is repaired"
 
 
-def test_trials_that_restart_leave_no_line(tmp_path: Path) -> None:
-    record = filled(tmp_path / "record.jsonl")
-    record.restart([0])
-    for each in (record, Record(record.path)):
-        assert list(each.trials) == [1]
-        assert not each.complete(1)
-    record.end(1)
-    assert record.complete(1)
-
-
 def test_a_search_is_complete_when_all_its_trials_have_ended(tmp_path: Path) -> None:
     record = filled(tmp_path / "record.jsonl")
     assert not record.complete(2)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
+from pipelines.common.explain import explain
 from pipelines.tracking import local_store
+from pipelines.tracking.database_check import check_database, is_locked
 from pipelines.tracking.local_store import model_folder
 from tests.conftest import forget_store, modules_imported_by
 
@@ -107,3 +111,35 @@ def test_several_runs_of_one_beginning_are_listed() -> None:
 def test_predicting_needs_neither_mlflow_nor_torch() -> None:
     found = modules_imported_by("pipelines.cli.prediction")
     assert not found & {"mlflow", "torch", "sklearn", "ray", "dvc"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no database, but a text of some length\n" * 99, "database is damaged"),
+        (None, "cannot write the MLflow database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_line_within_seconds(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "mlflow.db"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(sqlite3.Error) as caught:
+        check_database(path)
+    assert reason in explain(caught.value)
+
+
+def test_a_database_that_another_process_holds_is_an_error_after_the_timeout(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("create table runs (a)")
+        check_database(path)
+        other.execute("begin exclusive")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            check_database(path, timeout=0.01)
+        assert is_locked(caught.value)
+        other.execute("rollback")
+    check_database(path)

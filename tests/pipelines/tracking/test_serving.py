@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,3 +83,116 @@ def test_a_model_that_replaces_nothing_has_no_notes(tmp_path: Path) -> None:
     assert signature.outputs.input_names() == ["prediction"]
     numbers = trained("ols", raw_table(missing={"town": "most_frequent"}), tmp_path)
     assert numbers.replaces
+
+
+def answered(predictor: Any, example: pd.DataFrame) -> Any:
+    """Return a function from a request to the answer of MLflow's server."""
+    from mlflow.models import Model
+    from mlflow.pyfunc import PyFuncModel, scoring_server
+
+    from pipelines.tracking import serving
+
+    served = served_model_of(predictor)
+
+    class Loaded:
+        def predict(self, data: Any, params: Any = None) -> pd.DataFrame:
+            return served.predict(None, data, params)
+
+    meta = Model(signature=served_model.signature(predictor, example))
+    meta.add_flavor("python_function", loader_module="none")
+    loaded = PyFuncModel(meta, Loaded())
+    module = SimpleNamespace(invocations=scoring_server.invocations)
+    serving.refuse_in_one_line(module)
+    serving.refuse_in_one_line(module)
+
+    def post(body: bytes | str, content_type: str | None = "application/json") -> str:
+        data = body if isinstance(body, bytes) else body.encode()
+        schema = loaded.metadata.get_input_schema()
+        return str(module.invocations(data, content_type, loaded, schema).response)
+
+    return post
+
+
+@pytest.fixture(scope="module")
+def post(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("served")
+    raw = raw_table(("healthy", "sick"))
+    return answered(trained("logistic_regression", raw, folder), raw.frame()[:3])
+
+
+def records(*rows: str) -> str:
+    return f'{{"dataframe_records": [{", ".join(rows)}]}}'
+
+
+def test_a_sound_request_is_answered_by_each_format(post: Any) -> None:
+    for body in (
+        records('{"town": "Ulm", "size": 7}'),
+        '{"dataframe_split": {"columns": ["size", "town"], "data": [[7, "Ulm"]]}}',
+        '{"inputs": {"size": [7.0], "town": ["Ulm"]}}',
+    ):
+        (found,) = json.loads(post(body))["predictions"]
+        assert found["prediction"] == "sick"
+    assert "sick" in post("size,town\n7,Ulm\n", "text/csv")
+
+
+WRONG = [
+    ("", "not a valid JSON|valid JSON formatted string"),
+    ("[1, 2]", "Received a list"),
+    ("{}", "dataframe_split"),
+    ('{"dataframe_records": []}', "missing inputs"),
+    ('{"dataframe_records": 3}', "."),
+    ('{"dataframe_split": "x"}', "."),
+    ('{"dataframe_split": {"columns": ["size", "town"], "data": []}}', "no rows"),
+    ('{"dataframe_split": {"columns": ["size"], "data": [[1, 2]]}}', "."),
+    ('{"instances": [[1]]}', "."),
+    ('{"inputs": null}', "."),
+    (records('{"town": "Ulm", "size": NaN}'), "column size.* row 1"),
+    (records('{"town": "Ulm", "size": Infinity}'), "expected a finite number, got inf"),
+    (records('{"town": "Ulm", "size": 1e999}'), "expected a finite number, got inf"),
+    (records('{"town": "Ulm", "size": null}'), "column size.* row 1"),
+    (records('{"town": null, "size": 1}'), "column town.* row 1"),
+    (records('{"town": "Ulm"}'), "missing inputs.*size"),
+    (records('{"town": "Ulm", "size": 1, "sise": 2}'), "does not have: sise; it has"),
+    (records('{"town": "Ulm", "sise": 2}'), "missing inputs.*size"),
+    (records('{"town": "Ulm", "size": "x"}'), "size"),
+    (records('{"town": "Ulm", "size": [1]}'), "size"),
+    (records('{"town": "Ulm", "size": 1' + 400 * "0" + "}"), "."),
+    ("[" * 100_000, "."),
+    (b"\xff\xfe", "."),
+]
+
+
+@pytest.mark.parametrize(("body", "part"), WRONG)
+def test_a_wrong_request_is_400_with_one_line(
+    post: Any, body: bytes | str, part: str
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException) as caught:
+        post(body)
+    assert caught.value.get_http_status_code() == 400
+    answer = json.loads(caught.value.serialize_as_json())
+    assert answer["error_code"] == "BAD_REQUEST"
+    assert "traceback" not in str(answer).lower()
+    assert re.search(part, answer["message"]), answer["message"]
+    assert "\n" not in answer["message"]
+    assert 10 < len(answer["message"]) < 450
+
+
+def test_a_request_that_is_too_long_or_of_no_type_is_refused_unread(
+    post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="Content-Type"):
+        post(records('{"town": "Ulm", "size": 1}'), None)
+    monkeypatch.setenv("FTML_SERVE_MAX_MB", "0.001")
+    with pytest.raises(MlflowException, match=r"may have 0\.001 MB, got 0 MB"):
+        post(b" " * 2000)
+
+
+def test_a_value_that_is_missing_where_it_may_be_is_answered(tmp_path: Path) -> None:
+    raw = raw_table(("healthy", "sick"), missing={"size": "median"})
+    ask = answered(trained("logistic_regression", raw, tmp_path), raw.frame()[:3])
+    (found,) = json.loads(ask(records('{"town": "Ulm", "size": null}')))["predictions"]
+    assert found["notes"] == "size: no value (median)"

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,49 @@ def test_every_metric_is_logged_once_and_in_order_however_often_the_server_fails
     assert statuses == [("FINISHED",)] * 5
 
 
+def test_a_failed_study_is_failed_with_its_reason_until_it_starts_again(
+    project: Path,
+) -> None:
+    plan = read_params()
+    client = tracking_client.open_store()
+    experiment = tracking_client.open_experiment(
+        client, plan.datasets["toy"], digest="d"
+    )
+    (study,) = plan.experiments["toy"]
+
+    def opened() -> StudyRun:
+        return StudyRun(client, experiment, study, key="k", digest="d")
+
+    decisions = {i: PruningDecision() for i in range(3)}
+    trials = {i: Trial({"alpha": 0.5, "seed": i}) for i in range(3)}
+    trials[0].ended, trials[0].error = True, "RuntimeError: no memory"
+
+    def fail() -> None:
+        with opened() as run:
+            fits = run.children("fit")
+            fits.log(trials, decisions, set(trials))
+            client.delete_run(fits.runs[1])  # which the next call does not know
+            raise KeyError("a")
+
+    with pytest.raises(KeyError):
+        fail()
+    query = "select status from runs where lifecycle_stage = 'active' order by name"
+    assert runs(project, query) == [("FAILED",), ("FAILED",), ("KILLED",)]
+    query = "select value from tags where key = 'ftml.error' order by value"
+    assert runs(project, query) == [("KeyError: 'a'",), ("RuntimeError: no memory",)]
+
+    trials[0].ended, trials[0].error = False, None
+    with opened() as run:
+        fits = run.children("fit")
+        fits.log(trials, decisions, {0})
+        fits.end(0, outcome="finished")
+    assert runs(project, query) == []
+    with suppress(GeneratorExit), opened() as run:
+        raise GeneratorExit
+    query = f"select status from runs where run_uuid = '{run.run_id}'"
+    assert runs(project, query) == [("KILLED",)]
+
+
 def test_a_call_to_a_server_that_never_responds_fails_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -142,7 +186,8 @@ def test_a_call_that_the_server_rejects_is_not_repeated(
     assert is_transient_error(RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}))
     assert is_transient_error(MlflowException("Max retries exceeded with url"))
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
-    assert not is_transient_error(MlflowException("database is locked"))
+    assert is_transient_error(MlflowException("database is locked"))
+    assert not is_transient_error(MlflowException("disk image is malformed"))
 
 
 @pytest.mark.parametrize(("status", "gone"), [(403, False), (413, False), (502, True)])
