@@ -28,11 +28,11 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.common.project import holds_code
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
 BEGIN, END = "--- dvc.lock ---", "--- end of dvc.lock ---"
-
 
 ENTRYPOINT = "python -m pipelines.cli job run"
 "The command `ftml job run` of a project that holds the code of ftml."
@@ -66,7 +66,7 @@ def submit(stages: Sequence[str]) -> None:
 
 def entrypoint() -> str:
     """Return the command that a node runs in a copy of the current folder."""
-    return ENTRYPOINT if Path("ftml/core.py").is_file() else INSTALLED
+    return ENTRYPOINT if holds_code(Path()) else INSTALLED
 
 
 def check_names(stages: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The project folder that an experiment of DVC belongs to.
+"""What the current folder is: a project, or the copy of one that DVC has made.
 
 `dvc exp run --temp` and `dvc exp run --queue` run the stages in a copy of the project,
 `.dvc/tmp/exps/<name>/` of the project folder. The copy holds what git tracks, and DVC
@@ -23,3 +23,10 @@ def project_folder(folder: Path | None = None) -> Path:
         if parent.parts[-len(COPIES) :] == COPIES:
             return parent.parents[len(COPIES) - 1]
     return here
+
+
+def holds_code(folder: Path) -> bool:
+    """Return whether a folder holds the code of ftml; a project that `ftml init` has
+    made holds none, and uses the installed package.
+    """
+    return (folder / "ftml" / "core.py").is_file()

@@ -7,6 +7,7 @@ datasets, cluster, params, common; imports point down only. This package uses `s
 driver alone writes to MLflow.
 
 Begin with `client.py`: the store, retries, stale runs and the tag of the heartbeat.
+`local_store.py` says where the store is, and finds a model in one without MLflow.
 Then `study_run.py`, the run of a study, and `child_runs.py`, the runs of its trials and
 final fits; `claim_runs.py` is the same for claims. `views.py` and `descriptions.py`
 hold what MLflow's pages show, and `mlflow_ui.py` what is known of the undocumented
