@@ -135,9 +135,6 @@ def dataset_name(file: Path) -> str:
     return f"{name}_table" if name in ("claims", "comparison") else name
 
 
-# Writing
-
-
 def render(project: Project) -> dict[str, str]:
     """Return the text of each file of a project, by its place in the folder."""
     environment = Environment(
@@ -203,9 +200,6 @@ def check(project: Project, text: str) -> None:
         with contextlib.chdir(project.file.parent):
             tables.prepare(cast(TableSchema, local), Path(place))
         check_folds(Path(place), plan.experiments[project.name])
-
-
-# What is printed
 
 
 def report(

@@ -13,7 +13,7 @@ from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.predictor import Predictor
 from pipelines.cli.output import tables_beside
 from pipelines.cli.stored_models import load_predictor
-from pipelines.common import formatting
+from pipelines.common.formatting import counted, shorten
 
 WHOLE = ("integer", "long")
 REAL = ("float", "double")
@@ -76,9 +76,9 @@ def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -
     used = {column.name for column in predictor.columns}
     unused = [name for name in rows.attrs.get("all_names", ()) if name not in used]
     if used and unused:
-        print(f"{file}: columns that are not used: {_some(unused)}", file=sys.stderr)
+        print(f"{file}: columns that are not used: {shorten(unused)}", file=sys.stderr)
     for each in predictor.replaced(rows):
-        have = formatting.counted(int(each.rows.sum()), "row")
+        have = counted(int(each.rows.sum()), "row")
         have += " has" if each.rows.sum() == 1 else " have"
         print(f"{file}: column {each.column}: {have} {each.reason}", file=sys.stderr)
 
@@ -95,7 +95,9 @@ def select_columns(
     extra = [str(name) for name in rows if name not in wanted]
     if missing or extra:
         faults = [("missing", missing), ("extra", extra)]
-        listed = "; ".join(f"{what}: {_some(names)}" for what, names in faults if names)
+        listed = "; ".join(
+            f"{what}: {shorten(names)}" for what, names in faults if names
+        )
         raise ValueError(f"{where}: not the columns of the model; {listed}")
     columns = {
         name: _typed(rows[name], kind, where=f"{where}: column {name}")
@@ -117,12 +119,3 @@ def _typed(column: pd.Series, kind: str, *, where: str) -> pd.Series:
     if numbers.isna().any() or (numbers % 1 != 0).any():
         raise ValueError(f"{where}: expected whole numbers")
     return numbers.astype("int64" if kind == "long" else "int32")
-
-
-SHOWN = 12
-
-
-def _some(names: list[str]) -> str:
-    """Return names as one text; of more than `SHOWN` names only the first."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

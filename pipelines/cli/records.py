@@ -57,8 +57,8 @@ def run_of(client: MlflowClient, run_id: str) -> Run:
     experiments = [each.experiment_id for each in client.search_experiments()]
     condition = f"attributes.run_id LIKE '{run_id}%'"
     found = client.search_runs(experiments, condition, max_results=MAX_LISTED + 1)
-    named = [(run.info.run_id, str(run.info.run_name)) for run in found]
-    return found[[name for name, _ in named].index(one_run(run_id, named))]
+    one_run(run_id, [(run.info.run_id, str(run.info.run_name)) for run in found])
+    return found[0]
 
 
 def role(run: Run) -> str:

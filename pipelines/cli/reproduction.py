@@ -27,12 +27,8 @@ from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
 from pipelines.cli.packages import other_packages
-from pipelines.cli.records import (
-    ROLES,
-    open_existing_store,
-    role,
-    run_of,
-)
+from pipelines.cli.records import ROLES, open_existing_store, role, run_of
+from pipelines.common.project import holds_code
 from pipelines.tracking import client as tracking_client
 
 LOCK = "requirements.lock"
@@ -160,13 +156,6 @@ def checked_out(recorded: Recorded) -> Iterator[Path]:
         yield clone / below
 
 
-def holds_code(folder: Path) -> bool:
-    """Return whether a folder holds the code of ftml; a project that `ftml init` has
-    made holds none, and uses the installed package.
-    """
-    return (folder / "ftml" / "core.py").is_file()
-
-
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, or None when it fails."""
     command = ["git", "-C", str(folder), *arguments]
@@ -190,7 +179,7 @@ def origin(recorded: Recorded, clone: Path) -> Origin:
         if not reason:
             return _origin_at(recorded, clone, commit)
         reasons.append(reason)
-    later = "; nor are they those of a later commit up to HEAD" * (len(reasons) > 1)
+    later = "; nor are they those of the next commit or of HEAD" * (len(reasons) > 1)
     raise ValueError(reasons[0] + later)
 
 
@@ -275,11 +264,7 @@ def environment(clone: Path) -> dict[str, str]:
     mine = ("MLFLOW_", "RAY_ADDRESS", "FTML_", "PYTHONPATH", "DVC_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
     tools = Path(sys.executable).parent
-    code = {"PYTHONPATH": str(clone)} if holds_code(clone) else {}
-    return (
-        kept
-        | code
-        | {
-            "PATH": f"{tools}{os.pathsep}{kept.get('PATH', '')}",
-        }
-    )
+    kept["PATH"] = f"{tools}{os.pathsep}{kept.get('PATH', '')}"
+    if holds_code(clone):
+        kept["PYTHONPATH"] = str(clone)
+    return kept

@@ -46,7 +46,8 @@ def verify(
     all its runs. The clone has an MLflow store of its own. Raises ValueError when the
     study asks for a GPU and no tolerance is given, and when a stage fails.
     """
-    (study,) = found.params["experiments"][recorded.dataset].values()
+    studies = found.params["experiments"][recorded.dataset]
+    (study,) = studies.values()
     gpu = ((study or {}).get("resources") or {}).get("gpu", 0)
     if gpu and not tolerance:
         raise ValueError(
@@ -55,11 +56,8 @@ def verify(
         )
     with (clone / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(dict(found.params), file)
-    studies = found.params["experiments"][recorded.dataset]
-    for place in (
-        *watched.sources_in(found.params["datasets"]),
-        *watched.inputs_in(studies),
-    ):
+    files = watched.sources_in(found.params["datasets"])
+    for place in (*files, *watched.inputs_in(studies)):
         watched.provide(place, copy=clone)
     run_stage(clone, f"experiment@{recorded.dataset}")
     again = MlflowClient(f"sqlite:///{clone / DATABASE}")
@@ -83,7 +81,8 @@ def verify(
 def run_stage(clone: Path, stage: str) -> None:
     """Run a stage and its dependencies by DVC; the output goes to standard error.
 
-    Raises ValueError, with the last error line of the output, when a stage fails.
+    Raises ValueError when a stage fails, with the reason that the stage has printed, or
+    else that of DVC.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "dvc", "repro", stage],
@@ -93,15 +92,15 @@ def run_stage(clone: Path, stage: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    reason = ""
+    reasons: dict[str, str] = {}  # of a stage by `error`, of DVC by `ERROR`
     for line in process.stdout or ():
         print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
-        if line.startswith(("error: ", "ERROR: ")) and "error: " not in reason:
-            reason = line.strip()
+        origin, _, text = line.rstrip().partition(": ")
+        if origin in ("error", "ERROR"):
+            reasons[origin] = text
     if process.wait():
-        raise ValueError(
-            f"dvc repro {stage} failed in the clone: {reason[7:] or 'see above'}"
-        )
+        reason = reasons.get("error") or reasons.get("ERROR") or "see above"
+        raise ValueError(f"dvc repro {stage} failed in the clone: {reason}")
 
 
 def runs(client: MlflowClient, study: Run) -> dict[tuple[str, int], Run]:

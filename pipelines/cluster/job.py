@@ -33,14 +33,13 @@ from urllib.parse import urlsplit
 
 from pipelines.common import dvc_lock
 from pipelines.common.locks import dataset_lock, lock_file
-from pipelines.common.project import IDENTITY_VARIABLE, job_identity
+from pipelines.common.project import IDENTITY_VARIABLE, holds_code, job_identity
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
 JOB_LOCK = ".ftml-job.lock"
 "Lock file in FTML_FOLDER."
 BEGIN, END = "--- dvc.lock ---", "--- end of dvc.lock ---"
-
 
 ENTRYPOINT = "python -m pipelines.cli job run"
 "The command `ftml job run` of a project that holds the code of ftml."
@@ -87,7 +86,7 @@ def datasets_of(stages: Sequence[str], lock: bytes) -> list[str]:
 
 def entrypoint() -> str:
     """Return the command that a node runs in a copy of the current folder."""
-    return ENTRYPOINT if Path("ftml/core.py").is_file() else INSTALLED
+    return ENTRYPOINT if holds_code(Path()) else INSTALLED
 
 
 def check_names(stages: Sequence[str]) -> None:

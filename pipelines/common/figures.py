@@ -21,6 +21,7 @@ from ftml.fonts import replace_missing, use_installed_fonts, without_glyph_warni
 from ftml.names import original
 from ftml.plots import COLOURS, label_points, new_figure
 from pipelines.common.estimate import Estimate
+from pipelines.common.formatting import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,18 +107,13 @@ def write_pngs(figures: Mapping[Path, Figure]) -> None:
         _write_png(path, figure)
     if characters := sorted(set("".join(missing.values()))):
         where = next(path for path in figures if missing[path])
+        listed = shorten(characters, separator=" ")
         print(
-            f"{where.parent}: no installed font has {_listed(characters)}; the figures "
-            "show them by their codes. Install a font of the script, such as Noto Sans "
-            "CJK (fonts-noto-cjk)",
+            f"{where.parent}: no installed font has {listed}; the figures show them by "
+            "their codes. Install a font of the script, such as Noto Sans CJK "
+            "(fonts-noto-cjk)",
             file=sys.stderr,
         )
-
-
-def _listed(characters: Sequence[str]) -> str:
-    """Return characters as one text, the first 12 of many."""
-    more = f" and {len(characters) - 12} more" if len(characters) > 12 else ""
-    return " ".join(characters[:12]) + more
 
 
 def _write_png(path: Path, figure: Figure) -> None:

@@ -6,6 +6,7 @@ import html
 import math
 import re
 import textwrap
+from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
@@ -58,6 +59,15 @@ def counted(n: int, noun: str) -> str:
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     plural = noun + "es" if noun.endswith("s") else plural
     return f"{n} {noun if n == 1 else plural}"
+
+
+def shorten(items: Iterable[object], most: int = 12, *, separator: str = ", ") -> str:
+    """Return items as one text; of more than `most` only the first, and how many more
+    there are: `a, b and 10 more`.
+    """
+    known = list(items)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return separator.join(map(str, known[:most])) + more
 
 
 def breakable(name: str) -> Markup:

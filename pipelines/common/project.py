@@ -1,4 +1,5 @@
-"""The project folder that a stage works for, and its identity.
+"""What the current folder is: a project, or the copy of one that DVC has made; and the
+identity of the project.
 
 `dvc exp run --temp` and `dvc exp run --queue` run the stages in a copy of the project,
 `.dvc/tmp/exps/<name>/` of the project folder. The copy holds what git tracks, and DVC
@@ -46,6 +47,13 @@ def project_folder(folder: Path | None = None) -> Path:
         if parent.parts[-len(COPIES) :] == COPIES:
             return parent.parents[len(COPIES) - 1]
     return here
+
+
+def holds_code(folder: Path) -> bool:
+    """Return whether a folder holds the code of ftml; a project that `ftml init` has
+    made holds none, and uses the installed package.
+    """
+    return (folder / "ftml" / "core.py").is_file()
 
 
 def folder_identity(folder: Path | None = None, *, create: bool = True) -> str:

@@ -15,6 +15,7 @@ from ftml.data.column_encoding import STRATEGIES
 from ftml.data.columns import Column, describe, encode
 from ftml.data.preprocessing import Preprocessing, fit, with_given_values
 from ftml.data.reading import missing_message
+from pipelines.common.formatting import shorten
 from pipelines.datasets.notes import note
 from pipelines.datasets.table_rows import check_finite, place_in_file, source_of
 from pipelines.datasets.table_sources import check_columns, frame
@@ -154,12 +155,6 @@ def _note_constant(codes: np.ndarray, columns: Sequence[Column]) -> None:
     same = [c.name for c, few in zip(columns, low >= high, strict=True) if few]
     if same and len(codes) > 1:
         note(f"columns with one value only, which tell nothing: {shorten(same)}")
-
-
-def shorten(names: Sequence[str], most: int = 12) -> str:
-    """Return names as one text; of more than `most` names only the first."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def drop_rows_without(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.common.formatting import counted
+from pipelines.common.formatting import counted, shorten
 from pipelines.datasets.notes import note
 
 NAMED = 3
@@ -92,9 +92,8 @@ def listed(
 ) -> str:
     """Return a number of paths and the first of them: `2 links to nothing: a, b`."""
     number = f"{counted(len(paths), noun)} {ending}".rstrip()
-    named = ", ".join(shown(path, source) for path in paths[:NAMED])
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return f"{number}: {named}{more}"
+    names = (shown(path, source) for path in paths)
+    return f"{number}: {shorten(names, NAMED)}"
 
 
 def shown(path: Path, source: str) -> str:

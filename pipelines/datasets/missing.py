@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.common.formatting import counted
+from pipelines.common.formatting import counted, shorten
 from pipelines.datasets.notes import note
 
 LISTED = 5
@@ -24,14 +24,8 @@ def refuse_or_note(
         return
     number = f"{noun} {places[0]}"
     if len(places) > 1:
-        number = f"{counted(len(places), noun)} ({listed(places)})"
+        number = f"{counted(len(places), noun)} ({shorten(places, LISTED)})"
     said = f"{what} in {number}"
     if not drop:
         raise ValueError(f"{said}; fill it in, or set missing: drop to leave them out")
     note(f"{said}: left out")
-
-
-def listed(places: Sequence[int]) -> str:
-    """Return the first numbers of a list, and how many more there are."""
-    more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
-    return ", ".join(map(str, places[:LISTED])) + more

@@ -59,7 +59,7 @@ def refuse_same_files(section: TableSchema | ImagesSchema | SequencesSchema) -> 
         return
     which = "`test` is the same data as `source`"
     if section.test != section.source:
-        if "sklearn" in (section.test.partition(":")[0], section.source[:7]):
+        if section.test.startswith("sklearn:") or section.source.startswith("sklearn:"):
             return
         trained = fetch(section.source, section.sha256)
         tested = fetch(section.test, section.test_sha256)

@@ -1,5 +1,5 @@
-"""Assigns the samples of a dataset to random splits, and encodes class
-labels as integers.
+"""Assigns the samples of a dataset to random splits, and encodes class labels as
+integers.
 
 The rows of a table may be split in other ways: `pipelines.datasets.table_splits`.
 """
@@ -7,10 +7,11 @@ The rows of a table may be split in other ways: `pipelines.datasets.table_splits
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from pipelines.common.formatting import shorten
 
 MOST_LISTED = 60
 "Largest number of strata or rows that a message lists."
@@ -116,22 +117,13 @@ def _too_few(sizes: Mapping[str, int], fractions: Mapping[str, float]) -> str:
         return f"{name} has {n} rows, too few for {splits}"
     above = range(max(sizes.values()) + 1, MOST_NEEDED)
     enough = next((n for n in above if _is_enough(n, fractions)), MOST_NEEDED)
-    listed = list_shortly(
-        [f"{name.removeprefix('class ')} ({n})" for name, n in sizes.items()]
-    )
+    named = [f"{name.removeprefix('class ')} ({n})" for name, n in sizes.items()]
     return (
         f"{len(sizes)} classes have fewer than {enough} rows, too few for {splits}: "
-        f"{listed}"
+        f"{shorten(named, MOST_LISTED)}"
     )
 
 
 def _is_enough(n: int, fractions: Mapping[str, float]) -> bool:
     sizes = split_sizes(n, fractions)
     return min(sizes) > 0 and sum(sizes) < n
-
-
-def list_shortly(items: Sequence[Any]) -> str:
-    """Return items with commas; of many the first, and how many more there are."""
-    shown = ", ".join(map(str, items[:MOST_LISTED]))
-    more = len(items) - MOST_LISTED
-    return f"{shown} and {more} more" if more > 0 else shown

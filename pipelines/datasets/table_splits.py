@@ -15,12 +15,13 @@ from ftml.data.columns import MICROSECONDS
 from ftml.data.dates import parse_dates
 from ftml.data.parquet import SPLITS
 from ftml.data.splits import blocks_by_time
+from pipelines.common.formatting import shorten
 from pipelines.datasets.notes import note
 from pipelines.datasets.separate_test import note_overlap
 from pipelines.datasets.splits import (
+    MOST_LISTED,
     check_fractions,
     draw_split,
-    list_shortly,
     split_sizes,
 )
 from pipelines.params.arrays import TableSchema
@@ -37,18 +38,19 @@ def split_rows(
     *,
     strata: np.ndarray,
     names: Sequence[str],
+    grouped: Mapping[str, np.ndarray],
     n_test: int = 0,
 ) -> np.ndarray:
     """Return the split (n,) of each row: "train", "valid" or "test".
 
     data: all rows, with the column that `section.split` names; the last n_test rows are
     those of `section.test`. strata: (n,) indices into `names`, the classes or zeros.
+    grouped: their `grouping`.
     Raises ValueError for data that cannot be split as the section says, and if a class
     has no training row. Notes which classes are absent in another split.
     """
     n = len(data) - n_test
     way, column = _way(section)
-    found = grouping(data, section, n_test=n_test)
     if way == "column":
         return _checked(_said_split(data[column], section), strata, names, section)
     fractions = {"valid": section.valid_fraction}
@@ -56,14 +58,17 @@ def split_rows(
         fractions["test"] = section.test_fraction
     check_fractions(fractions)
     if unseen := np.setdiff1d(strata[n:], strata[:n]).tolist():
-        listed = list_shortly([names[stratum] for stratum in unseen])
+        listed = shorten([names[stratum] for stratum in unseen], MOST_LISTED)
         raise ValueError(f"{section.test}: {listed} is not in {section.source}")
     try:
         if way == "time":
-            split = time_split(found["time"][:n], fractions=fractions)
+            split = time_split(grouped["time"][:n], fractions=fractions)
         elif way == "groups":
             split = group_split(
-                found["groups"][:n], strata[:n], fractions=fractions, seed=section.seed
+                grouped["groups"][:n],
+                strata[:n],
+                fractions=fractions,
+                seed=section.seed,
             )
         else:
             split = draw_split(
@@ -73,7 +78,7 @@ def split_rows(
         where = f"{section.source}: split: {column}" if column else section.source
         raise ValueError(f"{where}: {error}") from None
     split = np.append(split, np.full(n_test, "test"))
-    note_overlap(found, split, section)
+    note_overlap(grouped, split, section)
     return _checked(split, strata, names, section)
 
 
@@ -140,8 +145,9 @@ def time_split(time: np.ndarray, *, fractions: Mapping[str, float]) -> np.ndarra
     time, which stay together, allow. Raises ValueError for too few different times.
     """
     n = len(time)
-    sizes = np.cumsum([n - sum(later := split_sizes(n, fractions)), *later])
-    block = blocks_by_time(time, [int(end) for end in sizes[:-1]])
+    later = split_sizes(n, fractions)
+    ends = np.cumsum([n - sum(later), *later])[:-1].tolist()
+    block = blocks_by_time(time, ends)
     return np.array(["train", *fractions])[block]
 
 
@@ -168,8 +174,8 @@ def group_split(
     kept, stratum = np.unique(strata, return_inverse=True)
     counts = np.zeros((len(of_group), len(kept)))  # (groups, strata)
     np.add.at(counts, (index, stratum), 1.0)
-    share = np.array([1 - sum(fractions.values()), *fractions.values()])
-    expected = share[:, None] * counts.sum(axis=0)  # (splits, strata)
+    of_rows = np.array([1 - sum(fractions.values()), *fractions.values()])
+    expected = of_rows[:, None] * counts.sum(axis=0)  # (splits, strata)
     rng = np.random.default_rng(seed)
     orders = [
         rng.permutation(n_groups)
@@ -204,7 +210,7 @@ def _said_split(column: pd.Series, section: TableSchema) -> np.ndarray:
     said = column.astype(str).to_numpy().astype(str)
     wrong = ~np.isin(said, SPLITS)
     if wrong.any():
-        values = list_shortly([repr(str(value)) for value in np.unique(said[wrong])])
+        values = shorten(map(repr, np.unique(said[wrong]).tolist()), MOST_LISTED)
         raise ValueError(
             f"{where} holds {values}, first in row {_row_numbers(column, wrong)[0]}; "
             "expected train, valid or test"
@@ -217,7 +223,7 @@ def _said_split(column: pd.Series, section: TableSchema) -> np.ndarray:
 def _check_complete(column: pd.Series, *, where: str) -> None:
     missing = column.isna().to_numpy()
     if missing.any():
-        rows = list_shortly(_row_numbers(column, missing))
+        rows = shorten(_row_numbers(column, missing), MOST_LISTED)
         raise ValueError(f"{where} has no value in row {rows}")
 
 
@@ -238,16 +244,17 @@ def _checked(
     counts = {part: np.bincount(strata[split == part]) for part in SPLITS}
     present = np.unique(strata)
     absent = {
-        part: [f"{names[c]}" for c in present if c >= len(n) or not n[c]]
+        part: [names[c] for c in present if c >= len(n) or not n[c]]
         for part, n in counts.items()
     }
     if absent["train"]:
-        listed = list_shortly(absent["train"])
+        listed = shorten(absent["train"], MOST_LISTED)
         raise ValueError(
             f"{section.source}: no training row has {listed}; change `split`, or leave "
             "these rows out"
         )
     for part in ("valid", "test"):
         if absent[part]:
-            note(f"{section.source}: no {part} row has {list_shortly(absent[part])}")
+            listed = shorten(absent[part], MOST_LISTED)
+            note(f"{section.source}: no {part} row has {listed}")
     return split

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,11 @@ def prepare(section: TableSchema, folder: Path) -> None:
     strata, called = np.zeros(len(X), np.int64), ["the table"]
     if section.task == "classification":
         strata, called = y, [f"class {name}" for name in classes]
-    split = split_rows(data, section, strata=strata, names=called, n_test=n_test)
-    refuse_constant_training(y, split, section)
     grouped = grouping(data, section, n_test=n_test)
+    split = split_rows(
+        data, section, strata=strata, names=called, grouped=grouped, n_test=n_test
+    )
+    refuse_constant_training(y, split, section)
     whole = table.RawTable(
         X,
         y,
@@ -90,7 +93,7 @@ class _Rows:
     def parts(self) -> list[pd.DataFrame]:
         return [self.source] if self.test is None else [self.source, self.test]
 
-    @property
+    @cached_property
     def whole(self) -> pd.DataFrame:
         """All rows, those of `test` last."""
         return self.source if self.test is None else pd.concat(self.parts)

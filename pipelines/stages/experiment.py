@@ -28,6 +28,7 @@ from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import StudyError, run_stage
 from pipelines.common.explain import explain
+from pipelines.common.formatting import shorten
 from pipelines.common.locks import dataset_lock
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Plan, Study, read_params
@@ -106,10 +107,9 @@ def is_finished(study: Study, key: str) -> bool:
     """
     problems = completeness.problems(study.folder) if study.folder.exists() else []
     if problems:
-        more = f" and {len(problems) - 3} more" * (len(problems) > 3)
         print(
             f"{study.name}: {study.folder} is not as it was written: "
-            f"{', '.join(problems[:3])}{more}; the study is made again",
+            f"{shorten(problems, 3)}; the study is made again",
             file=sys.stderr,
             flush=True,
         )

@@ -204,9 +204,7 @@ def how_to_reproduce(dataset: Dataset) -> str:
 
 def changed_files() -> str:
     """Return the names of the files that are not committed, the first three of many."""
-    names = [f"`{name}`" for name in uncommitted()]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return formatting.shorten((f"`{name}`" for name in uncommitted()), 3)
 
 
 def reproduce(dataset: Dataset) -> str:

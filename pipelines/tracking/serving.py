@@ -51,9 +51,9 @@ class ServedModel(PythonModel):
     ) -> pd.DataFrame:
         """Return the predictions for a table of inputs; there are no parameters.
 
-        A model that can replace values, which are missing or of an unknown category,
-        has the column `notes`, which says of each row which were: null for none. A
-        number that is not finite is null in the JSON of an answer, which has no NaN.
+        If the model can replace values, missing ones or unknown categories, the column
+        `notes` says for each row which values it has replaced; null if none. A number
+        that is not finite is null, since the JSON of an answer has no NaN.
         """
         found = self.predictor.predict(model_input)
         if self.predictor.replaces:
