@@ -9,7 +9,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,15 @@ TREE, ARRAYS = "tree.json", "arrays.safetensors"
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, *, marks: Collection[str] = ()) -> Iterator[Path]:
     """Provide an empty temporary folder that replaces `target` when the block succeeds.
 
     If the block raises an error (a full disk, for example), `target` is unchanged and
-    the temporary folder is removed.
+    the temporary folder is removed. marks: patterns of names of which a folder that may
+    be replaced holds one; without them it must be absent or empty. Raises ValueError
+    for another folder, for a file and for a link.
     """
+    check_replaceable(target, marks)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     new, old = beside / "new", beside / "old"
@@ -48,6 +51,23 @@ def whole_folder(target: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_replaceable(target: Path, marks: Collection[str]) -> None:
+    """Raise ValueError for a link, a file, and a folder that holds something and no
+    entry whose name matches one of the patterns.
+    """
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        what = "a link" if target.is_symlink() else "a file"
+        raise ValueError(f"{target}: expected a folder to replace, got {what}")
+    if not target.is_dir() or next(target.iterdir(), None) is None:
+        return
+    if not any(next(target.glob(mark), None) for mark in marks):
+        lacks = f"has no {' or '.join(marks)}" if marks else "is not empty"
+        raise ValueError(
+            f"{target}: {lacks}, so ftml did not write it and does not replace it; "
+            "choose another folder, or remove it"
+        )
 
 
 def save_tree(folder: Path, tree: Any, **about: Any) -> None:
@@ -98,7 +118,7 @@ def save(
     fields = {
         field.name: getattr(model, field.name) for field in dataclasses.fields(model)
     }
-    with whole_folder(Path(folder)) as beside:
+    with whole_folder(Path(folder), marks=[TREE]) as beside:
         save_tree(
             beside,
             fields,

@@ -261,7 +261,7 @@ def test_folder_appears_whole_with_its_parents_and_replaces_an_older_one(
 ) -> None:
     target = tmp_path / "a" / "b"
     for text in ("first", "second"):
-        with whole_folder(target) as folder:
+        with whole_folder(target, marks=["first"]) as folder:
             assert (
                 folder.parent.parent == target.parent
             )  # one rename away: same file system
@@ -273,7 +273,7 @@ def test_folder_appears_whole_with_its_parents_and_replaces_an_older_one(
 def test_target_is_there_while_its_successor_is_written(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "old").write_text("old")
-    with whole_folder(tmp_path / "t"):
+    with whole_folder(tmp_path / "t", marks=["old"]):
         assert (tmp_path / "t" / "old").read_text() == "old"
 
 
@@ -288,7 +288,7 @@ def test_block_that_raises_leaves_the_target_and_nothing_beside(
         (target / "old").write_text("old")
 
     def write_half() -> None:
-        with whole_folder(target) as folder:
+        with whole_folder(target, marks=["old"]) as folder:
             (folder / "half").write_text("half")
             raise error
 
@@ -312,7 +312,7 @@ def test_rename_that_fails_puts_the_older_folder_back(
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="No space left"), whole_folder(target):
+    with pytest.raises(OSError, match="No space left"), whole_folder(target, marks="*"):
         pass
     assert listing(tmp_path) == {"target/old": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
@@ -323,6 +323,39 @@ def test_folder_can_be_read_as_any_folder_the_user_makes(tmp_path: Path) -> None
     with whole_folder(tmp_path / "target"):
         pass
     assert (tmp_path / "target").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "dead link"])
+def test_what_ftml_did_not_write_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "target"
+    if kind == "folder":
+        fill(target)
+    elif kind == "file":
+        target.write_text("years of work")
+    else:
+        there = tmp_path / "elsewhere" if kind == "dead link" else fill(tmp_path / "w")
+        target.symlink_to(there)
+    before = listing(tmp_path)
+    with pytest.raises(ValueError, match="target: ") as caught:
+        ftml.save(target, small_model(), ridge.Config())
+    assert "\n" not in str(caught.value)
+    assert listing(tmp_path) == before
+    assert target.is_symlink() == ("link" in kind)
+
+
+def test_the_current_folder_is_not_replaced_by_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(fill(tmp_path / "project"))
+    with pytest.raises(ValueError, match=r"no tree\.json, so ftml did not write it"):
+        ftml.save(".", small_model(), ridge.Config())
+    assert Path("thesis.tex").exists()
 
 
 # Models

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from pipelines.common.names import check_name
+
 
 def fail(error: BaseException) -> NoReturn:
     """Print one error, without a traceback, and exit with status 1."""
@@ -30,11 +32,13 @@ def call_stage(stage: str, main: Callable[..., None], arguments: Sequence[str]) 
     """Call the `main` of a stage.
 
     Raises ValueError, with the usage, when the number of arguments is not that of the
-    parameters of `main`.
+    parameters of `main`, and for an argument that is no name.
     """
     names = [name.upper() for name in inspect.signature(main).parameters]
     if len(arguments) != len(names):
         raise ValueError(f"usage: {' '.join(['ftml stage', stage, *names])}")
+    for argument in arguments:
+        check_name(argument)
     main(*arguments)
 
 

@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftml.saving import whole_folder
+from pipelines.common.files import PREPARED, leftovers
+from pipelines.common.replacing import replaced_folder
 from pipelines.datasets import notes
 from pipelines.params.read import Study, read_params
+
+DATA = Path("data")
 
 
 def prepare_dataset(
@@ -35,9 +38,9 @@ def prepare_dataset(
         known = ", ".join(d.name for d in plan.datasets.values() if d.stage == stage)
         raise ValueError(f"unknown dataset {name!r}; known to {stage}: {known}")
     # A killed stage leaves temporary folders; DVC runs one stage at a time on a folder.
-    for leftover in dataset.folder.parent.glob(f".{dataset.name}.*"):
+    for leftover in leftovers(dataset.folder):
         shutil.rmtree(leftover, ignore_errors=True)
-    with whole_folder(dataset.folder) as folder:
+    with replaced_folder(dataset.folder, root=DATA, marks=PREPARED) as folder:
         with notes.collect_notes() as lines:
             prepare(dataset.section, folder)
         if check is not None:

@@ -47,8 +47,6 @@ def read_study(
         section = StudySchema.model_validate(written)
     except ValidationError as error:
         found += problems(error, where=where, known=StudySchema.model_fields)
-    if name == "comparison":
-        found.append(f"{where}: the name of a study cannot be comparison")
     family_name = str(written.get("family") or name)
     if family_name not in families():
         known = nearest(family_name, families())

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftml.saving import whole_folder
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
 from pipelines.study.metrics import load_metrics, load_run_metadata, write_summary
 from pipelines.study.results import load_trials
+
+EXPERIMENTS = Path("experiments")
 
 if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset saves
     from mlflow import MlflowClient
@@ -34,10 +36,11 @@ def compare_studies(
     best = best_in_validation(dataset, studies)
     baseline = dataset.section.baseline or best.name
     table = comparison.compare(metrics, baseline=baseline)
-    target = Path("experiments") / dataset.name / comparison.FOLDER
+    target = EXPERIMENTS / dataset.name / comparison.FOLDER
     path = target / comparison.TABLE
     before = path.read_bytes() if path.exists() else None
-    with whole_folder(target) as folder:
+    marks = [comparison.TABLE]
+    with replaced_folder(target, root=EXPERIMENTS, marks=marks) as folder:
         trials = {study.name: load_trials(study) for study in studies}
         comparison.write(folder, metrics, trials, table)
         if fresh or (folder / comparison.TABLE).read_bytes() != before:

@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftml.config import input_files
-from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import run_stage
+from pipelines.common.files import check_target
 from pipelines.common.project import project_folder
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Study, read_params
-from pipelines.stages.compare import compare_studies
+from pipelines.stages.compare import EXPERIMENTS, compare_studies
 from pipelines.study import results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.metrics import finished_key, write_run_metadata
@@ -114,6 +115,7 @@ def run_studies(
     for study in studies:
         with naming(study):
             read_folds(study)  # raises before any study starts
+            check_target(study.folder, root=EXPERIMENTS, marks=results.MARKS)
     storage.check()
     with connect.ray_cluster(), ProgressDisplay() as display:
         for study in studies:
@@ -220,7 +222,8 @@ def _write_results(
     from pipelines.tuning import driver
 
     study = outcome.study
-    with whole_folder(study.folder) as folder:
+    marks = results.MARKS
+    with replaced_folder(study.folder, root=EXPERIMENTS, marks=marks) as folder:
         predictor = driver.load_fitted_model(outcome.fitted.trials[0])
         results.write(folder, outcome, predictor)
         write_model_figures(outcome, folds, folder)
