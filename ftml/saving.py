@@ -9,16 +9,17 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ftml.config import FamilyConfig, read_config
+from ftml.config import FamilyConfig, problems, read_config
 from ftml.core import family
 from ftml.predictor import Interface, Predictor
 
@@ -92,16 +93,26 @@ def load_tree(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Return the tree and the JSON that was saved with it; tensors are loaded on the
     CPU.
 
-    Raises ValueError that names the folder when a file is missing or damaged.
+    Raises ValueError that names the folder when a file is missing, damaged, or no plain
+    file (a pipe or a device could be read without end).
     """
+    for name in (TREE, ARRAYS):
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"{folder}: not a whole checkpoint or model (no file {name})"
+            )
     try:
         about = json.loads((folder / TREE).read_text())
         arrays = load_file(folder / ARRAYS)
         return _decode(about.pop("tree"), arrays), about
     except Exception as error:
         raise ValueError(
-            f"{folder}: not a whole checkpoint or model ({error})"
+            f"{folder}: not a whole checkpoint or model ({_one_line(error)})"
         ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def save(
@@ -131,17 +142,53 @@ def save(
 def load(folder: Path | str) -> Predictor:
     """Return the model that `save` wrote, with its config and its interface.
 
-    Raises ValueError that names the folder when it does not hold a complete model.
+    Raises ValueError that names the folder when it does not hold a complete model: when
+    a field is missing, unknown or has a wrong value.
     """
     fields, about = load_tree(Path(folder))
     if "family" not in about:
         raise ValueError(f"{folder}: holds a checkpoint, not a model")
+    try:
+        return _predictor(fields, about)
+    except ValidationError as error:
+        known = family(about["family"]).Config.model_fields
+        lines = problems(error, where="config", known=known)
+        raise ValueError(f"{folder}: not a model ({'; '.join(lines)})") from None
+    except Exception as error:
+        reason = error if isinstance(error, ValueError) else _one_line(error)
+        raise ValueError(f"{folder}: not a model ({reason})") from None
+
+
+def _predictor(fields: Any, about: dict[str, Any]) -> Predictor:
+    """Return the model of a tree and the JSON that was saved with it."""
+    if not isinstance(about["family"], str):
+        raise ValueError(f"family: expected a name, got {about['family']!r:.60}")
     kind = family(about["family"])
+    _check_fields(about, ("family", "config", "interface"))
+    if not isinstance(fields, dict):
+        raise ValueError(f"tree: expected the fields of a model, got {fields!r:.60}")
+    known = dataclasses.fields(kind.Model)
+    needed = [
+        each.name
+        for each in known
+        if each.default is each.default_factory is dataclasses.MISSING
+    ]
+    _check_fields(fields, needed, [each.name for each in known])
     return Predictor(
         kind.Model(**fields),
         read_config(kind.Config, about["config"]),
         Interface.from_json(about["interface"]),
     )
+
+
+def _check_fields(
+    given: Collection[Any], needed: Sequence[str], known: Sequence[str] | None = None
+) -> None:
+    """Raise ValueError for a field that is missing, or none of the known ones."""
+    if missing := [name for name in needed if name not in given]:
+        raise ValueError(f"{missing[0]}: missing")
+    if foreign := [name for name in given if name not in (known or needed)]:
+        raise ValueError(f"{str(foreign[0])[:60]}: unknown field")
 
 
 def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -186,6 +233,8 @@ def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return items if kind == "list" else tuple(items)
     if kind == "array":
         return arrays[content]
+    if kind != "tensor":
+        raise ValueError(f"unknown part {kind!r:.60}")
     import torch
 
     return torch.from_numpy(arrays[content])

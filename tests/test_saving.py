@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import resource
 import signal
 import subprocess
@@ -444,3 +445,70 @@ def test_family_of_a_saved_model_is_that_of_its_config(tmp_path: Path) -> None:
 
     ftml.save(tmp_path / "model", Shared(np.ones(3)), ridge.Config())
     assert type(ftml.load(tmp_path / "model").model) is ridge.Model
+
+
+CHANGES: dict[str, Any] = {
+    "no config": ("config: missing", lambda tree: tree.pop("config")),
+    "no interface": ("interface: missing", lambda tree: tree.pop("interface")),
+    "foreign part": ("code: unknown field", lambda tree: tree.update(code="1")),
+    "family of a list": ("family: expected a name", lambda t: t.update(family=["x"])),
+    "config of text": ("not a model", lambda tree: tree.update(config="x")),
+    "config of a foreign field": ("config.", lambda t: t["config"].update(code=1)),
+    "config of a wrong value": (
+        "config.",
+        lambda tree: tree["config"].update(alpha=-1),
+    ),
+    "interface of a list": ("not a model", lambda tree: tree.update(interface=[1])),
+    "no field": ("theta: missing", lambda tree: tree.update(tree={"dict": []})),
+    "foreign field": (
+        "code: unknown field",
+        lambda tree: tree["tree"]["dict"].append(["code", 1]),
+    ),
+    "a number for the fields": ("expected the fields", lambda t: t.update(tree=1)),
+    "an unknown part": (
+        "not a whole",
+        lambda tree: tree.update(tree={"code": "0000"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_missing_or_foreign_field_is_one_value_error(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "model"
+    ftml.save(folder, small_model(), ridge.Config())
+    tree = json.loads((folder / saving.TREE).read_text())
+    expected, change = CHANGES[name]
+    change(tree)
+    (folder / saving.TREE).write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match="model: not a ") as caught:
+        ftml.load(folder)
+    assert type(caught.value) is ValueError
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [saving.TREE, saving.ARRAYS])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_plain_file_is_not_read(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    ftml.save(tmp_path / "model", small_model(), ridge.Config())
+    path = tmp_path / "model" / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ValueError, match=f"model: not a whole .*no file {name}"):
+        ftml.load(tmp_path / "model")
+
+
+def test_a_tree_that_is_nested_deeply_is_one_error(tmp_path: Path) -> None:
+    ftml.save(tmp_path / "model", small_model(), ridge.Config())
+    (tmp_path / "model" / saving.TREE).write_text('{"tree": ' + "[" * 10**5)
+    with pytest.raises(ValueError, match="model: not a whole"):
+        ftml.load(tmp_path / "model")

@@ -11,7 +11,9 @@ from ftml.config import StrictModel
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Pixels = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+MAX_SAMPLES = 10_000_000
+"Largest number of samples that are generated, or chosen at random."
 ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
 
 
