@@ -53,7 +53,9 @@ def report_errors() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _user_errors()):
             raise
-        typer.echo(f"error: {error}", err=True)
+        from pipelines.common.redaction import without_passwords
+
+        typer.echo(f"error: {without_passwords(error)}", err=True)
         raise typer.Exit(1) from None
 
 

@@ -26,8 +26,8 @@ import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from pipelines.common.redaction import has_password, without_passwords
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
@@ -107,7 +107,7 @@ def check_environment() -> tuple[str, dict[str, str]]:
             "MLFLOW_TRACKING_URI: expected a server that the cluster reaches, "
             f"http://host:5000, got {tracking or 'nothing'}"
         )
-    if urlsplit(tracking).password:
+    if has_password(tracking):
         raise JobError(
             "MLFLOW_TRACKING_URI: contains a password, which everyone who sees the job "
             "could read; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on "
@@ -139,8 +139,9 @@ async def stream_log(
             runtime_env={"working_dir": ".", "env_vars": variables},
         )
     except (ConnectionError, RuntimeError, RayError) as error:
-        raise JobError(f"no job submitted to RAY_ADDRESS={address}: {error}") from None
-    print(f"job {identity} at {address}", flush=True)
+        text = f"no job submitted to RAY_ADDRESS={address}: {error}"
+        raise JobError(without_passwords(text)) from None
+    print(f"job {identity} at {without_passwords(address)}", flush=True)
     lines, rest, hidden = [], "", False
     async for chunk in client.tail_job_logs(identity):
         *whole, rest = (rest + chunk).split("\n")

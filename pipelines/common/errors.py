@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from pipelines.common.names import check_name
+from pipelines.common.redaction import hide_in_tracebacks, without_passwords
 
 
 def fail(error: BaseException) -> NoReturn:
-    """Print one error, without a traceback, and exit with status 1."""
-    print(f"error: {error}", file=sys.stderr)
+    """Print one error, without a traceback or a password, and exit with status 1."""
+    print(f"error: {without_passwords(error)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -24,6 +25,7 @@ def run_stage(stage: str, main: Callable[..., None]) -> None:
     A stage of dvc.yaml starts as `python -m pipelines.stages.<stage> KEY`, with one
     argument for each parameter of `main`.
     """
+    hide_in_tracebacks()
     with stage_process():
         call_stage(stage, main, sys.argv[1:])
 

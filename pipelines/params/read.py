@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from ftml.config import nearest, problems
 from ftml.evidence import claims
 from ftml.tasks import task
-from pipelines.common.names import name_errors, without_wrong_names
+from pipelines.common.names import name_errors, shown, without_wrong_names
+from pipelines.common.redaction import has_password
 from pipelines.common.yaml_files import read_yaml
 from pipelines.params.base import Schema
 from pipelines.params.claims import ClaimsSchema
@@ -51,7 +52,7 @@ def read_params(path: Path = PARAMS) -> Plan:
     Raises ParamsError, which lists every problem of the file.
     """
     raw = _load(path)
-    found = name_errors(raw)
+    found = name_errors(raw) + _passwords(raw.get("datasets"), "datasets")
     raw = without_wrong_names(raw)
     try:
         params = Params.model_validate(raw)
@@ -65,6 +66,26 @@ def read_params(path: Path = PARAMS) -> Plan:
         raise ParamsError(_listed(path, found))
     read = {name: dataset for name, dataset in datasets.items() if dataset}
     return Plan(read, experiments, params.claims)
+
+
+def _passwords(section: Any, where: str) -> list[str]:
+    """Return a line for each address with a password in a section, at any depth."""
+    if isinstance(section, dict):
+        inner: list[tuple[Any, Any]] = list(section.items())
+    elif isinstance(section, list):
+        inner = list(enumerate(section, start=1))
+    elif isinstance(section, str) and has_password(section):
+        return [
+            f"{where}: contains a user or a password, which git, MLflow and the report "
+            "would show; download the file and use file:"
+        ]
+    else:
+        return []
+    return [
+        line
+        for key, each in inner
+        for line in _passwords(each, f"{where}.{shown(str(key))}")
+    ]
 
 
 def _load(path: Path) -> dict[Any, Any]:

@@ -27,6 +27,7 @@ from pipelines.common import watched
 from pipelines.common.errors import run_stage
 from pipelines.common.files import check_target
 from pipelines.common.project import project_folder
+from pipelines.common.redaction import without_passwords
 from pipelines.common.replacing import replaced_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Study, read_params
@@ -107,7 +108,7 @@ def run_studies(
     # Said before the imports, which take seconds as well.
     address = os.environ.get("RAY_ADDRESS")
     starting = f"connecting to Ray at {address}" if address else "starting Ray"
-    print(starting, file=sys.stderr, flush=True)
+    print(without_passwords(starting), file=sys.stderr, flush=True)
     from pipelines.cluster import connect
     from pipelines.cluster.resources import resolve_resources
     from pipelines.tuning import driver

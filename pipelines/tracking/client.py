@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import socket
 import sqlite3
@@ -53,9 +52,15 @@ from requests import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.project import project_folder
+from pipelines.common.redaction import without_passwords
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, views
-from pipelines.tracking.local_store import ARTIFACTS, SQLITE, store_address
+from pipelines.tracking.local_store import (
+    ARTIFACTS,
+    SQLITE,
+    sqlite_address,
+    store_address,
+)
 
 HEARTBEAT = "ftml.heartbeat"
 "Tag of the run of a study: the Unix time, in s, at which its driver last logged."
@@ -122,10 +127,14 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
                 raise
             if time.monotonic() > deadline:
                 raise TrackingError(
-                    f"the MLflow server at {mlflow.get_tracking_uri()} has not "
+                    f"the MLflow server at {_shown_address()} has not "
                     f"answered for {RETRY_TIMEOUT_S:.0f} s; rerun the stage to resume"
                 ) from None
         time.sleep(pause)
+
+
+def _shown_address() -> str:
+    return without_passwords(mlflow.get_tracking_uri())
 
 
 def open_store() -> MlflowClient:
@@ -147,9 +156,9 @@ def open_store() -> MlflowClient:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        place = re.sub("//[^/@]*@", "//", uri)  # without a password
         reason = str(error).strip().partition("\n")[0]
-        raise TrackingError(f"MLflow store {place}: {reason}") from None
+        text = without_passwords(f"MLflow store {uri}: {reason}")
+        raise TrackingError(text) from None
     if uri.startswith(SQLITE):
         with sqlite3.connect(uri.removeprefix(SQLITE)) as connection:
             # The mode is kept in the file. With it, readers such as the UI do not wait
@@ -173,10 +182,23 @@ def _create_database(path: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary:
         new, copy = Path(temporary) / path.name, Path(temporary) / "complete"
-        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+        if "'" in str(Path.cwd()):
+            _create_tables(new)
+        MlflowClient(sqlite_address(new)).search_experiments(max_results=1)
         # MLflow keeps connections to the file that it has created: rename a copy.
         shutil.copyfile(new, copy)
         os.replace(copy, path)
+
+
+def _create_tables(path: Path) -> None:
+    """Create the tables of a database where the path of the current folder has a quote.
+
+    MLflow writes the folder of its experiment `Default` into an SQL statement as it is,
+    by default below the current folder; as an address, its quote is encoded.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(sqlite_address(path), (project_folder() / ARTIFACTS).as_uri())
 
 
 def _check_server(uri: str) -> None:
@@ -187,7 +209,10 @@ def _check_server(uri: str) -> None:
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerUnavailableError(
-            f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: {reason}"
+            without_passwords(
+                f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: "
+                f"{reason}"
+            )
         ) from None
 
 

@@ -125,5 +125,5 @@ def test_a_dataset_that_is_too_large_is_one_line(
 ) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"datasets: {{{stage}: {{d: {{{section}}}}}}}\nexperiments: {{}}\n")
-    with pytest.raises(ParamsError, match="expected (at most|less than)"):
+    with pytest.raises(ParamsError, match=r"expected (at most|less than)"):
         read_params(path)
