@@ -15,7 +15,7 @@ from pipelines.common.redaction import (
 )
 from pipelines.datasets.notes import collect_notes, note
 from pipelines.params.read import ParamsError, read_params
-from pipelines.tracking import client, descriptions, local_store
+from pipelines.tracking import local_store
 
 SECRET = "hunter2x"
 
@@ -65,13 +65,6 @@ def test_errors_notes_and_tracebacks_have_no_password(
     assert SECRET not in printed + "".join(lines)
 
 
-def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
-    with pytest.raises(client.ServerUnavailableError) as caught:
-        client._check_server(f"http://me:{SECRET}@127.0.0.1:1")
-    assert "http://***@127.0.0.1:1" in str(caught.value)
-    assert SECRET not in str(caught.value)
-
-
 @pytest.mark.parametrize("key", ["source", "test"])
 def test_a_source_with_a_password_is_refused(key: str, tmp_path: Path) -> None:
     keys = {"source": "sklearn:diabetes"} | {key: f"https://me:{SECRET}@host/a.csv"}
@@ -84,19 +77,6 @@ def test_a_source_with_a_password_is_refused(key: str, tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=rf"d\.{key}: contains a user") as caught:
         read_params(path)
     assert SECRET not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("file:a.csv", "`file:a.csv`"),
-        ("`<img src=x onerror=alert(1)>", "`` `<img src=x onerror=alert(1)> ``"),
-        ("a``b`c\n\n# d", "```a``b`c # d```"),
-        (f"https://me:{SECRET}@host/a", "`https://***@host/a`"),
-    ],
-)
-def test_a_text_in_a_description_is_code_on_one_line(text: str, code: str) -> None:
-    assert descriptions.code(text) == code
 
 
 def test_the_address_of_a_store_holds_no_character_with_a_meaning(
