@@ -21,7 +21,7 @@ from ftml.memory import check_fits
 SPLITS = ("train", "valid", "test")
 MAX_VALUES = 50_000_000
 "Values of a file of any size that are read."
-MAX_RATIO = 500
+MAX_RATIO = 50
 "Values for each byte of a larger file that are read."
 T = TypeVar("T")
 

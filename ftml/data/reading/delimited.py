@@ -261,8 +261,9 @@ def _parse(
             block = min(8 * block, MAX_ROW)
             continue
         if "straddl" in reason and data.size > MAX_ROW:
-            _check_quotes(data, separator)
-            raise ValueError(too_long("a row"))
+            if data.size < 8 * MAX_ROW:  # it reads the whole file
+                _check_quotes(data, separator)
+            raise ValueError(f"{too_long('a row')}; or a quote is never closed")
         if "Empty CSV file" in reason:
             raise ValueError("no rows: the file has a header only")
         if "UTF8" in reason:
