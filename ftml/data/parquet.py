@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ftml.memory import check_fits
+
 SPLITS = ("train", "valid", "test")
+MAX_VALUES = 50_000_000
+"Values of a file of any size that are read."
+MAX_RATIO = 50
+"Values for each byte of a larger file that are read."
 T = TypeVar("T")
 
 
@@ -86,6 +92,21 @@ def _about(path: Path, schema: pa.Schema, *, kind: str) -> dict[str, Any]:
     if about["kind"] != kind:
         raise ValueError(f"{path}: holds {about['kind']}, expected {kind}")
     return about
+
+
+def check_unpacked(n_rows: int, n_columns: int, n_bytes: int) -> None:
+    """Raise ValueError for a file that unpacks to far more values than data do: a
+    kilobyte can state a billion equal rows.
+    """
+    values = n_rows * max(1, n_columns)
+    if values > max(MAX_VALUES, MAX_RATIO * n_bytes):
+        raise ValueError(
+            f"{n_rows} rows of {n_columns} columns in {n_bytes} bytes: expected at "
+            f"most {MAX_RATIO} values for each byte of a file"
+        )
+    check_fits(
+        8 * values, what=f"the table of {n_rows} rows", instead="read fewer columns"
+    )
 
 
 def require(path: Path, table: pa.Table, columns: Iterable[str]) -> None:

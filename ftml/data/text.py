@@ -21,8 +21,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ftml.data.parquet import check_unpacked
+
 PIECE = 1 << 20
 "Bytes read at once."
+MAX_WORD = 1 << 26
+"Largest word, and line of a file of JSON lines: 64 MiB."
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq", ".jsonl", ".jsonl.gz")
 PARAGRAPH = b"\n\n"
@@ -142,6 +146,11 @@ def _checked(file: Path, blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
         else:
             rest += block
+            if len(rest) > MAX_WORD:
+                raise ValueError(
+                    f"{file}: line {line} has no end of a word in "
+                    f"{MAX_WORD >> 20} MiB, so this is no text"
+                )
     if rest:
         _check(file, rest, line=line)
         yield rest
@@ -214,7 +223,7 @@ def _json_rows(file: Path, column: str, encoding: str) -> Iterator[str]:
                 continue
             try:
                 row = json.loads(line)
-            except (UnicodeDecodeError, ValueError) as error:
+            except (UnicodeDecodeError, ValueError, RecursionError) as error:
                 raise ValueError(
                     f"{file}: line {number} is not JSON in UTF-8 ({error})"
                 ) from None
@@ -229,6 +238,8 @@ def _split(blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
+        if len(rest) > MAX_WORD:
+            raise ValueError(f"a line is longer than {MAX_WORD >> 20} MiB")
     yield rest
 
 
@@ -236,6 +247,7 @@ def _parquet_rows(file: Path, column: str) -> Iterator[str]:
     try:
         opened = pq.ParquetFile(file)
         _require(file, column, opened.schema_arrow.names)
+        check_unpacked(opened.metadata.num_rows, 1, file.stat().st_size)
         for batch in opened.iter_batches(columns=[column]):
             for value in batch.column(column).to_pylist():
                 yield _text(file, column, value)

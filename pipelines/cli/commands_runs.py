@@ -28,7 +28,9 @@ def compare(
     """Compare the studies of a dataset by the metrics that MLflow has recorded."""
     with report_errors():
         from pipelines.cli import study_table, terminal
+        from pipelines.common.names import check_name
 
+        check_name(dataset)
         terminal.show(*study_table.read(dataset, metric=metric, data=data))
 
 

@@ -18,6 +18,7 @@ from pipelines.cli.init_repositories import make_repositories
 from pipelines.cli.init_table import flow, read_options, read_table
 from pipelines.cli.proposal import Proposal, choose_target, propose
 from pipelines.common.files import write_files
+from pipelines.common.names import MAX_LENGTH, name_error
 from pipelines.datasets import notes, tables
 from pipelines.datasets.fold_counts import check_folds
 from pipelines.params.arrays import TableSchema
@@ -128,11 +129,15 @@ def free_name(name: str, folder: Path) -> str:
 
 
 def dataset_name(file: Path) -> str:
-    """Return the name of a dataset for a file: ASCII letters, digits and `_`."""
+    """Return the name of a dataset for a file: ASCII letters, digits and `_`, which
+    obeys the rule of names with `_table` added to it, too.
+    """
     name = re.sub(r"[^a-z0-9]+", "_", file.name.partition(".")[0].lower()).strip("_")
     if not name[:1].isalpha():
         name = f"table_{name}".strip("_")
-    return f"{name}_table" if name in ("claims", "comparison") else name
+    name = name[: MAX_LENGTH // 2]
+    taken = name == "comparison" or name_error(name, what="dataset")
+    return f"{name}_table" if taken else name
 
 
 def render(project: Project) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from pipelines.common.errors import debugging
 from pipelines.common.explain import LIBRARIES, explain
+from pipelines.common.redaction import print_traceback
 
 FEW = 12
 "Longest list of names in an error."
@@ -60,7 +60,7 @@ def report_errors() -> Iterator[None]:
         if package in ("click", "typer"):
             raise  # how a command ends
         if debugging():
-            traceback.print_exception(error)
+            print_traceback(type(error), error, error.__traceback__)
         known = isinstance(error, ValueError | OSError) or package in LIBRARIES
         hint = "" if known else "; `ftml --debug` shows where"
         typer.echo(f"error: {explain(error)}{hint}", err=True)

@@ -28,6 +28,7 @@ from ruamel.yaml import YAML
 
 from pipelines.cli.packages import other_packages
 from pipelines.cli.records import ROLES, open_existing_store, role, run_of
+from pipelines.common.names import check_name
 from pipelines.common.project import holds_code
 from pipelines.tracking import client as tracking_client
 
@@ -118,7 +119,10 @@ def find(run_id: str) -> Recorded:
             f"run {run_id} names no commit: it was started outside of a git "
             "repository or before its first commit, so its code is unknown"
         )
-    return Recorded(client, run, study, dataset)
+    recorded = Recorded(client, run, study, dataset)
+    for name in (dataset, recorded.name):  # they become parts of commands
+        check_name(name)
+    return recorded
 
 
 def _parent(client: MlflowClient, run: Run) -> Run:

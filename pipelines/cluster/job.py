@@ -29,11 +29,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipelines.common import dvc_lock
 from pipelines.common.locks import dataset_lock, lock_file
 from pipelines.common.project import IDENTITY_VARIABLE, holds_code, job_identity
+from pipelines.common.redaction import has_password, without_passwords
 from pipelines.params.keys import COMMIT, commit
 
 LOCK = Path("dvc.lock")
@@ -127,7 +127,7 @@ def check_environment() -> tuple[str, dict[str, str]]:
             "MLFLOW_TRACKING_URI: expected a server that the cluster reaches, "
             f"http://host:5000, got {tracking or 'nothing'}"
         )
-    if urlsplit(tracking).password:
+    if has_password(tracking):
         raise JobError(
             "MLFLOW_TRACKING_URI: contains a password, which everyone who sees the job "
             "could read; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on "
@@ -163,8 +163,9 @@ async def stream_log(
             runtime_env={"working_dir": ".", "env_vars": variables},
         )
     except (ConnectionError, RuntimeError, RayError) as error:
-        raise JobError(f"no job submitted to RAY_ADDRESS={address}: {error}") from None
-    print(f"job {identity} at {address}", flush=True)
+        text = f"no job submitted to RAY_ADDRESS={address}: {error}"
+        raise JobError(without_passwords(text)) from None
+    print(f"job {identity} at {without_passwords(address)}", flush=True)
     lines, rest, hidden = [], "", False
     async for chunk in client.tail_job_logs(identity):
         *whole, rest = (rest + chunk).split("\n")

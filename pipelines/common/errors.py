@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import NoReturn
 
 from pipelines.common.explain import chain, explain
+from pipelines.common.names import check_name
+from pipelines.common.redaction import print_traceback, without_passwords
 
 DEBUG = "FTML_DEBUG"
 "Environment variable: 1 prints the traceback of each error."
@@ -90,11 +92,13 @@ def call_stage(stage: str, main: Callable[..., None], arguments: Sequence[str]) 
     """Call the `main` of a stage.
 
     Raises ValueError, with the usage, when the number of arguments is not that of the
-    parameters of `main`.
+    parameters of `main`, and for an argument that is no name.
     """
     names = [name.upper() for name in inspect.signature(main).parameters]
     if len(arguments) != len(names):
         raise ValueError(f"usage: {' '.join(['ftml stage', stage, *names])}")
+    for argument in arguments:
+        check_name(argument)
     main(*arguments)
 
 
@@ -160,6 +164,13 @@ def _handled(stopped: _Stopped) -> Iterator[None]:
             signal.signal(number, before)
 
 
+class _Formatter(logging.Formatter):
+    """Formats an error with its traceback, without passwords."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_passwords(super().format(record))
+
+
 class _LogFile(logging.FileHandler):
     """A file that is created with the first error. An error in writing it, such as a
     full disk, is no further error of the stage.
@@ -167,7 +178,7 @@ class _LogFile(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode="a", encoding="utf-8", delay=True)
-        self.setFormatter(logging.Formatter("%(asctime)s pid %(process)d %(message)s"))
+        self.setFormatter(_Formatter("%(asctime)s pid %(process)d %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         path = Path(self.baseFilename)
@@ -187,6 +198,7 @@ def _logging_to(path: Path | None) -> Iterator[None]:
     handlers: list[logging.Handler] = [_LogFile(path)] if path else []
     if debugging():
         handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[-1].setFormatter(_Formatter())
     for handler in handlers:
         LOG.addHandler(handler)
     try:
@@ -199,9 +211,9 @@ def _logging_to(path: Path | None) -> Iterator[None]:
 
 def shorten_interrupts() -> None:
     """Make Ctrl-C one line also while the modules of a process are imported, before
-    `stage_process` begins. A library may raise another error from it.
+    `stage_process` begins. A library may raise another error from it. The traceback of
+    any other error is printed without passwords.
     """
-    before = sys.excepthook
 
     def hook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
@@ -210,7 +222,7 @@ def shorten_interrupts() -> None:
         if interrupted and not debugging():
             print(INTERRUPTED, file=sys.stderr)
         else:
-            before(kind, error, trace)
+            print_traceback(kind, error, trace)
 
     sys.excepthook = hook
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pipelines.common.redaction import without_passwords
+
 LIBRARIES = {"mlflow", "sqlalchemy", "alembic", "sqlite3", "ray", "requests", "urllib3"}
 "Packages whose errors are shortened."
 
@@ -59,7 +61,11 @@ ADVICE = [
 
 
 def explain(error: BaseException) -> str:
-    """Return an error in one line, with advice where there is some."""
+    """Return an error in one line, without passwords, with advice if there is some."""
+    return without_passwords(_explain(error))
+
+
+def _explain(error: BaseException) -> str:
     package = type(error).__module__.partition(".")[0]
     if package == "pipelines" or (
         isinstance(error, ValueError) and package not in LIBRARIES

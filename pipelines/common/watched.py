@@ -36,6 +36,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
+from pipelines.common.files import check_target, remove_folder
 from pipelines.common.project import project_folder
 
 SCHEME = "file:"
@@ -93,6 +94,8 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
 def _link_dataset(name: str, places: Sequence[str]) -> bool:
     """Make the links of a dataset; return whether DVC sees new files of each source."""
     files, folders = FILES / name, FOLDERS / name
+    check_target(files, root=FILES, marks=["*"])
+    check_target(folders, root=FOLDERS, marks=["*"])
     files.mkdir(parents=True)
     folders.mkdir(parents=True)
     listed = "".join(f"{SCHEME}{place}\n" for place in places)
@@ -123,7 +126,7 @@ def _link_dataset(name: str, places: Sequence[str]) -> bool:
 def link_studies(dataset: str, paths: Iterable[str]) -> None:
     """Make the links of the input files of the studies of a dataset."""
     folder = STUDIES / dataset
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_folder(folder, root=STUDIES, marks=["*"])
     folder.mkdir(parents=True)
     for path in dict.fromkeys(paths):
         provide(path)

@@ -124,7 +124,7 @@ def encoded_corpus(section: CooccurrenceSchema) -> Path:
         _say(kept)
         return kept
     try:
-        with whole_folder(kept) as folder:
+        with whole_folder(kept, marks=[IDS, VOCABULARY]) as folder:
             lines: list[str] = []
             encode_corpus(
                 (

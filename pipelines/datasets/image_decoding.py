@@ -6,6 +6,7 @@ Axes: H x W pixels.
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def decode(
     is not a whole image, and for 32 bits without a `pixel_range`.
     """
     try:
-        with Image.open(io.BytesIO(raw)) as opened:
+        with _opened(raw) as opened:
+            _check_size(opened)
             found = _conversions(opened)
             limits = pixel_range or _full_range(opened)
             negative = _tag(opened, PHOTOMETRIC) == WHITE_IS_ZERO
@@ -82,6 +84,22 @@ def decode(
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     return Decoded(np.asarray(image), tuple(found), limits, values)
+
+
+def _opened(raw: bytes) -> Image.Image:
+    """Return an image whose pixels are not yet decoded."""
+    with warnings.catch_warnings():  # its size is checked below
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(raw))
+
+
+def _check_size(opened: Image.Image) -> None:
+    """Raise ValueError for an image with more pixels than Pillow decodes without a
+    warning: a file of some bytes can state any number of them.
+    """
+    width, height = opened.size
+    if width * height > (limit := Image.MAX_IMAGE_PIXELS or 0):
+        raise ValueError(f"{width} x {height} pixels, expected at most {limit}")
 
 
 def _conversions(opened: Image.Image) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from ftml.memory import check_fits
 from pipelines.datasets.folders import listed
 from pipelines.datasets.notes import note
 from pipelines.datasets.sources import fetch
@@ -87,10 +88,18 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
     of each axis as a big-endian integer of 4 bytes, then the values. Raises ValueError
     that names the file for anything else.
     """
-    raw = path.read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
+    with open(path, "rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    if not zipped:
+        raw = path.read_bytes()
+    else:
         try:
-            raw = gzip.decompress(raw)
+            with gzip.open(path) as unzipped:
+                raw = unzipped.read(4 + 4 * ndim)
+                # No more than the header states: zeros pack to a thousandth.
+                expected = math.prod(int(n) for n in _shape(raw, ndim))
+                check_fits(expected, what=f"{path}", instead="take fewer images")
+                raw += unzipped.read(expected + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: truncated or not gzip ({error})") from None
     if raw[:4] != bytes([0, 0, IDX_BYTES, ndim]):
@@ -101,13 +110,19 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
     start = 4 + 4 * ndim
     if len(raw) < start:
         raise ValueError(f"{path}: truncated in its header of {start} bytes")
-    shape = [int(each) for each in np.frombuffer(raw, ">u4", ndim, offset=4)]
+    shape = _shape(raw, ndim)
     if len(raw) != start + math.prod(shape):
         raise ValueError(
             f"{path}: expected {math.prod(shape)} bytes for shape {tuple(shape)}, "
             f"got {len(raw) - start}"
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _shape(raw: bytes, ndim: int) -> list[int]:
+    """Return the lengths of the axes in a header; fewer if it is too short."""
+    lengths = raw[4 : 4 + 4 * ndim]
+    return np.frombuffer(lengths[: len(lengths) // 4 * 4], ">u4").tolist()
 
 
 def one_size(shapes: dict[Path, tuple[int, ...]], *, advice: str = "") -> None:

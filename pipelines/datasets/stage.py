@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftml.saving import whole_folder
+from pipelines.common.files import PREPARED, leftovers
 from pipelines.common.locks import dataset_lock
+from pipelines.common.replacing import replaced_folder
 from pipelines.datasets import notes
 from pipelines.params.read import Dataset, Study, read_params
+
+DATA = Path("data")
 
 
 def prepare_dataset(
@@ -48,9 +51,9 @@ def _replace(
     """Write the folder of a dataset and its notes, and remove what killed stages have
     left.
     """
-    for leftover in dataset.folder.parent.glob(f".{dataset.name}.*"):
+    for leftover in leftovers(dataset.folder):
         shutil.rmtree(leftover, ignore_errors=True)
-    with whole_folder(dataset.folder) as folder:
+    with replaced_folder(dataset.folder, root=DATA, marks=PREPARED) as folder:
         with notes.collect_notes() as lines:
             prepare(dataset.section, folder)
         if check is not None:

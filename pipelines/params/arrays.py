@@ -11,6 +11,7 @@ from ftml.data.columns import MAX_CATEGORIES
 from ftml.data.preprocessing import Preprocessing
 from ftml.data.reading import ReadOptions, is_table_file
 from pipelines.params.base import (
+    MAX_SAMPLES,
     DatasetSchema,
     Fraction,
     ImageSize,
@@ -18,6 +19,9 @@ from pipelines.params.base import (
     Schema,
     Sha256,
 )
+
+MAX_GENERATED = 4 << 30
+"Largest size of generated images, in bytes."
 
 
 class SplitSchema(Schema):
@@ -116,7 +120,7 @@ class TableSchema(ColumnsSchema):
     """for two classes: the class that `precision`, `recall`, `f1`, `auc` and
     `average_precision` are about; by default the second of the sorted classes"""
 
-    n_samples: Annotated[int, Field(ge=1)] | None = None
+    n_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = None
     "number of rows of made:inverse_sinusoid and made:ring; 1000 by default"
 
     @property
@@ -218,7 +222,7 @@ class DomainsSchema(ColumnsSchema):
 
     RESERVED = ("domain", "split", "label")
 
-    rotate: Annotated[list[float], Field(min_length=2)] | None = None
+    rotate: Annotated[list[float], Field(min_length=2, max_length=1000)] | None = None
     """angles in degrees, counter-clockwise. Each angle is a domain, and each image is
     rotated by one of them"""
 
@@ -240,10 +244,10 @@ class DomainsSchema(ColumnsSchema):
     label_above: float | None = None
     "for a table with a numeric label: threshold between two classes, <= and > of it"
 
-    n_domains: Annotated[int, Field(ge=1)] = 5
+    n_domains: Annotated[int, Field(ge=1, le=1000)] = 5
     "number of training domains of made:sprites; one more domain, `test`, is added"
 
-    n_per_domain: Annotated[int, Field(ge=2)] = 1000
+    n_per_domain: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
     "number of samples in each generated domain; for made:pitfalls a multiple of 100"
 
     colour_agreement: Probability = 1.0
@@ -281,6 +285,14 @@ class DomainsSchema(ColumnsSchema):
         if self.sha256 and self.source.startswith("made:"):
             lines.append("sha256: for files, not for generated data")
         errors = [*self.columns_errors(), *_range_errors(self.pixel_range)]
+        if self.source == "made:sprites":
+            height, width = self.image_size or (16, 16)
+            n_bytes = (self.n_domains + 1) * self.n_per_domain * height * width * 3
+            if n_bytes > MAX_GENERATED:
+                errors.append(
+                    f"n_per_domain: the sprites take {n_bytes / 2**30:.0f} GiB, "
+                    f"expected at most {MAX_GENERATED >> 30}"
+                )
         return sorted([*lines, *errors])
 
 

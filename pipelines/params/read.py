@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ftml.config import nearest, problems
 from ftml.evidence import claims
 from ftml.tasks import task
+from pipelines.common.names import name_errors, shown, without_wrong_names
+from pipelines.common.redaction import has_password
+from pipelines.common.yaml_files import read_yaml
 from pipelines.params.base import Schema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KIND_OF_STAGE, DataKind
@@ -51,11 +52,12 @@ def read_params(path: Path = PARAMS) -> Plan:
     Raises ParamsError, which lists every problem of the file.
     """
     raw = _load(path)
-    found: list[str] = []
+    found = name_errors(raw) + _passwords(raw.get("datasets"), "datasets")
+    raw = without_wrong_names(raw)
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        found = problems(error, where="", known=Params.model_fields)
+        found += problems(error, where="", known=Params.model_fields)
         params = _well_formed(raw)
     found += _unknown_chapters(raw.get("claims"))
     datasets = _read_datasets(params, found)
@@ -66,17 +68,36 @@ def read_params(path: Path = PARAMS) -> Plan:
     return Plan(read, experiments, params.claims)
 
 
+def _passwords(section: Any, where: str) -> list[str]:
+    """Return a line for each address with a password in a section, at any depth."""
+    if isinstance(section, dict):
+        inner: list[tuple[Any, Any]] = list(section.items())
+    elif isinstance(section, list):
+        inner = list(enumerate(section, start=1))
+    elif isinstance(section, str) and has_password(section):
+        return [
+            f"{where}: contains a user or a password, which git, MLflow and the report "
+            "would show; download the file and use file:"
+        ]
+    else:
+        return []
+    return [
+        line
+        for key, each in inner
+        for line in _passwords(each, f"{where}.{shown(str(key))}")
+    ]
+
+
 def _load(path: Path) -> dict[Any, Any]:
     """Return the mapping in a YAML file."""
     try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text())
+        raw = read_yaml(path)
     except FileNotFoundError:
         raise ParamsError(
             f"{path}: no such file; run from the project's root"
         ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split()).partition(" To suppress this check")[0]
-        raise ParamsError(f"{path}: not valid YAML: {reason}") from None
+    except ValueError as error:
+        raise ParamsError(str(error)) from None
     if not isinstance(raw, dict):
         got = "an empty file" if raw is None else f"a {type(raw).__name__}"
         raise ParamsError(f"{path}: expected datasets: and experiments:, got {got}")
@@ -156,11 +177,6 @@ def _read_datasets(params: Params, found: list[str]) -> dict[str, Dataset | None
         kind = KIND_OF_STAGE[stage]
         for name, written in sections.items():
             where = f"datasets.{stage}.{name}"
-            if name == "claims":
-                found.append(
-                    f"{where}: the MLflow experiment of the claims has this name"
-                )
-                continue
             if name in datasets:
                 found.append(f"{where}: another stage prepares a dataset of this name")
                 continue

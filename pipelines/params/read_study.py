@@ -21,7 +21,7 @@ from ftml.config import (
 from ftml.core import Family, families, family
 from ftml.tasks import task
 from pipelines.params.plan import Dataset, Study
-from pipelines.params.study import StudySchema
+from pipelines.params.study import MAX_CONFIGURATIONS, StudySchema
 
 RENAMED = {"pack": "batch_trials"}
 "Keys of a study that have a new name."
@@ -47,8 +47,6 @@ def read_study(
         section = StudySchema.model_validate(written)
     except ValidationError as error:
         found += problems(error, where=where, known=StudySchema.model_fields)
-    if name == "comparison":
-        found.append(f"{where}: the name of a study cannot be comparison")
     family_name = str(written.get("family") or name)
     if family_name not in families():
         known = nearest(family_name, families())
@@ -80,6 +78,11 @@ def _unusable(study: Study) -> list[str]:
     if trials > 1 and all(isinstance(each, Grid) for each in space.values()):
         why = "a grid is tried once" if space else "nothing to search"
         found.append(f"trials: {trials} trials, but {why}")
+    if (number := study.n_configurations) > MAX_CONFIGURATIONS:
+        found.append(
+            f"trials: expected at most {MAX_CONFIGURATIONS} configurations, got "
+            f"{number}: {trials} at each point of the grids"
+        )
     files = input_files(study.config).items()
     return found + [
         f"config.{key}: no file {str(path)!r}"

@@ -55,6 +55,9 @@ class EarlyStopping(Schema):
     grace, grace x reduction_factor, ... steps"""
 
 
+MAX_CONFIGURATIONS = 100_000
+"Largest number of configurations that a study tries."
+
 DEFAULT_BATCH_TRIALS = 16
 "Trials in a batch, for a family with `train_many` if the study does not set it."
 
@@ -65,11 +68,11 @@ class StudySchema(Schema):
     family: str = ""
     "name of the model family; by default the name of the study"
 
-    trials: Annotated[int, Field(ge=1)] = 1
+    trials: Annotated[int, Field(ge=1, le=MAX_CONFIGURATIONS)] = 1
     """number of configurations to try, each at every point of the grids, if there are
     any; the first is the default configuration"""
 
-    seeds: Annotated[int, Field(ge=1)] = 1
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
     "number of final fits of the chosen configuration, each with its own seed"
 
     config: dict[str, Any] = {}
@@ -94,7 +97,9 @@ class StudySchema(Schema):
     rows except the test split; by default the validation split scores it. The folds are
     by groups or in the order of time if the table is split so"""
 
-    learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    learning_curve: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(max_length=1000)
+    ] = []
     """for tables: fractions of the rows, between 0 and 1, that the chosen configuration
     is also fitted on, once for each seed"""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from ftml.config import nearest
 from ftml.data.reading import ReadOptions
-from pipelines.params.base import DatasetSchema, Fraction, Schema, Sha256
+from pipelines.params.base import MAX_SAMPLES, DatasetSchema, Fraction, Schema, Sha256
 
 MADE_PAIRS = "made:numerals"
 MADE_TREES = ("made:boolean", "made:arithmetic")
@@ -83,7 +83,7 @@ class CooccurrenceSchema(DatasetSchema):
     test_fraction: Fraction = 0.05
     "probability that a sentence is in the test split"
 
-    window: Annotated[int, Field(ge=1)] = 5
+    window: Annotated[int, Field(ge=1, le=1000)] = 5
     "largest distance between two words of a pair, in words"
 
     weighting: Literal["harmonic", "dynamic", "flat"] = "harmonic"
@@ -100,7 +100,7 @@ class CooccurrenceSchema(DatasetSchema):
     """subsampling threshold of word2vec (there 1e-3): words whose fraction of the text
     is larger are randomly left out. 0 means no subsampling"""
 
-    passes: Annotated[int, Field(ge=0)] = 0
+    passes: Annotated[int, Field(ge=0, le=1000)] = 0
     """number of random subsamples of the text whose counts are averaged; with 0, each
     pair is weighted by the probability that both words are kept"""
 
@@ -175,7 +175,7 @@ class SequencesSchema(DatasetSchema):
     max_size: Annotated[int, Field(ge=1)] | None = None
     "largest size of the vocabulary; the most frequent words are kept. By default all"
 
-    n_samples: Annotated[int, Field(ge=1)] | None = None
+    n_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = None
     "number of sequences, chosen at random; by default all"
 
     def validation_errors(self) -> list[str]:
@@ -228,7 +228,7 @@ class PairsSchema(DatasetSchema):
     test_fraction: Fraction = 0.2
     "fraction of the pairs in the test split, between 0 and 1"
 
-    n_samples: Annotated[int, Field(ge=1)] | None = None
+    n_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = None
     "number of pairs, chosen at random; by default all"
 
     def validation_errors(self) -> list[str]:
@@ -253,10 +253,10 @@ class TreesSchema(DatasetSchema):
     test_fraction: Fraction = 0.2
     "fraction of the trees in the test split, between 0 and 1"
 
-    n_samples: Annotated[int, Field(ge=1)] | None = None
+    n_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] | None = None
     "number of trees, chosen at random; by default 4000 generated ones or all of a file"
 
-    n_operators: Annotated[int, Field(ge=1)] | None = None
+    n_operators: Annotated[int, Field(ge=1, le=100)] | None = None
     "largest number of operators in a generated tree; 10 by default"
 
     read: ReadTextSchema = ReadTextSchema()

@@ -16,9 +16,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ftml.evidence import STANDARD_ERRORS
-from ftml.saving import whole_folder
 from pipelines.common import formatting
-from pipelines.common.files import write_files
+from pipelines.common.files import remove_folder, write_files
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.read import read_params
 from pipelines.report.claim_pages import Claims, read_claims
 from pipelines.report.dataset_pages import DatasetPage, read_pages
@@ -46,7 +46,8 @@ def main() -> None:
         "comparison.csv": comparison(pages).to_csv(index=False),
         "training_curves.csv": training_curves(pages).to_csv(index=False),
     }
-    with whole_folder(REPORTS / DATASET_PAGES) as folder:
+    target = REPORTS / DATASET_PAGES
+    with replaced_folder(target, root=REPORTS, marks=["*.html"]) as folder:
         for page in pages:
             write_page(folder, page, pages)
     if claims.chapters or has_stage_of_claims():
@@ -75,12 +76,13 @@ def remove_claims() -> None:
     page = REPORTS / CLAIMS_PAGE
     if page.is_file() and CLAIMS_TITLE in page.read_text(encoding="utf-8"):
         page.unlink()
-        shutil.rmtree(REPORTS / CLAIM_FIGURES, ignore_errors=True)
+        remove_folder(REPORTS / CLAIM_FIGURES, root=REPORTS, marks=["*.png"])
 
 
 def write_claim_figures(claims: Claims) -> None:
     """Write the figure of each claim into a folder of the report."""
-    with whole_folder(REPORTS / CLAIM_FIGURES) as folder:
+    target = REPORTS / CLAIM_FIGURES
+    with replaced_folder(target, root=REPORTS, marks=["*.png"]) as folder:
         for claim in (each for chapter in claims.chapters for each in chapter.claims):
             if claim.picture:
                 shutil.copyfile(claim.picture.path, folder / f"{claim.name}.png")

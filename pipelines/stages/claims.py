@@ -7,7 +7,6 @@ succeeds.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,16 +14,19 @@ from typing import TYPE_CHECKING
 
 from ftml.config import nearest
 from ftml.evidence import Budget, claim, claims
-from ftml.saving import whole_folder
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.errors import run_stage
+from pipelines.common.files import is_foreign, remove_folder
 from pipelines.common.formatting import counted
 from pipelines.common.locks import chapter_lock
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.keys import claim_key
 from pipelines.params.read import read_params
 from pipelines.study.measurements import (
     CLAIMS,
+    EVIDENCE,
+    RUN,
     ClaimRunMetadata,
     Measurement,
     load_run_metadata,
@@ -36,6 +38,10 @@ from pipelines.study.measurements import (
 
 if TYPE_CHECKING:
     from pipelines.tracking.claim_runs import ClaimRuns
+
+
+MARKS = (EVIDENCE, RUN)
+"Files that every version has written into the folder of a claim."
 
 
 def main(chapter: str) -> None:
@@ -54,7 +60,9 @@ def update_claims(chapter: str) -> None:
     section = read_params().claims.get(chapter, ClaimsSchema())
     names = [name for name, where in claims().items() if where == chapter]
     obsolete = [
-        folder for folder in (CLAIMS / chapter).glob("*") if folder.name not in names
+        folder
+        for folder in (CLAIMS / chapter).glob("*")
+        if folder.name not in names and not is_foreign(folder, MARKS)
     ]
     keys = {name: claim_key(name, section) for name in names}
     found = {name: read_measurement(CLAIMS / chapter / name) for name in names}
@@ -104,7 +112,7 @@ def measure(
     evidence = checked.check(section.seed, budget)
     seconds = time.perf_counter() - start
     measurement = measurement_of(checked, evidence, section, key=key)
-    with whole_folder(measurement.folder) as folder:
+    with replaced_folder(measurement.folder, root=CLAIMS, marks=MARKS) as folder:
         write_evidence(folder, measurement, evidence)
         run = claim_runs.log(measurement, folder, seconds=seconds)
         metadata = ClaimRunMetadata(seconds=round(seconds, 3), mlflow=run)
@@ -117,7 +125,7 @@ def remove(folder: Path, claim_runs: ClaimRuns) -> None:
     killed stage.
     """
     claim_runs.withdraw(folder.name, chapter=folder.parent.name)
-    shutil.rmtree(folder)
+    remove_folder(folder, root=CLAIMS, marks=MARKS)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ftml.saving import whole_folder
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
 from pipelines.study.metrics import StudyMetrics, load_metrics, write_summary
 from pipelines.study.results import load_trials
+
+EXPERIMENTS = Path("experiments")
 
 if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset saves
     from pipelines.tracking.log_again import Store
@@ -44,7 +46,8 @@ def compare_studies(
     target = comparison_folder(dataset)
     path = target / comparison.TABLE
     before = path.read_bytes() if path.exists() else None
-    with whole_folder(target) as folder:
+    marks = [comparison.TABLE]
+    with replaced_folder(target, root=EXPERIMENTS, marks=marks) as folder:
         trials = {study.name: load_trials(study) for study in studies}
         comparison.write(folder, metrics, trials, table)
         if fresh or (folder / comparison.TABLE).read_bytes() != before:

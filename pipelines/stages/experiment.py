@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,17 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftml.config import input_files
-from ftml.saving import whole_folder
 from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common import watched
 from pipelines.common.errors import StudyError, run_stage
 from pipelines.common.explain import explain
+from pipelines.common.files import check_target
 from pipelines.common.formatting import shorten
 from pipelines.common.locks import dataset_lock
+from pipelines.common.redaction import without_passwords
+from pipelines.common.replacing import replaced_folder
 from pipelines.params.keys import data_digest, study_key, uncommitted
-from pipelines.params.read import Plan, Study, read_params
-from pipelines.stages.compare import compare_studies
+from pipelines.params.read import Dataset, Plan, Study, read_params
+from pipelines.stages.compare import EXPERIMENTS, compare_studies
 from pipelines.study import completeness, failures, results, workspace
 from pipelines.study.folds import Data, Folds, read_folds
 from pipelines.study.metrics import (
@@ -171,7 +173,7 @@ def run_studies(
     # Printed before the imports, which take seconds as well.
     address = os.environ.get("RAY_ADDRESS")
     starting = f"connecting to Ray at {address}" if address else "starting Ray"
-    print(starting, file=sys.stderr, flush=True)
+    print(without_passwords(starting), file=sys.stderr, flush=True)
     from pipelines.cluster import connect
     from pipelines.cluster.resources import resolve_resources
     from pipelines.tuning import driver
@@ -179,6 +181,7 @@ def run_studies(
     for study in studies:
         with naming(study):
             read_folds(study)  # raises before any study starts
+            check_target(study.folder, root=EXPERIMENTS, marks=results.MARKS)
     storage.check()
     with (
         storage.dataset_lock(studies[0].dataset.name),
@@ -189,38 +192,46 @@ def run_studies(
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
         # MLflow is imported while the actor starts, since both take seconds.
-        from pipelines.tracking import client as tracking_client
-        from pipelines.tracking import study_run
-
-        client = tracking_client.open_store()
-        experiment = tracking_client.retry_until_available(
-            partial(
-                tracking_client.open_experiment,
-                client,
-                studies[0].dataset,
-                digest=digest,
-            )
-        )
-        tracking_client.close_stale_runs(client, experiment)
-
-        def coroutine(study: Study) -> StudyCoroutine:
-            key = keys[study.name]
-            open_run = partial(study_run.StudyRun, client, experiment, study)
-            with (
-                naming(study, key=key),
-                tracking_client.retry_until_available(
-                    partial(open_run, key=key, digest=digest)
-                ) as run,
-            ):
-                yield from run_study(
-                    study, read_folds(study), key=key, run=run, display=display
-                )
-
+        open_run = open_experiment(studies[0].dataset, digest=digest)
         driver.run(
-            map(coroutine, studies),
+            (
+                run_logged_study(study, open_run, key=keys[study.name], display=display)
+                for study in studies
+            ),
             coordinator=coordinator,
             folder=workspace.checkpoint_folder(studies[0].dataset),
         )
+
+
+def open_experiment(dataset: Dataset, *, digest: str) -> Callable[..., StudyRun]:
+    """Return the function that opens the run of a study in the MLflow experiment of the
+    dataset, given the study and its key. Stale runs of the experiment are closed.
+    """
+    from pipelines.tracking import client as tracking
+    from pipelines.tracking.study_run import StudyRun
+
+    client = tracking.open_store()
+    experiment = tracking.retry_until_available(
+        partial(tracking.open_experiment, client, dataset, digest=digest)
+    )
+    tracking.close_stale_runs(client, experiment)
+    return partial(StudyRun, client, experiment, digest=digest)
+
+
+def run_logged_study(
+    study: Study,
+    open_run: Callable[..., StudyRun],
+    *,
+    key: str,
+    display: ProgressDisplay,
+) -> StudyCoroutine:
+    """Open the MLflow run of a study and run the study in it (see `run_study`)."""
+    from pipelines.tracking.client import retry_until_available
+
+    opened = partial(open_run, study, key=key)
+    with naming(study, key=key), retry_until_available(opened) as run:
+        folds = read_folds(study)
+        yield from run_study(study, folds, key=key, run=run, display=display)
 
 
 @contextmanager
@@ -310,7 +321,8 @@ def _write_results(
     from pipelines.tuning import driver
 
     study = outcome.study
-    with whole_folder(study.folder) as folder:
+    marks = results.MARKS
+    with replaced_folder(study.folder, root=EXPERIMENTS, marks=marks) as folder:
         predictor = driver.load_fitted_model(outcome.fitted.trials[0])
         results.write(folder, outcome, predictor)
         write_model_figures(outcome, folds, folder)
@@ -357,7 +369,7 @@ def run_search(
     from pipelines.tracking.client import retry_until_available, try_call
 
     progress = Progress(
-        str(search.folder.relative_to(workspace.WORKING_ROOT)),
+        str(search.folder.relative_to(failures.WORKING_ROOT)),
         len(search.trials),
         f"valid_{search.metric}",
         search.mode,

@@ -1,8 +1,10 @@
 """The stage `sources` of dvc.yaml: links to all local files that other stages read, at
 names that dvc.yaml can have (`pipelines.common.watched`).
 
-It does not check params.yaml, which the stages after it do: so it takes less than a
-second, and a fault in one dataset does not stop the stages of another.
+Of params.yaml it checks the names alone, since the names are part of the commands of
+the stages after it, and the values are checked by these stages: so it takes less than a
+second, and a fault in one dataset does not stop the stages of another. The stages that
+depend on no link depend on `data/.sources/checked`, so that DVC runs this stage first.
 """
 
 from __future__ import annotations
@@ -11,29 +13,37 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipelines.common import watched
 from pipelines.common.errors import run_stage
+from pipelines.common.files import PREPARED, check_target
+from pipelines.common.names import name_errors
+from pipelines.common.yaml_files import read_yaml
 
-PARAMS, CLAIMS = Path("params.yaml"), Path("claims")
+PARAMS, CLAIMS, DATA = Path("params.yaml"), Path("claims"), Path("data")
+CHECKED = watched.LINKS / "checked"
 
 
 def main() -> None:
     """Make the links of all datasets and studies of params.yaml.
 
     A value in the configuration of a study that names a file gets a link even if it is
-    no input file; the stage `experiment` makes the links of input files alone.
+    no input file; the stage `experiment` makes the links of input files alone. Raises
+    ValueError for names that break the rule, and for a folder `data/<dataset>` that is
+    not prepared data: DVC would remove it before the dataset is prepared.
     """
     if not PARAMS.is_file():
         raise ValueError(f"{PARAMS}: no such file; run from the project's root")
-    params = YAML(typ="safe", pure=True).load(PARAMS.read_text())
+    params = read_yaml(PARAMS)
+    if found := name_errors(params):
+        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        raise ValueError("\n  ".join([f"{PARAMS}: {count}", *found]))
     datasets: dict[str, Any] = {
         name: section
         for sections in _sections(params, "datasets").values()
         for name, section in _named(sections).items()
     }
     for name, section in datasets.items():
+        check_target(DATA / name, root=DATA, marks=PREPARED)
         for place in watched.sources_in(section):
             watched.provide(place)
             if not watched.files_of(place):
@@ -46,6 +56,7 @@ def main() -> None:
     CLAIMS.mkdir(exist_ok=True)
     if not _sections(params, "claims"):
         (CLAIMS / "none").touch()
+    CHECKED.write_text("the names in params.yaml obey the rule\n")
 
 
 def _sections(params: Any, key: str) -> dict[str, Any]:

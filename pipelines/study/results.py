@@ -28,6 +28,7 @@ from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
 from pipelines.study.metrics import (
     METRICS,
+    RUN_METADATA,
     ChosenConfiguration,
     MlflowIds,
     RunMetadata,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 BEST, TRIALS, FITS, MODEL = "best.yaml", "trials.parquet", "fits.parquet", "model"
 FILES = (METRICS, BEST, TRIALS, FITS)
 "Files of results in the folder of a study, beside its figures and its model."
+
+MARKS = (*FILES, RUN_METADATA)
+"Files of which every version has written one into the folder of a study."
 
 
 def runs_table(

@@ -9,17 +9,19 @@ cleared.
 
 from __future__ import annotations
 
-import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pipelines.cluster import storage
+from pipelines.common.files import is_foreign, remove_folder
 from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
 from pipelines.study.failures import WORKING_ROOT
+from pipelines.study.results import MARKS
 
-__all__ = ["WORKING_ROOT"]
+RESULTS = Path("experiments")
 CHECKPOINTS = ".checkpoints"
 "Folder of the checkpoints of all studies of a dataset."
 
@@ -38,7 +40,9 @@ def working_directory(study: Study, key: str) -> Path:
 
 
 def clear(directory: Path) -> None:
-    """Remove a working directory and its copy in the shared storage."""
+    """Remove a working directory and its copy in the shared storage, or a folder of
+    results.
+    """
     key_file = directory / "key"
     if key_file.exists() and (
         copy := storage.study_folder(
@@ -46,8 +50,8 @@ def clear(directory: Path) -> None:
         )
     ):
         storage.remove(copy)
-    if directory.exists():
-        shutil.rmtree(directory)
+    root = next(each for each in (WORKING_ROOT, RESULTS) if each in directory.parents)
+    remove_folder(directory, root=root, marks=["*"])
 
 
 def checkpoint_folder(dataset: Dataset) -> str:
@@ -58,17 +62,20 @@ def checkpoint_folder(dataset: Dataset) -> str:
 
 def remove_unknown_studies(dataset: Dataset, studies: Sequence[Study]) -> None:
     """Remove results and working directories of studies that params.yaml no longer
-    names.
+    names. What no version of the pipeline has written there stays, and is named.
     """
     names = {study.name for study in studies}
     unknown = [
         folder
-        for root in (Path("experiments"), WORKING_ROOT)
+        for root in (RESULTS, WORKING_ROOT)
         for folder in (root / dataset.name).glob("*")
         if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
     ]
     for folder in unknown:
-        clear(folder)
+        if RESULTS in folder.parents and is_foreign(folder, MARKS):
+            print(f"{folder}: is no result of a study; left there", file=sys.stderr)
+        else:
+            clear(folder)
     with suppress(OSError):  # not empty, absent, or a mount point
         (WORKING_ROOT / dataset.name).rmdir()
         WORKING_ROOT.rmdir()

@@ -24,7 +24,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import re
 import sqlite3
 import sys
 import time
@@ -52,6 +51,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.explain import explain
 from pipelines.common.project import folder_identity, project_folder
+from pipelines.common.redaction import without_passwords
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, new_store, ownership, views
 from pipelines.tracking.database_check import check_database, is_locked
@@ -163,15 +163,19 @@ def retry_until_available(call: Callable[[], T], *, pause: float = 2.0) -> T:
             what = "database" if is_locked(error) else "server"
             if time.monotonic() > deadline:
                 raise TrackingError(
-                    f"the MLflow {what} at {_place(mlflow.get_tracking_uri())} has not "
+                    f"the MLflow {what} at {_shown_address()} has not "
                     f"answered for {RETRY_TIMEOUT_S:.0f} s; rerun the stage to resume"
                 ) from None
             if not said:
                 said = True
-                place = _place(mlflow.get_tracking_uri())
+                place = _shown_address()
                 line = f"waiting for the MLflow {what} at {place}: {explain(error)}"
                 print(line, file=sys.stderr, flush=True)
         time.sleep(pause)
+
+
+def _shown_address() -> str:
+    return without_passwords(mlflow.get_tracking_uri())
 
 
 def open_store() -> MlflowClient:
@@ -195,7 +199,8 @@ def open_store() -> MlflowClient:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # migrates the database
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise TrackingError(f"MLflow store {_place(uri)}: {explain(error)}") from None
+        place = without_passwords(uri)
+        raise TrackingError(f"MLflow store {place}: {explain(error)}") from None
     if uri.startswith(SQLITE):
         with sqlite3.connect(uri.removeprefix(SQLITE)) as connection:
             # The mode is kept in the file. With it, readers such as the UI do not wait
@@ -203,11 +208,6 @@ def open_store() -> MlflowClient:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
     return client
-
-
-def _place(uri: str) -> str:
-    """Return the address of a store without a password."""
-    return re.sub("//[^/@]*@", "//", uri)
 
 
 def _check_server(uri: str) -> None:
@@ -218,7 +218,10 @@ def _check_server(uri: str) -> None:
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerUnavailableError(
-            f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: {reason}"
+            without_passwords(
+                f"the MLflow server at MLFLOW_TRACKING_URI={uri} does not answer: "
+                f"{reason}"
+            )
         ) from None
 
 

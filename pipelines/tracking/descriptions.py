@@ -12,6 +12,7 @@ import sys
 
 from ftml.config import Grid
 from pipelines.common import formatting
+from pipelines.common.redaction import without_passwords
 from pipelines.params.keys import commit, uncommitted
 from pipelines.params.read import Dataset, Study
 from pipelines.study.measurements import Measurement
@@ -53,8 +54,8 @@ def experiment(
         f"{dataset.task}). They are compared by `test_{dataset.metric}`: {direction} "
         "is better. The run of a study has a child run for each trial of its search "
         "and for each final fit.",
-        f"Source of the data: `{dataset.section.source}`. Hash of the prepared data: "
-        f"`{digest}`.",
+        f"Source of the data: {code(dataset.section.source)}. Hash of the prepared "
+        f"data: `{digest}`.",
         f"To reproduce the studies: {how_to_reproduce(dataset)}",
     ]
     if best:
@@ -202,9 +203,20 @@ def how_to_reproduce(dataset: Dataset) -> str:
     )
 
 
+def code(text: str) -> str:
+    """Return a text of the user as code in Markdown, which no page reads as markup: on
+    one line, between more backticks than it has in a row.
+    """
+    line = " ".join(without_passwords(text).split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{blank}{line}{blank}{fence}"
+
+
 def changed_files() -> str:
     """Return the names of the files that are not committed, the first three of many."""
-    return formatting.shorten((f"`{name}`" for name in uncommitted()), 3)
+    return formatting.shorten(map(code, uncommitted()), 3)
 
 
 def reproduce(dataset: Dataset) -> str:

@@ -67,13 +67,24 @@ def store_address() -> str:
     """Return the address of the store: MLFLOW_TRACKING_URI, or `mlflow.db` in the
     project folder.
     """
-    default = f"{SQLITE}{project_folder() / DATABASE}"
+    default = sqlite_address(project_folder() / DATABASE)
     return os.environ.get("MLFLOW_TRACKING_URI") or default
 
 
 def is_default_store() -> bool:
     """Return whether the store is the one that is part of the project folder."""
-    return store_address() == f"{SQLITE}{project_folder() / DATABASE}"
+    return store_address() == sqlite_address(project_folder() / DATABASE)
+
+
+def sqlite_address(path: Path) -> str:
+    """Return the address of an SQLite database.
+
+    SQLAlchemy reads `?` as the start of a query, and MLflow decodes `%`; both take the
+    path as it is. So a path with such characters is given relative to the current
+    folder, which stages and commands do not change.
+    """
+    text = str(path)
+    return SQLITE + (os.path.relpath(text) if re.search("[?#%]", text) else text)
 
 
 def existing_store() -> str:

@@ -21,6 +21,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from pipelines.common.processes import is_alive, read_process, this_process
+from pipelines.common.project import project_folder
+from pipelines.tracking.local_store import ARTIFACTS, sqlite_address
 
 MAKER = "process.json"
 "The file of a temporary folder that names the process."
@@ -45,7 +47,17 @@ def create(path: Path) -> None:
 
 
 def _create_tables(path: Path) -> None:
-    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+    """Create the tables of a database.
+
+    MLflow writes the folder of its experiment `Default` into an SQL statement as it is,
+    by default below the current folder. If the path of that has a quote, it is given as
+    an address, in which a quote is encoded.
+    """
+    if "'" in str(Path.cwd()):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(sqlite_address(path), (project_folder() / ARTIFACTS).as_uri())
+    MlflowClient(sqlite_address(path)).search_experiments(max_results=1)
 
 
 def _place(new: Path, path: Path) -> None:

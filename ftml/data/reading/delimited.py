@@ -27,6 +27,10 @@ from ftml.data.reading.options import ReadOptions
 
 BLOCK = 1 << 23
 "Bytes that Arrow parses at once; a row must fit into them."
+MAX_ROW = 1 << 26
+"Largest row, 64 MiB."
+MAX_RATIO = 200
+"How many times its size a file of more than MAX_ROW may unpack to."
 
 
 def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
@@ -94,12 +98,27 @@ def utf8(path: Path, encoding: str, notes: list[str]) -> pa.Buffer:
                     "mark set read: {encoding: utf-16-le}"
                 )
             if zipped:
-                return pa.py_buffer(file.read())
+                return pa.py_buffer(_unpacked(file, path.stat().st_size))
             return pa.memory_map(str(path)).read_buffer()
         return pa.py_buffer(_transcoded(file, encoding))
 
 
 NEWLINE = b"\n"
+
+
+def _unpacked(file: Any, packed: int) -> bytes:
+    """Return the content of a packed file. ValueError if it unpacks to far more than
+    data do.
+    """
+    written = io.BytesIO()
+    while block := file.read(BLOCK):
+        written.write(block)
+        if written.tell() > max(MAX_ROW, MAX_RATIO * packed):
+            raise ValueError(
+                f"its {packed} bytes unpack to more than {MAX_RATIO} times as many: no "
+                "table; if it is one, unpack it"
+            )
+    return written.getvalue()
 
 
 def _transcoded(file: Any, encoding: str) -> bytes:
@@ -141,10 +160,26 @@ def text_of(data: pa.Buffer, *, errors: str = "strict") -> io.TextIOWrapper:
     )
 
 
+def lines_of(data: pa.Buffer) -> Iterator[str]:
+    """Yield the lines of a file. ValueError names a line that is too long to be one."""
+    text = text_of(data)
+    number = 0
+    while line := text.readline(MAX_ROW):
+        number += 1
+        if len(line) == MAX_ROW:
+            raise ValueError(too_long(f"line {number}"))
+        yield line
+
+
+def too_long(what: str) -> str:
+    """Return the message about a row that is too long to be one."""
+    return f"{what} is longer than {MAX_ROW >> 20} MiB, so this is no table"
+
+
 def _header(data: pa.Buffer) -> tuple[int, str]:
     """Return the first line that is not blank, and its number."""
     try:
-        for number, line in enumerate(text_of(data), start=1):
+        for number, line in enumerate(lines_of(data), start=1):
             if line.strip():
                 return number, line
     except UnicodeDecodeError:
@@ -181,7 +216,7 @@ def _separator(path: Path, options: ReadOptions, header: str, notes: list[str]) 
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    limit = csv.field_size_limit(2**31 - 1)
+    limit = csv.field_size_limit(MAX_ROW)
     try:
         yield
     finally:
@@ -222,9 +257,13 @@ def _parse(
             )
         except pa.ArrowInvalid as error:
             reason = str(error)
-        if "straddl" in reason and block < min(data.size, 1 << 30):
-            block *= 8
+        if "straddl" in reason and block < min(data.size, MAX_ROW):
+            block = min(8 * block, MAX_ROW)
             continue
+        if "straddl" in reason and data.size > MAX_ROW:
+            if data.size < 8 * MAX_ROW:  # it reads the whole file
+                _check_quotes(data, separator)
+            raise ValueError(f"{too_long('a row')}; or a quote is never closed")
         if "Empty CSV file" in reason:
             raise ValueError("no rows: the file has a header only")
         if "UTF8" in reason:
@@ -272,7 +311,7 @@ def _check_quotes(data: pa.Buffer, separator: str) -> None:
             for _, end in _records(data, separator, strict=True):
                 line = end
         except csv.Error as error:
-            if "end of data" in str(error):
+            if "end of data" in str(error) or "field limit" in str(error):
                 raise ValueError(
                     f"line {line + 1} opens a quote that is never closed"
                 ) from None

@@ -6,6 +6,7 @@ have the types that the file gives them. Only the chosen columns are converted.
 
 from __future__ import annotations
 
+import csv
 import zlib
 from pathlib import Path
 
@@ -36,6 +37,6 @@ def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
         if name.endswith(".xlsx"):
             return excel.load(path, options, choose)
         return typed_files.load_arrow(path, choose)
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"not a table ({reason})") from None

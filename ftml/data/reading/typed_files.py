@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from ftml.data.reading.delimited import refuse_bytes, text_of, utf8
+from ftml.data.parquet import check_unpacked
+from ftml.data.reading.delimited import lines_of, refuse_bytes, utf8
 from ftml.data.reading.loaded import Choose, Loaded, check_names
 from ftml.data.reading.options import ReadOptions
 
@@ -32,6 +33,8 @@ def load_arrow(path: Path, choose: Choose) -> Loaded:
         names, table = opened.schema_arrow.names, None
     check_names(names)
     chosen = choose(list(names))
+    if table is None:
+        check_unpacked(opened.metadata.num_rows, len(chosen), path.stat().st_size)
     table = opened.read(columns=chosen) if table is None else table.select(chosen)
     if not table.num_rows:
         raise ValueError("no rows")
@@ -46,7 +49,7 @@ def load_json(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
     names: dict[str, None] = {}
     data = utf8(path, options.encoding, notes)
     try:
-        for number, line in enumerate(text_of(data), start=1):
+        for number, line in enumerate(lines_of(data), start=1):
             if line.strip():
                 record = _json_record(line, number)
                 names.update(dict.fromkeys(record))
@@ -78,6 +81,8 @@ def _json_record(line: str, number: int) -> dict[str, Any]:
         record = json.loads(line, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {number} is not JSON ({error.msg})") from None
+    except RecursionError:
+        raise ValueError(f"line {number} is nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"line {number} is not a JSON object: {line.strip()[:40]}")
     return record

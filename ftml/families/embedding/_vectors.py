@@ -15,6 +15,7 @@ import numpy as np
 from ftml.saving import whole_folder
 
 NOTHING = np.zeros(0, np.float32)
+PROJECTOR = "projector_config.pbtxt"
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,14 @@ class Vectors:
 
     def write_projector(self, folder: Path) -> None:
         """Write a folder that TensorBoard's projector shows: `tensorboard --logdir`."""
-        with whole_folder(folder) as beside:
+        with whole_folder(folder, marks=[PROJECTOR]) as beside:
             lines = [
                 line.partition("\t")[2]
                 for line in _lines(self.words, self.table(), "\t")
             ]
             (beside / "vectors.tsv").write_text("\n".join(lines) + "\n")
             (beside / "metadata.tsv").write_text("\n".join(self.words) + "\n")
-            (beside / "projector_config.pbtxt").write_text(
+            (beside / PROJECTOR).write_text(
                 'embeddings {\n  tensor_name: "words"\n  tensor_path: "vectors.tsv"\n'
                 '  metadata_path: "metadata.tsv"\n}\n'
             )

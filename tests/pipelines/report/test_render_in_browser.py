@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipelines.report import render
 from tests.pipelines.browser import chromium, overflow, watched
-from tests.pipelines.report.test_render import LONG, finished
+from tests.pipelines.report.test_render import (
+    LONG,
+    PARAMS,
+    allow_every_name,
+    finished,
+    write_params,
+    write_study,
+)
 
 __all__ = ["finished"]
 
 pytestmark = pytest.mark.slow
 
 PAGES = ["index.html", "datasets/diabetes.html", "datasets/angles.html"]
+MARKUP = "<img src=x onerror=\"document.title='ran'\">'*`javascript:1`"
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 800}
 
@@ -109,3 +119,23 @@ def test_dark_pages_have_light_text_in_tables_and_figures(
     assert found["dark"][0] == "rgb(21, 23, 26)"
     assert max(found["light"][1:]) < 64
     assert min(found["dark"][1:]) > 192
+
+
+def test_markup_in_a_name_runs_no_script(
+    browser, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder)
+    monkeypatch.chdir(folder)
+    allow_every_name(monkeypatch)
+    monkeypatch.setitem(PARAMS["experiments"]["diabetes"], MARKUP, {"family": "ridge"})
+    write_params(PARAMS)
+    write_study("diabetes", MARKUP, metric="mse", test={"mse": [3000.0]}, valid=2000.0)
+    render.main()
+    seen = watched(browser, viewport=LAPTOP)
+    for page in PAGES[:2]:
+        seen.page.goto(address(folder, page))
+        assert MARKUP in seen.page.locator("main, body").first.inner_text()
+        assert seen.page.title() != "ran"
+        assert seen.page.locator("img[onerror], img[src=x]").count() == 0
+    assert seen.errors == []
