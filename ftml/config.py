@@ -9,16 +9,48 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+
+from ftml.distributions import (
+    DISTRIBUTIONS,
+    FORMS,
+    Choice,
+    Distribution,
+    Grid,
+    Integers,
+    LogUniform,
+    Uniform,
+    log_grid,
+)
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "FORMS",
+    "Choice",
+    "Distribution",
+    "FamilyConfig",
+    "Grid",
+    "InputFile",
+    "Integers",
+    "LogUniform",
+    "StrictModel",
+    "Uniform",
+    "input_files",
+    "log_grid",
+    "nearest",
+    "problems",
+    "read_config",
+    "read_distribution",
+    "search_space",
+    "study_problems",
+]
 
 
 class StrictModel(BaseModel):
@@ -40,126 +72,6 @@ class FamilyConfig(StrictModel):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     "seed of every generator that training uses; 0 is a seed like any other"
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Real numbers between `low` and `high`, all equally likely."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
-
-    def ends(self) -> tuple[Any, ...]:
-        # Ends are floats because samples are: a field of whole numbers then refuses
-        # both.
-        return float(self.low), float(self.high)
-
-    def sample(self, rng: np.random.Generator) -> float:
-        return float(rng.uniform(self.low, self.high))
-
-
-@dataclass(frozen=True)
-class LogUniform:
-    """Positive real numbers whose logarithm is uniform between those of `low` and
-    `high`.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
-        if self.low <= 0:
-            raise ValueError(f"log_uniform needs low > 0, got {self.low}")
-
-    def ends(self) -> tuple[Any, ...]:
-        return float(self.low), float(self.high)
-
-    def sample(self, rng: np.random.Generator) -> float:
-        value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        return min(max(value, self.low), self.high)
-
-
-@dataclass(frozen=True)
-class Integers:
-    """Whole numbers from `low` to `high`, both included."""
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
-        if not (isinstance(self.low, int) and isinstance(self.high, int)):
-            raise ValueError(
-                f"integers needs whole numbers, got {self.low}, {self.high}"
-            )
-
-    def ends(self) -> tuple[Any, ...]:
-        return self.low, self.high
-
-    def sample(self, rng: np.random.Generator) -> int:
-        return int(rng.integers(self.low, self.high, endpoint=True))
-
-
-class Choice:
-    """One of the given options."""
-
-    def __init__(self, *options: Any) -> None:
-        if not options:
-            kind = type(self).__name__.lower()
-            raise ValueError(f"{kind} needs at least one option")
-        self.options = options
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{self.options}"
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.options == vars(other)["options"]
-
-    def __hash__(self) -> int:
-        return hash(repr(self.options))
-
-    def ends(self) -> tuple[Any, ...]:
-        return self.options
-
-    def sample(self, rng: np.random.Generator) -> Any:
-        return self.options[int(rng.integers(len(self.options)))]
-
-
-class Grid(Choice):
-    """Every one of the given options: a search tries them all."""
-
-
-MAX_GRID = 10_000
-"Largest number of points of a grid that is computed."
-
-
-def log_grid(low: float, high: float, count: int) -> Grid:
-    """Return `count` numbers from `low` to `high` at equal ratios."""
-    _check_bounds(low, high)
-    if low <= 0:
-        raise ValueError(f"log_grid needs low > 0, got {low}")
-    if not isinstance(count, int) or not 2 <= count <= MAX_GRID:
-        raise ValueError(f"log_grid needs a count of 2 to {MAX_GRID}, got {count}")
-    return Grid(*np.geomspace(low, high, count).tolist())
-
-
-Distribution = Uniform | LogUniform | Integers | Choice
-DISTRIBUTIONS: dict[str, Any] = {
-    "uniform": Uniform,
-    "log_uniform": LogUniform,
-    "integers": Integers,
-    "choice": Choice,
-    "grid": Grid,
-    "log_grid": log_grid,
-}
-"The distributions by their names in params.yaml."
-
-FORMS = {"choice": [], "grid": [], "log_grid": ["low", "high", "count"]}
-"The arguments of a distribution other than low and high; an empty form takes options."
 
 
 @dataclass(frozen=True)
@@ -349,11 +261,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = [str(each) for each in known]
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"; nearest: {close[0]}" if close else f"; known: {', '.join(names)}"
-
-
-def _check_bounds(low: Any, high: Any) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"expected low < high, both finite, got {low}, {high}")
 
 
 def _shown(value: Any) -> str:

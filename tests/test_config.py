@@ -176,8 +176,8 @@ def test_distribution_reads_as_params_yaml_writes_it(written: Any, read: Any) ->
         ({"grid": []}, "grid needs at least one option"),
         ({"log_grid": [1, 2]}, r"log_grid expects \[low, high, count\]"),
         ({"log_grid": [0, 2, 3]}, "log_grid needs low > 0, got 0"),
-        ({"log_grid": [1, 2, 1]}, "log_grid needs a count of 2 or more, got 1"),
-        ({"log_grid": [1, 2, 2.5]}, "log_grid needs a count of 2 or more, got 2.5"),
+        ({"log_grid": [1, 2, 1]}, "log_grid needs a count of 2 to 10000, got 1"),
+        ({"log_grid": [1, 2, 2.5]}, "log_grid needs a count of 2 to 10000, got 2.5"),
         ({3: [1, 2]}, "unknown distribution 3"),
     ],
 )

@@ -77,6 +77,7 @@ FOREIGN = {
     "EDIT": "a permission of MLflow",
     "Killed": "a message of the shell",
     "anna_penguins": "the dataset of an example",
+    "com1": "a name that Windows reserves",
     "fsync": "a call of the operating system",
 }
 "What is quoted and is not of this project."

@@ -15,4 +15,5 @@ claims. `recorded.py` finds what a store has of a study, `log_again.py` logs wha
 lacks from the results on disk, and `champion.py` decides who is the champion.
 `views.py` and `descriptions.py` hold what MLflow's pages show, and `mlflow_ui.py` what
 is known of the undocumented format of views. `serving.py` is the model that MLflow
-loads, and `migrate.py` moves a store to a server."""
+loads, and `migrate.py` moves a store to a server.
+"""

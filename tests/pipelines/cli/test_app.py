@@ -267,8 +267,8 @@ def test_a_database_that_does_not_answer_is_one_line_without_its_password(
     monkeypatch.setattr(tracking_client, "MlflowClient", refuse)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@127.0.0.1:9/x")
     said = error_of("compare", "diabetes")
-    assert (
-        said == "MLflow store postgresql://127.0.0.1:9/x: (builtins.Exception) refused"
+    assert said == (
+        "MLflow store postgresql://***@127.0.0.1:9/x: (builtins.Exception) refused"
     )
     forget_store()
 

@@ -49,8 +49,10 @@ def test_a_process_is_alive_if_its_host_boot_and_start_say_so(
 
 
 def test_a_process_that_nobody_has_waited_for_is_not_alive() -> None:
-    with subprocess.Popen(["true"]) as child:
+    with subprocess.Popen(["sleep", "60"]) as child:
         origin = processes._origin(child.pid)
+        assert origin
+        child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert is_alive(Process(HERE.host, child.pid, origin)) is False
 

@@ -30,7 +30,7 @@ def test_a_stage_keeps_what_was_said_beside_the_data(
     )
 
     def prepare(section: object, folder: Path) -> None:
-        (folder / "table").write_text("rows")
+        (folder / "table.parquet").write_text("rows")
         note("3 rows are left out")
 
     prepare_dataset("d", stage="tables", prepare=prepare)

@@ -73,7 +73,7 @@ def finish(study: Study) -> tuple[Outcome, dict[int, PruningDecision], Folds]:
     first = models[str(fitted.trials[0].checkpoint)]
     results.write(study.folder, outcome, first)
     ids = MlflowIds(experiment="", run="", model="", model_version="")
-    metadata = outcome.run_metadata(key="k", seconds=1.0, ids=ids)
+    metadata = outcome.run_metadata(key="k", seconds=1.0, ids=ids, files={})
     write_run_metadata(study.folder, metadata)
     return outcome, decisions, folds
 
