@@ -80,6 +80,8 @@ def check_space(folder: Path | None = None) -> None:
     write temporary files has less than MIN_FREE_MB MB left.
     """
     folder = folder or _temporary_directory()
+    if not folder.exists():  # Ray makes it, or says why it cannot
+        return
     free = shutil.disk_usage(folder).free / 1e6
     if free < MIN_FREE_MB:
         raise TemporaryDirectoryFullError(

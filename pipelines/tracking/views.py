@@ -89,9 +89,7 @@ def search_view(study: Study) -> dict[str, str]:
     """
     metric = f"valid_{study.dataset.metric}"
     searched = sorted(study.space)
-    # MLflow's search syntax has both quotes and no way to escape one.
-    quote = '"' if "'" in study.name else "'"
-    of_study = f"tags.`ftml.study` = {quote}{study.name}{quote}"
+    of_study = f"tags.`ftml.study` = '{study.name}'"
     chart = parallel_chart(f"{study.name}: {metric}", params=searched, metric=metric)
     state: ViewState = {
         **runs_that(f"tags.`ftml.role` = 'trial' and {of_study}"),

@@ -59,7 +59,7 @@ def project(
     client.create_registered_model("toy")
     address = client.get_run(study_run.run_id).info.artifact_uri
     client.create_model_version("toy", f"{address}/model", run_id=study_run.run_id)
-    tracking_client.set_champion(client, "toy", "1")
+    client.set_registered_model_alias("toy", "champion", "1")
     yield tmp_path
     forget_store()
 

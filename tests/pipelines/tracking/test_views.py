@@ -20,7 +20,7 @@ datasets: {tables: {toy: {source: s, task: regression}}}
 experiments:
   toy:
     ridge: {trials: 5}
-    "it's": {family: ridge, search: {alpha: {log_grid: [0.1, 10, 3]}}}
+    own: {family: ridge, search: {alpha: {log_grid: [0.1, 10, 3]}}}
     ols: {}
 """
 
@@ -82,17 +82,13 @@ def test_the_view_of_the_claims_puts_what_was_found_beside_what_was_expected() -
 
 
 def test_the_view_of_a_search_draws_what_was_searched(plan: Plan) -> None:
-    ridge, quoted, ols = plan.experiments["toy"]
+    ridge, own, ols = plan.experiments["toy"]
     found = state(views.search_view(ridge))
     (chart,) = found["compareRunCharts"]
     assert chart["selectedParams"] == sorted(ridge.space)
     assert chart["selectedMetrics"] == ["valid_mse"]
     assert "tags.`ftml.study` = 'ridge'" in found["searchFilter"]
-    assert (
-        'tags.`ftml.study` = "it\'s"'
-        in state(views.search_view(quoted))["searchFilter"]
-    )
-    assert [descriptions.searches(study) for study in (ridge, quoted, ols)] == [
+    assert [descriptions.searches(study) for study in (ridge, own, ols)] == [
         True,
         True,
         False,
