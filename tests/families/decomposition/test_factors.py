@@ -68,6 +68,17 @@ def test_ppca_likelihood_is_that_of_scikit_learn_given_its_covariance(
     assert scaled.log_density(X).mean() == pytest.approx(theirs.score(X), abs=1e-6)
 
 
+@pytest.mark.parametrize("X", [WINE, WINE[:9]], ids=["wine", "n < d"])
+def test_ppca_covariance_is_that_of_the_rows_with_its_smallest_values_equal(
+    X: np.ndarray,
+) -> None:
+    """For n < d scikit-learn takes the mean over n - q values, and is no maximum."""
+    values, V = np.linalg.eigh(np.cov(X.T, bias=True))
+    values[:-3] = values[:-3].mean()
+    model = fit(ppca.Config(n_components=3), Table(X)).model
+    np.testing.assert_allclose(model.covariance, (V * values) @ V.T, atol=1e-8)
+
+
 def test_ppca_satisfies_its_eigenvalue_equation() -> None:
     model = fit(ppca.Config(n_components=3), Table(WINE)).model
     values, _ = pca.eigen(WINE - WINE.mean(axis=0))

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
@@ -32,30 +31,11 @@ from ftml.families.neural import (
 from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.mlp import MLP
 from ftml.nn.soft_sharing import SharedMLP
+from tests.families.plain_torch import Weights, affine, images, inputs, table
 
-Weights = dict[str, Tensor]
 Outputs = Callable[[Weights, Tensor], Tensor]
 BATCH = 5
 N_EPOCHS = 3
-
-
-def images(n: int, *shape: int) -> Images:
-    """Return images of three classes, the third without a row."""
-    pixels = np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
-    return Images(pixels, np.arange(n) % 2, ("a", "b", "c"))
-
-
-def table(n: int, d: int) -> Table:
-    X = np.random.default_rng(0).normal(size=(n, d)) * 3.0 + 1.0
-    return Table(X, np.arange(n) % 2, classes=("a", "b", "c"))
-
-
-def inputs(data: Images | Table) -> Tensor:
-    """Return pixels from 0 to 1, channels first, or features of variance 1."""
-    if isinstance(data, Table):
-        return torch.from_numpy(StandardScaler().fit_transform(data.X)).float()
-    X = torch.from_numpy(data.X).float() / 255
-    return X.permute(0, 3, 1, 2) if X.ndim == 4 else X[:, None]
 
 
 def trained(
@@ -105,10 +85,6 @@ def assert_same_weights(config: Any, data: Images | Table, expected: Weights) ->
     for name, value in expected.items():
         # float32: the penalty is added to the loss here, to the gradient there.
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=2e-5, msg=name)
-
-
-def affine(w: Weights, x: Tensor, name: str) -> Tensor:
-    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
 def conv(w: Weights, x: Tensor, name: str, padding: int) -> Tensor:
