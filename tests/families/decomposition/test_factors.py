@@ -17,6 +17,9 @@ from ftml.families.decomposition._factors import Model
 
 WINE = load_wine().data
 S = np.cov(WINE.T, bias=True)
+RNG = np.random.default_rng(0)
+FACTORS = RNG.normal(size=(61, 3)) @ RNG.normal(size=(3, 20)) + RNG.normal(size=20)
+FACTORS += RNG.normal(size=FACTORS.shape)
 
 
 @pytest.mark.parametrize("family", [ppca, factor_analysis])
@@ -89,9 +92,11 @@ def test_ppca_satisfies_its_eigenvalue_equation() -> None:
     assert model.noise[0] == pytest.approx(values[3:].mean())
 
 
-@pytest.mark.parametrize("q", [1, 3])
-def test_factor_analysis_reaches_the_likelihood_of_scikit_learn(q: int) -> None:
-    X = WINE / WINE.std(axis=0)
+@pytest.mark.parametrize(("X", "q"), [(WINE, 1), (WINE, 2), (FACTORS, 3)])
+def test_factor_analysis_reaches_the_likelihood_of_scikit_learn(
+    X: np.ndarray, q: int
+) -> None:
+    X = X / X.std(axis=0)
     config = factor_analysis.Config(
         n_components=q, tolerance=1e-12, n_iterations=20_000
     )
