@@ -146,7 +146,7 @@ def test_training_is_that_of_a_plain_loop_in_torch(
 def test_linear_model_converges_to_logistic_regression_with_balanced_weights() -> None:
     data = blobs()
     config = Config(
-        hidden=(), learning_rate=0.03, weight_decay=0.0, batch_size=None, n_epochs=1500
+        hidden=(), learning_rate=0.1, weight_decay=0.0, batch_size=None, n_epochs=400
     )
     weights = fit(config, data).model.weights
     X = StandardScaler().fit_transform(data.x)

@@ -93,7 +93,7 @@ def test_more_draws_come_nearer_to_the_likelihood_from_below() -> None:
     exact = multivariate_normal(mean, covariance).logpdf(x.numpy()).mean()
     bounds = [
         importance_bound(network, x, draw_of(1), n_draws=n).mean().item()
-        for n in (1, 8, 64, 2000)
+        for n in (1, 8, 64, 500)
     ]
     assert bounds == sorted(bounds)
     assert bounds[-1] < exact + 0.02
@@ -226,8 +226,9 @@ def test_a_deep_model_learns_a_law_that_no_gaussian_is() -> None:
         code=(2, 2),
         hidden=(32,),
         activation="tanh",
-        n_epochs=50,
-        learning_rate=0.02,
+        n_epochs=40,
+        batch_size=64,
+        learning_rate=0.03,
     )
     model = fit(config, Table(X[:600])).model
     gaussian = multivariate_normal(X[:600].mean(0), np.cov(X[:600].T)).logpdf(X[600:])
