@@ -17,6 +17,9 @@ from ftml.families.decomposition._factors import Model
 
 WINE = load_wine().data
 S = np.cov(WINE.T, bias=True)
+RNG = np.random.default_rng(0)
+FACTORS = RNG.normal(size=(61, 3)) @ RNG.normal(size=(3, 20)) + RNG.normal(size=20)
+FACTORS += RNG.normal(size=FACTORS.shape)
 
 
 @pytest.mark.parametrize("family", [ppca, factor_analysis])
@@ -68,6 +71,17 @@ def test_ppca_likelihood_is_that_of_scikit_learn_given_its_covariance(
     assert scaled.log_density(X).mean() == pytest.approx(theirs.score(X), abs=1e-6)
 
 
+@pytest.mark.parametrize("X", [WINE, WINE[:9]], ids=["wine", "n < d"])
+def test_ppca_covariance_is_that_of_the_rows_with_its_smallest_values_equal(
+    X: np.ndarray,
+) -> None:
+    """For n < d scikit-learn takes the mean over n - q values, and is no maximum."""
+    values, V = np.linalg.eigh(np.cov(X.T, bias=True))
+    values[:-3] = values[:-3].mean()
+    model = fit(ppca.Config(n_components=3), Table(X)).model
+    np.testing.assert_allclose(model.covariance, (V * values) @ V.T, atol=1e-8)
+
+
 def test_ppca_satisfies_its_eigenvalue_equation() -> None:
     model = fit(ppca.Config(n_components=3), Table(WINE)).model
     values, _ = pca.eigen(WINE - WINE.mean(axis=0))
@@ -78,9 +92,11 @@ def test_ppca_satisfies_its_eigenvalue_equation() -> None:
     assert model.noise[0] == pytest.approx(values[3:].mean())
 
 
-@pytest.mark.parametrize("q", [1, 3])
-def test_factor_analysis_reaches_the_likelihood_of_scikit_learn(q: int) -> None:
-    X = WINE / WINE.std(axis=0)
+@pytest.mark.parametrize(("X", "q"), [(WINE, 1), (WINE, 2), (FACTORS, 3)])
+def test_factor_analysis_reaches_the_likelihood_of_scikit_learn(
+    X: np.ndarray, q: int
+) -> None:
+    X = X / X.std(axis=0)
     config = factor_analysis.Config(
         n_components=q, tolerance=1e-12, n_iterations=20_000
     )

@@ -111,10 +111,9 @@ def test_penalty_brings_the_features_together() -> None:
     x = torch.from_numpy((data.x - data.x.mean(axis=0)) / data.x.std(axis=0)).float()
     found = []
     for penalty in (0.0, 100.0):
-        *_, step = train(
-            Config(hidden=(8,), batch_size=None, n_epochs=200, penalty=penalty),
-            Splits(data),
-        )
+        options = {"batch_size": None, "n_epochs": 100, "learning_rate": 0.01}
+        config = Config(hidden=(8,), penalty=penalty, **options)
+        *_, step = train(config, Splits(data))
         W, b, *_ = step.model.weights.values()
         found.append(float(distance((x @ W.T + b).relu(), (30, 50, 120))))
     assert found[1] < 0.1 * found[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from ftml.data import Domains, Splits
 from ftml.families.domain_generalization import _model, _training
 from ftml.families.domain_generalization._training import domain_weights
 from ftml.families.domain_generalization.erm import Config, erm_loss, train
+from ftml.nn.mlp import MLP
 from ftml.saving import load_tree, save_tree
 
 SIZES = (30, 50, 120)
@@ -108,10 +110,43 @@ def test_batches_are_unbiased_for_the_balanced_loss() -> None:
     assert abs(losses.mean() - expected) > 0.1 * expected
 
 
+@pytest.mark.parametrize(
+    ("d", "hidden", "batch_size"), [(3, (8,), None), (17, (5, 4), 7), (17, (), 64)]
+)
+def test_training_is_that_of_a_plain_loop_in_torch(
+    d: int, hidden: tuple[int, ...], batch_size: int | None
+) -> None:
+    data, generator = blobs(d=d), torch.Generator().manual_seed(4)
+    options = {"hidden": hidden, "batch_size": batch_size, "weight_decay": 0.01}
+    found = fit(Config(seed=4, n_epochs=3, **options), data).model.weights
+    network = MLP((d, *hidden, 2), generator=generator)
+    X = torch.from_numpy(StandardScaler().fit_transform(data.x)).float()
+    y, ends = torch.from_numpy(data.y), data.offsets
+    adam = torch.optim.Adam(
+        network.parameters(), lr=Config().learning_rate, weight_decay=0.01
+    )
+    for _ in range(3):
+        batches = [torch.arange(len(X))]
+        sizes = np.diff(ends).tolist()
+        if batch_size is not None:
+            sizes, count = [batch_size] * 3, math.ceil(len(X) / (3 * batch_size))
+            drawn = {"batch_size": batch_size, "n_batches": count}
+            batches = list(_training.draw_batches(ends, **drawn, generator=generator))
+        for rows in batches:
+            adam.zero_grad()
+            means = [
+                F.cross_entropy(network(X[part]), y[part]) for part in rows.split(sizes)
+            ]
+            (sum(means) / 3).backward()
+            adam.step()
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+
+
 def test_linear_model_converges_to_logistic_regression_with_balanced_weights() -> None:
     data = blobs()
     config = Config(
-        hidden=(), learning_rate=0.03, weight_decay=0.0, batch_size=None, n_epochs=1500
+        hidden=(), learning_rate=0.1, weight_decay=0.0, batch_size=None, n_epochs=400
     )
     weights = fit(config, data).model.weights
     X = StandardScaler().fit_transform(data.x)

@@ -96,7 +96,7 @@ def test_gradient_of_idgm_is_the_same_in_both_modes_on_a_cnn() -> None:
 # ResNets: as few updates and as small images as show it
 
 RESNET_CONFIG = {"network": "resnet18", "batch_size": 2, "learning_rate": 1e-3}
-PIXELS = images(3, size=(32, 31))
+PIXELS = images(3, size=(16, 15))
 
 
 @pytest.fixture(scope="module")

@@ -95,8 +95,8 @@ def test_large_penalty_makes_the_losses_equal() -> None:
             batch_size=None,
             penalty=penalty,
             learning_rate=0.01,
-            n_epochs=600,
-            anneal_epochs=100,
+            n_epochs=300,
+            anneal_epochs=50,
         )
         weights = fit(config, data).model.weights
         z = X.float() @ weights["layers.0.weight"].T + weights["layers.0.bias"]

@@ -159,7 +159,7 @@ def test_loss_is_that_of_the_model_on_the_scale_of_the_target(model: Model) -> N
 def test_several_components_beat_one_on_the_inverse_sinusoid() -> None:
     train, test = (inverse_sinusoid(n_samples=500, seed=s) for s in (0, 1))
     nll = {
-        k: -ftml.fit(Config(n_components=k, n_epochs=40), train)
+        k: -ftml.fit(Config(n_components=k, n_epochs=20), train)
         .model.log_density(test.X, test.y)
         .mean()
         for k in (1, 5)

@@ -138,7 +138,8 @@ def test_auxiliary_columns_are_predicted_and_are_no_inputs() -> None:
     X = rng.normal(size=(200, 4))
     X[:, 2] = X[:, 0] - X[:, 1]
     data = Table(X, (X[:, 0] > 0).astype(np.int64), classes=("a", "b"))
-    config = multi_task.Config(auxiliary=("x2",), **{**TASKS, "n_epochs": 60})
+    long = {"n_epochs": 60, "batch_size": 32}
+    config = multi_task.Config(auxiliary=("x2",), **{**TASKS, **long})
     model = ftml.fit(config, data).model
     found = model.predict_auxiliary(X)[:, 0]
     assert np.corrcoef(found, X[:, 2])[0, 1] > 0.99

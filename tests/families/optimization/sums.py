@@ -21,6 +21,10 @@ def overlapping(n: int = 40, d: int = 3) -> Splits[Table]:
     return Splits(Table(X, y, classes=("no", "yes")))
 
 
+SHAPES = [(9, 3), (6, 11)]
+"Rows and columns of the tests of single steps: more rows, and more columns."
+
+
 def breast_cancer() -> Splits[Table]:
     X, y = load_breast_cancer(return_X_y=True)
     return Splits(Table(X, y, classes=("malignant", "benign")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 import ftml
 from ftml.families.optimization import _finite_sum
@@ -25,6 +27,7 @@ from ftml.families.optimization._finite_sum import (
 )
 from tests.families.optimization.sums import gaps, overlapping, problem
 
+PENALISED, _ = problem(overlapping(), 0.1)
 SOLVERS = ("gradient_descent", "nesterov", "newton", "sgd", "sag", "saga")
 
 
@@ -50,7 +53,7 @@ def test_mean_of_the_gradients_of_all_samples_is_the_gradient() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_no_curvature_is_below_mu_or_above_its_lipschitz_constant(seed: int) -> None:
-    g, _ = problem(overlapping(), 0.1)
+    g = PENALISED
     theta = np.random.default_rng(seed).normal(size=4)
     values = np.linalg.eigvalsh(hessian(g, theta))
     assert g.mu - 1e-12 <= values[0]
@@ -66,6 +69,34 @@ def test_optimum_equals_that_of_scikit_learn(n: int, d: int) -> None:
     ).fit(g.X, g.y)
     np.testing.assert_allclose(theta, oracle.coef_[0], rtol=1e-6)
     assert minimum(g) == pytest.approx(objective(g, theta), abs=1e-15)
+
+
+@pytest.mark.parametrize(("n", "d"), [(41, 3), (11, 17)])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("gradient_descent", {"step": 1.9}),
+        ("nesterov", {}),
+        ("newton", {}),
+        ("sgd", {"schedule": "decreasing"}),
+        ("sag", {"sampling": "uniform"}),
+        ("sag", {"step": "line_search"}),
+        ("saga", {"step": 3.0}),
+    ],
+)
+def test_every_solver_ends_at_the_optimum_of_scikit_learn(
+    name: str, options: dict[str, Any], n: int, d: int
+) -> None:
+    """To rounding; stochastic gradient descent to the noise of its last steps."""
+    data, kind = overlapping(n, d), ftml.family(name)
+    config = kind.Config(alpha=0.1, n_passes=400, tolerance=1e-15, **options)
+    *_, last = kind.train(config, data)
+    X = np.column_stack([StandardScaler().fit_transform(data.train.X), np.ones(n)])
+    oracle = LogisticRegression(
+        C=1 / (0.1 * n), fit_intercept=False, tol=1e-12, solver="newton-cg"
+    ).fit(X, data.train.y)
+    error = 0.05 if name == "sgd" else 1e-6
+    np.testing.assert_allclose(last.state["theta"], oracle.coef_[0], atol=error)
 
 
 def test_minimum_of_a_large_sum_is_that_of_newton(

@@ -7,7 +7,13 @@ import pytest
 
 from ftml.families.optimization._finite_sum import objective
 from ftml.families.optimization.gradient_descent import Config, train
-from tests.families.optimization.sums import breast_cancer, gaps, overlapping, problem
+from tests.families.optimization.sums import (
+    SHAPES,
+    breast_cancer,
+    gaps,
+    overlapping,
+    problem,
+)
 
 
 @pytest.mark.parametrize("mu", [1e-3, 1e-1])
@@ -23,9 +29,10 @@ def test_both_bounds_on_the_gap_hold_at_every_step(make, mu: float) -> None:
     assert (curve <= (1 - mu / g.smoothness) ** t * start + 1e-15).all()
 
 
-def test_first_step_is_along_the_mean_of_the_labelled_rows() -> None:
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_first_step_is_along_the_mean_of_the_labelled_rows(n: int, d: int) -> None:
     # At theta = 0 every derivative is -y/2.
-    data = overlapping()
+    data = overlapping(n, d)
     g, _ = problem(data, 0.1)
     step = next(train(Config(alpha=0.1, step=0.5), data))
     expected = 0.5 / g.smoothness * 0.5 * (g.X.T @ g.y) / len(g.y)

@@ -7,7 +7,13 @@ import pytest
 
 from ftml.families.optimization._finite_sum import gradient, objective
 from ftml.families.optimization.nesterov import Config, train
-from tests.families.optimization.sums import breast_cancer, gaps, overlapping, problem
+from tests.families.optimization.sums import (
+    SHAPES,
+    breast_cancer,
+    gaps,
+    overlapping,
+    problem,
+)
 
 
 @pytest.mark.parametrize("mu", [1e-3, 1e-1])
@@ -28,11 +34,12 @@ def test_it_needs_fewer_steps_than_gradient_descent() -> None:
     assert ours[-1] < 1e-4 * plain[-1]
 
 
-def test_two_steps_by_hand() -> None:
-    data = overlapping()
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_two_steps_by_hand(n: int, d: int) -> None:
+    data = overlapping(n, d)
     g, _ = problem(data, 0.1)
     root = np.sqrt(0.1 / g.smoothness)
-    one = -gradient(g, np.zeros(4)) / g.smoothness
+    one = -gradient(g, np.zeros(d + 1)) / g.smoothness
     ahead = one + (1 - root) / (1 + root) * one
     two = ahead - gradient(g, ahead) / g.smoothness
     first, second, *_ = train(Config(alpha=0.1, n_passes=2), data)

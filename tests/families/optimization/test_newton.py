@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ftml.families.optimization._finite_sum import gradient, hessian
 from ftml.families.optimization.newton import Config, train
-from tests.families.optimization.sums import breast_cancer, gaps, overlapping, problem
+from tests.families.optimization.sums import (
+    SHAPES,
+    breast_cancer,
+    gaps,
+    overlapping,
+    problem,
+)
 
 
 def test_gap_falls_quadratically_near_the_optimum() -> None:
@@ -18,10 +25,11 @@ def test_gap_falls_quadratically_near_the_optimum() -> None:
     assert (after <= 50 * near**2).all()
 
 
-def test_first_step_solves_the_second_order_model() -> None:
-    data = overlapping()
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_first_step_solves_the_second_order_model(n: int, d: int) -> None:
+    data = overlapping(n, d)
     g, _ = problem(data, 0.5)
-    zero = np.zeros(4)
+    zero = np.zeros(d + 1)
     step = next(train(Config(alpha=0.5), data))
     expected = -np.linalg.inv(hessian(g, zero)) @ gradient(g, zero)
     np.testing.assert_allclose(step.state["theta"], expected, atol=1e-14)

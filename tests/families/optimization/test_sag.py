@@ -13,22 +13,29 @@ from ftml.families.optimization.sag import (
     step_size,
     train,
 )
-from tests.families.optimization.sums import breast_cancer, gaps, overlapping, problem
+from tests.families.optimization.sums import (
+    SHAPES,
+    breast_cancer,
+    gaps,
+    overlapping,
+    problem,
+)
 
 
-def test_steps_by_the_formula_one_by_one() -> None:
-    g, _ = problem(overlapping(9), 0.1)
-    rows, gamma = np.array([3, 1, 3, 8, 1]), 0.3
-    theta, memory = np.random.default_rng(0).normal(size=4), {}
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_steps_by_the_formula_one_by_one(n: int, d: int) -> None:
+    g, _ = problem(overlapping(n, d), 0.1)
+    rows, gamma = np.array([3, 1, 3, n - 1, 1]), 0.3
+    theta, memory = np.random.default_rng(0).normal(size=d + 1), {}
     start = theta
     for i in rows:
         memory[i] = -g.y[i] / (1 + np.exp(g.y[i] * (g.X[i] @ theta)))
         mean = sum(a * g.X[j] for j, a in memory.items()) / len(memory)
         theta = theta - gamma * (mean + 0.1 * theta)
-    ours, slopes, _ = descend(g.X, g.y, start, np.zeros(9), rows, gamma, 1.0, 0.1)
+    ours, slopes, _ = descend(g.X, g.y, start, np.zeros(n), rows, gamma, 1.0, 0.1)
     np.testing.assert_allclose(ours, theta, rtol=1e-12)
     np.testing.assert_allclose(
-        slopes, [memory.get(i, 0.0) for i in range(9)], rtol=1e-13
+        slopes, [memory.get(i, 0.0) for i in range(n)], rtol=1e-13
     )
 
 

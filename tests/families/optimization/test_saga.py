@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ftml.families.optimization._finite_sum import gradient
 from ftml.families.optimization.saga import Config, descend, train
-from tests.families.optimization.sums import gaps, overlapping, problem
+from tests.families.optimization.sums import SHAPES, gaps, overlapping, problem
 
 
-def test_steps_by_the_formula_one_by_one() -> None:
-    g, _ = problem(overlapping(9), 0.1)
-    rows, gamma = np.array([3, 1, 3, 8, 1]), 0.3
-    theta, memory = np.random.default_rng(0).normal(size=4), np.zeros(9)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_steps_by_the_formula_one_by_one(n: int, d: int) -> None:
+    g, _ = problem(overlapping(n, d), 0.1)
+    rows, gamma = np.array([3, 1, 3, n - 1, 1]), 0.3
+    theta, memory = np.random.default_rng(0).normal(size=d + 1), np.zeros(n)
     start = theta
     for i in rows:
         a = -g.y[i] / (1 + np.exp(g.y[i] * (g.X[i] @ theta)))
-        bracket = (a - memory[i]) * g.X[i] + memory @ g.X / 9 + 0.1 * theta
+        bracket = (a - memory[i]) * g.X[i] + memory @ g.X / n + 0.1 * theta
         theta = theta - gamma * bracket
         memory[i] = a
-    ours, slopes = descend(g.X, g.y, start, np.zeros(9), rows, gamma, 0.1)
+    ours, slopes = descend(g.X, g.y, start, np.zeros(n), rows, gamma, 0.1)
     np.testing.assert_allclose(ours, theta, rtol=1e-12)
     np.testing.assert_allclose(slopes, memory, rtol=1e-13)
 
 
-def test_mean_step_over_all_samples_is_a_gradient_step() -> None:
-    g, _ = problem(overlapping(), 0.1)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_mean_step_over_all_samples_is_a_gradient_step(n: int, d: int) -> None:
+    g, _ = problem(overlapping(n, d), 0.1)
     rng = np.random.default_rng(0)
-    start, memory = rng.normal(size=4), rng.normal(size=40)
+    start, memory = rng.normal(size=d + 1), rng.normal(size=n)
     moved = [
-        descend(g.X, g.y, start, memory, np.array([i]), 0.5, 0.1)[0] for i in range(40)
+        descend(g.X, g.y, start, memory, np.array([i]), 0.5, 0.1)[0] for i in range(n)
     ]
     expected = start - 0.5 * gradient(g, start)
     np.testing.assert_allclose(np.mean(moved, axis=0), expected, atol=1e-13)

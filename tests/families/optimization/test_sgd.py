@@ -7,13 +7,20 @@ import pytest
 
 from ftml.families.optimization._finite_sum import gradient
 from ftml.families.optimization.sgd import Config, descend, train
-from tests.families.optimization.sums import breast_cancer, gaps, overlapping, problem
+from tests.families.optimization.sums import (
+    SHAPES,
+    breast_cancer,
+    gaps,
+    overlapping,
+    problem,
+)
 
 
-def test_steps_by_the_formula_one_by_one() -> None:
-    g, _ = problem(overlapping(9), 0.1)
-    rows, sizes = np.array([3, 1, 3, 8]), np.array([0.5, 0.4, 0.3, 0.2])
-    start = np.random.default_rng(0).normal(size=4)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_steps_by_the_formula_one_by_one(n: int, d: int) -> None:
+    g, _ = problem(overlapping(n, d), 0.1)
+    rows, sizes = np.array([3, 1, 3, n - 1]), np.array([0.5, 0.4, 0.3, 0.2])
+    start = np.random.default_rng(0).normal(size=d + 1)
     expected, visited = start, []
     for i, size in zip(rows, sizes, strict=True):
         z = g.X[i] @ expected
@@ -26,12 +33,13 @@ def test_steps_by_the_formula_one_by_one() -> None:
     np.testing.assert_allclose(mean, np.mean(visited, axis=0), rtol=1e-13)
 
 
-def test_mean_step_over_all_samples_is_a_gradient_step() -> None:
-    g, _ = problem(overlapping(), 0.1)
-    start, size = np.random.default_rng(0).normal(size=4), np.array([0.5])
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_mean_step_over_all_samples_is_a_gradient_step(n: int, d: int) -> None:
+    g, _ = problem(overlapping(n, d), 0.1)
+    start, size = np.random.default_rng(0).normal(size=d + 1), np.array([0.5])
     moved = [
         descend(g.X, g.y, start, start, np.array([i]), size, size, 0.1)[0]
-        for i in range(40)
+        for i in range(n)
     ]
     expected = start - 0.5 * gradient(g, start)
     np.testing.assert_allclose(np.mean(moved, axis=0), expected, atol=1e-14)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from ftml.core import family, fit
 from ftml.data import Sequences
@@ -33,6 +35,59 @@ def test_both_loops_over_time_train_the_same_network(name: str) -> None:
         models.append(fit(config, DATA.train).model)
     one, other = (model.predict_proba(DATA.test.X) for model in models)
     np.testing.assert_allclose(one, other, atol=1e-5)  # float32
+
+
+TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU, "bidirectional_lstm": nn.LSTM}
+
+
+def of_torch(model: Any, name: str, X: Ragged) -> np.ndarray:
+    """Return the probabilities by torch's layers, one sequence at a time."""
+    w, options = model.weights, model.options
+    core = TORCH[name](
+        len(model.scaling.center),
+        options["units"],
+        options["n_layers"],
+        batch_first=True,
+        bidirectional=name.startswith("bi"),
+    )
+    core.load_state_dict(
+        {each[5:]: value for each, value in w.items() if each.startswith("core.")}
+    )
+    found = []
+    for i in range(len(X)):
+        x = (X[i] - model.scaling.center) / model.scaling.scale
+        h = core(torch.from_numpy(x).float()[None])[0][0]
+        pooled = {
+            "last": torch.cat([h[-1, : options["units"]], h[0, options["units"] :]]),
+            "mean": h.mean(dim=0),
+            "max": h.amax(dim=0),
+        }[options["pooling"]]
+        z = w["head.weight"] @ pooled + w["head.bias"]
+        found.append(z.double().softmax(dim=0).detach().numpy())
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("lengths", "d", "units", "n_layers", "pooling"),
+    [((3, 7, 4), 2, 5, 2, "mean"), ((1, 12), 9, 2, 1, "last"), ((2,), 3, 1, 1, "max")],
+)
+def test_probabilities_are_those_of_torchs_layers(
+    lengths: tuple[int, ...],
+    d: int,
+    units: int,
+    n_layers: int,
+    pooling: Any,
+    name: str,
+) -> None:
+    ends = np.cumsum((0, *lengths))
+    values = np.random.default_rng(0).normal(size=(ends[-1], d))
+    y = np.arange(len(lengths)) % 2
+    data = Sequences(values, ends, y, classes=("a", "b"))
+    options = {"units": units, "n_layers": n_layers, "pooling": pooling}
+    model: Any = fit(family(name).Config(n_epochs=1, **options), data).model
+    found = model.predict_proba(data.X)
+    np.testing.assert_allclose(found, of_torch(model, name, data.X), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -136,6 +136,34 @@ def test_log_bilinear_logits_are_its_formula(symbols: int, d: int, n_past: int) 
 
 
 @pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    ("text", "d", "units", "n_layers"), [(TEXT, 3, 5, 1), (ONE, 9, 2, 2)]
+)
+def test_lstm_gives_the_probabilities_of_torchs_layers(
+    text: Ragged, d: int, units: int, n_layers: int, tied: bool
+) -> None:
+    options = {"units": units, "n_layers": n_layers, "tied": tied, "dimension": d}
+    config = lstm_lm.Config(n_epochs=1, batch_size=2, **options)
+    model = fit(config, text_of(text)).model
+    w, k = model.weights, len(text.vocabulary)
+    core = torch.nn.LSTM(d, units, n_layers, batch_first=True)
+    core.load_state_dict(
+        {name[5:]: each for name, each in w.items() if name.startswith("core.")}
+    )
+    read = w["embedding.weight"]
+    written = read if tied else w["next.weight"]
+    found = np.split(model.log_prob(text), np.cumsum(text.lengths + 1)[:-1])
+    for i, each in enumerate(found):
+        line = torch.tensor([k, *text[i].tolist(), k])
+        with torch.no_grad():
+            h, _ = core(read[line[None, :-1]])
+            z = F.linear(h[0], w["project.weight"], w["project.bias"])
+            expected = F.log_softmax(z @ written.T + w["bias"], dim=1)
+        told = expected[torch.arange(len(line) - 1), line[1:]]
+        np.testing.assert_allclose(each, told.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False])
 def test_lstm_reads_what_came_before_alone(tied: bool) -> None:
     config = lstm_lm.Config(tied=tied, n_epochs=1, units=8, dimension=6, n_layers=2)
     model = fit(config, text_of(TEXT)).model

@@ -103,7 +103,7 @@ def test_a_tree_lstm_keeps_what_its_gates_say() -> None:
 
 
 def test_formulas_are_learnt() -> None:
-    data = formulas("boolean", n=300, most=3, seed=1)
+    data = formulas("boolean", n=150, most=3, seed=1)
     model = fit(recursive_net.Config(n_epochs=25), data).model
     assert classification.evaluate(model, data)["accuracy"] > 0.98
     alone = np.concatenate(
