@@ -56,4 +56,6 @@ def test_a_final_fit_without_its_model_is_trained_again_and_no_other(
     assert "ridge/fits: the checkpoints of the final fits 1 are lost" in (
         capsys.readouterr().err
     )
-    assert sorted(Record(search.record_path).trials) == [0, 2]
+    read = Record(search.record_path).trials
+    assert [index for index, trial in read.items() if trial.ended] == [0, 2]
+    assert (read[1].checkpoint, read[1].steps) == (None, {})
