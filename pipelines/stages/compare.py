@@ -79,13 +79,13 @@ def log_comparison(
 
     champion: whether the best of the studies is the champion of the dataset.
     """
-    from pipelines.tracking import study_run
+    from pipelines.tracking import comparison_run
     from pipelines.tracking.client import retry_until_available
 
     found = [ids for study in studies if (ids := store.ids(study))]
     retry_until_available(
         partial(
-            study_run.log_comparison,
+            comparison_run.log_comparison,
             store.client,
             store.experiment_id,
             store.dataset,

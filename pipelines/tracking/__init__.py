@@ -10,8 +10,9 @@ Begin with `client.py`, the store and retries, and `ownership.py`, whose runs a 
 writes to and which are stale; `local_store.py` says where the store is, and finds a
 model in one without MLflow, `new_store.py` creates a local store, `database_check.py`
 says what is wrong with one. Then `study_run.py`, the run of a study, and
-`child_runs.py`, the runs of its trials and final fits; `claim_runs.py` is the same for
-claims. `recorded.py` finds what a store has of a study, `log_again.py` logs what it
+`child_runs.py`, the runs of its trials and final fits, `model_version.py`, its model in
+the registry, and `comparison_run.py`; `claim_runs.py` is the same for claims.
+`recorded.py` finds what a store has of a study, `log_again.py` logs what it
 lacks from the results on disk, and `champion.py` decides who is the champion.
 `views.py` and `descriptions.py` hold what MLflow's pages show, and `mlflow_ui.py` what
 is known of the undocumented format of views. `serving.py` is the model that MLflow

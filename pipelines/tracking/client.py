@@ -293,6 +293,25 @@ def close_stale_runs(
     )
 
 
+def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:
+    """Close the stale runs in all experiments of the store; return their number.
+
+    A run is stale when its driver ran on this machine and has crashed; with
+    `heartbeat_timeout` also when the last heartbeat of its driver on another machine is
+    more than that many seconds old. The runs may belong to any folder.
+    """
+    client = open_store()
+    return sum(
+        close_stale_runs(
+            client,
+            experiment.experiment_id,
+            heartbeat_timeout=heartbeat_timeout,
+            every_folder=True,
+        )
+        for experiment in client.search_experiments()
+    )
+
+
 def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
     """Return all runs of an experiment that meet a condition in MLflow's syntax, read
     page by page.

@@ -1,4 +1,4 @@
-"""The run of a study in MLflow, and the run that compares all studies of a dataset.
+"""The run of a study in MLflow.
 
 A study is a run with a child run for each trial and each final fit (`child_runs`).
 
@@ -20,13 +20,13 @@ Order in the run of a study:
    the run is terminated as FAILED, with the reason in the tag `ftml.error`, and its
    open children as KILLED; when the driver was stopped, all of them as KILLED.
 
-`log_comparison` follows when all studies of the dataset are finished.
+The comparison (`comparison_run`) follows when all studies of the dataset are finished.
 
-Retries. Opening the run, `log_results` and `log_comparison` are idempotent, and the
-stage repeats each one as a whole while the server does not respond
-(`retry_until_available`). A model that was logged and not registered before a call
-was lost is registered by the next call. KILLED is set with one attempt; if it fails,
-the next driver closes the runs as stale.
+Retries. Opening the run and `log_results` are idempotent, and the stage repeats each
+one as a whole while the server does not respond (`retry_until_available`). A model that
+was logged and not registered before a call was lost is registered by the next call.
+FAILED and KILLED are set with one attempt; if it fails, the next driver closes the runs
+as stale.
 
 Observe: the status of the run, and its tags `ftml.folder`, `ftml.driver`,
 `ftml.heartbeat`, `ftml.key`, and `ftml.current` (whether the latest comparison of its
@@ -37,32 +37,25 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
-    LoggedModelOutput,
     Metric,
     Run,
 )
 
-from ftml.saving import load
 from pipelines.common.explain import explain
-from pipelines.common.project import folder_identity
-from pipelines.params.read import Dataset as DatasetOfParams
 from pipelines.params.read import Study
-from pipelines.study.metrics import MlflowIds, StudyMetrics
+from pipelines.study.metrics import MlflowIds
 from pipelines.study.results import FILES, Outcome
-from pipelines.tracking import champion as champions
-from pipelines.tracking import descriptions, served_model, views
+from pipelines.tracking import descriptions, views
 from pipelines.tracking.child_runs import (
     ChildRuns,
     ParentRun,
@@ -72,22 +65,17 @@ from pipelines.tracking.child_runs import (
 )
 from pipelines.tracking.client import (
     TrackingError,
-    close_stale_runs,
-    describes,
-    open_store,
     retry_until_available,
     search_runs,
 )
+from pipelines.tracking.model_version import model_outputs, register, version_tags
 from pipelines.tracking.ownership import (
     ERROR,
-    FOLDER,
     Heartbeat,
     other_driver,
     own,
-    owner_tags,
     take_over,
 )
-from pipelines.tracking.recorded import has_model_files, model_id_of
 
 
 class StudyRun:
@@ -227,7 +215,14 @@ class StudyRun:
             self._log_missing_metrics(
                 run, {k: v for k, v in last if k.startswith("test_")}
             )
-        version = self._register(fits.runs[0], folder / "model", example, outcome)
+        version = register(
+            self.client,
+            self.study,
+            fits.runs[0],
+            folder / "model",
+            example,
+            tags=version_tags(self.client.get_run(self.run_id), outcome),
+        )
         for run in (fits.runs[0], self.run_id):
             self.client.log_artifacts(run, str(folder / "figures"), "figures")
         for name in FILES:
@@ -265,8 +260,8 @@ class StudyRun:
         if "trials" not in self.client.get_run(self.run_id).data.params:
             common["trials"] = outcome.metrics().trials
         self.client.log_batch(self.run_id, params=as_params(common))
-        known = {each.model_id for each in self._model_outputs(self.run_id)}
-        models = [m for m in self._model_outputs(fit) if m.model_id not in known]
+        known = {each.model_id for each in model_outputs(self.client, self.run_id)}
+        models = [m for m in model_outputs(self.client, fit) if m.model_id not in known]
         if models:
             self.client.log_outputs(self.run_id, models)
         parts = [
@@ -274,11 +269,6 @@ class StudyRun:
             descriptions.study(self.study, self.experiment_id),
         ]
         self.client.set_tag(self.run_id, "mlflow.note.content", "\n\n".join(parts))
-
-    def _model_outputs(self, run_id: str) -> list[LoggedModelOutput]:
-        """Return the models that a run has as outputs."""
-        outputs = self.client.get_run(run_id).outputs
-        return outputs.model_outputs if outputs else []
 
     def _log_missing_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Log the metrics that a run does not have yet."""
@@ -293,137 +283,3 @@ class StudyRun:
             self.client.log_batch(
                 run_id, [Metric(k, v, now, 0) for k, v in missing.items()]
             )
-
-    def _register(
-        self, run_id: str, folder: Path, example: pd.DataFrame, outcome: Outcome
-    ) -> str:
-        """Register the model that `ftml.save` has written to a folder, unless the run
-        has a version already; return the version.
-
-        A model that the run has logged before is registered if it has its files. A
-        version whose files are lost is removed and made again.
-        """
-        for known in self.client.search_model_versions(f"run_id = '{run_id}'"):
-            if has_model_files(self.client, model_id_of(known)):
-                return str(known.version)
-            self.client.delete_model_version(known.name, known.version)
-        ids = [each.model_id for each in self._model_outputs(run_id)]
-        whole = [each for each in ids if has_model_files(self.client, each)]
-        model_id = whole[-1] if whole else self._log_model(run_id, folder, example)
-        name = self.study.dataset.name
-        if not self.client.search_registered_models(f"name = '{name}'"):
-            description = descriptions.model(self.study.dataset)
-            self.client.create_registered_model(name, description=description)
-        version = self.client.create_model_version(
-            name,
-            f"models:/{model_id}",
-            run_id=run_id,
-            model_id=model_id,
-            tags=self._version_tags(outcome),
-            description=descriptions.version(self.study, self.experiment_id),
-        )
-        return str(version.version)
-
-    def _log_model(self, run_id: str, folder: Path, example: pd.DataFrame) -> str:
-        """Log the model of a folder; return the id of the logged model."""
-        predictor = load(folder)
-        with (
-            warnings.catch_warnings(),
-            served_model.code_of(self.study) as code,
-            mlflow.start_run(run_id=run_id),
-        ):
-            warnings.simplefilter("ignore")  # MLflow's hints on types of its signatures
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).with_name("serving.py")),
-                artifacts={"model": str(folder)},
-                code_paths=[code],
-                signature=served_model.signature(predictor, example),
-                pip_requirements=served_model.requirements(self.study),
-            )
-        return str(logged.model_id)
-
-    def _version_tags(self, outcome: Outcome) -> dict[str, str]:
-        """Return the tags of a version, by which champions are compared."""
-        study = self.study
-        digest = self.client.get_run(self.run_id).data.tags["ftml.data"]
-        return {
-            "study": study.name,
-            "family": study.family.name,
-            FOLDER: folder_identity(),
-            champions.DATA: digest,
-            champions.METRIC: study.dataset.metric,
-            champions.SCORE: repr(outcome.metrics().validation_score),
-        }
-
-
-def log_comparison(
-    client: MlflowClient,
-    experiment_id: str,
-    dataset: DatasetOfParams,
-    folder: Path,
-    *,
-    digest: str,
-    best: StudyMetrics,
-    curves: Sequence[str],
-    studies: Collection[str],
-    champion: bool,
-) -> None:
-    """Log the comparison of the studies of a dataset as a run of its own, and describe
-    the best study on the page of the experiment. The call is idempotent.
-
-    `champion` says whether the best study is the champion, which makes this folder the
-    one that describes the experiment (`client.describes`).
-
-    `folder` is the one that `pipelines.study.comparison` has written; `best` is the
-    metrics.json of the study that is best in validation; `curves` names the training
-    metrics that several studies share. `studies` are the ids of the runs that are
-    compared. Of the runs of this folder, the tag `ftml.current` is `true` for these and
-    their final fits, and `false` for all others; the views show current runs only.
-    """
-    for role in ("study", "fit"):
-        condition = f"tags.`ftml.role` = '{role}'"
-        for run in own(search_runs(client, experiment_id, condition)):
-            study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
-            is_current = str(study in studies).lower()
-            if run.data.tags.get("ftml.current") != is_current:
-                client.set_tag(run.info.run_id, "ftml.current", is_current)
-    compared = "tags.`ftml.role` = 'comparison'"
-    runs = own(search_runs(client, experiment_id, compared))
-    if runs:
-        run_id = runs[0].info.run_id
-    else:
-        tags = {"ftml.role": "comparison", **owner_tags()}
-        run_id = client.create_run(
-            experiment_id, tags=tags, run_name="all studies compared"
-        ).info.run_id
-    client.set_tag(run_id, "mlflow.note.content", (folder / "table.md").read_text())
-    client.log_artifacts(run_id, str(folder))
-    client.set_terminated(run_id, "FINISHED")
-    if not (champion or describes(client, experiment_id)):
-        return
-    description = descriptions.experiment(
-        dataset, experiment_id, digest=digest, best=best, curves=bool(curves)
-    )
-    note = {"mlflow.note.content": description, FOLDER: folder_identity()}
-    for name, value in (views.curves_view(curves) | note).items():
-        client.set_experiment_tag(experiment_id, name, value)
-
-
-def close_stale_runs_of_store(*, heartbeat_timeout: float | None = None) -> int:
-    """Close the stale runs in all experiments of the store; return their number.
-
-    A run is stale when its driver ran on this machine and has crashed; with
-    `heartbeat_timeout` also when the last heartbeat of its driver on another machine is
-    more than that many seconds old. The runs may belong to any folder.
-    """
-    client = open_store()
-    return sum(
-        close_stale_runs(
-            client,
-            experiment.experiment_id,
-            heartbeat_timeout=heartbeat_timeout,
-            every_folder=True,
-        )
-        for experiment in client.search_experiments()
-    )

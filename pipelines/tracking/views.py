@@ -3,7 +3,7 @@ columns in which order, and which charts.
 
 Each function `*_view` returns the tag of an experiment that holds one view;
 `mlflow_ui.view_address` returns the address that opens it. Views show current runs
-only (tag `ftml.current`, set by `study_run.log_comparison`). The format is that of
+only (tag `ftml.current`, set by `comparison_run.log_comparison`). The format is that of
 MLflow's UI: see `mlflow_ui`.
 """
 

@@ -31,6 +31,7 @@ from ftml.data import Images, Sequences, Trees
 from ftml.tasks import task
 from pipelines.params.read import read_params
 from pipelines.tracking import client as tracking_client
+from pipelines.tracking.model_version import register
 from pipelines.tracking.study_run import StudyRun
 from tests.conftest import ROOT, forget_store, free_port, run_stage
 from tests.pipelines.cli.test_reproduction import git
@@ -204,7 +205,7 @@ def logged(
     log = StudyRun(client, experiment, study, key="k", digest="d")
     with warnings.catch_warnings(), log:
         warnings.simplefilter("ignore")  # MLflow's hints on types
-        version = log._register(log.run_id, Path("model"), example)
+        version = register(client, study, log.run_id, Path("model"), example, tags={})
     return f"models:/toy/{version}"
 
 

@@ -19,12 +19,11 @@ from pipelines.params.read import Study, read_params
 from pipelines.study.metrics import StudyMetrics
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import ownership
-from pipelines.tracking.client import TrackingError
+from pipelines.tracking.client import TrackingError, close_stale_runs_of_store
+from pipelines.tracking.comparison_run import log_comparison
 from pipelines.tracking.ownership import DRIVER, FOLDER, HEARTBEAT, PROCESS
 from pipelines.tracking.study_run import (
     StudyRun,
-    close_stale_runs_of_store,
-    log_comparison,
 )
 from tests.conftest import forget_store
 

@@ -24,11 +24,12 @@ from pipelines.tracking import client as tracking_client
 from pipelines.tracking import ownership
 from pipelines.tracking.client import (
     TrackingError,
+    close_stale_runs_of_store,
     is_transient_error,
     retry_until_available,
     try_call,
 )
-from pipelines.tracking.study_run import StudyRun, close_stale_runs_of_store
+from pipelines.tracking.study_run import StudyRun
 from tests.conftest import forget_store, runs
 
 PARAMS = """
