@@ -63,9 +63,7 @@ def register(
         run_id=run_id,
         model_id=model_id,
         tags=dict(tags),
-        description=descriptions.version(
-            study, client.get_run(run_id).info.experiment_id
-        ),
+        description=descriptions.version(study, experiment),
     )
     return str(version.version)
 
