@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet, preprocessing
-from ftml.data.checks import as_float64, as_indices, check_joins
+from ftml.data.checks import as_float64, as_indices, check_finite, check_joins
 from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.preprocessing import Preprocessing, Preprocessor
@@ -56,8 +56,15 @@ class Domains:
             )
         if self.is_images:
             check_images(self.x)
-        if not self.is_images and self.x.ndim != 2:
-            raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
+        else:
+            if self.x.ndim != 2:
+                raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
+            if self.feature_names and len(self.feature_names) != self.x.shape[1]:
+                raise ValueError(
+                    f"x has {self.x.shape[1]} columns, "
+                    f"feature_names {len(self.feature_names)}"
+                )
+            check_finite(self.x, "x", names=self.feature_names, missing=True)
         if (self.domain[1:] < self.domain[:-1]).any():
             raise ValueError("domain must never fall: sort the rows by domain")
 

@@ -23,7 +23,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
 
 TASK = "decomposition"
 

@@ -30,9 +30,3 @@ def for_raw_columns(theta: np.ndarray, scaling: Scaling) -> np.ndarray:
     """
     weights = (theta[:-1].T / scaling.scale).T
     return np.concatenate([weights, [theta[-1] - scaling.center @ weights]])
-
-
-def check_columns(X: np.ndarray, d: int) -> None:
-    """Raise ValueError unless X has the d columns that a model was fitted on."""
-    if X.shape[1] != d:
-        raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")

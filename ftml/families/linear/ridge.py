@@ -27,9 +27,9 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.checks import check_rows
 from ftml.families.linear._columns import (
     centred_and_scaled,
-    check_columns,
     for_raw_columns,
 )
 from ftml.families.linear._least_squares import EPS, least_squares
@@ -60,7 +60,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
-        check_columns(X, len(self.theta) - 1)
+        check_rows(X, len(self.theta) - 1)
         return X @ self.theta[:-1] + self.theta[-1]
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from ftml.config import LogUniform, nearest
 from ftml.core import State, Step, device
 from ftml.data import Images, Splits, Table
+from ftml.data.checks import check_rows
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import DropoutConfig
 from ftml.families.neural._model import outputs
@@ -95,10 +96,7 @@ class Model:
     def _outputs(self, X: np.ndarray) -> Tensor:
         if self.columns is None:
             return outputs(self, X)
-        if X.shape[1:] != (self.n_columns,):
-            raise ValueError(
-                f"X has {X.shape[1]} columns, the model was fitted on {self.n_columns}"
-            )
+        check_rows(X, self.n_columns)
         return outputs(self, X[:, list(self.columns)])
 
 
