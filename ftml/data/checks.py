@@ -3,7 +3,9 @@ and what every model checks of the rows that it is given (`check_rows`).
 
 One rule holds for all kinds. A value that the documented type has is converted, and any
 other value is an error that names it: nothing is rounded, wrapped or cut. An array of
-the documented type is returned unchanged, without a copy.
+the documented type in C order is returned unchanged, without a copy. An array in
+another order, such as that of Fortran, is copied, because the order changes the
+rounding of sums of products.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def as_integers(
     """
     _check_numbers(values, what, "whole numbers")
     if values.dtype == dtype:
-        return values
+        return np.asarray(values, order="C")
     if not np.can_cast(values.dtype, dtype):
         info = np.iinfo(dtype)
         # As a float, the largest int64 rounds up to 2^63, which is no int64.
@@ -44,7 +46,7 @@ def as_integers(
             raise ValueError(
                 f"{what} must be whole numbers of the type {info.dtype}, got {first!s}"
             )
-    return values.astype(dtype)
+    return values.astype(dtype, order="C")
 
 
 def as_float64(values: np.ndarray, what: str) -> np.ndarray:
@@ -56,7 +58,7 @@ def as_float64(values: np.ndarray, what: str) -> np.ndarray:
     """
     _check_numbers(values, what, "numbers")
     if values.dtype == np.float64:
-        return values
+        return np.asarray(values, order="C")
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
         large = (values > EXACT) | (values < -EXACT)
         if large.any():
@@ -64,7 +66,7 @@ def as_float64(values: np.ndarray, what: str) -> np.ndarray:
                 f"{what} must be numbers that float64 has, got {values[large][0]}, "
                 "which it would round"
             )
-    return values.astype(np.float64)
+    return values.astype(np.float64, order="C")
 
 
 def check_array(values: np.ndarray, what: str) -> None:

@@ -21,6 +21,7 @@ from ftml.data.checks import (
 from ftml.data.formulas import formulas
 from ftml.data.numerals import numerals
 from ftml.families.domain_generalization import erm
+from ftml.families.optimization import sag, sgd
 from ftml.families.tree import recursive_net
 
 X = np.arange(12.0).reshape(6, 2)
@@ -69,6 +70,27 @@ def test_arrays_of_the_documented_type_are_not_copied() -> None:
     assert as_integers(Y, "y") is Y
     assert as_float64(X, "x") is X
     assert DOMAINS.x is X
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_arrays_in_another_order_are_put_into_c_order(dtype: Any) -> None:
+    values = np.asfortranarray(X, dtype)
+    for found in (as_float64(values, "x"), as_integers(values, "x"), Table(values).X):
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, X)
+    assert as_float64(X[::-1, 0], "x").flags.c_contiguous
+
+
+def test_the_order_of_an_array_in_memory_changes_no_result() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 7))
+    y = (features[:, 0] > 0).astype(np.int64)
+    for module in (sgd, sag):
+        one, other = (
+            fit(module.Config(n_passes=1), Table(each, y, classes=TWO)).model.theta
+            for each in (features, np.asfortranarray(features))
+        )
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("kind", [np.ma.masked_array, np.matrix])
