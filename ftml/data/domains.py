@@ -59,6 +59,8 @@ class Domains:
         else:
             if self.x.ndim != 2:
                 raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
+            if not self.x.shape[1]:
+                raise ValueError("x has 0 columns, domains need 1 or more")
             if self.feature_names and len(self.feature_names) != self.x.shape[1]:
                 raise ValueError(
                     f"x has {self.x.shape[1]} columns, "

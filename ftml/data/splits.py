@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
@@ -43,12 +43,19 @@ class Splits(Generic[B]):
     """Training data and, if there are any, validation and test data of the same kind.
 
     A family's `train` receives the first two. Only the test of the final fit uses the
-    third.
+    third. Raises ValueError for training data without a sample.
     """
 
     train: B
     valid: B | None = None
     test: B | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.train, Sized) and not len(self.train):
+            kind = type(self.train).__name__
+            raise ValueError(
+                f"the training data ({kind}) have 0 samples, a model needs 1 or more"
+            )
 
     def without_test(self) -> Splits[B]:
         """Return the training and validation data: what a search may see."""

@@ -71,6 +71,8 @@ class Table:
             raise ValueError(
                 f"expected X (n, d) and y (n,), got {self.X.shape} and {self.y.shape}"
             )
+        if not self.X.shape[1]:
+            raise ValueError("X has 0 columns, a table needs 1 or more")
         if not self.feature_names:
             names = tuple(f"x{j}" for j in range(self.X.shape[1]))
             object.__setattr__(self, "feature_names", names)

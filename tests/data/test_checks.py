@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from ftml.core import fit
-from ftml.data import Cooccurrence, Domains, Images, Pairs, Sequences, Table, Trees
+from ftml.data import (
+    Cooccurrence,
+    Domains,
+    Images,
+    Pairs,
+    Sequences,
+    Splits,
+    Table,
+    Trees,
+)
 from ftml.data.checks import (
     as_float64,
     as_indices,
@@ -128,6 +137,17 @@ def test_rows_that_a_model_can_take_are_accepted() -> None:
     check_rows(np.array([[np.nan, 1.0]]), 2, missing=True)
     with pytest.raises(ValueError, match=r"got inf in x\[0, 1\]"):
         check_rows(np.array([[np.nan, np.inf]]), 2, what="x", missing=True)
+
+
+@pytest.mark.parametrize("data", [Table(X), *KINDS.values()])
+def test_training_data_have_samples_and_columns(data: Any) -> None:
+    if hasattr(data, "rows"):
+        with pytest.raises(ValueError, match="have 0 samples, a model needs 1 or more"):
+            Splits(data.rows(np.arange(0)))
+    if getattr(data, "feature_names", ()):
+        key = "x" if hasattr(data, "x") else "X"
+        with pytest.raises(ValueError, match=f"{key} has 0 columns, .* 1 or more"):
+            replace(data, **{key: X[:, :0], "feature_names": ()})
 
 
 def test_a_value_that_is_not_finite_is_named_with_its_column() -> None:
