@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.images import Images
+from ftml.data.rare_classes import rare_classes
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._inputs import check_samples, frame_of, input_of
@@ -151,7 +152,8 @@ def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) ->
     for _ in range(DRAWS):
         taught = _labelled(y, labels, rng)
         probe = LogisticRegression(C=10.0, max_iter=2000)
-        probe.fit(scaled[taught], y[taught])
+        with rare_classes():
+            probe.fit(scaled[taught], y[taught])
         right.append(np.mean(probe.predict(scaled[~taught]) == y[~taught]))
     return float(np.mean(right))
 
