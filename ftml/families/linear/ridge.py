@@ -171,7 +171,9 @@ def train_many(
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     for standardize in sorted({configs[i].standardize for i in waiting}):
-        X, scaling = centred_and_scaled(data.train.X, standardize=standardize)
+        X, scaling = centred_and_scaled(
+            data.train.X, standardize=standardize, names=data.train.feature_names
+        )
         y = data.train.y
         mean = y.mean()
         alike = [i for i in waiting if configs[i].standardize == standardize]
@@ -197,7 +199,8 @@ def train(
         theta = solve_without_penalty(X, y, standardize=standardize)
         yield _step(theta, data.train)
         return
-    X, scaling = centred_and_scaled(X, standardize=standardize)
+    names = data.train.feature_names
+    X, scaling = centred_and_scaled(X, standardize=standardize, names=names)
     theta = solve_ridge(X, y - y.mean(), alpha=config.alpha)
     yield _step(for_raw_columns(np.append(theta, y.mean()), scaling), data.train)
 
