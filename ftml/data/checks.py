@@ -149,8 +149,11 @@ def as_indices(
     """
     check_different(names, of)
     found = as_integers(index, what)
-    if len(found) and (found.min() < 0 or found.max() >= len(names)):
-        raise ValueError(f"{what} must index the {len(names)} {of}")
+    if len(found) and ((low := found.min()) < 0 or found.max() >= len(names)):
+        raise ValueError(
+            f"{what} must index the {len(names)} {of} from 0, got "
+            f"{low if low < 0 else found.max()}"
+        )
     return found
 
 
@@ -176,13 +179,13 @@ def check_joins(one: Any, other: Any, *, without: Collection[str] = ()) -> None:
         if isinstance(a, np.ndarray):
             if a.shape[1:] != b.shape[1:]:
                 raise ValueError(
-                    f"{name} differ in shape: {_shape(a)} and {_shape(b)}; both must "
-                    "come from one dataset"
+                    f"the field {name} differs in shape: {_shape(a)} and {_shape(b)}; "
+                    "both must come from one dataset"
                 )
         elif a != b:
             raise ValueError(
-                f"{name} differ: {_shown(a, b)} and {_shown(b, a)}; both must come "
-                "from one dataset"
+                f"the field {name} differs: {_shown(a, b)} and {_shown(b, a)}; both "
+                "must come from one dataset"
             )
 
 

@@ -256,8 +256,8 @@ def leave_out(
     learnt = np.union1d(train.y, valid.y)
     if unseen := [data.class_names[c] for c in np.setdiff1d(test.y, learnt)]:
         raise ValueError(
-            f"{where}: class {', '.join(unseen)} is in the test domains "
-            f"{', '.join(test_domains)} alone"
+            f"{where}: only the test domains {', '.join(test_domains)} have samples of "
+            f"{', '.join(unseen)}; the other domains must have samples of every class"
         )
     return Splits(train, valid, test)
 

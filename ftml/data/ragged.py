@@ -85,7 +85,11 @@ class Ragged:
 def check_offsets(offsets: np.ndarray, n_values: int) -> None:
     """Raise ValueError unless offsets increase from 0 to the number of values."""
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0:
-        raise ValueError("offsets must be (n + 1,) and begin with 0")
+        raise ValueError(
+            "offsets must be (n + 1,) and begin with 0, got the shape "
+            f"{offsets.shape}"
+            + (f" and {offsets[0]} first" if offsets.ndim == 1 and len(offsets) else "")
+        )
     lengths = np.diff(offsets)
     if (lengths < 0).any() or offsets[-1] != n_values:
         raise ValueError(

@@ -107,7 +107,10 @@ class FoldLimit:
     def check(self, n_folds: int) -> None:
         """Raise ValueError for more folds."""
         if n_folds > self.most:
-            raise ValueError(f"cv: {n_folds} folds of {self.reason}")
+            raise ValueError(
+                f"cv: {n_folds} folds of {self.reason}; at most {self.most} are "
+                "possible"
+            )
 
 
 def fold_limit(

@@ -243,7 +243,7 @@ def test_labels_of_every_type_train_the_same_model(dtype: Any) -> None:
 )
 def test_what_does_not_belong_together_is_not_joined(data: Any, changed: dict) -> None:
     other = replace(data, **changed)
-    with pytest.raises(ValueError, match=f"{next(iter(changed))} differ.*one dataset"):
+    with pytest.raises(ValueError, match=f"{next(iter(changed))} differs.*one dataset"):
         data.join(other)
 
 

@@ -115,14 +115,14 @@ def test_values_that_are_not_converted_exactly_are_refused(
 @pytest.mark.parametrize(
     ("other", "error", "message"),
     [
-        ({"classes": ("b", "a", "c")}, ValueError, "classes differ: a, b, c and b, a"),
+        ({"classes": ("b", "a", "c")}, ValueError, "classes differs: a, b, c and b, a"),
         ({"feature_names": ("size", "age")}, ValueError, "feature_names differ"),
         (
             {"X": np.zeros((12, 3)), "feature_names": ()},
             ValueError,
             r"\(n, 2\) and \(n",
         ),
-        ({"target_name": "sort"}, ValueError, "target_name differ: kind and sort"),
+        ({"target_name": "sort"}, ValueError, "target_name differs: kind and sort"),
     ],
 )
 def test_parts_of_other_tables_are_not_joined(other, error, message) -> None:
