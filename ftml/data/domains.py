@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -160,7 +160,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
         "domain": pa.array(names[data.domain]).dictionary_encode()
     }
     columns |= {"split": split.astype(str), "label": data.y}
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Domains",
         "domains": data.domain_names,
         "classes": data.class_names,

@@ -20,7 +20,7 @@ SPLITS = ("train", "valid", "test")
 T = TypeVar("T")
 
 
-def write(path: Path, table: pa.Table, about: dict[str, Any]) -> None:
+def write(path: Path, table: pa.Table, about: Mapping[str, object]) -> None:
     """Write a table with its description in the metadata. The bytes depend on these
     alone.
     """

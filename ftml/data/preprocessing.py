@@ -123,7 +123,7 @@ class Preprocessor:
         X = self.transform(encode(frame, self.columns, dates=self.spec.read.dates))
         return pd.DataFrame(X, columns=list(self.feature_names))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return everything that was learnt as JSON."""
         return {
             "spec": self.spec.model_dump(mode="json"),

@@ -35,20 +35,20 @@ class RawBlock(Protocol):
     def transform(self, preprocessor: Preprocessor) -> Any: ...
 
 
-B = TypeVar("B", bound=Block)
+B_co = TypeVar("B_co", bound=Block, covariant=True)
 
 
 @dataclass(frozen=True)
-class Splits(Generic[B]):
+class Splits(Generic[B_co]):
     """Training data and, if there are any, validation and test data of the same kind.
 
     A family's `train` receives the first two. Only the test of the final fit uses the
     third. Raises ValueError for training data without a sample.
     """
 
-    train: B
-    valid: B | None = None
-    test: B | None = None
+    train: B_co
+    valid: B_co | None = None
+    test: B_co | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.train, Sized) and not len(self.train):
@@ -57,11 +57,11 @@ class Splits(Generic[B]):
                 f"the training data ({kind}) have 0 samples, a model needs 1 or more"
             )
 
-    def without_test(self) -> Splits[B]:
+    def without_test(self) -> Splits[B_co]:
         """Return the training and validation data: what a search may see."""
         return replace(self, test=None)
 
-    def for_final_fit(self) -> Splits[B]:
+    def for_final_fit(self) -> Splits[B_co]:
         """Return training and validation data as one training part."""
         joined = self.train if self.valid is None else self.train.join(self.valid)
         return Splits(train=joined)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -213,7 +213,7 @@ def write(folder: Path, table: Table, split: np.ndarray) -> None:
     grouping = {GROUP_COLUMN: table.groups, TIME_COLUMN: table.time}
     grouping = {name: values for name, values in grouping.items() if len(values)}
     parquet.check_names((*table.feature_names, *targets, *grouping, "split"))
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Table",
         "columns": [column.to_json() for column in table.columns],
         "preprocessing": table.preprocessing.model_dump(mode="json"),

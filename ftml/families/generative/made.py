@@ -135,7 +135,7 @@ def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for values that are not binary."""
     X = data.train.X

@@ -38,7 +38,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     weights: dict[str, Tensor]

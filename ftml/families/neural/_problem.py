@@ -48,7 +48,7 @@ def supervised_problem(
     train: Rows,
     valid: Rows | None,
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     loss: Callable[..., Tensor],
     model: Callable[[dict[str, Tensor]], Any],
 ) -> Problem:
@@ -139,7 +139,10 @@ def disturbed(config: TrainingConfig, x: Tensor, draw: Draw) -> Tensor:
 
 
 def make_model(
-    network: str, options: Mapping[str, Any], inputs: Inputs, weights: dict[str, Tensor]
+    network: str,
+    options: Mapping[str, object],
+    inputs: Inputs,
+    weights: dict[str, Tensor],
 ) -> Model:
     """Return the model of a classification network."""
     return Model(network, options, weights, inputs.shape, inputs.scaling)
@@ -147,9 +150,9 @@ def make_model(
 
 def classification(
     config: ClassifierConfig,
-    data: Splits[Any],
+    data: Splits[Images | Table],
     network: str,
-    options: Callable[[Inputs, int], Mapping[str, Any]],
+    options: Callable[[Inputs, int], Mapping[str, object]],
     *,
     model: Callable[..., Any] = make_model,
     class_weight: ClassWeight = None,

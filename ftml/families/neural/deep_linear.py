@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -253,7 +253,7 @@ def _metrics(
     return {"train_risk": risk, "train_excess_risk": excess}
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
     """Return the strength of each mode over time, with its closed form."""
     figure, axes = new_figure()
     fine = np.linspace(0, model.time[-1], 300)

@@ -13,9 +13,9 @@ from inputs alone); Caruana 1997, "Multitask learning".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ class Config(DropoutConfig):
 
 @dataclass(frozen=True)
 class Model:
-    options: dict[str, Any]
+    options: Mapping[str, object]
     "what the network, an MLP with both heads in its last layer, is made with"
 
     weights: dict[str, Tensor]
@@ -120,7 +120,7 @@ def split_columns(config: Config, data: Table | Images) -> tuple[list[int], list
     return kept, auxiliary
 
 
-def problem_of(config: Config, data: Splits[Any]) -> Problem:
+def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
     """Return what is trained: two tasks on one trunk."""
     block, k = data.train, len(data.train.classes)
     if not config.hidden:
@@ -172,7 +172,7 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError as `split_columns` does."""
     yield from run(config, problem_of(config, data), state)

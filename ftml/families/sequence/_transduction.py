@@ -63,7 +63,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     beam_width: int
@@ -118,7 +118,7 @@ def train_transducer(
     data: Splits[Pairs],
     state: State | None,
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
 ) -> Iterator[Step]:
     """Yield after each epoch of training to predict each next symbol of the target.
 
