@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -120,6 +121,21 @@ def split_columns(config: Config, data: Table | Images) -> tuple[list[int], list
     return kept, auxiliary
 
 
+def _only(whole: Inputs, kept: list[int]) -> Inputs:
+    """Return the inputs of these columns; those of all for none."""
+    if not kept or whole.scaling is None:
+        return whole
+    return Inputs((len(kept),), Scaling(*(each[kept] for each in whole.scaling)))
+
+
+def _loss(config: Config, k: int, found: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Return the loss of outputs (B, k + d_aux) for classes y (B,) and auxiliary
+    targets z (B, d_aux).
+    """
+    smoothed = F.cross_entropy(found[:, :k], y, label_smoothing=config.label_smoothing)
+    return smoothed + config.auxiliary_weight * F.mse_loss(found[:, k:], z)
+
+
 def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
     """Return what is trained: two tasks on one trunk."""
     block, k = data.train, len(data.train.classes)
@@ -127,10 +143,7 @@ def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
         raise ValueError("hidden: the tasks share hidden layers, there is none")
     kept, auxiliary = split_columns(config, block)
     whole = inputs_of(block)
-    inputs = whole
-    if kept and whole.scaling is not None:
-        scaling = Scaling(*(each[kept] for each in whole.scaling))
-        inputs = Inputs((len(kept),), scaling)
+    inputs = _only(whole, kept)
 
     def rows(part: Table | Images) -> Rows:
         x = whole.tensor(part.X).to(device())
@@ -138,12 +151,6 @@ def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
         if not kept:
             return x, y, as_float(x).flatten(1)
         return x[:, kept], y, x[:, auxiliary]
-
-    def loss(found: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        smoothed = F.cross_entropy(
-            found[:, :k], y, label_smoothing=config.label_smoothing
-        )
-        return smoothed + config.auxiliary_weight * F.mse_loss(found[:, k:], z)
 
     n_auxiliary = len(auxiliary) or n_inputs(whole)
     options = {
@@ -166,7 +173,7 @@ def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
         valid=None if data.valid is None else rows(data.valid),
         network="mlp",
         options=options,
-        loss=loss,
+        loss=partial(_loss, config, k),
         model=lambda weights: replace(empty, weights=weights),
     )
 

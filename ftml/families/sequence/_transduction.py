@@ -20,10 +20,11 @@ from ftml.core import State, Step
 from ftml.data import Pairs, Splits
 from ftml.data.ragged import Ragged, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
+from ftml.nn.beam_search import beam_search
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.prediction import chunk_size, chunks_by_length, loaded
-from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
+from ftml.nn.seq2seq import EncoderDecoder, Transformer
 from ftml.plots import new_figure
 from ftml.training import run
 
