@@ -19,6 +19,7 @@ from ftml.fonts import set_fonts, use_installed_fonts, without_glyph_warnings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 # Okabe and Ito's palette, darkest contrast first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -98,31 +99,36 @@ def label_points(
     taken += [Bbox([place - dot, place + dot]) for place in places]
     wanted = prefer or [(1, 0)] * len(texts)
     for text, point, side in zip(texts, points, wanted, strict=True):
-        sides = {side: ANCHORS[side], **ANCHORS}
-        for (right, up), (h, v) in sides.items():
-            label = axes.annotate(
-                text,
-                tuple(point),
-                (4 * right, 4 * up),
-                textcoords="offset points",
-                ha=h,
-                va=v,
-                fontsize=fontsize,
-            )
-            label.set_in_layout(False)
-            set_fonts(label)
+        for each in (side, *(other for other in ANCHORS if other != side)):
+            label = _label_beside(axes, text, point, side=each, fontsize=fontsize)
             with without_glyph_warnings():
                 box = label.get_window_extent()
-            if (
-                inside.contains(*box.p0)
-                and inside.contains(*box.p1)
-                and not (box.count_overlaps(taken))
-            ):
+            fits = inside.contains(*box.p0) and inside.contains(*box.p1)
+            if fits and not box.count_overlaps(taken):
                 taken.append(box)
                 written.append(text)
                 break
             label.remove()
     return written
+
+
+def _label_beside(
+    axes: Axes, text: str, point: np.ndarray, *, side: tuple[int, int], fontsize: float
+) -> Annotation:
+    """Return a text that was written on one side of a point."""
+    (right, up), (h, v) = side, ANCHORS[side]
+    label = axes.annotate(
+        text,
+        tuple(point),
+        (4 * right, 4 * up),
+        textcoords="offset points",
+        ha=h,
+        va=v,
+        fontsize=fontsize,
+    )
+    label.set_in_layout(False)
+    set_fonts(label)
+    return label
 
 
 def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:

@@ -53,7 +53,7 @@ class Interface:
     preparation: TextPreparation | None = None
     "how a raw text becomes the symbols that the model takes; None without texts"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the interface as JSON."""
         return {
             "preprocessor": self.preprocessor and self.preprocessor.to_json(),

@@ -69,6 +69,10 @@ class Model:
             raise ValueError(
                 f"X has shape {X.shape}, the model was fitted on {len(self.mean)}"
             )
+        if not np.isfinite(X).all():
+            raise ValueError("X must be finite, got another value")
+        if isinstance(X, np.ma.MaskedArray):
+            raise TypeError("X is a masked array, expected one without a mask")
         return (X - self.mean) / self.scale
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -124,6 +128,18 @@ class CountsTheRows(Model):
 class AcceptsAnyWidth(Model):
     def predict(self, X):
         return super().predict(X[:, : len(self.mean)])
+
+
+class FillsMissingValues(Model):
+    def predict(self, X):
+        return super().predict(np.nan_to_num(X))
+
+
+class RefusesNoRows(Model):
+    def predict(self, X):
+        if not len(X):
+            raise ValueError(f"X must have rows, got {len(X)}")
+        return super().predict(X)
 
 
 class LeavesOutARow(Model):
@@ -210,7 +226,9 @@ BROKEN = [
     (of_model(IgnoresWideInputs), "40 inputs", "inputs_matter"),
     (of_model(CentresTheChunk), "base", "chunks_have_the_answers_of_the_whole"),
     (of_model(CountsTheRows), "7 rows", "permuted_rows_have_permuted_answers"),
-    (of_model(AcceptsAnyWidth), "base", "inputs_of_another_width_are_refused"),
+    (of_model(AcceptsAnyWidth), "base", "inputs_of_another_shape_are_refused"),
+    (of_model(FillsMissingValues), "base", "inputs_that_are_not_finite_are_refused"),
+    (of_model(RefusesNoRows), "base", "no_rows_have_no_answers"),
     (of_model(LeavesOutARow), "1,100 rows to predict", "answers_are_finite"),
     (of_model(GrowsFar), "one-hot columns", "predictions_lie_near_the_targets"),
     (of_model(Rounds), "base", "a_saved_and_loaded_model_has_the_same_answers"),

@@ -1,8 +1,11 @@
-"""What every data kind checks: the types of its arrays, its names, and what it joins.
+"""What every data kind checks: the types of its arrays, its names, and what it joins;
+and what every model checks of the rows that it is given (`check_rows`).
 
 One rule holds for all kinds. A value that the documented type has is converted, and any
 other value is an error that names it: nothing is rounded, wrapped or cut. An array of
-the documented type is returned unchanged, without a copy.
+the documented type in C order is returned unchanged, without a copy. An array in
+another order, such as that of Fortran, is copied, because the order changes the
+rounding of sums of products.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ def as_integers(
     """
     _check_numbers(values, what, "whole numbers")
     if values.dtype == dtype:
-        return values
+        return np.asarray(values, order="C")
     if not np.can_cast(values.dtype, dtype):
         info = np.iinfo(dtype)
         # As a float, the largest int64 rounds up to 2^63, which is no int64.
@@ -43,7 +46,7 @@ def as_integers(
             raise ValueError(
                 f"{what} must be whole numbers of the type {info.dtype}, got {first!s}"
             )
-    return values.astype(dtype)
+    return values.astype(dtype, order="C")
 
 
 def as_float64(values: np.ndarray, what: str) -> np.ndarray:
@@ -55,7 +58,7 @@ def as_float64(values: np.ndarray, what: str) -> np.ndarray:
     """
     _check_numbers(values, what, "numbers")
     if values.dtype == np.float64:
-        return values
+        return np.asarray(values, order="C")
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
         large = (values > EXACT) | (values < -EXACT)
         if large.any():
@@ -63,15 +66,75 @@ def as_float64(values: np.ndarray, what: str) -> np.ndarray:
                 f"{what} must be numbers that float64 has, got {values[large][0]}, "
                 "which it would round"
             )
-    return values.astype(np.float64)
+    return values.astype(np.float64, order="C")
+
+
+def check_array(values: np.ndarray, what: str) -> None:
+    """Raise TypeError for what is no NumPy array, and for a masked array, whose mask
+    NumPy's and PyTorch's functions ignore.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f"{what} is a masked array, whose masked values would be taken for data; "
+            "fill them with its method `filled`"
+        )
+    # The product of a matrix and a vector is no vector.
+    if not isinstance(values, np.ndarray) or isinstance(values, np.matrix):
+        raise TypeError(f"{what} must be a NumPy array, got {type(values).__name__}")
 
 
 def _check_numbers(values: np.ndarray, what: str, expected: str) -> None:
-    if not isinstance(values, np.ndarray):
-        raise TypeError(f"{what} must be a NumPy array, got {type(values).__name__}")
+    check_array(values, what)
     if values.dtype.kind not in "biuf":
         raise TypeError(
             f"{what} must be {expected}, got values of the type {values.dtype}"
+        )
+
+
+def check_rows(
+    X: np.ndarray, d: int, *, what: str = "X", missing: bool = False
+) -> None:
+    """Raise ValueError unless X is (n, d), rows with the d columns that a model was
+    fitted on, and finite; TypeError unless it is an array of numbers.
+
+    n may be 0. what: the name of X. missing: whether NaN is a missing value.
+    """
+    _check_numbers(X, what, "numbers")
+    if X.ndim != 2:
+        raise ValueError(
+            f"{what} has shape {X.shape}, expected (n, {d}), a row for each sample; "
+            "for one sample x it is x[None]"
+        )
+    if X.shape[1] != d:
+        raise ValueError(
+            f"{what} has {X.shape[1]} columns, the model was fitted on {d}"
+        )
+    check_finite(X, what, missing=missing)
+
+
+def check_finite(
+    values: np.ndarray,
+    what: str,
+    *,
+    names: Sequence[str] = (),
+    missing: bool = False,
+) -> None:
+    """Raise ValueError that names the first value which is infinite or NaN.
+
+    names: of the columns of (n, d) values, if they have any. missing: whether NaN is a
+    missing value, which is no error.
+    """
+    # Most values are finite, and then their sum is: that needs no array of their size.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    wrong = np.isinf(values) if missing else ~np.isfinite(values)
+    if wrong.any():
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        column = f" (column {names[place[1]]})" if names else ""
+        raise ValueError(
+            f"{what} must be finite, got {values[place]} in "
+            f"{what}[{', '.join(map(str, place))}]{column}"
         )
 
 
@@ -86,8 +149,11 @@ def as_indices(
     """
     check_different(names, of)
     found = as_integers(index, what)
-    if len(found) and (found.min() < 0 or found.max() >= len(names)):
-        raise ValueError(f"{what} must index the {len(names)} {of}")
+    if len(found) and ((low := found.min()) < 0 or found.max() >= len(names)):
+        raise ValueError(
+            f"{what} must index the {len(names)} {of} from 0, got "
+            f"{low if low < 0 else found.max()}"
+        )
     return found
 
 
@@ -113,13 +179,13 @@ def check_joins(one: Any, other: Any, *, without: Collection[str] = ()) -> None:
         if isinstance(a, np.ndarray):
             if a.shape[1:] != b.shape[1:]:
                 raise ValueError(
-                    f"{name} differ in shape: {_shape(a)} and {_shape(b)}; both must "
-                    "come from one dataset"
+                    f"the field {name} differs in shape: {_shape(a)} and {_shape(b)}; "
+                    "both must come from one dataset"
                 )
         elif a != b:
             raise ValueError(
-                f"{name} differ: {_shown(a, b)} and {_shown(b, a)}; both must come "
-                "from one dataset"
+                f"the field {name} differs: {_shown(a, b)} and {_shown(b, a)}; both "
+                "must come from one dataset"
             )
 
 

@@ -88,7 +88,7 @@ class ColumnEncoding:
             return parts
         return codes[:, None]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the encoding as JSON."""
         return {
             "column": self.column.to_json(),

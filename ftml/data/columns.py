@@ -48,7 +48,7 @@ class Column:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}{nearest(self.kind, KINDS)}")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the column as JSON."""
         values = {"values": list(self.values)} if self.kind == "category" else {}
         return {"name": self.name, "kind": self.kind, **values}

@@ -55,19 +55,27 @@ class Cooccurrence:
                 f"expected counts of shape ({V},), got {self.counts.shape}"
             )
         if not self.row.shape == self.col.shape == self.weight.shape:
-            raise ValueError("row, col and weight must be of one length")
+            shapes = ", ".join(str(each.shape) for each in (self.row, self.col))
+            raise ValueError(
+                "row, col and weight must be of one length, got the shapes "
+                f"{shapes} and {self.weight.shape}"
+            )
         key = self.row.astype(np.int64) * V + self.col
         if len(key) and (
             self.row.min() < 0 or self.col.max() >= V or (self.row > self.col).any()
         ):
-            raise ValueError(f"expected 0 <= row <= col < {V}")
+            wrong = (self.row < 0) | (self.col >= V) | (self.row > self.col)
+            i, j = self.row[wrong][0], self.col[wrong][0]
+            raise ValueError(f"expected 0 <= row <= col < {V}, got row {i} and col {j}")
         if (np.diff(key) <= 0).any():
             raise ValueError("pairs must be sorted by (row, col) and be unique")
         check_different(self.words, "words")
         if (self.counts < 0).any():
             raise ValueError(f"expected counts of 0 or more, got {self.counts.min()}")
-        if not ((self.weight > 0) & (self.weight < np.inf)).all():
-            raise ValueError("expected weight > 0, finite")
+        if not (valid := (self.weight > 0) & (self.weight < np.inf)).all():
+            raise ValueError(
+                f"expected weight > 0, finite, got {self.weight[~valid][0]}"
+            )
 
     def _convert(self) -> None:
         """Replace the arrays by those of the documented types."""

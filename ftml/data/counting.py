@@ -65,7 +65,8 @@ def count_rows(
     """
     ids = sentences.ids
     if len(ids) and (ids.min() < 0 or ids.max() >= V):
-        raise ValueError(f"ids must index the {V} words")
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise ValueError(f"ids must index the {V} words from 0, got {wrong}")
     text = _laid_out(ids, sentences.offsets)
     place, start = np.empty(len(ids), np.int32), np.zeros(V + 1, np.int64)
     _sort_places(text, place, start)

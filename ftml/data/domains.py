@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ftml.config import nearest
 from ftml.data import parquet, preprocessing
-from ftml.data.checks import as_float64, as_indices, check_joins
+from ftml.data.checks import as_float64, as_indices, check_finite, check_joins
 from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.pixels import as_bytes, as_pixels, check_images
 from ftml.data.preprocessing import Preprocessing, Preprocessor
@@ -56,8 +56,17 @@ class Domains:
             )
         if self.is_images:
             check_images(self.x)
-        if not self.is_images and self.x.ndim != 2:
-            raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
+        else:
+            if self.x.ndim != 2:
+                raise ValueError(f"expected features (n, d), got shape {self.x.shape}")
+            if not self.x.shape[1]:
+                raise ValueError("x has 0 columns, domains need 1 or more")
+            if self.feature_names and len(self.feature_names) != self.x.shape[1]:
+                raise ValueError(
+                    f"x has {self.x.shape[1]} columns, "
+                    f"feature_names {len(self.feature_names)}"
+                )
+            check_finite(self.x, "x", names=self.feature_names, missing=True)
         if (self.domain[1:] < self.domain[:-1]).any():
             raise ValueError("domain must never fall: sort the rows by domain")
 
@@ -151,7 +160,7 @@ def write(folder: Path, data: Domains, split: np.ndarray) -> None:
         "domain": pa.array(names[data.domain]).dictionary_encode()
     }
     columns |= {"split": split.astype(str), "label": data.y}
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Domains",
         "domains": data.domain_names,
         "classes": data.class_names,
@@ -247,8 +256,8 @@ def leave_out(
     learnt = np.union1d(train.y, valid.y)
     if unseen := [data.class_names[c] for c in np.setdiff1d(test.y, learnt)]:
         raise ValueError(
-            f"{where}: class {', '.join(unseen)} is in the test domains "
-            f"{', '.join(test_domains)} alone"
+            f"{where}: only the test domains {', '.join(test_domains)} have samples of "
+            f"{', '.join(unseen)}; the other domains must have samples of every class"
         )
     return Splits(train, valid, test)
 

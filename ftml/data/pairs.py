@@ -97,7 +97,7 @@ def of_ragged(X: Ragged, Y: Ragged) -> Pairs:
 
 def write(folder: Path, data: Pairs, split: np.ndarray) -> None:
     """Write `pairs.parquet` into a folder; `split` (n,) names the split of each."""
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Pairs",
         "source_symbols": data.source_symbols,
         "target_symbols": data.target_symbols,

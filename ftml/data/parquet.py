@@ -26,7 +26,7 @@ MAX_RATIO = 50
 T = TypeVar("T")
 
 
-def write(path: Path, table: pa.Table, about: dict[str, Any]) -> None:
+def write(path: Path, table: pa.Table, about: Mapping[str, object]) -> None:
     """Write a table with its description in the metadata. The bytes depend on these
     alone.
     """

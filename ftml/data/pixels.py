@@ -10,9 +10,14 @@ import math
 import numpy as np
 import pyarrow as pa
 
+from ftml.data.checks import check_array
+
 
 def check_images(x: np.ndarray) -> None:
-    """Raise ValueError unless x is uint8 images, (n, H, W) or (n, H, W, 3)."""
+    """Raise ValueError unless x is uint8 images, (n, H, W) or (n, H, W, 3), and
+    TypeError unless it is a NumPy array without a mask.
+    """
+    check_array(x, "images")
     if x.dtype != np.uint8 or (x.ndim != 3 and x.shape[3:] != (3,)):
         raise ValueError(
             "expected uint8 images (n, H, W) or (n, H, W, 3), "

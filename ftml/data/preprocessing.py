@@ -123,19 +123,7 @@ class Preprocessor:
         X = self.transform(encode(frame, self.columns, dates=self.spec.read.dates))
         return pd.DataFrame(X, columns=list(self.feature_names))
 
-    def unknown_categories(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Return the number of rows with a category that no training row has, by
-        column, where there are any.
-        """
-        codes = encode(frame, self.columns, dates=self.spec.read.dates)
-        found = {}
-        for j, encoding in enumerate(self.encodings):
-            if encoding.column.kind == "category":
-                known = np.isin(codes[:, j], encoding.seen) | np.isnan(codes[:, j])
-                found[encoding.column.name] = int((~known).sum())
-        return {name: count for name, count in found.items() if count}
-
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return everything that was learnt as JSON."""
         return {
             "spec": self.spec.model_dump(mode="json"),

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftml.config import nearest
-from ftml.data.checks import as_float64, as_integers
+from ftml.data.checks import as_float64, as_integers, check_finite
 
 UNKNOWN = "<unk>"
 "The symbol that replaces symbols outside the vocabulary, if the vocabulary has it."
@@ -39,11 +39,13 @@ class Ragged:
         object.__setattr__(self, "values", convert(self.values, "values"))
         if self.vocabulary:
             check_symbols(self.values, len(self.vocabulary))
-        elif self.values.ndim != 2 or not np.isfinite(self.values).all():
+        elif self.values.ndim != 2:
             raise ValueError(
-                "expected values (N, d), finite, or a vocabulary, got values of shape "
+                "expected values (N, d), or a vocabulary, got values of shape "
                 f"{self.values.shape}"
             )
+        else:
+            check_finite(self.values, "values")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -83,7 +85,11 @@ class Ragged:
 def check_offsets(offsets: np.ndarray, n_values: int) -> None:
     """Raise ValueError unless offsets increase from 0 to the number of values."""
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0:
-        raise ValueError("offsets must be (n + 1,) and begin with 0")
+        raise ValueError(
+            "offsets must be (n + 1,) and begin with 0, got the shape "
+            f"{offsets.shape}"
+            + (f" and {offsets[0]} first" if offsets.ndim == 1 and len(offsets) else "")
+        )
     lengths = np.diff(offsets)
     if (lengths < 0).any() or offsets[-1] != n_values:
         raise ValueError(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,7 +88,7 @@ def check_classes(y: np.ndarray, n: int, classes: tuple[str, ...]) -> np.ndarray
 
 def write(folder: Path, data: Sequences, split: np.ndarray) -> None:
     """Write `sequences.parquet` into a folder; `split` (n,) names the split of each."""
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Sequences",
         "classes": data.classes,
         "vocabulary": data.vocabulary,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
@@ -35,26 +35,33 @@ class RawBlock(Protocol):
     def transform(self, preprocessor: Preprocessor) -> Any: ...
 
 
-B = TypeVar("B", bound=Block)
+B_co = TypeVar("B_co", bound=Block, covariant=True)
 
 
 @dataclass(frozen=True)
-class Splits(Generic[B]):
+class Splits(Generic[B_co]):
     """Training data and, if there are any, validation and test data of the same kind.
 
     A family's `train` receives the first two. Only the test of the final fit uses the
-    third.
+    third. Raises ValueError for training data without a sample.
     """
 
-    train: B
-    valid: B | None = None
-    test: B | None = None
+    train: B_co
+    valid: B_co | None = None
+    test: B_co | None = None
 
-    def without_test(self) -> Splits[B]:
+    def __post_init__(self) -> None:
+        if isinstance(self.train, Sized) and not len(self.train):
+            kind = type(self.train).__name__
+            raise ValueError(
+                f"the training data ({kind}) have 0 samples, a model needs 1 or more"
+            )
+
+    def without_test(self) -> Splits[B_co]:
         """Return the training and validation data: what a search may see."""
         return replace(self, test=None)
 
-    def for_final_fit(self) -> Splits[B]:
+    def for_final_fit(self) -> Splits[B_co]:
         """Return training and validation data as one training part."""
         joined = self.train if self.valid is None else self.train.join(self.valid)
         return Splits(train=joined)
@@ -100,7 +107,10 @@ class FoldLimit:
     def check(self, n_folds: int) -> None:
         """Raise ValueError for more folds."""
         if n_folds > self.most:
-            raise ValueError(f"cv: {n_folds} folds of {self.reason}")
+            raise ValueError(
+                f"cv: {n_folds} folds of {self.reason}; at most {self.most} are "
+                "possible"
+            )
 
 
 def fold_limit(

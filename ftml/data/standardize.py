@@ -34,6 +34,23 @@ def unit_of(values: np.ndarray) -> np.ndarray:
     return unit
 
 
+def check_squares(X: np.ndarray, names: Sequence[str] = ()) -> None:
+    """Raise ValueError for columns (n, d) whose squares overflow, or all underflow, so
+    that their variances and distances would be infinite or 0.
+
+    names: of the d columns, which are numbered from 0 without them.
+    """
+    largest = np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0))
+    j = int(largest.argmax())
+    if (unit_of(largest[[j]]) != 1).any():
+        raise ValueError(
+            f"column {names[j] if names else j} has values up to {largest[j]:.3g}, and "
+            f"the largest value must lie between {1 / ORDINARY:.0e} and "
+            f"{ORDINARY:.0e}, because values are squared; change the unit of the "
+            "columns, or set `scale: true` of the dataset"
+        )
+
+
 def moments(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the standard deviation of each column of X (n, d); of a
     constant column its value and 1.

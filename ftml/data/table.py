@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from ftml.data import parquet, preprocessing
-from ftml.data.checks import as_float64, as_indices, as_integers, check_joins
+from ftml.data.checks import (
+    as_float64,
+    as_indices,
+    as_integers,
+    check_finite,
+    check_joins,
+)
 from ftml.data.columns import Column, decode, encode, numbers
 from ftml.data.preprocessing import Preprocessing, Preprocessor
 from ftml.data.splits import Splits, consecutive_splits
@@ -65,7 +71,8 @@ class Table:
             raise ValueError(
                 f"expected X (n, d) and y (n,), got {self.X.shape} and {self.y.shape}"
             )
-        self._check_values()
+        if not self.X.shape[1]:
+            raise ValueError("X has 0 columns, a table needs 1 or more")
         if not self.feature_names:
             names = tuple(f"x{j}" for j in range(self.X.shape[1]))
             object.__setattr__(self, "feature_names", names)
@@ -74,6 +81,7 @@ class Table:
                 f"X has {self.X.shape[1]} columns, "
                 f"feature_names {len(self.feature_names)}"
             )
+        self._check_values()
         self._check_grouping()
 
     def _convert(self) -> None:
@@ -99,8 +107,7 @@ class Table:
                 raise ValueError(
                     f"{name} must be empty or {self.y.shape}, as y, got {shape}"
                 )
-        if not np.isfinite(self.time).all():
-            raise ValueError("time must be finite; a value is missing or infinite")
+        check_finite(self.time, "time")
         if self.positive is not None and (
             len(self.classes) != 2 or self.positive not in (0, 1)
         ):
@@ -110,8 +117,8 @@ class Table:
             )
 
     def _check_values(self) -> None:
-        if not np.isfinite(self.X).all() or not np.isfinite(self.y).all():
-            raise ValueError("X and y must be finite; a value is missing or infinite")
+        check_finite(self.X, "X", names=self.feature_names)
+        check_finite(self.y, "y")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -168,8 +175,8 @@ class RawTable(Table):
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def _check_values(self) -> None:
-        if np.isinf(self.X).any() or not np.isfinite(self.y).all():
-            raise ValueError("X and y must be finite; y must not have missing values")
+        check_finite(self.X, "X", names=self.feature_names, missing=True)
+        check_finite(self.y, "y")
 
     def fit(self) -> Preprocessor:
         """Return what these rows say about their columns."""
@@ -185,16 +192,6 @@ class RawTable(Table):
     def frame(self) -> pd.DataFrame:
         """Return the columns as a frame, without the target."""
         return decode(self.X, self.columns)
-
-
-def check_rows(X: np.ndarray, d: int) -> None:
-    """Raise ValueError unless X is (n, d), with the d of the fitted model, and
-    finite.
-    """
-    if X.ndim != 2 or X.shape[1] != d:
-        raise ValueError(f"expected X (n, {d}), as the model was fitted, got {X.shape}")
-    if not np.isfinite(X).all():
-        raise ValueError("X must be finite; a value is missing or infinite")
 
 
 def sample_rows(table: Table, n: int, *, seed: int) -> Table:
@@ -216,7 +213,7 @@ def write(folder: Path, table: Table, split: np.ndarray) -> None:
     grouping = {GROUP_COLUMN: table.groups, TIME_COLUMN: table.time}
     grouping = {name: values for name, values in grouping.items() if len(values)}
     parquet.check_names((*table.feature_names, *targets, *grouping, "split"))
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "kind": "Table",
         "columns": [column.to_json() for column in table.columns],
         "preprocessing": table.preprocessing.model_dump(mode="json"),

@@ -72,7 +72,7 @@ class TextPreparation:
             prepared.append(" ".join(symbols))
         return prepared
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the fields as JSON."""
         return asdict(self)
 

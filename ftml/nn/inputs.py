@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ftml.core import device
 from ftml.data import Images, Table
+from ftml.data.checks import check_array, check_rows
 from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 
 
@@ -28,31 +29,42 @@ class Inputs:
     scaling: Scaling | tuple[np.ndarray, ...] | None
     "of the features; None for images"
 
-    def tensor(self, X: np.ndarray) -> Tensor:
-        """Return (n, d) float32, or (n, C, H, W) uint8.
-
-        Raises ValueError when X is not of the kind and shape that the model was fitted
-        on.
+    def check(self, X: np.ndarray) -> None:
+        """Raise ValueError unless X is of the kind and shape that the model was fitted
+        on, features finite; TypeError for what is not an array of numbers.
         """
+        check_array(X, "X")
         if (X.dtype == np.uint8) != (self.scaling is None):
             kind = "uint8 images" if self.scaling is None else "features"
             raise ValueError(f"the model was fitted on {kind}, X is {X.dtype}")
-        if self.scaling is None:
-            x = np.moveaxis(X, 3, 1) if X.ndim == 4 else X[:, None]
-        else:
-            if X.ndim != 2 or X.shape[1:] != self.shape:
-                columns = X.shape[1] if X.ndim == 2 else X.shape
-                raise ValueError(
-                    f"X has {columns} columns, the model was fitted on {self.shape[0]}"
-                )
-            x = apply_scaling(X, Scaling(*self.scaling)).astype(np.float32)
-        if x.shape[1:] != self.shape:
+        if self.scaling is not None:
+            check_rows(X, self.shape[0])
+            return
+        if X.ndim not in (3, 4):
             raise ValueError(
-                f"X has images of (C, H, W) = {x.shape[1:]}, the model was fitted on "
+                f"X has shape {X.shape}, expected images (n, H, W) or (n, H, W, 3); "
+                "for one image x it is x[None]"
+            )
+        if (shape := _channels_first(X).shape[1:]) != self.shape:
+            raise ValueError(
+                f"X has images of (C, H, W) = {shape}, the model was fitted on "
                 f"{self.shape}"
             )
+
+    def tensor(self, X: np.ndarray) -> Tensor:
+        """Return (n, d) float32, or (n, C, H, W) uint8. Raises as `check`."""
+        self.check(X)
+        if self.scaling is None:
+            x = _channels_first(X)
+        else:
+            x = apply_scaling(X, Scaling(*self.scaling)).astype(np.float32)
         # A copy, because torch warns about an array that is read-only.
         return torch.from_numpy(np.array(x, order="C"))
+
+
+def _channels_first(X: np.ndarray) -> np.ndarray:
+    """Return images (n, H, W) or (n, H, W, 3) as (n, C, H, W)."""
+    return np.moveaxis(X, 3, 1) if X.ndim == 4 else X[:, None]
 
 
 def inputs_of(data: Table | Images) -> Inputs:

@@ -6,12 +6,12 @@ Axes: n pairs or questions that are covered, d dimensions, R resamples.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from ftml.data.word_sets import WordSets
 from ftml.names import name_part
+from ftml.tasks._models import Embedding
 
 N_RESAMPLES, INTERVAL = 1000, (2.5, 97.5)
 N_WORDS = 30_000
@@ -27,7 +27,7 @@ Sections = Mapping[str, tuple[int, int, int]]
 
 
 def word_list_scores(
-    model: Any, sets: WordSets, *, sections: Sections | None = None
+    model: Embedding, sets: WordSets, *, sections: Sections | None = None
 ) -> dict[str, float]:
     """Return the scores of a model on every set, by its name (see `ftml.names`).
 
@@ -127,7 +127,9 @@ def bootstrap_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def analogy_sections(model: Any, sets: WordSets) -> dict[str, tuple[int, int, int]]:
+def analogy_sections(
+    model: Embedding, sets: WordSets
+) -> dict[str, tuple[int, int, int]]:
     """Return right answers, questions asked and questions known, of each section.
 
     d is to c as b is to a: the answer is the word of largest cosine to b - a + c,

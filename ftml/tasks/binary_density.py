@@ -9,13 +9,14 @@ generate samples have `sample(n, seed=...) -> (n, d)`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ftml.data.table import Table
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import Density
 from ftml.tasks._pictures import is_picture, pictures_figure
 from ftml.tasks.density import (
     example,
@@ -36,7 +37,7 @@ SHOWN = 12
 "Pictures of data, and of generated samples, per line."
 
 
-def evaluate(model: Any, split: Table) -> dict[str, float]:
+def evaluate(model: Density, split: Table) -> dict[str, float]:
     """Return the mean log-probability per sample, in nats.
 
     With it `log_z_error`, the standard error of an estimated normaliser, which shifts
@@ -48,7 +49,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     return scores | normaliser_scores(model)
 
 
-def _log_probability(model: Any, X: np.ndarray) -> np.ndarray:
+def _log_probability(model: Density, X: np.ndarray) -> np.ndarray:
     check_binary(X)
     log_probability: np.ndarray = model.log_density(X)
     return log_probability
@@ -64,7 +65,7 @@ def check_binary(X: np.ndarray) -> None:
         )
 
 
-def figures(model: Any, split: Table) -> dict[str, Figure]:
+def figures(model: Density, split: Table) -> dict[str, Figure]:
     """Return the sorted log-probabilities of data and of generated samples, and
     pictures.
 
@@ -85,7 +86,7 @@ def figures(model: Any, split: Table) -> dict[str, Figure]:
     return found
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Density, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the log-probability of each sample, in nats."""
     X = frame.to_numpy(np.float64)
     return pd.DataFrame({"log_probability": _log_probability(model, X)})

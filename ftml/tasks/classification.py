@@ -8,7 +8,7 @@ trees, `Forest`. Models for symbols have the `vocabulary`, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from ftml.tasks._classes import (
     with_class_names,
 )
 from ftml.tasks._inputs import check_samples, frame_of, input_of
+from ftml.tasks._models import Classifier
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ SCORES = ("f1", "precision", "recall", "specificity")
 "The scores of a class against all others."
 
 
-def evaluate(model: Any, split: Labelled) -> dict[str, float]:
+def evaluate(model: Classifier, split: Labelled) -> dict[str, float]:
     """Return accuracy, the log loss (see `log_losses`), and the means over the classes
     of F1, precision, recall and specificity (see `scores_by_class`).
 
@@ -127,7 +128,7 @@ def scores_by_class(
     }
 
 
-def figures(model: Any, split: Labelled) -> dict[str, Figure]:
+def figures(model: Classifier, split: Labelled) -> dict[str, Figure]:
     """Return the confusion matrix, the scores of each class, and accuracy against
     confidence in ten bins; for two classes also the ROC curve and precision against
     recall, if the split has samples of both.
@@ -202,7 +203,7 @@ def example(split: Labelled) -> pd.DataFrame:
     return frame_of(first.X, getattr(split, "feature_names", ()))
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Classifier, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
     X = input_of(frame, getattr(model, "vocabulary", ()))
     return class_frame(model.predict_proba(X))

@@ -6,7 +6,7 @@ Models have `log_density(X, y) -> (n,)` in nats, `cdf(X, y) -> (n,)`, `predict(X
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from ftml.data.table import Table
 from ftml.plots import new_figure
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import ConditionalDensity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ BINS = 20
 "Bars of the figure."
 
 
-def evaluate(model: Any, split: Table) -> dict[str, float]:
+def evaluate(model: ConditionalDensity, split: Table) -> dict[str, float]:
     """Return three scores of the densities.
 
     `nll`: mean of -ln p(y | x), in nats. `mse`: of the mean, in squared units of the
@@ -44,7 +45,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     }
 
 
-def figures(model: Any, split: Table) -> dict[str, Figure]:
+def figures(model: ConditionalDensity, split: Table) -> dict[str, Figure]:
     """Return the histogram of the targets' quantiles in their densities: uniform if
     these are right.
 
@@ -71,7 +72,7 @@ def example(split: Table) -> pd.DataFrame:
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: ConditionalDensity, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame with the mean, `prediction`, and the `standard_deviation`."""
     X = frame.to_numpy(np.float64)
     deviation = np.sqrt(model.variance(X))

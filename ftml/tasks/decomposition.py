@@ -6,7 +6,7 @@ have `components (q, d)`, whose weighted sum is the reconstruction.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from ftml.data.table import Table
 from ftml.plots import new_figure
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import Autoencoder, LinearDecomposition
 from ftml.tasks._pictures import is_picture, pictures_figure
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SHOWN = 12
 "Samples and components that are plotted."
 
 
-def evaluate(model: Any, split: Table) -> dict[str, float]:
+def evaluate(model: Autoencoder, split: Table) -> dict[str, float]:
     """Return the reconstruction error, and the fraction of the variance that is
     explained.
 
@@ -54,20 +55,20 @@ def centre(X: np.ndarray) -> np.ndarray:
     return mean
 
 
-def figures(model: Any, split: Table) -> dict[str, Figure]:
+def figures(model: Autoencoder, split: Table) -> dict[str, Figure]:
     """Return reconstructions of samples and, for a linear model, components and scree
     plot.
 
     Samples and components are pictures if the columns are the pixels of square images.
     """
     found = {"reconstructions": _reconstructions(model, split)}
-    if hasattr(model, "components"):
+    if isinstance(model, LinearDecomposition):
         found["components"] = _components(model.components)
         found["scree"] = _scree(model, split)
     return found
 
 
-def _reconstructions(model: Any, split: Table) -> Figure:
+def _reconstructions(model: Autoencoder, split: Table) -> Figure:
     reconstructed = model.reconstruct(split.X)
     if is_picture(split.X.shape[1]):
         n = min(SHOWN, len(split))
@@ -96,7 +97,7 @@ def _components(components: np.ndarray) -> Figure:
     return figure
 
 
-def _scree(model: Any, split: Table) -> Figure:
+def _scree(model: LinearDecomposition, split: Table) -> Figure:
     """Return each component's fraction of the variance of all columns."""
     code = model.transform(split.X)
     carried = code.var(axis=0) * np.sum(model.components**2, axis=1)
@@ -117,7 +118,7 @@ def example(split: Table) -> pd.DataFrame:
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Autoencoder, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the code of each sample: `component_0`, ..."""
     code = model.transform(frame.to_numpy(np.float64))
     return pd.DataFrame(code, columns=[f"component_{j}" for j in range(code.shape[1])])

@@ -7,7 +7,7 @@ missing, or uint8 images, grey (n, H, W) or in colour (n, H, W, 3).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from ftml.tasks._classes import (
     with_class_names,
 )
 from ftml.tasks._inputs import check_samples, frame_of, input_of
+from ftml.tasks._models import Classifier
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ METRICS = {
 }
 
 
-def evaluate(model: Any, split: Domains) -> dict[str, float]:
+def evaluate(model: Classifier, split: Domains) -> dict[str, float]:
     """Return the metrics of each domain, with keys `accuracy/<domain>`, and over all
     domains.
 
@@ -96,7 +97,7 @@ def _scores(
     return {name: float(value) for name, value in scores.items()}
 
 
-def figures(model: Any, split: Domains) -> dict[str, Figure]:
+def figures(model: Classifier, split: Domains) -> dict[str, Figure]:
     """Return the confusion matrix, accuracy against confidence and, for several
     domains, the accuracy of each.
     """
@@ -136,7 +137,7 @@ def example(split: Domains) -> pd.DataFrame:
     return frame_of(split.x[:3], split.feature_names)
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Classifier, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of the predicted class index and the probability of each class."""
     return class_frame(model.predict_proba(input_of(frame)))
 

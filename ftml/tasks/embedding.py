@@ -10,7 +10,7 @@ other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from ftml.data.cooccurrence import Cooccurrence
 from ftml.data.word_sets import WordSets
 from ftml.names import name_part
 from ftml.plots import label_points, new_figure
+from ftml.tasks._models import Embedding
 from ftml.tasks._word_lists import analogy_sections, word_list_scores
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ SKIPPED = 100
 "The most frequent words are of, the, and, ...: figures leave them out."
 
 
-def evaluate(model: Any, split: Cooccurrence) -> dict[str, float]:
+def evaluate(model: Embedding, split: Cooccurrence) -> dict[str, float]:
     """Return the probability that a counted pair scores above a noise pair of the same
     word.
 
@@ -90,7 +91,7 @@ def frequent_words(split: Cooccurrence, n: int, *, every: int = 1) -> list[str]:
     return [split.words[i] for i in order[start::every][:n]]
 
 
-def figures(model: Any, split: Cooccurrence) -> dict[str, Figure]:
+def figures(model: Embedding, split: Cooccurrence) -> dict[str, Figure]:
     """Return the nearest neighbours of frequent words, and a map of more words.
 
     There are also the scores of word lists, if the split has any, and the singular
@@ -99,12 +100,12 @@ def figures(model: Any, split: Cooccurrence) -> dict[str, Figure]:
     found = {"neighbours": _neighbours(model, split), "map": _map(model, split)}
     if split.word_sets is not None:
         found["word_lists"] = _word_lists(model, split.word_sets)
-    if len(getattr(model, "spectrum", ())):
+    if hasattr(model, "spectrum") and len(model.spectrum):
         found["spectrum"] = _spectrum(model.spectrum)
     return found
 
 
-def _neighbours(model: Any, split: Cooccurrence) -> Figure:
+def _neighbours(model: Embedding, split: Cooccurrence) -> Figure:
     words = frequent_words(split, 14, every=12)
     rows = [[word, *(near for near, _ in model.nearest(word, n=6))] for word in words]
     width = max(len(row) for row in rows)
@@ -133,7 +134,7 @@ def _table(
     return figure
 
 
-def _word_lists(model: Any, sets: WordSets) -> Figure:
+def _word_lists(model: Embedding, sets: WordSets) -> Figure:
     """Return each list's score, its interval, and its coverage."""
     sections = analogy_sections(model, sets)
     scores = word_list_scores(model, sets, sections=sections)
@@ -160,7 +161,7 @@ def _spectrum(values: np.ndarray) -> Figure:
     return figure
 
 
-def _map(model: Any, split: Cooccurrence) -> Figure:
+def _map(model: Embedding, split: Cooccurrence) -> Figure:
     """Return words in the plane of their first two components; a word is labelled
     unless a more frequent one overlaps it.
     """
@@ -195,7 +196,7 @@ def example(split: Cooccurrence) -> pd.DataFrame:
     return pd.DataFrame({"word": frequent_words(split, 3)})
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Embedding, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the vector of each word of the column `word`: `dimension_0`, ...
 
     Raises ValueError for a frame without that column, and for an unknown word, with the

@@ -12,7 +12,7 @@ lower bound by importance sampling; models with a variational bound have `elbo(X
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ import pandas as pd
 from ftml.data.images import Images
 from ftml.data.table import Table
 from ftml.tasks._inputs import frame_of
+from ftml.tasks._models import Decoder, Generator, Reconstruction
 from ftml.tasks._pictures import is_picture, panels_figure, pictures_figure
 from ftml.tasks._samples import (
     covered,
@@ -57,7 +58,7 @@ LINES = 5
 "Lines of pictures of generated samples, and of interpolations between codes."
 
 
-def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
+def evaluate(model: Generator, split: Images | Table) -> dict[str, float]:
     """Return how close generated samples are to the data, and the likelihood of the
     data.
 
@@ -88,7 +89,7 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
     for name in ("log_likelihood", "elbo"):
         if hasattr(model, name):
             found[name] = float(np.mean(getattr(model, name)(split.X)))
-    if hasattr(model, "reconstruct"):
+    if isinstance(model, Reconstruction):
         found["reconstruction_error"] = reconstruction_error(model, split.X)
     return found
 
@@ -102,7 +103,7 @@ def compared_rows(X: np.ndarray) -> np.ndarray:
     return X[np.sort(chosen)]
 
 
-def reconstruction_error(model: Any, X: np.ndarray) -> float:
+def reconstruction_error(model: Reconstruction, X: np.ndarray) -> float:
     """Return the mean squared error per value of X, of pixels from 0 to 1."""
     unit = 255.0 if X.dtype == np.uint8 else 1.0
     each = [
@@ -112,7 +113,7 @@ def reconstruction_error(model: Any, X: np.ndarray) -> float:
     return float(sum(each) / max(X.size, 1))
 
 
-def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
+def figures(model: Generator, split: Images | Table) -> dict[str, Figure]:
     """Return generated samples beside data and, of models with codes, reconstructions
     and interpolations between codes.
     """
@@ -129,9 +130,9 @@ def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
             np.concatenate(pictures), columns=columns, titles=titles
         )
     }
-    if hasattr(model, "reconstruct"):
+    if isinstance(model, Reconstruction):
         found["reconstructions"] = reconstructions_figure(model, split.X)
-    if hasattr(model, "decode"):
+    if isinstance(model, Decoder):
         found["interpolations"] = _interpolations(model, split.X)
     return found
 
@@ -141,14 +142,14 @@ def shows(X: np.ndarray) -> bool:
     return X.dtype == np.uint8 or is_picture(X.shape[1])
 
 
-def reconstructions_figure(model: Any, X: np.ndarray) -> Figure:
+def reconstructions_figure(model: Reconstruction, X: np.ndarray) -> Figure:
     """Return the first samples, and their reconstructions below."""
     n = min(SHOWN, len(X))
     pictures = np.concatenate([X[:n], model.reconstruct(X[:n])])
     return pictures_figure(pictures, columns=n, titles=("data", "reconstructed"))
 
 
-def _interpolations(model: Any, X: np.ndarray) -> Figure:
+def _interpolations(model: Decoder, X: np.ndarray) -> Figure:
     """Return interpolations between codes of the data or, without an encoder, random
     codes.
     """
@@ -169,7 +170,7 @@ def example(split: Images | Table) -> pd.DataFrame:
     return pd.DataFrame({"seed": np.arange(3)})
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Generator, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a generated sample for each seed: one column per feature, `x0`, ..., or
     per pixel.
     """

@@ -7,7 +7,7 @@ symbol.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from ftml.data.ragged import Ragged, encoded, offsets_of
 from ftml.data.sequences import Sequences
 from ftml.plots import new_figure
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import LanguageModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ DATA = (Sequences,)
 METRICS = {"perplexity": "min"}
 
 
-def evaluate(model: Any, split: Sequences) -> dict[str, float]:
+def evaluate(model: LanguageModel, split: Sequences) -> dict[str, float]:
     """Return the perplexity, exp(-mean log P(symbol | those before)), ends included.
 
     Raises ValueError for a split without samples, and for one with another vocabulary
@@ -44,7 +45,7 @@ def ends(X: Ragged) -> np.ndarray:
     return offsets_of(X.lengths + 1)[1:] - 1
 
 
-def figures(model: Any, split: Sequences) -> dict[str, Figure]:
+def figures(model: LanguageModel, split: Sequences) -> dict[str, Figure]:
     """Return the perplexity of frequent and of rare symbols."""
     log_prob = np.delete(model.log_prob(split.X), ends(split.X))
     counts = np.bincount(split.values, minlength=len(split.vocabulary))
@@ -68,7 +69,7 @@ def example(split: Sequences) -> pd.DataFrame:
     return pd.DataFrame({"sequence": first.X.texts()})
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: LanguageModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the log-probability of each text in nats, and its perplexity."""
     texts = [str(text).split() for text in frame["sequence"]]
     X = encoded(texts, tuple(model.vocabulary))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from ftml.data.table import Table
 from ftml.plots import new_figure
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import Regressor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ DATA = (Table,)
 METRICS = {"mse": "min", "mae": "min", "r2": "max", "rss": "min"}
 
 
-def evaluate(model: Any, split: Table) -> dict[str, float]:
+def evaluate(model: Regressor, split: Table) -> dict[str, float]:
     """Return mean squared and absolute error, R^2 = 1 - RSS / TSS, and the sums of
     squares: of residuals (RSS), of the target about its mean (TSS), and of the
     predictions about that mean (ESS).
@@ -48,7 +49,7 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
     }
 
 
-def figures(model: Any, split: Table) -> dict[str, Figure]:
+def figures(model: Regressor, split: Table) -> dict[str, Figure]:
     """Return predicted against true values, and residuals against predicted ones."""
     predicted = model.predict(split.X)
     name = split.target_name
@@ -70,6 +71,6 @@ def example(split: Table) -> pd.DataFrame:
     return pd.DataFrame(split.X[:3], columns=list(split.feature_names))
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Regressor, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame with the column `prediction`."""
     return pd.DataFrame({"prediction": model.predict(frame.to_numpy(np.float64))})

@@ -17,15 +17,17 @@ Source: Deep learning cheat sheet, section 14.12.3, semi-supervised training.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ftml.data.images import Images
+from ftml.data.rare_classes import rare_classes
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
 from ftml.tasks._inputs import check_samples, frame_of, input_of
+from ftml.tasks._models import Autoencoder
 from ftml.tasks._pictures import Plane, panels_figure, pictures_figure
 from ftml.tasks.generation import (
     SHOWN,
@@ -59,7 +61,7 @@ CURVE = (1, 2, 5, 10, 20)
 "Labelled samples of each class in the figure."
 
 
-def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
+def evaluate(model: Autoencoder, split: Images | Table) -> dict[str, float]:
     """Return the accuracy of a linear probe on codes, on raw samples and on components.
 
     `reconstruction_error` is the mean squared error per value, of pixels from 0 to 1;
@@ -75,7 +77,7 @@ def evaluate(model: Any, split: Images | Table) -> dict[str, float]:
         for name, codes in described(model, probed).items()
     }
     found["reconstruction_error"] = reconstruction_error(model, split.X)
-    if getattr(model, "noise", 0.0):
+    if hasattr(model, "noise") and hasattr(model, "denoise") and model.noise:
         noisy, reconstructed = model.denoise(split.X, seed=SEED)
         left, added = ((split.X - each) ** 2 for each in (reconstructed, noisy))
         found["noise_removed"] = 1.0 - float(left.sum() / added.sum())
@@ -113,7 +115,7 @@ def sampled(split: Images | Table) -> Images | Table:
     return split.rows(np.sort(np.concatenate(chosen)))
 
 
-def described(model: Any, split: Images | Table) -> dict[str, np.ndarray]:
+def described(model: Autoencoder, split: Images | Table) -> dict[str, np.ndarray]:
     """Return the codes, the samples and their principal components, (n, ...) each."""
     codes = model.transform(split.X)
     if not np.isfinite(codes).all():
@@ -151,7 +153,8 @@ def probe_accuracy(codes: np.ndarray, y: np.ndarray, *, labels: int = LABELS) ->
     for _ in range(DRAWS):
         taught = _labelled(y, labels, rng)
         probe = LogisticRegression(C=10.0, max_iter=2000)
-        probe.fit(scaled[taught], y[taught])
+        with rare_classes():
+            probe.fit(scaled[taught], y[taught])
         right.append(np.mean(probe.predict(scaled[~taught]) == y[~taught]))
     return float(np.mean(right))
 
@@ -167,7 +170,7 @@ def _labelled(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarra
     return taught
 
 
-def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
+def figures(model: Autoencoder, split: Images | Table) -> dict[str, Figure]:
     """Return the probe by the number of labels, the plane of the codes, reconstructions
     and, if noise is removed, samples before and after.
     """
@@ -177,7 +180,7 @@ def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
         reconstructed = {"reconstructed": model.reconstruct(split.X)}
         return {**found, "reconstructions": panels_figure(reconstructed, split.X)}
     found["reconstructions"] = reconstructions_figure(model, split.X)
-    if getattr(model, "noise", 0.0):
+    if hasattr(model, "noise") and hasattr(model, "denoise") and model.noise:
         rows = split.X[:SHOWN]
         noisy, reconstructed = model.denoise(rows, seed=SEED)
         pictures = np.concatenate([rows, np.clip(noisy, 0, rows.max()), reconstructed])
@@ -186,7 +189,7 @@ def figures(model: Any, split: Images | Table) -> dict[str, Figure]:
     return found
 
 
-def _probe(model: Any, split: Images | Table) -> Figure:
+def _probe(model: Autoencoder, split: Images | Table) -> Figure:
     """Return the probe's accuracy by the number of labelled samples of a class."""
     split = sampled(split)
     most = int(np.bincount(split.y)[np.unique(split.y)].max()) // 2
@@ -209,7 +212,7 @@ def _probe(model: Any, split: Images | Table) -> Figure:
     return figure
 
 
-def _codes(model: Any, split: Images | Table) -> Figure:
+def _codes(model: Autoencoder, split: Images | Table) -> Figure:
     """Return the codes in the plane of their first two components, by class."""
     codes = model.transform(split.X)
     plane = Plane(codes)
@@ -231,7 +234,7 @@ def example(split: Images | Table) -> pd.DataFrame:
     return frame_of(split.X[:3], getattr(split, "feature_names", ()))
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Autoencoder, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the code of each sample: `code_0`, ..."""
     codes = model.transform(input_of(frame))
     return pd.DataFrame(codes, columns=[f"code_{j}" for j in range(codes.shape[1])])

@@ -7,7 +7,7 @@ of target symbols, one array for each source; it may be empty.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from ftml.data.pairs import Pairs
 from ftml.data.ragged import encoded
 from ftml.plots import new_figure
 from ftml.tasks._inputs import check_samples
+from ftml.tasks._models import Transducer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ SHOWN = 12
 "Sources that a figure shows with their decoded targets."
 
 
-def evaluate(model: Any, split: Pairs) -> dict[str, float]:
+def evaluate(model: Transducer, split: Pairs) -> dict[str, float]:
     """Return the errors of the decoded sequences.
 
     `error_rate`: symbols to be inserted, deleted or replaced, divided by the number of
@@ -62,7 +63,7 @@ def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
     return above[-1]
 
 
-def figures(model: Any, split: Pairs) -> dict[str, Figure]:
+def figures(model: Transducer, split: Pairs) -> dict[str, Figure]:
     """Return the error rate by the source's length, and some decoded sequences."""
     from matplotlib.ticker import MaxNLocator
 
@@ -113,7 +114,7 @@ def example(split: Pairs) -> pd.DataFrame:
     return pd.DataFrame({"source": first.X.texts()})
 
 
-def serve(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def serve(model: Transducer, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the decoded target of each source, as text in the column `prediction`.
 
     Raises ValueError for a symbol that the model does not know.

@@ -9,6 +9,7 @@ Axes: n rows, d inputs, k classes, V symbols.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,10 @@ def rows_of(block: Any) -> Rows:
 def _columns(*parts: Any) -> np.ndarray:
     """Return the columns of arrays (n,) or (n, ...), side by side."""
     arrays = [np.asarray(part, np.float64) for part in parts]
-    return np.concatenate([each.reshape(len(each), -1) for each in arrays], axis=1)
+    # Not -1 for the number of columns: there may be no rows.
+    return np.concatenate(
+        [each.reshape(len(each), math.prod(each.shape[1:])) for each in arrays], axis=1
+    )
 
 
 def _clusters(model: Any, rows: Rows) -> np.ndarray:

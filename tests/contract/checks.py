@@ -257,20 +257,54 @@ def a_whole_fit_reconstructs_better_than_the_mean(run: Run) -> None:
     assert error <= 1.05 * of_mean, f"error {error:.3g}, of the mean {of_mean:.3g}"
 
 
-def inputs_of_another_width_are_refused(run: Run) -> None:
+def _arrays_of(run: Run) -> np.ndarray:
+    """Return the rows of columns or pixels of the base size."""
     X = run.rows.X
     if run.size.name.split(": ")[-1] != "base" or run.kind.task == "embedding":
         raise NotApplicable("checked at the base size, for columns and pixels")
     if not isinstance(X, np.ndarray) or len(run.answers) != len(X):
         raise NotApplicable("checked at the base size, for columns and pixels")
-    wider = np.concatenate([X, X[..., :1]], axis=-1)
+    return X
+
+
+def _assert_refused(run: Run, X: np.ndarray, what: str) -> None:
+    y = None if run.rows.y is None else run.rows.y[: len(X)]
     try:
-        answers(run.kind.task, run.model, Rows(wider, run.rows.y))
+        answers(run.kind.task, run.model, Rows(X, y))
     except Exception as error:
+        if isinstance(X, np.ma.MaskedArray) and isinstance(error, TypeError):
+            return
         unclear = unclear_refusal(error)
-        assert unclear is None, unclear
+        assert unclear is None, f"{what}: {unclear}"
     else:
-        raise AssertionError(f"inputs {wider.shape} are accepted, trained on {X.shape}")
+        raise AssertionError(f"{what} are accepted, trained on {run.rows.X.shape}")
+
+
+def inputs_of_another_shape_are_refused(run: Run) -> None:
+    X = _arrays_of(run)
+    wider = np.concatenate([X, X[..., :1]], axis=-1)
+    for other in (wider, X[..., :-1], X[..., :0], X[0]):
+        _assert_refused(run, other, f"inputs {other.shape}")
+    _assert_refused(run, np.ma.array(X, mask=X == X[0]), "masked inputs")
+
+
+def inputs_that_are_not_finite_are_refused(run: Run) -> None:
+    X = _arrays_of(run)
+    if X.dtype.kind != "f":
+        raise NotApplicable("pixels are finite")
+    # Features of domains may be missing.
+    wrong = (np.inf,) if run.kind.task == "domain_generalization" else (np.nan, -np.inf)
+    for value in wrong:
+        other = X.copy()
+        other[-1, 0] = value
+        _assert_refused(run, other, f"inputs with {value}")
+
+
+def no_rows_have_no_answers(run: Run) -> None:
+    _arrays_of(run)
+    found = np.asarray(answers(run.kind.task, run.model, run.rows.take(np.arange(0))))
+    expected = (0, *np.shape(run.answers)[1:])
+    assert found.shape == expected, f"the answers {found.shape}, not {expected}"
 
 
 CHECKS: tuple[Callable[[Run], None], ...] = (
@@ -287,5 +321,7 @@ CHECKS: tuple[Callable[[Run], None], ...] = (
     a_unit_changes_no_answer,
     predictions_lie_near_the_targets,
     a_whole_fit_reconstructs_better_than_the_mean,
-    inputs_of_another_width_are_refused,
+    inputs_of_another_shape_are_refused,
+    inputs_that_are_not_finite_are_refused,
+    no_rows_have_no_answers,
 )

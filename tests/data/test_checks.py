@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,11 +10,27 @@ import numpy as np
 import pytest
 
 from ftml.core import fit
-from ftml.data import Cooccurrence, Domains, Images, Pairs, Sequences, Table, Trees
-from ftml.data.checks import as_float64, as_indices, as_integers, check_joins
+from ftml.data import (
+    Cooccurrence,
+    Domains,
+    Images,
+    Pairs,
+    Sequences,
+    Splits,
+    Table,
+    Trees,
+)
+from ftml.data.checks import (
+    as_float64,
+    as_indices,
+    as_integers,
+    check_joins,
+    check_rows,
+)
 from ftml.data.formulas import formulas
 from ftml.data.numerals import numerals
 from ftml.families.domain_generalization import erm
+from ftml.families.optimization import sag, sgd
 from ftml.families.tree import recursive_net
 
 X = np.arange(12.0).reshape(6, 2)
@@ -62,6 +79,85 @@ def test_arrays_of_the_documented_type_are_not_copied() -> None:
     assert as_integers(Y, "y") is Y
     assert as_float64(X, "x") is X
     assert DOMAINS.x is X
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_arrays_in_another_order_are_put_into_c_order(dtype: Any) -> None:
+    values = np.asfortranarray(X, dtype)
+    for found in (as_float64(values, "x"), as_integers(values, "x"), Table(values).X):
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, X)
+    assert as_float64(X[::-1, 0], "x").flags.c_contiguous
+
+
+def test_the_order_of_an_array_in_memory_changes_no_result() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 7))
+    y = (features[:, 0] > 0).astype(np.int64)
+    for module in (sgd, sag):
+        one, other = (
+            fit(module.Config(n_passes=1), Table(each, y, classes=TWO)).model.theta
+            for each in (features, np.asfortranarray(features))
+        )
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", [np.ma.masked_array, np.matrix])
+def test_arrays_of_other_kinds_are_refused(kind: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        values = kind(X)
+    for refuses in (Table, lambda x: Table(X[:, :1], x), lambda x: check_rows(x, 2)):
+        with pytest.raises(TypeError, match=r"masked array, whose|array, got matrix"):
+            refuses(values)
+    with pytest.raises(TypeError, match="images is a masked array"):
+        replace(IMAGES, X=np.ma.masked_equal(IMAGES.X, 0))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (X[0], r"X has shape \(2,\), expected \(n, 2\).* it is x\[None\]"),
+        (X[:, :1], "X has 1 columns, the model was fitted on 2"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), r"got nan in X\[1, 1\]"),
+        (np.array([[1.0, -np.inf], [np.inf, 0.0]]), r"got -inf in X\[0, 1\]"),
+    ],
+)
+def test_rows_that_a_model_cannot_take_are_refused(
+    rows: np.ndarray, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_rows(rows, 2)
+
+
+def test_rows_that_a_model_can_take_are_accepted() -> None:
+    check_rows(X[:0], 2)
+    check_rows(X.astype(np.int8), 2)
+    check_rows(np.full((3, 2), 1e308), 2)  # the sum is infinite, no value is
+    check_rows(np.array([[np.nan, 1.0]]), 2, missing=True)
+    with pytest.raises(ValueError, match=r"got inf in x\[0, 1\]"):
+        check_rows(np.array([[np.nan, np.inf]]), 2, what="x", missing=True)
+
+
+@pytest.mark.parametrize("data", [Table(X), *KINDS.values()])
+def test_training_data_have_samples_and_columns(data: Any) -> None:
+    if hasattr(data, "rows"):
+        with pytest.raises(ValueError, match="have 0 samples, a model needs 1 or more"):
+            Splits(data.rows(np.arange(0)))
+    if getattr(data, "feature_names", ()):
+        key = "x" if hasattr(data, "x") else "X"
+        with pytest.raises(ValueError, match=f"{key} has 0 columns, .* 1 or more"):
+            replace(data, **{key: X[:, :0], "feature_names": ()})
+
+
+def test_a_value_that_is_not_finite_is_named_with_its_column() -> None:
+    wrong = np.array([[1.0, 2.0], [np.inf, 4.0]])
+    with pytest.raises(ValueError, match=r"got inf in X\[1, 0\] \(column age\)"):
+        Table(wrong, feature_names=("age", "size"))
+    with pytest.raises(ValueError, match=r"got inf in x\[1, 0\] \(column f\)"):
+        replace(DOMAINS.rows(np.array([0, 1])), x=wrong)
+    with pytest.raises(ValueError, match="x has 2 columns, feature_names 1"):
+        replace(DOMAINS, feature_names=("f",))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +243,7 @@ def test_labels_of_every_type_train_the_same_model(dtype: Any) -> None:
 )
 def test_what_does_not_belong_together_is_not_joined(data: Any, changed: dict) -> None:
     other = replace(data, **changed)
-    with pytest.raises(ValueError, match=f"{next(iter(changed))} differ.*one dataset"):
+    with pytest.raises(ValueError, match=f"{next(iter(changed))} differs.*one dataset"):
         data.join(other)
 
 

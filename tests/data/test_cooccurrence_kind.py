@@ -94,7 +94,7 @@ def test_corpora_of_different_vocabularies_do_not_join() -> None:
     other = Cooccurrence(
         tuple(reversed(WORDS)), one.counts, one.row, one.col, one.weight
     )
-    with pytest.raises(ValueError, match="words differ: the, sea, old, man and man, "):
+    with pytest.raises(ValueError, match="words differs: the, sea, old, man and man, "):
         one.join(other)
 
 

@@ -121,7 +121,7 @@ def test_a_window_or_weighting_that_is_none_is_refused(window, weighting, messag
 
 
 def test_ids_outside_the_vocabulary_are_refused():
-    with pytest.raises(ValueError, match="ids must index the 4 words"):
+    with pytest.raises(ValueError, match="ids must index the 4 words from 0, got "):
         count_pairs(sentences_of([[4, 1]]), WORDS, window=1, weighting="flat")
 
 

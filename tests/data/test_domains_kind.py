@@ -94,7 +94,7 @@ def test_class_of_the_test_domains_alone_is_refused(tmp_path: Path) -> None:
     y = np.where(features().domain == 1, 2, features().y)
     data = replace(features(), y=y, class_names=("no", "yes", "maybe"))
     domains.write(tmp_path, data, SPLIT)
-    with pytest.raises(ValueError, match="class maybe is in the test domains b al"):
+    with pytest.raises(ValueError, match="test domains b have samples of maybe; the"):
         domains.load(tmp_path, test_domains=["b"])
     assert len(domains.load(tmp_path, test_domains=["c"]).test) == 4
 
@@ -119,7 +119,7 @@ def test_domain_without_rows_is_an_empty_slice() -> None:
 
 
 def test_different_domains_do_not_join() -> None:
-    with pytest.raises(ValueError, match="domain_names differ: a, b and a, c"):
+    with pytest.raises(ValueError, match="domain_names differs: a, b and a, c"):
         features().only(["a", "b"]).join(features().only(["a", "c"]))
 
 
@@ -143,8 +143,8 @@ def test_wrong_test_domains_are_refused(
     [
         ("y", np.zeros(3, int), r"expected y and domain of shape \(9,\)"),
         ("domain", np.arange(9)[::-1] // 3, "sort the rows by domain"),
-        ("domain", np.arange(9), "domain must index the 3 domain_names"),
-        ("y", np.full(9, 2), "y must index the 2 class_names"),
+        ("domain", np.arange(9), "domain must index the 3 domain_names from 0, got 8"),
+        ("y", np.full(9, 2), "y must index the 2 class_names from 0, got 2"),
         ("x", np.zeros(9), r"expected features \(n, d\)"),
         ("x", np.zeros((9, 2), np.uint8), "expected uint8 images"),
         (

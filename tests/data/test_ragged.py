@@ -69,8 +69,8 @@ def test_batches_hold_each_sequence_once_and_little_padding(
             WORDS,
             "values must be whole numbers of the type int64, got 0.5",
         ),
-        ([0, 1], [0, 2], (), "expected values (N, d), finite, or a vocabulary"),
-        ([[np.nan]], [0, 1], (), "expected values (N, d), finite, or a vocabulary"),
+        ([0, 1], [0, 2], (), "expected values (N, d), or a vocabulary, got values of"),
+        ([[np.nan]], [0, 1], (), "values must be finite, got nan in values[0, 0]"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from ftml import Table, fit
 from ftml.data.standardize import (
     apply_scaling,
+    check_squares,
     learn_scaling,
     moments,
     standardized,
     unit_of,
 )
+from ftml.families.decomposition import factor_analysis, nmf, pca, ppca
+from ftml.families.linear import ridge, softmax_regression
 
 
 def test_scaling_agrees_with_scikit_learn_where_nothing_is_missing() -> None:
@@ -78,3 +84,39 @@ def test_a_number_that_cannot_be_scaled_is_named() -> None:
     mean, scale = moments(np.array([[0.0], [1e-200]]))
     with pytest.raises(ValueError, match=r"feature a, row 2: 1e\+200 is too far from"):
         standardized(np.array([[0.0], [1e200]]), mean, scale, names=["a"])
+
+
+@pytest.mark.parametrize("factor", [1e-170, 1e160])
+def test_columns_whose_squares_are_no_doubles_are_named(factor: float) -> None:
+    X = np.array([[1.0, -3.0], [2.0, 0.0]])
+    with pytest.raises(ValueError, match=r"column b has values up to 3e.*scale: true"):
+        check_squares(X * factor, ("a", "b"))
+    with pytest.raises(ValueError, match=r"column 1 has values up to 3e"):
+        check_squares(X * factor)
+    check_squares(X, ("a", "b"))
+    check_squares(X * [1e-170, 1.0], ("a", "b"))  # it has no part in any variance
+    check_squares(X * 0.0)
+
+
+@pytest.mark.parametrize("factor", [1e-170, 1e160])
+@pytest.mark.parametrize(
+    ("module", "settings"),
+    [
+        (pca, {}),
+        (ppca, {"n_components": 1}),
+        (nmf, {}),
+        (factor_analysis, {"n_components": 1}),
+        (ridge, {"standardize": False}),
+        (softmax_regression, {"standardize": False}),
+    ],
+)
+def test_a_family_that_squares_columns_as_they_are_refuses_such_columns(
+    module: Any, settings: dict, factor: float
+) -> None:
+    X = factor * np.random.default_rng(0).random((12, 3))
+    y = np.arange(12) % 2
+    data = Table(X, y, classes=("a", "b"))
+    if module is ridge:
+        data = Table(X, y.astype(float))
+    with pytest.raises(ValueError, match=r"column x\d has values up to"):
+        fit(module.Config(**settings), data)

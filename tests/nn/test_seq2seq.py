@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ftml.nn.beam_search import Transducer, beam_search
 from ftml.nn.seq2seq import (
     Attention,
     EncoderDecoder,
-    Transducer,
     Transformer,
-    beam_search,
     positions,
 )
 

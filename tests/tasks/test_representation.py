@@ -135,3 +135,8 @@ def test_components_are_those_of_scikit_learn(n: int, d: int) -> None:
     expected = PCA(3).fit_transform(rows)
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-10)
     assert representation.components(rows, 50).shape == (n, min(n, d))
+
+
+def test_one_labelled_row_of_each_of_many_classes_gives_no_warning() -> None:
+    y = np.arange(90) % 30
+    assert probe_accuracy(np.eye(30)[y], y, labels=1) == 1.0

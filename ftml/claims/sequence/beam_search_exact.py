@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ftml.evidence import Budget, Evidence
-from ftml.nn.seq2seq import EncoderDecoder, beam_search
+from ftml.nn.beam_search import beam_search
+from ftml.nn.seq2seq import EncoderDecoder
 from ftml.plots import new_figure
 
 V, LONGEST, SOURCES = 2, 4, 40

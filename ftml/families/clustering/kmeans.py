@@ -25,7 +25,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows, sample_rows
+from ftml.data.checks import check_rows
+from ftml.data.table import sample_rows
 from ftml.families.clustering._assignment import (
     Assignment,
     Rows,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
 
 
 @dataclass(frozen=True)

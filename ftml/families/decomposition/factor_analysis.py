@@ -27,7 +27,12 @@ from scipy.linalg import cho_factor, cho_solve
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
+from ftml.data.standardize import (
+    Scaling,
+    apply_scaling,
+    check_squares,
+    learn_scaling,
+)
 from ftml.families.decomposition._factors import Model, check_factors
 from ftml.families.decomposition.pca import eigen
 
@@ -89,9 +94,12 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each EM step, until the log-likelihood hardly changes.
 
-    Raises ValueError for as many factors as columns.
+    Raises ValueError for as many factors as columns, and for a column whose variance is
+    no double-precision number.
     """
     scaling = learn_scaling(data.train.X)
+    for j, name in enumerate(data.train.feature_names):
+        check_squares(data.train.X[:, [j]] - scaling.center[j], [name])
     X = apply_scaling(data.train.X, scaling)
     check_factors(config.n_components, X.shape[1])
     S = X.T @ X / len(X)

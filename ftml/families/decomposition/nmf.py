@@ -23,7 +23,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
+from ftml.data.standardize import check_squares
 
 TASK = "decomposition"
 
@@ -163,7 +164,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each step, until the objective hardly falls.
 
-    Raises ValueError for negative values.
+    Raises ValueError for negative values, and as `check_squares`.
     """
     X = data.train.X
     if X.size and X.min() < 0:
@@ -172,6 +173,7 @@ def train(
             f"nmf needs values of 0 or more, got {X[row, column]:g} in column "
             f"{data.train.feature_names[column]}"
         )
+    check_squares(X, data.train.feature_names)
     total = float(np.sum(X**2))
     state = begin(config, X) if state is None else state
     while state["n"] < config.n_iterations and not state["done"]:

@@ -25,7 +25,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
+from ftml.data.standardize import check_squares
 
 TASK = "decomposition"
 
@@ -114,6 +115,7 @@ def train_many(
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     if not waiting:
         return
+    check_squares(data.train.X, data.train.feature_names)
     mean = data.train.X.mean(axis=0)
     values, rows = eigen(data.train.X - mean)
     total = float(values.sum())
@@ -136,7 +138,10 @@ def train_many(
 def train(
     config: Config, data: Splits[Table], state: State | None = None
 ) -> Iterator[Step]:
-    """Yield the solution, in one step. Raises ValueError for too many components."""
+    """Yield the solution, in one step.
+
+    Raises ValueError for too many components, and as `check_squares`.
+    """
     for (step,) in train_many([config], data, [state]):
         if step is not None:
             yield step

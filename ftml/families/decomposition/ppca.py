@@ -22,6 +22,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.standardize import check_squares
 from ftml.families.decomposition._factors import Model, check_factors
 from ftml.families.decomposition.pca import eigen
 
@@ -42,13 +43,15 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the solutions of all numbers of factors, from one decomposition.
 
-    Raises ValueError for as many factors as columns, and if no noise is left.
+    Raises ValueError for as many factors as columns, if no noise is left, and as
+    `check_squares`.
     """
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     if not waiting:
         return
     X = data.train.X
+    check_squares(X, data.train.feature_names)
     mean, d = X.mean(axis=0), X.shape[1]
     values, rows = eigen(X - mean)
     # Squares of the rounding of X, and of that of a decomposition of X.

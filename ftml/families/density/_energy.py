@@ -19,8 +19,8 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
+from ftml.data.checks import check_rows
 from ftml.data.standardize import learn_scaling
-from ftml.data.table import check_rows
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
 
 CACHE = 100_000
 "Size of a block in whitened values: 800 kilobytes."

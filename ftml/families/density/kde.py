@@ -24,8 +24,9 @@ from scipy.special import logsumexp
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.checks import check_rows
 from ftml.data.standardize import learn_scaling
-from ftml.data.table import check_rows, sample_rows
+from ftml.data.table import sample_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

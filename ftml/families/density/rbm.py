@@ -35,7 +35,7 @@ from scipy.special import expit, log_expit, logsumexp
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.checks import check_rows
 from ftml.tasks.binary_density import check_binary
 
 TASK = "binary_density"

@@ -25,6 +25,8 @@ from torch import Tensor
 
 from ftml.config import FamilyConfig, InputFile, LogUniform
 from ftml.data import Domains
+from ftml.data.checks import check_array, check_rows
+from ftml.data.pixels import check_images
 from ftml.data.standardize import Scaling, apply_scaling
 from ftml.nn.cnn import CNN
 from ftml.nn.mlp import MLP
@@ -101,14 +103,15 @@ class Model:
         """
         network = make_network(self.network, self.sizes)
         network, where = loaded(network, self.weights)
+        about: dict[str, Any] = {
+            "network": self.network,
+            "sizes": self.sizes,
+            "scaling": self.scaling,
+        }
+        check_input(x, **about)  # here too: an error names a row of x, not of a chunk
 
         def probabilities(rows: slice) -> Tensor:
-            part = network_input(
-                x[rows],
-                network=self.network,
-                sizes=self.sizes,
-                scaling=self.scaling,
-            )
+            part = network_input(x[rows], **about)
             logits = network(as_float(part.to(where), network=self.network))
             # Classes first: for few classes torch's softmax is then 4 times faster.
             return F.softmax(logits.T.double(), dim=0).T
@@ -150,27 +153,43 @@ def make_network(
     )
 
 
+def check_input(
+    x: np.ndarray, *, network: str, sizes: tuple[int, ...], scaling: Any
+) -> None:
+    """Raise ValueError unless x is of the kind and width that the model was fitted on,
+    and no feature infinite; TypeError for what is not an array of numbers.
+    """
+    check_array(x, "x")
+    kind = "uint8 images" if scaling is None else "features"
+    if (x.dtype == np.uint8) != (scaling is None):
+        raise ValueError(f"the model was fitted on {kind}, x is {x.dtype}")
+    if scaling is not None:
+        check_rows(x, sizes[0], what="x", missing=True)
+        return
+    check_images(x)
+    if network == "mlp":
+        what, found = "pixels an image", math.prod(x.shape[1:])
+    else:
+        what, found = "channels", x.shape[3] if x.ndim == 4 else 1
+    if found != sizes[0]:
+        raise ValueError(f"x has {found} {what}, the model was fitted on {sizes[0]}")
+
+
 def network_input(
     x: np.ndarray, *, network: str, sizes: tuple[int, ...], scaling: Any
 ) -> Tensor:
     """Return what `as_float` makes the network's input of.
 
     That is (n, d), pixels uint8 or scaled features float32; or else (n, C, H, W)
-    uint8. Raises ValueError when x is not of the kind that the model was fitted on.
+    uint8. Raises as `check_input`.
     """
-    kind = "uint8 images" if scaling is None else "features"
-    if (x.dtype == np.uint8) != (scaling is None):
-        raise ValueError(f"the model was fitted on {kind}, x is {x.dtype}")
-    if network == "mlp":
-        rows, axis, what = x.reshape(len(x), math.prod(x.shape[1:])), 1, "columns"
-    else:
-        rows, axis, what = x[..., None] if x.ndim == 3 else x, 3, "channels"
-    if rows.shape[axis] != sizes[0]:
-        raise ValueError(
-            f"x has {rows.shape[axis]} {what}, the model was fitted on {sizes[0]}"
-        )
+    check_input(x, network=network, sizes=sizes, scaling=scaling)
     if scaling is not None:
-        rows = apply_scaling(rows, Scaling(*scaling)).astype(np.float32)
+        rows = apply_scaling(x, Scaling(*scaling)).astype(np.float32)
+    elif network == "mlp":
+        rows = x.reshape(len(x), sizes[0])
+    else:
+        rows = x[..., None] if x.ndim == 3 else x
     # Of an array that cannot be written, as Ray shares it, torch would warn.
     tensor = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
     if network == "mlp":

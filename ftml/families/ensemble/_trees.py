@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ftml.data import Table
-from ftml.families.linear._columns import check_columns
+from ftml.data.checks import check_rows
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,14 @@ class Trees:
     "(m, k): fraction of each class among the training samples of the node"
 
     def shares(self, X: np.ndarray) -> np.ndarray:
-        """Return the class fractions in each tree's leaf, (T, n, k)."""
-        check_columns(X, self.n_features)
+        """Return the class fractions in each tree's leaf, (T, n, k).
+
+        Raises ValueError and TypeError for rows that `check_rows` refuses.
+        """
+        check_rows(X, self.n_features)
+        return self._shares(X)
+
+    def _shares(self, X: np.ndarray) -> np.ndarray:
         row = np.arange(len(X))
         node = np.repeat(self.root[:, None], len(X), axis=1)  # (T, n)
         for _ in range(self.depth):
@@ -62,12 +68,14 @@ class Trees:
     def in_blocks(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the class fractions of blocks of rows, (T, b, k), and which these are.
 
-        All of them at once would take as much memory as T models of one tree.
+        All of them at once would take as much memory as T models of one tree. Raises as
+        `shares`.
         """
+        check_rows(X, self.n_features)
         at_once = max(1, BLOCK // (len(self.root) * self.value.shape[1]))
         for first in range(0, len(X), at_once):
             part = slice(first, first + at_once)
-            yield part, self.shares(X[part])
+            yield part, self._shares(X[part])
 
 
 BLOCK = 2**22

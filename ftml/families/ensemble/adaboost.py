@@ -30,6 +30,7 @@ from scipy.special import softmax
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rare_classes import rare_classes
 from ftml.families.ensemble._trees import (
     Trees,
     class_count,
@@ -138,7 +139,9 @@ def _next_state(
         max_depth=config.max_depth,
         # One seed for each round: it breaks ties between splits of equal gain.
         random_state=generator(config.seed, n),
-    ).fit(codes, train.y, sample_weight=D)
+    )
+    with rare_classes():
+        weak.fit(codes, train.y, sample_weight=D)
     wrong = weak.predict(codes) != train.y
     error = float(D @ wrong)
     alpha = learner_weight(error, k)

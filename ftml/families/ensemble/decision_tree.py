@@ -22,6 +22,7 @@ from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.class_weights import ClassWeight
+from ftml.data.rare_classes import rare_classes
 from ftml.families.ensemble._trees import (
     Trees,
     class_count,
@@ -70,12 +71,14 @@ def train(
         return
     X, y = data.train.X, data.train.y
     codes = ordered(X)
-    fitted = DecisionTreeClassifier(
+    tree = DecisionTreeClassifier(
         max_depth=config.max_depth,
         min_samples_leaf=config.min_samples_leaf,
         class_weight=config.class_weight,
         random_state=generator(config.seed),
-    ).fit(codes, y)
+    )
+    with rare_classes():
+        fitted = tree.fit(codes, y)
     thresholds = [in_units_of(X, fitted.tree_, codes)]
     model = Model(asdict(trees_of([fitted], thresholds, class_count(data.train))))
     accuracy = float(np.mean(model.predict(X) == y))

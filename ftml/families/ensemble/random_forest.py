@@ -21,6 +21,7 @@ from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.class_weights import ClassWeight
+from ftml.data.rare_classes import rare_classes
 from ftml.families.ensemble._trees import (
     Trees,
     class_count,
@@ -73,12 +74,14 @@ def train(
         return
     X, y = data.train.X, data.train.y
     codes = ordered(X)
-    fitted = RandomForestClassifier(
+    forest = RandomForestClassifier(
         n_estimators=config.n_trees,
         max_depth=config.max_depth,
         class_weight=config.class_weight,
         random_state=generator(config.seed),
-    ).fit(codes, y)
+    )
+    with rare_classes():
+        fitted = forest.fit(codes, y)
     # Its trees know classes by their place among those that the forest saw.
     for tree in fitted.estimators_:
         tree.classes_ = fitted.classes_

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from ftml.config import LogUniform
 from ftml.core import State, device
-from ftml.data import Splits
+from ftml.data import Images, Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._model import (
@@ -127,7 +127,7 @@ class Model:
 
 
 def problem_of(
-    config: AdversarialConfig, data: Splits[Any], options: Mapping[str, Any]
+    config: AdversarialConfig, data: Splits[Images | Table], options: Mapping[str, Any]
 ) -> Problem:
     """Return the problem of two adversaries; options: of their networks."""
     inputs = inputs_of(data.train)

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ftml.core import State, device
-from ftml.data import Splits
+from ftml.data import Images, Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.generative._model import NETWORKS, as_data, decoded, mapped, rows_of
 from ftml.families.generative._training import TrainingConfig, rows_problem
@@ -32,7 +32,7 @@ from ftml.training import Problem, Turn
 Size = Annotated[int, Field(ge=1)]
 Penalty = Callable[[Any, Tensor, Tensor], Tensor]
 "Of the network, a batch and its codes: (), what is added to the loss."
-Options = Callable[[Inputs], Mapping[str, Any]]
+Options = Callable[[Inputs], Mapping[str, object]]
 "Of the inputs: what a network is made with beside shape and code."
 
 
@@ -56,7 +56,7 @@ class DenseConfig(AutoencoderConfig):
 def dense(config: DenseConfig, **more: Any) -> Options:
     """Return the options of a network of dense layers; `more` beside the config's."""
 
-    def options(inputs: Inputs) -> Mapping[str, Any]:
+    def options(inputs: Inputs) -> Mapping[str, object]:
         return {
             "hidden": config.hidden,
             "activation": config.activation,
@@ -72,7 +72,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     weights: dict[str, Tensor]
@@ -119,7 +119,7 @@ class Model:
 
 def problem_of(
     config: AutoencoderConfig,
-    data: Splits[Any],
+    data: Splits[Images | Table],
     network: str,
     options: Options,
     *,

@@ -38,7 +38,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ftml.core import State, device
-from ftml.data import Images, Splits
+from ftml.data import Images, Splits, Table
 from ftml.data.standardize import Scaling
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._model import (
@@ -219,7 +219,7 @@ def importance_bound(
 
 def problem_of(
     config: LatentConfig,
-    data: Splits[Any],
+    data: Splits[Images | Table],
     network: str,
     options: Mapping[str, Any],
     *,

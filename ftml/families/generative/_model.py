@@ -52,6 +52,7 @@ def mapped(model: Any, X: np.ndarray, function: Callable[[Any, Tensor], Tensor])
     shape than the model was fitted on.
     """
     (network, where), inputs = loaded(model), Inputs(tuple(model.shape), model.scaling)
+    inputs.check(X)  # here too, because an error names a row of X, not of a chunk
 
     def chunk(rows: slice) -> Tensor:
         return function(network, as_float(inputs.tensor(X[rows]).to(where)))

@@ -50,11 +50,11 @@ def squared_jacobian(z: Tensor, W: Tensor) -> Tensor:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 
-    def options(inputs: Inputs) -> Mapping[str, Any]:
+    def options(inputs: Inputs) -> Mapping[str, object]:
         return {"code_activation": "sigmoid", "pixels": inputs.scaling is None}
 
     def penalty(network: Any, x: Tensor, z: Tensor) -> Tensor:

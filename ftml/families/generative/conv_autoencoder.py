@@ -13,7 +13,6 @@ Source: Deep learning cheat sheet, section 17.2; Exam solutions, "Convolutional 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits
@@ -43,7 +42,7 @@ def train(
     """Yield after each epoch. Raises ValueError for data that are no images."""
     check_images(data.train)
 
-    def options(inputs: Inputs) -> Mapping[str, Any]:
+    def options(inputs: Inputs) -> Mapping[str, object]:
         return {"width": config.width}
 
     yield from run(config, problem_of(config, data, "convolutional", options), state)

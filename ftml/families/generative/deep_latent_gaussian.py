@@ -13,7 +13,7 @@ generative models".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -43,13 +43,15 @@ class Config(LatentConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for features as Bernoulli."""
     problem = problem_of(config, data, "deep_latent", {"code": config.code})
     yield from run(config, problem, state)
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(
+    config: Config, model: Model, data: Splits[Images | Table]
+) -> Mapping[str, Figure]:
     """Return the plane of the codes, and samples over training."""
     return latent_figures(model, data)

@@ -12,7 +12,7 @@ denoising autoencoders".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class Config(DenseConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     problem = problem_of(config, data, "dense", dense(config), noise=config.noise)

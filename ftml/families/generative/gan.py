@@ -11,7 +11,7 @@ adversarial nets".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -37,12 +37,14 @@ class Config(AdversarialConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from run(config, problem_of(config, data, {"hidden": config.hidden}), state)
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(
+    config: Config, model: Model, data: Splits[Images | Table]
+) -> Mapping[str, Figure]:
     """Return both players' losses, and samples over training."""
     return adversarial_figures(model, data)

@@ -39,7 +39,7 @@ def set_center(network: Any, x: Tensor) -> None:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     problem = problem_of(

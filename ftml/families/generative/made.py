@@ -15,6 +15,7 @@ Germain et al. 2015, "MADE: masked autoencoder for distribution estimation".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from ftml.core import State, Step, device
 from ftml.data import Images, Splits, Table
+from ftml.data.checks import check_array, check_rows
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
@@ -78,16 +80,24 @@ class Model:
         white, and for rows of another shape.
         """
         network, where = self._network()
-        bits, shape = as_bits(X), tuple(self.shape)
-        if shape != X.shape[1:]:
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, the model was fitted on {shape}"
-            )
+        self._check(X)
+        bits = as_bits(X)
 
         def chunk(rows: slice) -> Tensor:
             return log_probability(network, torch.from_numpy(bits[rows]).to(where))
 
-        return in_chunks(chunk, len(X), size=rows_at_once(shape)).numpy()
+        return in_chunks(chunk, len(X), size=rows_at_once(self.shape)).numpy()
+
+    def _check(self, X: np.ndarray) -> None:
+        shape = tuple(self.shape)
+        if len(shape) == 1:
+            check_rows(X, shape[0])
+            return
+        check_array(X, "X")
+        if X.shape[1:] != shape:
+            raise ValueError(
+                f"X has images of shape {X.shape[1:]}, the model was fitted on {shape}"
+            )
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:
         """Return n samples in the form of the data, generated value by value."""
@@ -109,7 +119,7 @@ def as_bits(X: np.ndarray) -> np.ndarray:
             f"expected values of 0 and {top}, got {other[0]:g}; `binarize` of the "
             "dataset makes them"
         )
-    return (X.reshape(len(X), -1) == top).astype(np.float32)
+    return (X.reshape(len(X), math.prod(X.shape[1:])) == top).astype(np.float32)
 
 
 def log_probability(network: MADE, x: Tensor) -> Tensor:
@@ -125,7 +135,7 @@ def _turns(network: MADE, x: Tensor, draw: Draw) -> Iterator[Turn]:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for values that are not binary."""
     X = data.train.X

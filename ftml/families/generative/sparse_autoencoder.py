@@ -50,7 +50,7 @@ class Config(DenseConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 

@@ -12,7 +12,6 @@ Weights".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
@@ -31,7 +30,7 @@ class Config(AutoencoderConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     problem = problem_of(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from ftml.data import Table
-from ftml.families.linear._columns import check_columns
+from ftml.data.checks import check_rows
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Model:
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
-        check_columns(X, len(self.theta) - 1)
+        check_rows(X, len(self.theta) - 1)
         return X @ self.theta[:-1] + self.theta[-1]
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:

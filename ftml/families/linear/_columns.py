@@ -6,19 +6,24 @@ penalised: that changes no prediction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
+from ftml.data.standardize import Scaling, apply_scaling, check_squares, learn_scaling
 
 
 def centred_and_scaled(
-    X: np.ndarray, *, standardize: bool
+    X: np.ndarray, *, standardize: bool, names: Sequence[str] = ()
 ) -> tuple[np.ndarray, Scaling]:
     """Return X (n, d) centred, with unit standard deviation if `standardize`, and its
-    scaling.
+    scaling. names: of the columns, for messages.
+
+    Raises ValueError as `check_squares` for columns that are not scaled.
     """
     scaling = learn_scaling(X)
     if not standardize:
+        check_squares(X, names)
         scaling = scaling._replace(scale=np.ones_like(scaling.scale))
     return apply_scaling(X, scaling), scaling
 
@@ -30,9 +35,3 @@ def for_raw_columns(theta: np.ndarray, scaling: Scaling) -> np.ndarray:
     """
     weights = (theta[:-1].T / scaling.scale).T
     return np.concatenate([weights, [theta[-1] - scaling.center @ weights]])
-
-
-def check_columns(X: np.ndarray, d: int) -> None:
-    """Raise ValueError unless X has the d columns that a model was fitted on."""
-    if X.shape[1] != d:
-        raise ValueError(f"X has {X.shape[1]} columns, the model was fitted on {d}")

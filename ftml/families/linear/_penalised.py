@@ -92,7 +92,9 @@ def make_problem(
     data: Table, loss: Loss, *, bound: float, standardize: bool
 ) -> Problem:
     """Return the problem of a loss on a table."""
-    X, scaling = centred_and_scaled(data.X, standardize=standardize)
+    X, scaling = centred_and_scaled(
+        data.X, standardize=standardize, names=data.feature_names
+    )
     values, vectors = _principal(X)
     ones = np.ones((len(X), 1))
     return Problem(np.hstack([X, ones]), scaling, loss, bound, values, vectors)

@@ -31,7 +31,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.families.linear._columns import centred_and_scaled, check_columns
+from ftml.data.checks import check_rows
+from ftml.families.linear._columns import centred_and_scaled
 from ftml.memory import check_fits
 
 TASK = "regression"
@@ -77,7 +78,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return f(x) + b, (n',), for X (n', d)."""
-        check_columns(X, len(self.center))
+        check_rows(X, len(self.center))
         predicted = np.empty(len(X))
         at_once = max(1, BLOCK // len(self.rows))
         for first in range(0, len(X), at_once):

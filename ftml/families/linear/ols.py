@@ -24,7 +24,7 @@ import numpy as np
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.families.linear._columns import check_columns
+from ftml.data.checks import check_rows
 from ftml.families.linear._least_squares import least_squares
 
 TASK = "regression"
@@ -44,7 +44,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
-        check_columns(X, len(self.theta) - 1)
+        check_rows(X, len(self.theta) - 1)
         return X @ self.theta[:-1] + self.theta[-1]
 
 

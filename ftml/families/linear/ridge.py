@@ -27,9 +27,9 @@ from pydantic import Field
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.checks import check_rows
 from ftml.families.linear._columns import (
     centred_and_scaled,
-    check_columns,
     for_raw_columns,
 )
 from ftml.families.linear._least_squares import EPS, least_squares
@@ -60,7 +60,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return X theta + b, (n,), for X (n, d)."""
-        check_columns(X, len(self.theta) - 1)
+        check_rows(X, len(self.theta) - 1)
         return X @ self.theta[:-1] + self.theta[-1]
 
 
@@ -171,7 +171,9 @@ def train_many(
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     for standardize in sorted({configs[i].standardize for i in waiting}):
-        X, scaling = centred_and_scaled(data.train.X, standardize=standardize)
+        X, scaling = centred_and_scaled(
+            data.train.X, standardize=standardize, names=data.train.feature_names
+        )
         y = data.train.y
         mean = y.mean()
         alike = [i for i in waiting if configs[i].standardize == standardize]
@@ -197,7 +199,8 @@ def train(
         theta = solve_without_penalty(X, y, standardize=standardize)
         yield _step(theta, data.train)
         return
-    X, scaling = centred_and_scaled(X, standardize=standardize)
+    names = data.train.feature_names
+    X, scaling = centred_and_scaled(X, standardize=standardize, names=names)
     theta = solve_ridge(X, y - y.mean(), alpha=config.alpha)
     yield _step(for_raw_columns(np.append(theta, y.mean()), scaling), data.train)
 

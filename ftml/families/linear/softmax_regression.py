@@ -22,9 +22,10 @@ from scipy.special import log_softmax, softmax
 
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.checks import check_rows
 from ftml.data.class_weights import sample_weights
 from ftml.families.linear import _penalised
-from ftml.families.linear._columns import check_columns, for_raw_columns
+from ftml.families.linear._columns import for_raw_columns
 from ftml.families.linear._path import solve_path
 
 TASK = "classification"
@@ -41,7 +42,7 @@ class Model:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k), for X (n, d)."""
-        check_columns(X, len(self.theta) - 1)
+        check_rows(X, len(self.theta) - 1)
         return softmax(X @ self.theta[:-1] + self.theta[-1], axis=1)
 
     def predict(self, X: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     weights: dict[str, Tensor]
@@ -80,6 +80,7 @@ def outputs(
     """
     network, where = loaded(NETWORKS[model.network](**model.options), model.weights)
     inputs = Inputs(tuple(model.shape), model.scaling)
+    inputs.check(X)  # here too, because an error names a row of X, not of a chunk
 
     def chunk(rows: slice) -> Tensor:
         x = as_float(inputs.tensor(X[rows]).to(where))

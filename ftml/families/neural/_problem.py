@@ -48,7 +48,7 @@ def supervised_problem(
     train: Rows,
     valid: Rows | None,
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     loss: Callable[..., Tensor],
     model: Callable[[dict[str, Tensor]], Any],
 ) -> Problem:
@@ -58,15 +58,8 @@ def supervised_problem(
     and targets, the mean over the rows of a batch, () or (M,) for a stack. model: the
     model of the family with these weights.
     """
-    pairs_at_least = bool(options.get("batch_norm", False))
-    _check_batches(config, len(train[0]), pairs_at_least=pairs_at_least)
-
-    def batches(draw: Draw) -> Sequence[Tensor]:
-        n = len(train[0])
-        orders = [torch.randperm(n, generator=each) for each in draw.generators]
-        order = torch.stack(orders) if draw.stacked else orders[0]
-        sizes = batch_sizes(n, config.batch_size, pairs_at_least=pairs_at_least)
-        return order.to(device()).split(sizes, dim=-1)
+    n, pairs_at_least = len(train[0]), bool(options.get("batch_norm", False))
+    _check_batches(config, n, pairs_at_least=pairs_at_least)
 
     def turns(made: Any, index: Tensor, context: Context) -> Iterator[Turn]:
         x, *targets = gather(train, index)
@@ -74,22 +67,21 @@ def supervised_problem(
         found = loss(made(arranged(x, network), context.draw), *targets)
         yield Turn({"loss": found}, loss=found, size=index.shape[-1])
 
-    def validate(rows: Rows, made: Any) -> float:
-        n, total = len(rows[0]), 0.0
-        for part in chunks(n, rows_at_once(rows[0].shape[1:])):
-            x, *targets = (each[part] for each in rows)
-            found = loss(made(arranged(as_float(x), network), None), *targets)
-            total += found.item() * (len(x) / n)
-        return total
+    def loss_of(made: Any, x: Tensor, *targets: Tensor) -> Tensor:
+        return loss(made(arranged(as_float(x), network), None), *targets)
 
     return Problem(
         network=lambda g: NETWORKS[network](**options, generator=g),
-        batches=batches,
+        batches=partial(
+            _batches,
+            n=n,
+            sizes=batch_sizes(n, config.batch_size, pairs_at_least=pairs_at_least),
+        ),
         turns=turns,
         optimizer=OPTIMIZERS[config.optimizer],
         model=lambda weights, _: model(weights),
         metrics=frozenset({"objective"}),
-        validate=None if valid is None else partial(validate, valid),
+        validate=None if valid is None else partial(_mean_loss, valid, loss_of),
         patience=config.patience,
         schedule=config.schedule,
         clip=config.clip,
@@ -99,6 +91,24 @@ def supervised_problem(
         max_norm=config.max_norm,
         weight_noise=config.weight_noise,
     )
+
+
+def _batches(draw: Draw, *, n: int, sizes: list[int]) -> Sequence[Tensor]:
+    """Return the rows of each batch, (B,), or (M, B) for a stack, in random order."""
+    orders = [torch.randperm(n, generator=each) for each in draw.generators]
+    order = torch.stack(orders) if draw.stacked else orders[0]
+    return order.to(device()).split(sizes, dim=-1)
+
+
+def _mean_loss(rows: Rows, loss_of: Callable[..., Tensor], made: Any) -> float:
+    """Return the mean loss of rows, computed in chunks; loss_of: of a network, inputs
+    and targets.
+    """
+    n, total = len(rows[0]), 0.0
+    for part in chunks(n, rows_at_once(rows[0].shape[1:])):
+        some = [each[part] for each in rows]
+        total += loss_of(made, *some).item() * (len(some[0]) / n)
+    return total
 
 
 def batch_sizes(n: int, batch_size: int, *, pairs_at_least: bool) -> list[int]:
@@ -139,7 +149,10 @@ def disturbed(config: TrainingConfig, x: Tensor, draw: Draw) -> Tensor:
 
 
 def make_model(
-    network: str, options: Mapping[str, Any], inputs: Inputs, weights: dict[str, Tensor]
+    network: str,
+    options: Mapping[str, object],
+    inputs: Inputs,
+    weights: dict[str, Tensor],
 ) -> Model:
     """Return the model of a classification network."""
     return Model(network, options, weights, inputs.shape, inputs.scaling)
@@ -147,9 +160,9 @@ def make_model(
 
 def classification(
     config: ClassifierConfig,
-    data: Splits[Any],
+    data: Splits[Images | Table],
     network: str,
-    options: Callable[[Inputs, int], Mapping[str, Any]],
+    options: Callable[[Inputs, int], Mapping[str, object]],
     *,
     model: Callable[..., Any] = make_model,
     class_weight: ClassWeight = None,

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,6 +33,7 @@ from scipy.integrate import solve_ivp
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.checks import check_rows
 from ftml.data.standardize import learn_scaling
 from ftml.plots import COLOURS, new_figure
 
@@ -84,11 +85,7 @@ class Model:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k), for X (n, d)."""
-        if X.shape[1] != len(self.theta) - 1:
-            raise ValueError(
-                f"X has {X.shape[1]} columns, the model was fitted on "
-                f"{len(self.theta) - 1}"
-            )
+        check_rows(X, len(self.theta) - 1)
         floor = min(FLOOR, FLOORS / self.theta.shape[1])
         found = (X @ self.theta[:-1] + self.theta[-1]).clip(floor, 1.0)
         return found / found.sum(axis=1, keepdims=True)
@@ -256,7 +253,7 @@ def _metrics(
     return {"train_risk": risk, "train_excess_risk": excess}
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, Figure]:
     """Return the strength of each mode over time, with its closed form."""
     figure, axes = new_figure()
     fine = np.linspace(0, model.time[-1], 300)

@@ -11,7 +11,7 @@ Source: Deep learning cheat sheet, sections 13.13.4 and 13.13.5; Szegedy et al. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for images below 4 x 4 pixels."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "image": image_shape(data.train, inputs),
             "n_classes": k,

@@ -11,7 +11,7 @@ Source: Deep learning cheat sheet, sections 13.13.1 and 13.13.2; LeCun et al. 19
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits
@@ -40,7 +40,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for images below 4 x 4 pixels."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "image": image_shape(data.train, inputs),
             "n_classes": k,

@@ -10,7 +10,7 @@ Source: Deep learning cheat sheet, section 13.14.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -45,7 +45,7 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError for images below 4 x 4 pixels."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "image": image_shape(data.train, inputs),
             "n_classes": k,

@@ -12,7 +12,7 @@ networks".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -42,11 +42,11 @@ class Config(DropoutConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "sizes": (n_inputs(inputs), *config.hidden, k),
             "n_pieces": config.n_pieces,

@@ -25,6 +25,7 @@ from torch import Tensor
 from ftml.config import Choice
 from ftml.core import State, Step, device
 from ftml.data import Splits, Table
+from ftml.data.checks import as_float64, check_finite
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import TrainingConfig
 from ftml.families.neural._model import outputs
@@ -109,7 +110,7 @@ class Model:
 
     def log_density(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return ln p(y_i | x_i), (n,), for X (n, d) and y (n,)."""
-        parts = log_components(self.mixture(X), torch.as_tensor(y, dtype=torch.float64))
+        parts = log_components(self.mixture(X), _targets(y, len(X)))
         return parts.logsumexp(dim=1).numpy()
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -122,7 +123,7 @@ class Model:
 
     def cdf(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return P(Y <= y_i | x_i), (n,)."""
-        return cdf_of(self.mixture(X), torch.as_tensor(y, dtype=torch.float64)).numpy()
+        return cdf_of(self.mixture(X), _targets(y, len(X))).numpy()
 
     def modes(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the modes of each row's density, rising."""
@@ -139,6 +140,17 @@ class Model:
         )
         row = np.arange(len(X))
         return rng.normal(mean[row, k], np.exp(log_variance[row, k] / 2))
+
+
+def _targets(y: np.ndarray, n: int) -> Tensor:
+    """Return the targets of n rows as float64; ValueError for another shape than (n,)
+    and for a value that is not finite.
+    """
+    y = as_float64(y, "y")
+    if y.shape != (n,):
+        raise ValueError(f"y has shape {y.shape}, expected ({n},), one for each row")
+    check_finite(y, "y")
+    return torch.from_numpy(np.array(y))
 
 
 def problem_of(config: Config, data: Splits[Table]) -> Problem:

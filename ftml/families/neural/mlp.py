@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
@@ -61,10 +61,10 @@ class Config(DropoutConfig):
     its class, so that each of the k classes has the same weight"""
 
 
-def problem_of(config: Config, data: Splits[Any]) -> Problem:
+def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
     """Return what is trained, with the prior of each layer."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "sizes": (n_inputs(inputs), *config.hidden, k),
             "activation": config.activation,
@@ -88,7 +88,7 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from run(config, problem_of(config, data), state)
@@ -96,7 +96,7 @@ def train(
 
 def train_many(
     configs: Sequence[Config],
-    data: Splits[Any],
+    data: Splits[Images | Table],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
     """Yield after each epoch of all; those that can are one stacked network."""

@@ -13,9 +13,10 @@ from inputs alone); Caruana 1997, "Multitask learning".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor
 from ftml.config import LogUniform, nearest
 from ftml.core import State, Step, device
 from ftml.data import Images, Splits, Table
+from ftml.data.checks import check_rows
 from ftml.data.standardize import Scaling
 from ftml.families.neural._config import DropoutConfig
 from ftml.families.neural._model import outputs
@@ -54,7 +56,7 @@ class Config(DropoutConfig):
 
 @dataclass(frozen=True)
 class Model:
-    options: dict[str, Any]
+    options: Mapping[str, object]
     "what the network, an MLP with both heads in its last layer, is made with"
 
     weights: dict[str, Tensor]
@@ -95,10 +97,7 @@ class Model:
     def _outputs(self, X: np.ndarray) -> Tensor:
         if self.columns is None:
             return outputs(self, X)
-        if X.shape[1:] != (self.n_columns,):
-            raise ValueError(
-                f"X has {X.shape[1]} columns, the model was fitted on {self.n_columns}"
-            )
+        check_rows(X, self.n_columns)
         return outputs(self, X[:, list(self.columns)])
 
 
@@ -122,17 +121,29 @@ def split_columns(config: Config, data: Table | Images) -> tuple[list[int], list
     return kept, auxiliary
 
 
-def problem_of(config: Config, data: Splits[Any]) -> Problem:
+def _only(whole: Inputs, kept: list[int]) -> Inputs:
+    """Return the inputs of these columns; those of all for none."""
+    if not kept or whole.scaling is None:
+        return whole
+    return Inputs((len(kept),), Scaling(*(each[kept] for each in whole.scaling)))
+
+
+def _loss(config: Config, k: int, found: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Return the loss of outputs (B, k + d_aux) for classes y (B,) and auxiliary
+    targets z (B, d_aux).
+    """
+    smoothed = F.cross_entropy(found[:, :k], y, label_smoothing=config.label_smoothing)
+    return smoothed + config.auxiliary_weight * F.mse_loss(found[:, k:], z)
+
+
+def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
     """Return what is trained: two tasks on one trunk."""
     block, k = data.train, len(data.train.classes)
     if not config.hidden:
         raise ValueError("hidden: the tasks share hidden layers, there is none")
     kept, auxiliary = split_columns(config, block)
     whole = inputs_of(block)
-    inputs = whole
-    if kept and whole.scaling is not None:
-        scaling = Scaling(*(each[kept] for each in whole.scaling))
-        inputs = Inputs((len(kept),), scaling)
+    inputs = _only(whole, kept)
 
     def rows(part: Table | Images) -> Rows:
         x = whole.tensor(part.X).to(device())
@@ -140,12 +151,6 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
         if not kept:
             return x, y, as_float(x).flatten(1)
         return x[:, kept], y, x[:, auxiliary]
-
-    def loss(found: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        smoothed = F.cross_entropy(
-            found[:, :k], y, label_smoothing=config.label_smoothing
-        )
-        return smoothed + config.auxiliary_weight * F.mse_loss(found[:, k:], z)
 
     n_auxiliary = len(auxiliary) or n_inputs(whole)
     options = {
@@ -168,13 +173,13 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
         valid=None if data.valid is None else rows(data.valid),
         network="mlp",
         options=options,
-        loss=loss,
+        loss=partial(_loss, config, k),
         model=lambda weights: replace(empty, weights=weights),
     )
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch. Raises ValueError as `split_columns` does."""
     yield from run(config, problem_of(config, data), state)

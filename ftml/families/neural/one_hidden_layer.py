@@ -11,7 +11,7 @@ Source: FTML lecture 9, "Neural networks", (34) and exercises 3 and 4.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -42,11 +42,11 @@ class Config(ClassifierConfig):
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "d": n_inputs(inputs),
             "n_units": config.n_units,
@@ -57,7 +57,9 @@ def train(
     yield from run(config, classification(config, data, "one_hidden", options), state)
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(
+    config: Config, model: Model, data: Splits[Images | Table]
+) -> Mapping[str, Figure]:
     """Return the incoming weights of hidden units, as images where pixels came in."""
     if len(model.shape) != 3:
         return {}

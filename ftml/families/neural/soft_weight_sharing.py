@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class Config(ClassifierConfig):
 
 @dataclass(frozen=True)
 class Model:
-    options: dict[str, Any]
+    options: dict[str, object]
     "what the network is made with"
 
     weights: dict[str, Tensor]
@@ -128,7 +128,7 @@ class Model:
 
 def make_model(
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     inputs: Inputs,
     weights: dict[str, Tensor],
     *,
@@ -147,11 +147,11 @@ def make_model(
     return Model(dict(options), kept, found, before, inputs.shape, inputs.scaling)
 
 
-def problem_of(config: Config, data: Splits[Any]) -> Problem:
+def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
     """Return what is trained: a network and, after `warm_up` epochs, its mixture."""
     share = config.strength / len(data.train)
 
-    def options(inputs: Inputs, k: int) -> Mapping[str, Any]:
+    def options(inputs: Inputs, k: int) -> Mapping[str, object]:
         return {
             "sizes": (n_inputs(inputs), *config.hidden, k),
             "n_components": config.n_components,
@@ -174,13 +174,15 @@ def problem_of(config: Config, data: Splits[Any]) -> Problem:
 
 
 def train(
-    config: Config, data: Splits[Any], state: State | None = None
+    config: Config, data: Splits[Images | Table], state: State | None = None
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from run(config, problem_of(config, data), state)
 
 
-def figures(config: Config, model: Model, data: Splits[Any]) -> Mapping[str, Figure]:
+def figures(
+    config: Config, model: Model, data: Splits[Images | Table]
+) -> Mapping[str, Figure]:
     """Return the weights before and after sharing, with the mixture's centres.
 
     None of a quantised network, nor before sharing has begun.

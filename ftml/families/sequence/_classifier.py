@@ -41,7 +41,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     weights: dict[str, Tensor]
@@ -103,7 +103,7 @@ def classification(
     config: TrainingConfig,
     data: Sequences,
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     *,
     prepared: Callable[[nn.Module], nn.Module] = lambda made: made,
     model: Callable[..., Any] = Model,
@@ -143,7 +143,7 @@ def classification(
 def _model(
     kind: Callable[..., Any],
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     weights: dict[str, Tensor],
     *,
     vocabulary: tuple[str, ...],

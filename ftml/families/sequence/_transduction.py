@@ -20,10 +20,11 @@ from ftml.core import State, Step
 from ftml.data import Pairs, Splits
 from ftml.data.ragged import Ragged, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
+from ftml.nn.beam_search import beam_search
 from ftml.nn.inputs import tensor
 from ftml.nn.layers import Draw
 from ftml.nn.prediction import chunk_size, chunks_by_length, loaded
-from ftml.nn.seq2seq import EncoderDecoder, Transformer, beam_search
+from ftml.nn.seq2seq import EncoderDecoder, Transformer
 from ftml.plots import new_figure
 from ftml.training import run
 
@@ -63,7 +64,7 @@ class Model:
     network: str
     "a name of `NETWORKS`"
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     "what the network is made with"
 
     beam_width: int
@@ -118,7 +119,7 @@ def train_transducer(
     data: Splits[Pairs],
     state: State | None,
     network: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
 ) -> Iterator[Step]:
     """Yield after each epoch of training to predict each next symbol of the target.
 

@@ -143,3 +143,14 @@ def test_deep_tree_knows_its_training_samples() -> None:
 def test_table_without_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a table with classes"):
         fit(Config(), Table(np.ones((3, 1)), np.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [Config(), random_forest.Config(n_trees=2), adaboost.Config(n_rounds=1)],
+    ids=lambda config: type(config).__module__,
+)
+def test_many_classes_of_few_rows_give_no_warning(config: FamilyConfig) -> None:
+    y = np.arange(45) % 30
+    data = Table(y[:, None] * 1.0, y, classes=tuple(map(str, range(30))))
+    assert fit(config, data).model.predict_proba(data.X).shape == (45, 30)

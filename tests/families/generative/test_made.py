@@ -126,5 +126,5 @@ def test_grey_values_and_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="values of 0 and 255, got 7; `binarize`"):
         fit(made.Config(), grey)
     model = fit(made.Config(n_epochs=1), Table(np.eye(3))).model
-    with pytest.raises(ValueError, match=r"shape \(2,\), the model was fitted on \(3,"):
+    with pytest.raises(ValueError, match="X has 2 columns, the model was fitted on 3"):
         model.log_likelihood(np.eye(2))

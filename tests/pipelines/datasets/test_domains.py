@@ -150,7 +150,7 @@ def test_class_that_a_domain_lacks_is_counted_as_none(tmp_path: Path) -> None:
     out.mkdir()
     prepare(DomainsSchema(source=f"file:{tmp_path}/pacs"), out)
     assert json.loads((out / "summary.json").read_text())["photo"]["train"]["fox"] == 0
-    with pytest.raises(ValueError, match="class fox is in the test domains art al"):
+    with pytest.raises(ValueError, match="test domains art have samples of fox;"):
         domains.load(out, test_domains=["art"])
     assert "fox" in domains.load(out, test_domains=["photo"]).train.class_names
 
