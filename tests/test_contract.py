@@ -12,8 +12,7 @@ import itertools
 import json
 import math
 import random
-import subprocess
-import sys
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from pydantic import Field
 from ruamel.yaml import YAML
 
+import ftml
 from ftml import saving
 from ftml.config import FamilyConfig, LogUniform, read_config, search_space
 from ftml.core import Family, Step, families, family, read_family
@@ -39,6 +39,7 @@ from ftml.plots import empty_figure, new_figure
 from ftml.tasks import task, tasks
 from pipelines.params.kinds import KINDS, DataKind
 from pipelines.params.read import data_kinds, read_params
+from tests.conftest import modules_imported_by
 
 COUNT = 4
 "Steps that a check looks at: enough for a start, a middle and an end."
@@ -541,26 +542,38 @@ def test_family_keeps_the_contract(name: str, check: Callable[[Family], None]) -
     check(family(name))
 
 
-def test_library_imports_neither_ray_nor_mlflow_nor_dvc_and_torch_only_at_need() -> (
-    None
-):
-    program = """
-import sys, ftml
-early = {"torch", "matplotlib", "sklearn", "scipy.stats"} & set(sys.modules)
-for name in ftml.families():
-    ftml.family(name)
-late = {"ray", "mlflow", "dvc", "pipelines"} & set(sys.modules)
-sys.exit(f"import ftml: {early}; its families: {late}" if early | late else 0)
-"""
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_import_of_the_library_imports_no_heavy_package() -> None:
+    heavy = {"torch", "matplotlib", "sklearn", "scipy.stats"}
+    assert not heavy & modules_imported_by("ftml")
+
+
+FORBIDDEN = re.compile(
+    r"^\s*(?:import|from)\s+(ray|mlflow|dvc|pipelines)\b", re.MULTILINE
+)
+"Imports of what the library must not need, anywhere in a module."
+
+
+def test_no_module_of_the_library_imports_the_pipeline_or_its_tools() -> None:
+    root = Path(ftml.__file__).parent
+    found = {
+        str(path.relative_to(root)): names
+        for path in root.rglob("*.py")
+        if (names := FORBIDDEN.findall(path.read_text()))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import numpy\n    from ray.tune import Tuner", ["ray"]),
+        ("import mlflow", ["mlflow"]),
+        ("from pipelines import keys", ["pipelines"]),
+        ("import rays\n# import dvc", []),
+    ],
+)
+def test_forbidden_import_is_found(code: str, found: list[str]) -> None:
+    assert FORBIDDEN.findall(code) == found
 
 
 # Families that are broken on purpose: each check must fail on the one made for it
