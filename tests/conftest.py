@@ -21,6 +21,10 @@ ROOT = Path(__file__).parents[1]
 for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
+# Compiled modules are kept: every worker and every process of a test would otherwise
+# compile all modules again, and pytest rewrite the assertions of all test modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Two processes with two threads each wait for one another on two cores: eight times the
 # time for families of small networks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

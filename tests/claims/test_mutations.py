@@ -1,4 +1,7 @@
-"""A claim is about the code that users call: when that breaks, the claim fails."""
+"""A claim is about the code that users call: when that breaks, the claim fails.
+
+`test_claims.py` shows that it holds while nothing is broken.
+"""
 
 from __future__ import annotations
 
@@ -463,6 +466,5 @@ def test_claim_fails_when_its_family_is_broken(
 ) -> None:
     module_name, _, attribute = target.partition(":")
     module = importlib.import_module(module_name)
-    assert claim(name).check(0, Budget()).passed
     monkeypatch.setattr(module, attribute, broken(getattr(module, attribute)))
     assert not claim(name).check(0, Budget()).passed
