@@ -32,8 +32,8 @@ from ftml.families.clustering._assignment import (
     assign,
     filled,
     middle_of,
-    plus_plus,
 )
+from ftml.families.clustering._plus_plus import plus_plus
 from ftml.families.clustering._restarts import going, last_steps
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from ftml.families.clustering._assignment import (
     assign,
     assign_tensors,
     filled,
-    plus_plus,
 )
+from ftml.families.clustering._plus_plus import plus_plus
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 TO_THE_END = kmeans.Config(n_clusters=10, n_init=1, tolerance=0.0, n_iterations=300)
