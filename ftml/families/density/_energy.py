@@ -121,7 +121,7 @@ class Bumps(NamedTuple):
 
 def bump_values(y: np.ndarray, of: Model | Bumps) -> np.ndarray:
     """Return the bumps' heights (n, m) at whitened rows y (n, d)."""
-    return np.exp(squared_distances(y, of.bumps) / (-2 * of.width**2))
+    return np.exp(squared_distances(y, of.bumps, width=of.width) / (-2 * of.width**2))
 
 
 def whiten(X: np.ndarray, center: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -243,7 +243,7 @@ def proposals(
     energy = model.energy_of_whitened(y)
     gaussian = -0.5 * np.einsum("ni,ij,nj->n", y, model.precision, y) + y @ model.slope
     unit = -0.5 * d * np.log(2 * np.pi)
-    away = squared_distances(y, model.bumps) / (-2 * model.width**2)
+    away = squared_distances(y, model.bumps, width=model.width) / (-2 * model.width**2)
     parts = [
         np.log((n - 2 * near) / n)
         + gaussian
