@@ -36,7 +36,8 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.standardize import apply_scaling, learn_scaling
 from ftml.families.density import gmm
-from ftml.families.density._mixture import Model, Moments, expect, whitening
+from ftml.families.density._em import Moments, expect
+from ftml.families.density._mixture import Model, whitening
 from ftml.families.linear import _lbfgs
 
 __all__ = ["TASK", "Config", "Model", "train"]
