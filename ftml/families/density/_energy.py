@@ -20,7 +20,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
 from ftml.data.standardize import learn_scaling
-from ftml.data.table import check_rows
+from ftml.data.table import Table, check_rows
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
 
@@ -130,22 +130,32 @@ def whiten(X: np.ndarray, center: np.ndarray, root: np.ndarray) -> np.ndarray:
     return y
 
 
-def whitened_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def whitened_rows(train: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return rows (n, d) of mean 0 and covariance I, the mean and the root C of X's.
 
     Raises ValueError where the covariance is singular.
     """
-    n, d = X.shape
+    X, n = train.X, len(train)
     scaling = learn_scaling(X)
     scaled = (X - scaling.center) / scaling.scale
     correlation = scaled.T @ scaled / n
     if np.linalg.eigvalsh(correlation)[0] <= SINGULAR:
-        raise ValueError(
-            f"the {n} training rows do not fix a Gaussian of {d} columns: they are too "
-            "few, a column is constant, or columns depend on each other"
-        )
+        raise ValueError(singular(train))
     root = scaling.scale[:, None] * cholesky(correlation, lower=True)
     return whiten(X, scaling.center, root), scaling.center, root
+
+
+def singular(train: Table) -> str:
+    """Return the message about a table whose rows have a singular covariance."""
+    (n, d), different = train.X.shape, len(np.unique(train.X, axis=0))
+    constant = np.flatnonzero(train.X.min(axis=0) == train.X.max(axis=0))
+    if different <= d:
+        why = f"{different} of them are different, more than {d} are needed"
+    elif len(constant):
+        why = f"column {train.feature_names[constant[0]]} is constant; leave it out"
+    else:
+        why = "a column depends on the others, nearly or in full; leave it out"
+    return f"the {n} training rows do not fix a Gaussian of {d} columns: {why}"
 
 
 def random_bumps(
