@@ -26,7 +26,7 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.table import sample_rows
 from ftml.families.clustering import kmeans
-from ftml.families.clustering._assignment import assign, on_gpu
+from ftml.families.clustering._assignment import assign, middle_of, on_gpu
 from ftml.families.clustering._restarts import going, last_steps
 from ftml.families.density._em import FULL, Moments, expect, maximise, of_clusters
 from ftml.families.density._mixture import Model, whitening
@@ -102,7 +102,7 @@ def begin(config: Config, problem: Problem) -> State:
         n_iterations=KMEANS_STEPS,
     )
     *_, last = kmeans.train(start, Splits(Table(problem.X)))
-    centers = last.state["kept"]  # (R, k, d)
+    centers = last.state["kept"] + middle_of(problem.X)  # (R, k, d)
     sizes = np.full(config.n_init, k)
     given = assign(problem.X, centers.reshape(-1, d), sizes)
     found = [of_clusters(problem.X, labels, k, config) for labels in given.labels]

@@ -245,6 +245,16 @@ def test_faults_are_one_clear_error() -> None:
         model.log_density(np.full((1, 4), np.nan))
 
 
+def test_components_far_apart_begin_as_the_clusters_of_the_rows() -> None:
+    label = np.repeat([0, 1, 2], [12, 12, 36])
+    X = np.random.default_rng(0).normal(size=(60, 1)) + 1e5 * label[:, None]
+    model = fit(gmm.Config(n_components=3, n_iterations=1), Table(X)).model
+    order = np.argsort(model.means[:, 0])
+    expected = [X[label == j].var() for j in range(3)]
+    np.testing.assert_allclose(model.weights[order], [0.2, 0.2, 0.6])
+    np.testing.assert_allclose(model.roots[order, 0, 0] ** 2, expected, rtol=1e-5)
+
+
 DEPENDENT = np.arange(9.0)[:, None] * [1.0, 2.0]
 CONSTANT = np.arange(9.0)[:, None] * [1.0, 0.0]
 REPEATED = np.repeat([[0.0, 0.0], [3.0, 5.0]], 4, axis=0)
