@@ -187,16 +187,6 @@ class RawTable(Table):
         return decode(self.X, self.columns)
 
 
-def check_rows(X: np.ndarray, d: int) -> None:
-    """Raise ValueError unless X is (n, d), with the d of the fitted model, and
-    finite.
-    """
-    if X.ndim != 2 or X.shape[1] != d:
-        raise ValueError(f"expected X (n, {d}), as the model was fitted, got {X.shape}")
-    if not np.isfinite(X).all():
-        raise ValueError("X must be finite; a value is missing or infinite")
-
-
 def sample_rows(table: Table, n: int, *, seed: int) -> Table:
     """Return a random sample of n rows by the seed, or all if there are no more."""
     if len(table) <= n:

@@ -345,22 +345,6 @@ def test_table_without_a_target_is_written_and_read(tmp_path: Path) -> None:
     assert len(joined.y) == len(joined.X) == 4
 
 
-@pytest.mark.parametrize(
-    ("X", "message"),
-    [
-        (
-            np.ones((2, 3)),
-            r"expected X \(n, 2\), as the model was fitted, got \(2, 3\)",
-        ),
-        (np.ones(2), r"expected X \(n, 2\)"),
-        (np.array([[1.0, np.inf]]), "X must be finite"),
-    ],
-)
-def test_rows_that_a_model_cannot_take_are_refused(X: np.ndarray, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        table.check_rows(X, 2)
-
-
 def test_rows_are_sampled_by_the_seed_and_all_of_few() -> None:
     whole = Table(np.arange(20.0)[:, None])
     drawn = table.sample_rows(whole, 5, seed=1)

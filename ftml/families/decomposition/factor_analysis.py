@@ -27,6 +27,7 @@ from scipy.linalg import cho_factor, cho_solve
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rows import check_squares
 from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 from ftml.families.decomposition._factors import Model, check_factors
 from ftml.families.decomposition.pca import eigen
@@ -91,6 +92,7 @@ def train(
 
     Raises ValueError for as many factors as columns.
     """
+    check_squares(data.train, each=True)  # of the noise of each column
     scaling = learn_scaling(data.train.X)
     X = apply_scaling(data.train.X, scaling)
     check_factors(config.n_components, X.shape[1])

@@ -23,7 +23,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.table import check_rows
+from ftml.data.rows import check_squares, checked_rows
 
 TASK = "decomposition"
 
@@ -66,7 +66,7 @@ class Model:
 
         X may have negative values, which the parts cannot represent.
         """
-        check_rows(X, self.components.shape[1])
+        X = checked_rows(X, self.components.shape[1])
         H = self.components
         cross, gram = X @ H.T, H @ H.T
         code = np.maximum(cross, 0.0) / np.maximum(np.diag(gram), _TINY)
@@ -163,8 +163,9 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each step, until the objective hardly falls.
 
-    Raises ValueError for negative values.
+    Raises ValueError for negative values, and for squares that float64 does not have.
     """
+    check_squares(data.train)
     X = data.train.X
     if X.size and X.min() < 0:
         row, column = np.argwhere(X < 0)[0]

@@ -22,6 +22,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rows import check_squares
 from ftml.families.decomposition._factors import Model, check_factors
 from ftml.families.decomposition.pca import SMALL, eigen
 
@@ -50,6 +51,7 @@ def train_many(
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     if not waiting:
         return
+    check_squares(data.train)
     X = data.train.X
     mean, d = X.mean(axis=0), X.shape[1]
     centred = X - mean

@@ -19,8 +19,9 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
+from ftml.data.rows import check_not_empty, checked_rows
 from ftml.data.standardize import learn_scaling
-from ftml.data.table import Table, check_rows
+from ftml.data.table import Table
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
 
@@ -68,7 +69,7 @@ class Model:
 
     def energy(self, X: np.ndarray) -> np.ndarray:
         """Return e(y), (n,), for X (n, d)."""
-        check_rows(X, len(self.center))
+        X = checked_rows(X, len(self.center), unit=np.diag(self.root))
         return self.energy_of_whitened(whiten(X, self.center, self.root))
 
     def energy_of_whitened(self, y: np.ndarray) -> np.ndarray:
@@ -135,6 +136,7 @@ def whitened_rows(train: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Raises ValueError where the covariance is singular.
     """
+    check_not_empty(train)
     X, n = train.X, len(train)
     scaling = learn_scaling(X)
     scaled = (X - scaling.center) / scaling.scale

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
-from ftml.data.table import check_rows
+from ftml.data.rows import checked_rows
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,12 @@ class Model:
 
     def log_components(self, X: np.ndarray) -> np.ndarray:
         """Return log pi_k N(x; mu_k, Sigma_k), (n, k), for X (n, d)."""
-        check_rows(X, self.means.shape[1])
         k, d = self.means.shape
         roots = np.broadcast_to(
             self.roots, (k, d, d) if self.roots.ndim == 3 else (k, d)
         )
+        deviations = np.einsum("kjj->kj", roots) if roots.ndim == 3 else roots
+        X = checked_rows(X, d, unit=deviations.min(axis=0))
         found = np.empty((len(X), k))
         with np.errstate(divide="ignore"):  # a weight may be 0
             constants = log_constants(np.log(self.weights), whitening(roots))

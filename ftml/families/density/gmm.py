@@ -24,6 +24,7 @@ from pydantic import Field
 from ftml.config import Choice, FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rows import check_squares
 from ftml.data.table import sample_rows
 from ftml.families.clustering import kmeans
 from ftml.families.clustering._assignment import assign, middle_of, on_gpu
@@ -85,6 +86,7 @@ class Problem(NamedTuple):
 
 
 def make_problem(train: Table) -> Problem:
+    check_squares(train)
     mean = train.X.mean(axis=0)
     X = train.X - mean
     return Problem(X, on_gpu(X), mean)

@@ -37,6 +37,7 @@ from scipy.special import log_softmax, softmax
 from ftml.config import FamilyConfig, Integers, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rows import check_not_empty
 from ftml.data.standardize import apply_scaling, learn_scaling
 from ftml.families.density import gmm
 from ftml.families.density._em import Moments, expect
@@ -205,6 +206,7 @@ def train(
 
     Raises ValueError for more components than rows.
     """
+    check_not_empty(data.train)
     y, center, root = whitened(data.train.X)
     first, X, C = begin(config, y)
     root, k = root @ C, config.n_components

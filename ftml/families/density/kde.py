@@ -24,8 +24,9 @@ from scipy.special import logsumexp
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.rows import check_not_empty, checked_rows
 from ftml.data.standardize import learn_scaling
-from ftml.data.table import check_rows, sample_rows
+from ftml.data.table import sample_rows
 from ftml.families.clustering._assignment import middle_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Model:
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) in nats, (n,), for X (n, d)."""
-        check_rows(X, self.X.shape[1])
+        X = checked_rows(X, self.X.shape[1], unit=self.bandwidths)
         middle = middle_of(self.X)
         rows, kernels = ((a - middle) / self.bandwidths for a in (X, self.X))
         at_once = max(1, AT_ONCE // len(kernels))
@@ -130,8 +131,10 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the densities of all bandwidths, in one step.
 
-    Raises ValueError for a single row, which leaves no row when it is left out.
+    Raises ValueError for a single row, which leaves no row when it is left out, and for
+    rows whose squared distances in bandwidths float64 does not have.
     """
+    check_not_empty(data.train)
     X = data.train.X
     if len(X) < 2:
         raise ValueError(f"kde needs 2 training rows or more, got {len(X)}")
@@ -141,6 +144,7 @@ def train_many(
         scale = learn_scaling(X).scale if standardize else np.ones(X.shape[1])
         alike = [i for i in waiting if configs[i].standardize == standardize]
         widths = np.array([configs[i].bandwidth for i in alike])
+        checked_rows(X, X.shape[1], unit=widths.min() * scale)
         found = left_out((X - middle_of(X)) / scale, widths=widths)
         found -= np.log(scale).sum()
         for i, h, each in zip(alike, widths, found, strict=True):

@@ -151,6 +151,8 @@ def test_odd_rows_have_a_defined_answer_or_a_clear_error() -> None:
         model = fit(factor_analysis.Config(n_components=2), Table(rows)).model
         assert np.isfinite(model.log_density(rows)).all()
     for family in (ppca, factor_analysis):
+        with pytest.raises(ValueError, match=r"x0 has values of up to 4e\+160, whose"):
+            fit(family.Config(), Table(flat * [1e160, 1.0, 1.0]))
         with pytest.raises(ValueError, match="expected fewer than the 3 columns"):
             fit(family.Config(n_components=3), Table(flat))
     model = fit(ppca.Config(n_components=1), Table(flat)).model

@@ -89,6 +89,8 @@ def test_odd_rows() -> None:
     assert np.isfinite(fit(kde.Config(), Table(flat)).model.log_density(flat)).all()
     with pytest.raises(ValueError, match="2 training rows or more, got 1"):
         fit(kde.Config(), Table(np.ones((1, 2))))
+    with pytest.raises(ValueError, match=r"squares .* got 1e\+160 in row 1, col"):
+        fit(kde.Config(standardize=False), Table(np.array([[0.0], [1e160]])))
     with pytest.raises(ValueError, match="X must be finite"):
         fit(kde.Config(), Table(flat)).model.log_density(np.full((1, 2), np.nan))
 
