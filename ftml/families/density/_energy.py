@@ -225,11 +225,8 @@ def gaussian_log_z(precision: np.ndarray, slope: np.ndarray) -> float:
     root = cholesky(precision, lower=True)
     mean = cho_solve((root, True), slope)
     half_log_det = float(np.log(np.diag(root)).sum())
-    return (
-        0.5 * float(slope @ mean)
-        + 0.5 * len(slope) * np.log(2 * np.pi)
-        - (half_log_det)
-    )
+    unit = 0.5 * len(slope) * np.log(2 * np.pi)
+    return 0.5 * float(slope @ mean) + unit - half_log_det
 
 
 def proposals(
