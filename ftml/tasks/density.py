@@ -14,6 +14,7 @@ import pandas as pd
 
 from ftml.data.table import Table
 from ftml.plots import COLOURS, new_figure
+from ftml.tasks._inputs import check_samples
 from ftml.tasks._pictures import Plane
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def evaluate(model: Any, split: Table) -> dict[str, float]:
 
     Models with an unknown normaliser have two more metrics: `log_z_error`, the standard
     error of an estimated normaliser, which shifts all samples alike, and `log_mass`,
-    the log of the integral of the density if its constant is learnt.
+    the log of the integral of the density if its constant is learnt. Raises ValueError
+    for a split without samples.
     """
+    check_samples(split)
     scores = {"log_likelihood": float(np.mean(model.log_density(split.X)))}
     return scores | normaliser_scores(model)
 

@@ -351,7 +351,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     # Seeds are chosen without regard to distance.
     (
         "kmeans_plus_plus",
-        "ftml.families.clustering._assignment:_weighted_choice",
+        "ftml.families.clustering._plus_plus:_weighted_choice",
         lambda _: lambda weight, rng, n: rng.integers(len(weight), size=n),
     ),
     # The directions of least variance.

@@ -35,6 +35,11 @@ def test_metric_is_the_mean_log_density_in_nats() -> None:
     assert found == pytest.approx({"log_likelihood": expected})
 
 
+def test_a_split_without_samples_has_no_score() -> None:
+    with pytest.raises(ValueError, match="the split has no samples"):
+        density.evaluate(GAUSSIAN, Table(ROWS[:0]))
+
+
 def test_the_scores_of_a_normaliser_are_reported_too() -> None:
     found = density.evaluate(Unnormalised(), Table(ROWS))
     assert found["log_z_error"] == 0.1

@@ -21,7 +21,8 @@ from sklearn.datasets import load_iris
 from ftml.evidence import Budget, Evidence
 from ftml.families.clustering._assignment import assign
 from ftml.families.density import gmm
-from ftml.families.density._mixture import expect, whitening
+from ftml.families.density._em import expect, maximise
+from ftml.families.density._mixture import whitening
 from ftml.plots import new_figure
 
 K = 3
@@ -52,7 +53,7 @@ def em_means(X: np.ndarray, centres: np.ndarray, s: float) -> np.ndarray:
     log_weights = np.full(K, -np.log(K))
     moments = expect(X, log_weights, centres, whitening(roots), np.array([K]))
     config = gmm.Config(n_components=K, covariance="spherical")
-    return gmm.maximise(moments, centres, roots, config=config)[1]
+    return maximise(moments, centres, roots, config=config)[1]
 
 
 def hardening(gaps: list[float]) -> Figure:

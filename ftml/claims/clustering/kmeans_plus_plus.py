@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.evidence import CHANCE, Budget, Evidence
-from ftml.families.clustering._assignment import plus_plus
+from ftml.families.clustering._plus_plus import plus_plus
 
 N, K = 10, 3
 BOUND = 8 * (np.log(K) + 2)

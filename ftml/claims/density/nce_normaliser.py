@@ -50,7 +50,7 @@ def check(seed: int, budget: Budget) -> Evidence:
 
 def standard_error(config: nce.Config, X: np.ndarray, theta: np.ndarray) -> float:
     """Return the standard error of log Z + c, by the Hessian of the loss."""
-    y, _, _ = whitened_rows(X)
+    y, _, _ = whitened_rows(Table(X))
     problem = nce.make_problem(config, y, Bumps(np.zeros((0, D)), 1.0))
     _, hessian = nce.derivatives(problem, theta)
     moves = EPS * np.eye(len(theta))

@@ -97,7 +97,7 @@ def assign(X: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> Assignment:
 
 
 @compiled
-def _between(x: np.ndarray, c: np.ndarray) -> float:
+def squared_distance(x: np.ndarray, c: np.ndarray) -> float:
     """Return |x - c|^2 from the differences."""
     total = 0.0
     for j in range(len(x)):
@@ -107,19 +107,18 @@ def _between(x: np.ndarray, c: np.ndarray) -> float:
 
 @compiled
 def _nearest(
-    x: np.ndarray, centers: np.ndarray, values: np.ndarray, margins: np.ndarray
+    x: np.ndarray, centers: np.ndarray, values: np.ndarray, bound: float
 ) -> int:
     """Return the first of the centres (k, d) nearest to x (d,), by differences.
 
-    values: (k,) half of the squared distances, less the same for all. margins: (k,)
-    the rounding of each. Centres that these exclude are left out.
+    values: (k,), half of the squared distances, less the same for all. Centres whose
+    value is above the bound are left out.
     """
-    least = np.min(values + margins)
-    best, nearest = -1, 0.0
+    best, nearest = 0, np.inf
     for m in range(len(centers)):
-        if values[m] - margins[m] <= least:
-            distance = _between(x, centers[m])
-            if best < 0 or distance < nearest:
+        if values[m] <= bound:
+            distance = squared_distance(x, centers[m])
+            if distance < nearest:
                 best, nearest = m, distance
     return best
 
@@ -141,37 +140,32 @@ def _collect(
     scores: (c, M), the products of rows and centres. |x - c|^2 is |x|^2 - 2 x'c +
     |c|^2; half of the last is `half` (M,).
     """
-    rounding = (16 + X.shape[1]) * EPS
+    rounding = 2.0 * (16 + X.shape[1]) * EPS
     largest = np.max(half)
     for i in range(len(X)):
         length = 0.0
         for j in range(X.shape[1]):
             length += X[i, j] * X[i, j]
-        margin = 2.0 * rounding * (length + 2.0 * largest)
+        margin = rounding * (length + 2.0 * largest)
         for r in range(len(labels)):
             best = starts[r]
             least = half[best] - scores[i, best]
-            second = np.inf
             for m in range(starts[r] + 1, starts[r + 1]):
                 value = half[m] - scores[i, m]
                 if value < least:
-                    second = least
                     best, least = m, value
-                elif value < second:
-                    second = value
-            if second - least <= margin:
+            close = 0
+            for m in range(starts[r], starts[r + 1]):
+                close += half[m] - scores[i, m] <= least + margin
+            if close > 1:
                 own = slice(starts[r], starts[r + 1])
-                best = starts[r] + _nearest(
-                    X[i],
-                    centers[own],
-                    half[own] - scores[i, own],
-                    rounding * (length + 2.0 * half[own]),
-                )
+                values = half[own] - scores[i, own]
+                best = starts[r] + _nearest(X[i], centers[own], values, least + margin)
                 least = half[best] - scores[i, best]
             labels[r, i] = best - starts[r]
             found = length + 2.0 * least
             if found <= CLOSE * (length + 2.0 * half[best]):
-                found = _between(X[i], centers[best])
+                found = squared_distance(X[i], centers[best])
             distance[r, i] = found
             counts[best] += 1.0
             for j in range(X.shape[1]):
@@ -271,70 +265,3 @@ def filled(assignment: Assignment, X: np.ndarray, sizes: np.ndarray) -> Assignme
                     labels[r, i], distance[r, i] = j, 0.0
                     break
     return Assignment(labels, distance, sums, counts)
-
-
-def plus_plus(
-    X: np.ndarray, ks: np.ndarray, generators: list[np.random.Generator]
-) -> list[np.ndarray]:
-    """Return k rows of X (n, d) for each member, far from each other: k-means++.
-
-    The first is chosen uniformly, each further one with probability in proportion to
-    the squared distance from those already chosen; of 2 + log k candidates the one with
-    the lowest inertia is kept. ks: (R,) centres of each member. If all rows are centres
-    already, the choice is uniform.
-
-    Source: Arthur and Vassilvitskii (2007), "k-means++".
-    """
-    chosen = [[int(rng.integers(len(X)))] for rng in generators]
-    norms = np.einsum("nd,nd->n", X, X)
-    closest = _squared(X, norms, np.array([each[0] for each in chosen]))
-    for step in range(1, int(ks.max())):
-        alive = np.flatnonzero(ks > step)
-        draws = [2 + int(np.log(ks[r])) for r in alive]
-        rows = [
-            _weighted_choice(closest[r], generators[r], n=n)
-            for r, n in zip(alive, draws, strict=True)
-        ]
-        distance = _squared(X, norms, np.concatenate(rows))
-        first = 0
-        for r, mine in zip(alive, rows, strict=True):
-            options = np.minimum(distance[first : first + len(mine)], closest[r])
-            best = int(options.sum(axis=1).argmin())
-            closest[r] = options[best]
-            chosen[r].append(int(mine[best]))
-            first += len(mine)
-    return [X[each] for each in chosen]
-
-
-def _squared(X: np.ndarray, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the squared distances (len(rows), n) of some rows from all."""
-    squared = -2.0 * (X[rows] @ X.T)
-    squared += norms
-    squared += norms[rows, None]
-    _recompute_close(X, norms, rows, squared)
-    squared[np.arange(len(rows)), rows] = 0.0
-    return np.maximum(squared, 0.0, out=squared)
-
-
-@compiled
-def _recompute_close(
-    X: np.ndarray, norms: np.ndarray, rows: np.ndarray, squared: np.ndarray
-) -> None:
-    """Write the squared distances (len(rows), n) of which rounding may leave little."""
-    for a in range(len(rows)):
-        for i in range(len(X)):
-            if squared[a, i] <= CLOSE * (norms[i] + norms[rows[a]]):
-                squared[a, i] = _between(X[i], X[rows[a]])
-
-
-def _weighted_choice(
-    weight: np.ndarray, rng: np.random.Generator, *, n: int
-) -> np.ndarray:
-    """Return n random indices with probabilities in proportion to the weights, uniform
-    if all are 0.
-    """
-    total = np.cumsum(weight)
-    if total[-1] <= 0:
-        return rng.integers(len(weight), size=n)
-    found = np.searchsorted(total, rng.random(n) * total[-1], side="right")
-    return np.minimum(found, len(weight) - 1)

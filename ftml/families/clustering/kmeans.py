@@ -25,7 +25,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
+from ftml.data.standardize import check_squares
 from ftml.data.table import sample_rows
 from ftml.families.clustering._assignment import (
     Assignment,
@@ -33,8 +34,8 @@ from ftml.families.clustering._assignment import (
     assign,
     filled,
     middle_of,
-    plus_plus,
 )
+from ftml.families.clustering._plus_plus import plus_plus
 from ftml.families.clustering._restarts import going, last_steps
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Model:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the index of the nearest centre, (n,), for X (n, d)."""
-        check_rows(X, self.centers.shape[1])
+        X = checked_rows(X, self.centers.shape[1])
         middle = middle_of(self.centers)  # far from 0, differences would be lost
         sizes = np.array([len(self.centers)])
         return assign(X - middle, self.centers - middle, sizes).labels[0]
@@ -98,6 +99,7 @@ class Problem:
 
 
 def make_problem(train: Table) -> Problem:
+    check_squares(train.X, train.feature_names)
     mean = middle_of(train.X)
     X = train.X - mean
     return Problem(Rows(X), mean)
@@ -179,7 +181,8 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield after each step of all configurations; all restarts are assigned at once.
 
-    Raises ValueError for more clusters than rows.
+    Raises ValueError for more clusters than rows, and for squares that float64 does not
+    have.
     """
     problem = make_problem(data.train)
     now = [

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Model:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return E[z | x], (n, q), for X (n, d)."""
-        check_rows(X, len(self.mean))
+        X = checked_rows(X, len(self.mean), unit=np.sqrt(self.noise))
         root = self._root()
         right = (self.loadings.T / self.noise) @ (X - self.mean).T
         inner = solve_triangular(root, right, lower=True)

@@ -23,7 +23,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 from ftml.data.standardize import check_squares
 
 TASK = "decomposition"
@@ -67,7 +67,7 @@ class Model:
 
         X may have negative values, which the parts cannot represent.
         """
-        check_rows(X, self.components.shape[1])
+        X = checked_rows(X, self.components.shape[1])
         H = self.components
         cross, gram = X @ H.T, H @ H.T
         code = np.maximum(cross, 0.0) / np.maximum(np.diag(gram), _TINY)

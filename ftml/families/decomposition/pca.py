@@ -25,7 +25,7 @@ from pydantic import Field
 from ftml.config import FamilyConfig
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 from ftml.data.standardize import check_squares
 
 TASK = "decomposition"
@@ -58,7 +58,7 @@ class Model:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the coordinates z (n, q) of X (n, d)."""
-        check_rows(X, len(self.mean))
+        X = checked_rows(X, len(self.mean))
         return (X - self.mean) @ self.components.T
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
@@ -110,7 +110,11 @@ def train_many(
     data: Splits[Table],
     states: Sequence[State | None] | None = None,
 ) -> Iterator[list[Step | None]]:
-    """Yield the solutions of all numbers of components, from one decomposition."""
+    """Yield the solutions of all numbers of components, from one decomposition.
+
+    Raises ValueError for too many components, and for squares that float64 does not
+    have.
+    """
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     if not waiting:

@@ -24,11 +24,13 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.standardize import check_squares
 from ftml.families.decomposition._factors import Model, check_factors
-from ftml.families.decomposition.pca import eigen
+from ftml.families.decomposition.pca import SMALL, eigen
 
 __all__ = ["TASK", "Config", "Model", "train", "train_many"]
 
 TASK = "density"
+
+TINY = float(np.finfo(float).tiny)
 
 
 class Config(FamilyConfig):
@@ -53,7 +55,8 @@ def train_many(
     X = data.train.X
     check_squares(X, data.train.feature_names)
     mean, d = X.mean(axis=0), X.shape[1]
-    values, rows = eigen(X - mean)
+    centred = X - mean
+    values, rows = eigen(centred)
     # Squares of the rounding of X, and of that of a decomposition of X.
     eps = np.finfo(float).eps
     rounding = (4 * eps * np.abs(X).max()) ** 2 + (4 * len(X) * eps) ** 2 * values[0]
@@ -61,16 +64,34 @@ def train_many(
         q = configs[i].n_components
         check_factors(q, d)
         noise = float(values[q:].sum()) / (d - q)
+        if noise <= SMALL * values[0]:  # it may be the rounding of S
+            noise = float(np.sum((centred @ rows[q:].T) ** 2)) / (len(X) * (d - q))
         if noise <= rounding:
-            raise ValueError(
-                f"the training rows lie in a plane of {q} dimensions: no noise is "
-                "left, the likelihood has no maximum; lower n_components"
-            )
+            raise ValueError(no_noise(X, q, fraction=noise / max(values[0], TINY)))
         spread = np.sqrt(np.maximum(values[:q] - noise, 0.0))
         model = Model(mean, rows[:q].T * spread, np.full(d, noise))
         metrics = {"train_log_likelihood": float(model.log_density(X).mean())}
         steps[i] = Step(n=1, metrics=metrics, model=model, state={})
     yield steps
+
+
+def no_noise(X: np.ndarray, q: int, *, fraction: float) -> str:
+    """Return the message about rows X (n, d) whose noise is not above rounding.
+
+    fraction: the noise, in units of the largest variance of a component.
+    """
+    least = "no noise is left, the likelihood has no maximum"
+    different = len(np.unique(X, axis=0))
+    if different <= q + 1:
+        return (
+            f"the training data has {different} different rows, through which {q} "
+            f"components pass exactly: {least}; {q + 2} different rows are needed"
+        )
+    return (
+        f"{q} components leave {fraction:.1g} of the variance of the first one, "
+        f"which is not above the rounding errors of float64: {least}; lower "
+        "n_components, or scale the columns to one variance"
+    )
 
 
 def train(

@@ -19,8 +19,9 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 from ftml.data.standardize import learn_scaling
+from ftml.data.table import Table
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
 
@@ -68,7 +69,7 @@ class Model:
 
     def energy(self, X: np.ndarray) -> np.ndarray:
         """Return e(y), (n,), for X (n, d)."""
-        check_rows(X, len(self.center))
+        X = checked_rows(X, len(self.center), unit=np.diag(self.root))
         return self.energy_of_whitened(whiten(X, self.center, self.root))
 
     def energy_of_whitened(self, y: np.ndarray) -> np.ndarray:
@@ -121,7 +122,7 @@ class Bumps(NamedTuple):
 
 def bump_values(y: np.ndarray, of: Model | Bumps) -> np.ndarray:
     """Return the bumps' heights (n, m) at whitened rows y (n, d)."""
-    return np.exp(squared_distances(y, of.bumps) / (-2 * of.width**2))
+    return np.exp(squared_distances(y, of.bumps, width=of.width) / (-2 * of.width**2))
 
 
 def whiten(X: np.ndarray, center: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -130,22 +131,32 @@ def whiten(X: np.ndarray, center: np.ndarray, root: np.ndarray) -> np.ndarray:
     return y
 
 
-def whitened_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def whitened_rows(train: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return rows (n, d) of mean 0 and covariance I, the mean and the root C of X's.
 
     Raises ValueError where the covariance is singular.
     """
-    n, d = X.shape
+    X, n = train.X, len(train)
     scaling = learn_scaling(X)
     scaled = (X - scaling.center) / scaling.scale
     correlation = scaled.T @ scaled / n
     if np.linalg.eigvalsh(correlation)[0] <= SINGULAR:
-        raise ValueError(
-            f"the {n} training rows do not fix a Gaussian of {d} columns: they are too "
-            "few, a column is constant, or columns depend on each other"
-        )
+        raise ValueError(singular(train))
     root = scaling.scale[:, None] * cholesky(correlation, lower=True)
     return whiten(X, scaling.center, root), scaling.center, root
+
+
+def singular(train: Table) -> str:
+    """Return the message about a table whose rows have a singular covariance."""
+    (n, d), different = train.X.shape, len(np.unique(train.X, axis=0))
+    constant = np.flatnonzero(train.X.min(axis=0) == train.X.max(axis=0))
+    if different <= d:
+        why = f"{different} of them are different, more than {d} are needed"
+    elif len(constant):
+        why = f"column {train.feature_names[constant[0]]} is constant; leave it out"
+    else:
+        why = "a column depends on the others, nearly or in full; leave it out"
+    return f"the {n} training rows do not fix a Gaussian of {d} columns: {why}"
 
 
 def random_bumps(
@@ -213,11 +224,8 @@ def gaussian_log_z(precision: np.ndarray, slope: np.ndarray) -> float:
     root = cholesky(precision, lower=True)
     mean = cho_solve((root, True), slope)
     half_log_det = float(np.log(np.diag(root)).sum())
-    return (
-        0.5 * float(slope @ mean)
-        + 0.5 * len(slope) * np.log(2 * np.pi)
-        - (half_log_det)
-    )
+    unit = 0.5 * len(slope) * np.log(2 * np.pi)
+    return 0.5 * float(slope @ mean) + unit - half_log_det
 
 
 def proposals(
@@ -243,7 +251,7 @@ def proposals(
     energy = model.energy_of_whitened(y)
     gaussian = -0.5 * np.einsum("ni,ij,nj->n", y, model.precision, y) + y @ model.slope
     unit = -0.5 * d * np.log(2 * np.pi)
-    away = squared_distances(y, model.bumps) / (-2 * model.width**2)
+    away = squared_distances(y, model.bumps, width=model.width) / (-2 * model.width**2)
     parts = [
         np.log((n - 2 * near) / n)
         + gaussian

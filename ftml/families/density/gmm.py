@@ -7,7 +7,7 @@
 Axes: n rows, d columns, k components, R restarts. Sigma_k takes the new mu_k. The
 weights are at their optimum where sum_i r_ik / pi_k is the same for all k, which is n
 (the notes give n / k: mistake 16). M is taken in each component's whitened coordinates,
-where nothing is lost by cancellation (`_mixture.py`). The log-likelihood never falls
+where nothing is lost by cancellation (`_em.py`). The log-likelihood never falls
 except by reg_covar, which also prevents a component from collapsing onto a single row.
 
 Source: Homework 4 answers, "Problem 4", and CS280 homework 1.
@@ -24,11 +24,13 @@ from pydantic import Field
 from ftml.config import Choice, FamilyConfig, Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Table
+from ftml.data.standardize import check_squares
 from ftml.data.table import sample_rows
 from ftml.families.clustering import kmeans
-from ftml.families.clustering._assignment import assign, on_gpu
+from ftml.families.clustering._assignment import assign, middle_of, on_gpu
 from ftml.families.clustering._restarts import going, last_steps
-from ftml.families.density._mixture import Model, Moments, expect, whitening
+from ftml.families.density._em import FULL, Moments, expect, maximise, of_clusters
+from ftml.families.density._mixture import Model, whitening
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,14 +86,10 @@ class Problem(NamedTuple):
 
 
 def make_problem(train: Table) -> Problem:
+    check_squares(train.X, train.feature_names)
     mean = train.X.mean(axis=0)
     X = train.X - mean
     return Problem(X, on_gpu(X), mean)
-
-
-def is_full(config: Config) -> bool:
-    """Return whether whole covariances are kept, or only their diagonals."""
-    return config.covariance in ("full", "tied")
 
 
 def begin(config: Config, problem: Problem) -> State:
@@ -106,29 +104,13 @@ def begin(config: Config, problem: Problem) -> State:
         n_iterations=KMEANS_STEPS,
     )
     *_, last = kmeans.train(start, Splits(Table(problem.X)))
-    centers = last.state["kept"]  # (R, k, d)
+    centers = last.state["kept"] + middle_of(problem.X)  # (R, k, d)
     sizes = np.full(config.n_init, k)
     given = assign(problem.X, centers.reshape(-1, d), sizes)
-    found = [_of_clusters(problem.X, labels, k, config) for labels in given.labels]
+    found = [of_clusters(problem.X, labels, k, config) for labels in given.labels]
     return started(
         config, problem, [np.stack(each) for each in zip(*found, strict=True)]
     )
-
-
-def _of_clusters(
-    X: np.ndarray, labels: np.ndarray, k: int, config: Config
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return weights, means and roots of components that are clusters of rows."""
-    d = X.shape[1]
-    member = np.eye(k)[labels].T  # (k, n)
-    first = member @ X
-    if is_full(config):
-        second = np.stack([X[labels == j].T @ X[labels == j] for j in range(k)])
-        identity = np.broadcast_to(np.eye(d), (k, d, d))
-    else:
-        second, identity = member @ X**2, np.ones((k, d))
-    moments = Moments(np.zeros(1), member.sum(axis=1), first, second)
-    return maximise(moments, np.zeros((k, d)), identity, config=config)
 
 
 def started(
@@ -158,51 +140,6 @@ def _arrays(moments: Moments, parameters: Sequence[np.ndarray]) -> State:
         if name != "log_lik"
     }
     return {"log_lik": moments.log_lik, **shaped}
-
-
-def maximise(
-    moments: Moments,
-    means: np.ndarray,
-    roots: np.ndarray,
-    *,
-    config: Config,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return weights (k,), means (k, d) and roots of one mixture after an M step.
-
-    means and roots: those that the moments were whitened by. Raises ValueError where a
-    covariance is not positive definite.
-    """
-    N = moments.counts + 10 * np.finfo(float).eps  # a component may be left empty
-    shift = moments.first / N[:, None]
-    weights = N / N.sum()
-    if not is_full(config):
-        variances = roots**2 * (moments.second / N[:, None] - shift**2)
-        if config.covariance == "spherical":
-            variances = np.broadcast_to(
-                variances.mean(axis=1, keepdims=True), variances.shape
-            )
-        variances = np.maximum(variances, 0.0) + config.reg_covar
-        if not variances.all():
-            raise ValueError(_collapsed(config))
-        return weights, means + shift * roots, np.sqrt(variances)
-    spread = moments.second / N[:, None, None] - shift[:, :, None] * shift[:, None, :]
-    covariances = roots @ spread @ roots.transpose(0, 2, 1)
-    if config.covariance == "tied":
-        pooled = np.einsum("k,kij->ij", weights, covariances)
-        covariances = np.broadcast_to(pooled, covariances.shape)
-    covariances = covariances + config.reg_covar * np.eye(means.shape[1])
-    try:
-        new = np.linalg.cholesky(covariances)
-    except np.linalg.LinAlgError:
-        raise ValueError(_collapsed(config)) from None
-    return weights, means + np.einsum("kj,kij->ki", shift, roots), new
-
-
-def _collapsed(config: Config) -> str:
-    return (
-        "the rows of a component lie in fewer dimensions than columns; raise reg_covar "
-        f"above {config.reg_covar:g} or lower n_components below {config.n_components}"
-    )
 
 
 def _expected(
@@ -261,7 +198,7 @@ def train_many(
     while members := going(configs, now):
         steps: list[Step | None] = [None] * len(configs)
         for whole in (True, False):
-            group = [i for i in members if is_full(configs[i]) == whole]
+            group = [i for i in members if (configs[i].covariance in FULL) == whole]
             alike = [configs[i] for i in group]
             new = _advance(alike, [now[i] for i in group], problem) if group else []
             for i, state in zip(group, new, strict=True):

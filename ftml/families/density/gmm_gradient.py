@@ -14,9 +14,12 @@ and N_k = sum_i r_ik the gradients of sum_i log p(x_i) are
 
 from the same moments that EM uses. Without the constraint sum pi = 1 the gradient in
 pi_k is N_k / pi_k (the notes have N_k, and n / K for the multiplier n: mistake 16).
-Rows are whitened first: columns that depend on each other would make a narrow valley.
-Steps are L-BFGS's; the penalty prevents a component from collapsing onto a single row,
-where the likelihood is unbounded.
+Rows are whitened first, by the mean covariance within the clusters of k-means that the
+restarts begin with: columns that depend on each other would make a narrow valley, and
+the penalty, which is relative to the variances of whitened rows, would exceed those of
+components that are far apart in units of all rows. Steps are L-BFGS's; the penalty
+prevents a component from collapsing onto a single row, where the likelihood is
+unbounded.
 
 Source: CS280 homework 1, "GMM gradients".
 """
@@ -36,7 +39,8 @@ from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.standardize import apply_scaling, learn_scaling
 from ftml.families.density import gmm
-from ftml.families.density._mixture import Model, Moments, expect, whitening
+from ftml.families.density._em import Moments, expect
+from ftml.families.density._mixture import Model, whitening
 from ftml.families.linear import _lbfgs
 
 __all__ = ["TASK", "Config", "Model", "train"]
@@ -46,6 +50,9 @@ TASK = "density"
 RIDGE = 1e-6
 """Added to the rows' correlations before they are whitened by them: where columns
 depend on each other in full, or rows are few."""
+FLOOR = 1e-9
+"""Added to the covariance of each cluster, in units of that of all rows: where rows
+repeat, clusters have none."""
 
 
 class Config(FamilyConfig):
@@ -56,8 +63,9 @@ class Config(FamilyConfig):
     "restarts, each from a k-means of its own; the best one is the model"
 
     penalty: Annotated[float, Field(gt=0), LogUniform(1e-5, 1e-2)] = 1e-4
-    """half of it times |U|^2 is added to the mean loss: in units of the rows' own
-    covariance approximately the amount added to each variance, divided by pi_k
+    """half of it times |U|^2 is added to the mean loss: in units of the mean variance
+    within the clusters of k-means approximately the amount added to each variance,
+    divided by pi_k
     """
 
     n_iterations: Annotated[int, Field(ge=1)] = 500
@@ -157,24 +165,37 @@ def whitened(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scaled = apply_scaling(X, scaling)
     correlation = scaled.T @ scaled / len(X) + RIDGE * np.eye(X.shape[1])
     root = np.linalg.cholesky(correlation)
-    y = solve_triangular(root, scaled.T, lower=True).T
-    return y, scaling.center, scaling.scale[:, None] * root
+    return whiten(scaled, root), scaling.center, scaling.scale[:, None] * root
 
 
-def begin(config: Config, X: np.ndarray) -> np.ndarray:
-    """Return the free parameters (R, P) of mixtures that are clusters of rows X
-    (n, d).
+def begin(config: Config, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the free parameters (R, P) of mixtures that are clusters of rows, the rows
+    X (n, d) that they are of, and the lower triangle C (d, d) of y = X C'.
+
+    y: (n, d), whitened by the covariance of all rows. X is whitened by the covariance
+    within the clusters of the most likely restart, if they have fewer means than rows.
     """
+    (n, d), k = y.shape, config.n_components
     start = gmm.Config(
-        seed=config.seed,
-        n_components=config.n_components,
-        n_init=config.n_init,
-        reg_covar=config.penalty,
+        seed=config.seed, n_components=k, n_init=config.n_init, reg_covar=FLOOR
     )
-    state = gmm.begin(start, gmm.Problem(X, None, np.zeros(X.shape[1])))
-    R, k, d = state["means"].shape
-    U = whitening(state["roots"].reshape(R * k, d, d)).reshape(R, k, d, d)
-    return flat(Parameters(np.log(state["weights"]), state["means"], U))
+    state = gmm.begin(start, gmm.Problem(y, None, np.zeros(d)))
+    R, best = config.n_init, int(state["log_lik"].argmax())
+    roots, weights = state["roots"][best], state["weights"][best]
+    within = np.einsum("k,kij,klj->il", weights, roots, roots) * n / max(n - k, 1)
+    C = np.linalg.cholesky(within if n > k else np.eye(d))
+    scaled = np.linalg.solve(C, state["roots"].reshape(R * k, d, d))
+    covariances = scaled @ scaled.swapaxes(1, 2) + config.penalty * np.eye(d)
+    U = whitening(np.linalg.cholesky(covariances)).reshape(R, k, d, d)
+    means = whiten(state["means"].reshape(R * k, d), C).reshape(R, k, d)
+    theta = flat(Parameters(np.log(state["weights"]), means, U))
+    return theta, whiten(y, C), C
+
+
+def whiten(rows: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Return y (n, d) of rows = y C', for a lower triangle C (d, d)."""
+    y: np.ndarray = solve_triangular(C, rows.T, lower=True).T
+    return y
 
 
 def train(
@@ -184,8 +205,9 @@ def train(
 
     Raises ValueError for more components than rows.
     """
-    X, center, root = whitened(data.train.X)
-    k = config.n_components
+    y, center, root = whitened(data.train.X)
+    first, X, C = begin(config, y)
+    root, k = root @ C, config.n_components
 
     def objective(
         theta: np.ndarray, members: np.ndarray
@@ -197,7 +219,7 @@ def train(
         return loss, gradient[:, None]
 
     if state is None:
-        batch, n = _lbfgs.start(begin(config, X)[:, None], objective), 0
+        batch, n = _lbfgs.start(first[:, None], objective), 0
     else:
         batch, n = (
             _lbfgs.Batch(*(state[name] for name in _lbfgs.Batch._fields)),

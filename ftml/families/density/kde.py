@@ -24,9 +24,10 @@ from scipy.special import logsumexp
 from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 from ftml.data.standardize import learn_scaling
 from ftml.data.table import sample_rows
+from ftml.families.clustering._assignment import middle_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +36,9 @@ TASK = "density"
 
 AT_ONCE = 2**22
 "Distances in memory at once: 32 megabytes."
+FAR = 1e7
+"""Squared distances are computed from differences where |a|^2 + |b|^2 is more than this
+many squared widths of a kernel, and more than this many times the squared distance."""
 FIGURE_ROWS = 2000
 "Largest number of rows that the figure over bandwidths is computed from."
 
@@ -57,13 +61,14 @@ class Model:
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) in nats, (n,), for X (n, d)."""
-        check_rows(X, self.X.shape[1])
-        center = self.X.mean(axis=0)
-        rows, kernels = ((a - center) / self.bandwidths for a in (X, self.X))
+        X = checked_rows(X, self.X.shape[1], unit=self.bandwidths)
+        middle = middle_of(self.X)
+        rows, kernels = ((a - middle) / self.bandwidths for a in (X, self.X))
         at_once = max(1, AT_ONCE // len(kernels))
+        parts = (rows[i : i + at_once] for i in range(0, len(rows), at_once))
         found = [
-            logsumexp(-0.5 * squared_distances(rows[i : i + at_once], kernels), axis=1)
-            for i in range(0, len(rows), at_once)
+            logsumexp(-0.5 * squared_distances(part, kernels, width=1.0), axis=1)
+            for part in parts
         ]
         constant = log_constant(self.bandwidths, n=len(kernels))
         return np.concatenate([np.zeros(0), *found]) + constant
@@ -75,10 +80,24 @@ class Model:
         return rows + self.bandwidths * rng.normal(size=rows.shape)
 
 
-def squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return |a - b|^2, (n, m), for rows of A (n, d) and B (m, d)."""
-    norms = [np.einsum("nd,nd->n", each, each) for each in (A, B)]
-    return np.maximum(norms[0][:, None] + norms[1] - 2 * A @ B.T, 0.0)
+def squared_distances(A: np.ndarray, B: np.ndarray, *, width: float) -> np.ndarray:
+    """Return |a - b|^2, (n, m), for rows of A (n, d) and B (m, d).
+
+    They are |a|^2 + |b|^2 - 2 a'b, a product of matrices, except where the rounding of
+    |a|^2 + |b|^2 would change a kernel of this width: there they are the sums of the
+    squared differences.
+    """
+    of_a, of_b = (np.einsum("nd,nd->n", each, each) for each in (A, B))
+    squared = np.maximum(of_a[:, None] + of_b - 2 * A @ B.T, 0.0)
+    if of_a.max(initial=0.0) + of_b.max(initial=0.0) <= FAR * width**2:
+        return squared
+    size = of_a[:, None] + of_b
+    close = np.argwhere((size > FAR * width**2) & (size >= FAR * squared))
+    at_once = max(1, AT_ONCE // A.shape[1])
+    for first in range(0, len(close), at_once):
+        i, j = close[first : first + at_once].T
+        squared[i, j] = np.sum((A[i] - B[j]) ** 2, axis=1)
+    return squared
 
 
 def log_constant(bandwidths: np.ndarray, *, n: int) -> float:
@@ -95,7 +114,8 @@ def left_out(X: np.ndarray, *, widths: np.ndarray) -> np.ndarray:
     n, d = X.shape
     sums, at_once = np.zeros(len(widths)), max(1, AT_ONCE // n)
     for first in range(0, n, at_once):
-        distances = squared_distances(X[first : first + at_once], X)
+        part = X[first : first + at_once]
+        distances = squared_distances(part, X, width=float(widths.min()))
         rows = np.arange(len(distances))
         distances[rows, first + rows] = np.inf
         for j, h in enumerate(widths):
@@ -111,7 +131,8 @@ def train_many(
 ) -> Iterator[list[Step | None]]:
     """Yield the densities of all bandwidths, in one step.
 
-    Raises ValueError for a single row, which leaves no row when it is left out.
+    Raises ValueError for a single row, which leaves no row when it is left out, and for
+    rows whose squared distances in bandwidths float64 does not have.
     """
     X = data.train.X
     if len(X) < 2:
@@ -119,11 +140,11 @@ def train_many(
     steps: list[Step | None] = [None] * len(configs)
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     for standardize in sorted({configs[i].standardize for i in waiting}):
-        scaling = learn_scaling(X)
-        scale = scaling.scale if standardize else np.ones(X.shape[1])
+        scale = learn_scaling(X).scale if standardize else np.ones(X.shape[1])
         alike = [i for i in waiting if configs[i].standardize == standardize]
         widths = np.array([configs[i].bandwidth for i in alike])
-        found = left_out((X - scaling.center) / scale, widths=widths)
+        checked_rows(X, X.shape[1], unit=widths.min() * scale)
+        found = left_out((X - middle_of(X)) / scale, widths=widths)
         found -= np.log(scale).sum()
         for i, h, each in zip(alike, widths, found, strict=True):
             metrics = {"train_left_out_log_likelihood": float(each)}

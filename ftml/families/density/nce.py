@@ -216,7 +216,7 @@ def train(
     than can be solved for.
     """
     check_size(data.train.X.shape[1], min(config.n_bumps, len(data.train)))
-    y, center, root = whitened_rows(data.train.X)
+    y, center, root = whitened_rows(data.train)
     rng = np.random.default_rng(config.seed)
     bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
     problem = make_problem(config, y, bumps)

@@ -35,7 +35,7 @@ from scipy.special import expit, log_expit, logsumexp
 from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.checks import check_rows
+from ftml.data.rows import checked_rows
 from ftml.tasks.binary_density import check_binary
 
 TASK = "binary_density"
@@ -117,12 +117,12 @@ class Model:
 
     def log_density(self, X: np.ndarray) -> np.ndarray:
         """Return log p(x) in nats, (n,), for X (n, d) of zeros and ones."""
-        check_rows(X, len(self.a))
+        X = checked_rows(X, len(self.a))
         return self.negative_free_energy(X) - self.log_z
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each hidden unit, (n, h), for X (n, d)."""
-        check_rows(X, len(self.a))
+        X = checked_rows(X, len(self.a))
         return expit(X @ self.W + self.b)
 
     def sample(self, n: int, *, seed: int) -> np.ndarray:

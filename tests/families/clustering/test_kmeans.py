@@ -18,8 +18,8 @@ from ftml.families.clustering._assignment import (
     assign,
     assign_tensors,
     filled,
-    plus_plus,
 )
+from ftml.families.clustering._plus_plus import plus_plus
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 TO_THE_END = kmeans.Config(n_clusters=10, n_init=1, tolerance=0.0, n_iterations=300)
@@ -252,6 +252,8 @@ def test_rounding_decides_no_assignment(torch_too: bool) -> None:
 def test_more_clusters_than_rows_and_wrong_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="n_clusters is 3, the training data has 2"):
         fit(kmeans.Config(n_clusters=3), Table(np.eye(2)))
+    with pytest.raises(ValueError, match="x0 has values up to 1e-170"):
+        fit(kmeans.Config(n_clusters=2), Table(1e-170 * np.eye(2)))
     model = fit(kmeans.Config(n_clusters=2), Table(np.eye(2))).model
     with pytest.raises(ValueError, match="X has 3 columns, the model was fitted on 2"):
         model.predict(np.eye(3))

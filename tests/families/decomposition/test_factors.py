@@ -166,11 +166,28 @@ def test_odd_rows_have_a_defined_answer_or_a_clear_error() -> None:
     for rows in (flat, flat[:1], np.repeat(flat[:2], 3, axis=0)):
         model = fit(factor_analysis.Config(n_components=2), Table(rows)).model
         assert np.isfinite(model.log_density(rows)).all()
-    with pytest.raises(ValueError, match="lie in a plane of 2 dimensions"):
-        fit(ppca.Config(n_components=2), Table(flat))
     for family in (ppca, factor_analysis):
+        with pytest.raises(ValueError, match=r"x0 has values up to 4e\+160, and"):
+            fit(family.Config(), Table(flat * [1e160, 1.0, 1.0]))
         with pytest.raises(ValueError, match="expected fewer than the 3 columns"):
             fit(family.Config(n_components=3), Table(flat))
     model = fit(ppca.Config(n_components=1), Table(flat)).model
     with pytest.raises(ValueError, match="X must be finite"):
         model.log_density(np.full((1, 3), np.nan))
+
+
+@pytest.mark.parametrize(
+    ("X", "said"),
+    [
+        (np.repeat(np.eye(3), 5, axis=0), "has 3 different rows, .* 4 different rows"),
+        (np.ones((9, 3)), "has 1 different rows"),
+        (WINE[:, :2] @ np.array([[1, 0, 2], [0, 1, 1]]), "2 components leave .*e-"),
+        (WINE[:, :3] * [1.0, 1.0, 1e-15], "scale the columns to one variance"),
+    ],
+    ids=["repeated rows", "one point", "dependent columns", "a small unit"],
+)
+def test_rows_without_noise_are_refused_with_the_reason(
+    X: np.ndarray, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        fit(ppca.Config(n_components=2), Table(X))

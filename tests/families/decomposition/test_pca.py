@@ -99,5 +99,7 @@ def test_odd_rows() -> None:
         ValueError, match="n_components is 3, the training data has only 2"
     ):
         fit(pca.Config(n_components=3), Table(np.ones((5, 2))))
+    with pytest.raises(ValueError, match=r"x1 has values up to 1e\+160"):
+        fit(pca.Config(), Table(np.array([[0.0, 1e160], [1.0, 0.0]])))
     with pytest.raises(ValueError, match="X must be finite"):
         one.transform(np.full((1, 2), np.nan))

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ftml import Table
 from ftml.families.density import _energy
 from ftml.families.density._energy import Model
 
@@ -115,23 +116,26 @@ def test_samples_follow_the_density() -> None:
 
 
 @pytest.mark.parametrize(
-    "X",
+    ("X", "why"),
     [
-        np.eye(2),
-        np.column_stack([np.arange(9.0), np.ones(9)]),
-        np.column_stack([np.arange(9.0), 2 * np.arange(9.0)]),
-        np.ones((1, 2)),
+        (np.eye(2), "2 of them are different, more than 2 are needed"),
+        (np.repeat(np.eye(2), 9, axis=0), "18 .* 2 of them are different"),
+        (np.ones((1, 2)), "1 of them are different"),
+        (np.column_stack([np.arange(9.0), np.ones(9)]), "column x1 is constant"),
+        (np.outer(np.arange(9.0), [1.0, 2.0]), "a column depends on the others"),
     ],
-    ids=["few rows", "constant column", "columns that depend", "one row"],
+    ids=["few rows", "few rows repeated", "one row", "constant", "dependent"],
 )
-def test_rows_that_determine_no_gaussian_are_refused(X: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="do not fix a Gaussian of 2 columns"):
-        _energy.whitened_rows(X)
+def test_rows_that_determine_no_gaussian_are_refused_with_the_reason(
+    X: np.ndarray, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        _energy.whitened_rows(Table(X))
 
 
 def test_whitened_rows_have_mean_zero_and_covariance_one() -> None:
     X = np.random.default_rng(0).normal(size=(50, 3)) @ np.diag([1.0, 1e3, 1e-3]) + 5.0
-    y, center, root = _energy.whitened_rows(X)
+    y, center, root = _energy.whitened_rows(Table(X))
     np.testing.assert_allclose(y.mean(axis=0), 0.0, atol=1e-9)
     np.testing.assert_allclose(y.T @ y / 50, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(center + y @ root.T, X, rtol=1e-12)

@@ -13,8 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from ftml import Splits, Step, Table, fit
-from ftml.families.density import _mixture, gmm
-from ftml.families.density._mixture import Model, expect, whitening
+from ftml.families.density import _em, gmm
+from ftml.families.density._em import expect
+from ftml.families.density._mixture import Model, whitening
 
 IRIS = load_iris().data
 KINDS = ("full", "tied", "diag", "spherical")
@@ -168,7 +169,7 @@ def test_mixtures_looked_at_in_groups_give_the_same_moments(
         sizes,
     )
     together = expect(IRIS, *given)
-    monkeypatch.setattr(_mixture, "CACHE", 5 * d * _mixture.FEWEST_ROWS)
+    monkeypatch.setattr(_em, "CACHE", 5 * d * _em.FEWEST_ROWS)
     for one, other in zip(together, expect(IRIS, *given), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10)
 
@@ -239,14 +240,44 @@ def test_rows_far_from_zero_have_the_same_mixture() -> None:
 def test_faults_are_one_clear_error() -> None:
     with pytest.raises(ValueError, match="n_components is 3, the training data has 2"):
         fit(gmm.Config(n_components=3), Table(np.eye(2)))
-    flat = np.column_stack([np.arange(9.0), np.zeros(9)])
-    for kind in KINDS[:3]:
-        config = gmm.Config(n_components=1, covariance=kind, reg_covar=0.0)
-        with pytest.raises(ValueError, match="raise reg_covar"):
-            fit(config, Table(flat))
     model = fit(gmm.Config(), Table(IRIS)).model
     with pytest.raises(ValueError, match="X must be finite"):
         model.log_density(np.full((1, 4), np.nan))
+
+
+def test_components_far_apart_begin_as_the_clusters_of_the_rows() -> None:
+    label = np.repeat([0, 1, 2], [12, 12, 36])
+    X = np.random.default_rng(0).normal(size=(60, 1)) + 1e5 * label[:, None]
+    model = fit(gmm.Config(n_components=3, n_iterations=1), Table(X)).model
+    order = np.argsort(model.means[:, 0])
+    expected = [X[label == j].var() for j in range(3)]
+    np.testing.assert_allclose(model.weights[order], [0.2, 0.2, 0.6])
+    np.testing.assert_allclose(model.roots[order, 0, 0] ** 2, expected, rtol=1e-5)
+
+
+DEPENDENT = np.arange(9.0)[:, None] * [1.0, 2.0]
+CONSTANT = np.arange(9.0)[:, None] * [1.0, 0.0]
+REPEATED = np.repeat([[0.0, 0.0], [3.0, 5.0]], 4, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("X", "kind", "k", "said"),
+    [
+        (DEPENDENT, "full", 1, "of component 0, of 9 .* depends on the others in it"),
+        (DEPENDENT, "tied", 1, "that all components share, .* depends on the others"),
+        (CONSTANT, "full", 1, r"column 1 \(from 0\) has one value in it"),
+        (CONSTANT, "diag", 1, r"column 1 \(from 0\) has one value in it"),
+        (CONSTANT, "tied", 1, r"column 1 \(from 0\) has one value in each"),
+        (REPEATED, "full", 2, "of 4 rows .* of the 2 columns is constant or depends"),
+        (REPEATED, "spherical", 2, "every column has .* lower n_components below 2"),
+    ],
+)
+def test_a_covariance_without_full_rank_is_refused_with_its_reason(
+    X: np.ndarray, kind: Any, k: int, said: str
+) -> None:
+    config = gmm.Config(n_components=k, covariance=kind, reg_covar=0.0)
+    with pytest.raises(ValueError, match=said):
+        fit(config, Table(X))
 
 
 def test_figure_over_components_has_held_out_likelihood_and_bic() -> None:

@@ -57,6 +57,19 @@ def test_descent_ends_within_a_twentieth_of_a_nat_of_em(k: int) -> None:
     assert by_gradient.metrics["train_gradient"] < 1e-3
 
 
+@pytest.mark.parametrize("apart", [10.0, 1e3, 1e4])
+def test_penalty_is_below_the_variance_of_components_at_any_distance(
+    apart: float,
+) -> None:
+    label = np.arange(60) % 2
+    X = np.random.default_rng(0).normal(size=(60, 1)) + apart * label[:, None]
+    model = fit(gmm_gradient.Config(n_components=2), Table(X)).model
+    order = np.argsort(model.means[:, 0])
+    expected = [X[label == j].var() for j in (0, 1)]
+    found = model.covariances[order, 0, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_objective_is_the_loss_of_the_rows_in_their_own_units() -> None:
     step = fit(gmm_gradient.Config(n_components=2, penalty=1e-9), Table(IRIS))
     loss = -step.model.log_density(IRIS).mean()

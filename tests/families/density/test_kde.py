@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from sklearn.datasets import load_wine
 from sklearn.neighbors import KernelDensity
 
@@ -86,6 +89,8 @@ def test_odd_rows() -> None:
     assert np.isfinite(fit(kde.Config(), Table(flat)).model.log_density(flat)).all()
     with pytest.raises(ValueError, match="2 training rows or more, got 1"):
         fit(kde.Config(), Table(np.ones((1, 2))))
+    with pytest.raises(ValueError, match=r"squares .* got 1e\+160 in row 1, col"):
+        fit(kde.Config(standardize=False), Table(np.array([[0.0], [1e160]])))
     with pytest.raises(ValueError, match="X must be finite"):
         fit(kde.Config(), Table(flat)).model.log_density(np.full((1, 2), np.nan))
 
@@ -95,3 +100,29 @@ def test_figure_marks_the_bandwidth_of_the_model() -> None:
     drawn = kde.figures(config, fit(config, data).model, data)
     _, mark = drawn["bandwidth"].axes[0].get_lines()
     assert list(mark.get_xdata()) == [0.3, 0.3]
+
+
+def far_sides(X: np.ndarray) -> np.ndarray:
+    X[:, 0] += 1e8 * (2 * (np.arange(len(X)) % 2) - 1)
+    return X
+
+
+def one_far_row(X: np.ndarray) -> np.ndarray:
+    X[0] = 1e17
+    return X
+
+
+@pytest.mark.parametrize("moved", [far_sides, one_far_row])
+def test_kernels_far_from_the_mean_keep_their_distances(
+    moved: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    far = moved(np.random.default_rng(0).normal(size=(40, 2)))
+    step = fit(kde.Config(standardize=False, bandwidth=1.0), Table(far))
+    squared = np.sum((far[:, None] - far) ** 2, axis=2)
+    constant = kde.log_constant(np.ones(2), n=40)
+    expected = logsumexp(-0.5 * squared, axis=1) + constant
+    np.testing.assert_allclose(step.model.log_density(far), expected, atol=1e-6)
+    np.fill_diagonal(squared, np.inf)
+    expected = logsumexp(-0.5 * squared, axis=1) + kde.log_constant(np.ones(2), n=39)
+    found = step.metrics["train_left_out_log_likelihood"]
+    assert found == pytest.approx(expected.mean(), rel=1e-9)

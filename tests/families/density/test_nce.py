@@ -74,7 +74,7 @@ def test_end_is_stationary_and_rows_and_noise_balance() -> None:
     assert np.diff(losses).max() < 1e-12
     assert steps[-1].metrics["train_gradient"] < 1e-8
     # The constant is not penalised: rows not recognised weigh as much as noise taken.
-    y, rng = nce.whitened_rows(X)[0], np.random.default_rng(0)
+    y, rng = nce.whitened_rows(Table(X))[0], np.random.default_rng(0)
     bumps = random_bumps(y, n_bumps=10, width=config.width, rng=rng)
     problem = nce.make_problem(config, y, bumps)
     p = expit(nce.scores(problem, steps[-1].state["theta"]))

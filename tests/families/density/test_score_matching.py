@@ -100,7 +100,7 @@ def test_penalty_is_raised_until_the_fit_is_a_density() -> None:
     # J = theta^2 / 2 of the bump and the precision, which it drives below 0.
     A = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0], [2.0, 0.0, 4.1]])
     b = np.array([-1.0, 0.0, -4.0])
-    theta, penalty = score_matching.normalisable(A, b, 1, penalty=1e-3)
+    theta, penalty = next(score_matching.densities(A, b, 1, penalty=1e-3))
     assert penalty > 1e-3
     assert theta[0] > 0
     assert score_matching.solve(A, b, free=2, penalty=1e-3)[0] < 0
@@ -129,6 +129,28 @@ def test_density_of_one_column_integrates_to_one_within_its_stated_error(
     # Weights are skewed: the standard error of e^x, and 5 of them, in nats.
     assert abs(model.log_z - exact) < 5 * model.log_z_error + 0.01
     assert model.log_z_error < 0.8
+
+
+HEAVY = np.random.default_rng([0, 40, 1]).standard_cauchy(size=(40, 1))
+FEW = np.random.default_rng([1, 8, 2]).normal(size=(8, 2))
+FEW_OF_ONE = np.random.default_rng([1, 8, 1]).normal(size=(8, 1))
+
+
+@pytest.mark.parametrize("X", [HEAVY, FEW, FEW_OF_ONE], ids=["heavy", "two", "one"])
+def test_bumps_never_lower_the_likelihood_of_the_training_rows(X: np.ndarray) -> None:
+    plain, with_bumps = (
+        fit(score_matching.Config(n_bumps=m, n_draws=2000), Table(X)).metrics
+        for m in (0, 50)
+    )
+    name = "train_log_likelihood"
+    assert with_bumps[name] >= plain[name] - score_matching.MISSED
+
+
+def test_few_directions_are_refused_with_the_key_to_set() -> None:
+    config = score_matching.Config(objective="sliced", n_slices=1, n_bumps=0)
+    X = np.random.default_rng(0).normal(size=(9, 5))
+    with pytest.raises(ValueError, match="not fix the 20 coefficients: raise n_slices"):
+        fit(config, Table(X))
 
 
 def test_rows_that_determine_nothing_are_refused() -> None:
