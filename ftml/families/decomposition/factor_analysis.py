@@ -99,7 +99,7 @@ def train(
     """
     scaling = learn_scaling(data.train.X)
     for j, name in enumerate(data.train.feature_names):
-        check_squares(data.train.X[:, [j]] - scaling.center[j], [name])
+        check_squares(data.train.X[:, [j]], [name])
     X = apply_scaling(data.train.X, scaling)
     check_factors(config.n_components, X.shape[1])
     S = X.T @ X / len(X)
