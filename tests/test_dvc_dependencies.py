@@ -258,7 +258,8 @@ def test_dvc_names_a_changed_file_and_a_deleted_one(houses: Path) -> None:
     Path("houses.csv").unlink()
     again = dvc("repro", "tables@houses")
     assert again.returncode != 0
-    (line,) = again.stderr.strip().splitlines()
+    said, line = again.stderr.strip().splitlines()
+    assert said == "houses: file:houses.csv: no such file"
     assert "failed to reproduce 'tables@houses'" in line
     assert line.endswith("data/.sources/files/houses/project/houses.csv'")
 
