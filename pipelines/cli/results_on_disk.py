@@ -17,6 +17,7 @@ from pipelines.params.read import Plan, Study, read_params
 from pipelines.stages import compare
 from pipelines.study import completeness, measurements
 from pipelines.study.metrics import finished_key, load_metrics
+from pipelines.study.restore import RestoreError
 from pipelines.study.results import load_trials
 from pipelines.tracking.claim_runs import ClaimRuns
 from pipelines.tracking.client import open_store
@@ -103,7 +104,10 @@ def _log_study(store: Store, study: Study) -> str:
     if found is not None and not found.is_own:
         user = found.run.data.tags.get("mlflow.user", "another folder")
         return f"in the store already, logged by {user}"
-    lacking = store.log_missing(study)
+    try:
+        lacking = store.log_missing(study)
+    except RestoreError as error:  # the other studies are logged
+        return f"not logged, {error}"
     if not lacking:
         return "in the store already"
     return f"logged; the store lacked {', '.join(lacking)}"

@@ -17,7 +17,7 @@ from pipelines.study.metrics import (
     load_run_metadata,
     write_run_metadata,
 )
-from pipelines.study.restore import count_fits
+from pipelines.study.restore import RestoreError, count_fits
 from pipelines.tracking import local_store
 
 if TYPE_CHECKING:  # a stage that reuses all its studies imports neither Ray nor MLflow
@@ -66,7 +66,12 @@ def log_missing_runs(
     store = Store(client, wanted[0].dataset, keys=keys, digest=digest)
     logged = False
     for study in wanted:
-        if lacking := store.log_missing(study):
+        try:
+            lacking = store.log_missing(study)
+        except RestoreError as error:  # the other studies are logged
+            print(f"{study.name}: not logged again, {error}", file=sys.stderr)
+            continue
+        if lacking:
             logged = True
             print(
                 f"{study.name}: logged again, since MLflow lacked {', '.join(lacking)}",

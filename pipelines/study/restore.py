@@ -39,12 +39,16 @@ NOT_METRICS = {"trial", "left_out", "n", "stopped", "error", "share", "seed"}
 Row = Mapping[str, Any]
 
 
+class RestoreError(ValueError):
+    """The results of a study on disk contradict one another."""
+
+
 def restore_outcome(
     study: Study, folds: Folds
 ) -> tuple[Outcome, dict[int, PruningDecision]]:
     """Return the outcome of a finished study, and the pruning decisions of its trials.
 
-    Raises ValueError if the tables do not give the metrics.json of the folder.
+    Raises RestoreError if the tables do not give the metrics.json of the folder.
     """
     configs = sample_configurations(
         study.space,
@@ -73,7 +77,7 @@ def restore_outcome(
     except (KeyError, IndexError):
         agrees = False
     if not agrees:
-        raise ValueError(
+        raise RestoreError(
             f"{study.folder}: trials.parquet and fits.parquet do not give the values "
             f"of metrics.json; remove the folder and run `dvc repro "
             f"experiment@{study.dataset.name}`"

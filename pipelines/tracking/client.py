@@ -51,7 +51,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.common.explain import explain
 from pipelines.common.project import folder_identity, project_folder
-from pipelines.common.redaction import without_passwords
+from pipelines.common.redaction import IN_ADDRESS, without_passwords
 from pipelines.params.read import Dataset
 from pipelines.tracking import descriptions, mlflow_ui, new_store, ownership, views
 from pipelines.tracking.database_check import check_database, is_locked
@@ -212,8 +212,10 @@ def open_store() -> MlflowClient:
 
 def _check_server(uri: str) -> None:
     """Raise ServerUnavailableError if the server does not respond within 10 s."""
+    # urllib would take a user and a password for a part of the name of the host.
+    address = IN_ADDRESS.sub("", uri.rstrip("/"))
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+        with urllib.request.urlopen(f"{address}/health", timeout=10):
             pass
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

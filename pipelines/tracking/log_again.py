@@ -78,7 +78,7 @@ class Store:
         """Log what the store lacks of a finished study; return what it was, as names of
         things: empty for nothing.
 
-        Raises ValueError if the results on disk contradict one another.
+        Raises RestoreError if the results on disk contradict one another.
         """
         found, folds = self.find(study), read_folds(study)
         if found is not None and not found.is_own:

@@ -47,6 +47,9 @@ HEARTBEAT = "ftml.heartbeat"
 ERROR = "ftml.error"
 "Tag of a run that has failed, or of a trial that has diverged: the reason."
 
+CLOSED = "ftml.closed"
+"Tag of a run that was closed as stale: the reason. It goes when a driver continues it."
+
 HEARTBEAT_INTERVAL_S = 30.0
 HEARTBEAT_TIMEOUT_S = 300.0
 "Age of a heartbeat from which a driver that cannot be seen counts as crashed."
@@ -89,10 +92,11 @@ def own(runs: Sequence[Run]) -> list[Run]:
 
 def take_over(client: MlflowClient, run: Run) -> None:
     """Set a run of this folder to RUNNING, with this process as its driver and without
-    the error of an earlier attempt.
+    the tags that say how an earlier attempt has ended.
     """
-    if ERROR in run.data.tags:
-        client.delete_tag(run.info.run_id, ERROR)
+    for name in (ERROR, CLOSED):
+        if name in run.data.tags:
+            client.delete_tag(run.info.run_id, name)
     client.update_run(run.info.run_id, status="RUNNING")
     tags = {FOLDER: folder_identity(), **driver_tags()}
     listed = [RunTag(name, value) for name, value in tags.items()]
@@ -163,7 +167,7 @@ def close_stale_runs(
         study = run.data.tags.get("mlflow.parentRunId", run.info.run_id)
         heard = max(last_heartbeat(run), heartbeats.get(study, 0))
         if reason := crashed(run, heartbeat=heard, timeout=heartbeat_timeout):
-            client.set_tag(run.info.run_id, "ftml.closed", reason)
+            client.set_tag(run.info.run_id, CLOSED, reason)
             client.set_terminated(run.info.run_id, "KILLED")
             closed += 1
     return closed

@@ -96,14 +96,14 @@ def missing(
     lacking = []
     if recorded.run.info.status != FINISHED:
         lacking.append(f"the end of its run ({recorded.run.info.status})")
-    ended = [
-        run.data.tags.get("ftml.role")
+    ended = {
+        (run.data.tags.get("ftml.role"), run.data.tags.get("ftml.index"))
         for run in children(client, recorded.run)
         if run.info.status in (FINISHED, "FAILED")
-    ]
+    }
     for role, name, count in (("trial", "trial", n_trials), ("fit", "fit", n_fits)):
-        if lost := count - ended.count(role):
-            lacking.append(f"{lost} of the runs of its {name}s")
+        if lost := {(role, str(index)) for index in range(count)} - ended:
+            lacking.append(f"{len(lost)} of the runs of its {name}s")
     if not _has_artifacts(client, recorded.run, folder):
         lacking.append("artifacts")
     if not recorded.version:

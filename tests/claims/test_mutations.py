@@ -92,7 +92,7 @@ MUTATIONS: list[tuple[str, str, Callable[[Any], Any]]] = [
     (
         "ridge_rescaled_inputs",
         "ftml.families.linear.ridge:centred_and_scaled",
-        lambda right: lambda X, standardize: right(X, standardize=True),
+        lambda right: lambda X, standardize, names=(): right(X, standardize=True),
     ),
     (
         "more_columns_than_rows",

@@ -24,10 +24,11 @@ from pipelines.params.read import Study, read_params
 from pipelines.stages import experiment
 from pipelines.study.folds import read_folds
 from pipelines.study.metrics import load_run_metadata
-from pipelines.study.restore import restore_outcome
+from pipelines.study.restore import RestoreError, restore_outcome
 from pipelines.tracking import local_store, model_version
 from pipelines.tracking.client import open_store
 from pipelines.tracking.local_store import store_address
+from pipelines.tracking.log_again import Store
 from pipelines.tracking.ownership import FOLDER
 from pipelines.tracking.recorded import model_id_of
 from tests.conftest import forget_store
@@ -254,6 +255,21 @@ def test_without_results_or_with_others_the_command_says_what_to_run(
     assert "unknown experiment 'tyo'; nearest: toy" in (
         CliRunner().invoke(app, ["log", "tyo"]).stderr
     )
+
+
+def test_results_that_contradict_one_another_do_not_stop_the_others(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def contradict(*_: object) -> list[str]:
+        raise RestoreError("its tables do not give the values of metrics.json")
+
+    monkeypatch.setattr(Store, "log_missing", contradict)
+    monkeypatch.setattr(local_store, "has_study", lambda *_, **__: False)
+    assert log().startswith("toy/ridge: not logged, its tables do not give the values")
+    experiment.main("toy")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("ridge: reused\n")
+    assert printed.err.startswith("ridge: not logged again, its tables do not give")
 
 
 def test_a_store_without_the_results_names_the_command(

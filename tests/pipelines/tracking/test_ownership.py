@@ -153,6 +153,19 @@ def test_a_driver_continues_a_run_of_its_folder_unless_another_may_be_writing(
         shared.open()
 
 
+def test_a_run_that_is_continued_does_not_say_how_an_earlier_attempt_has_ended(
+    shared: Shared,
+) -> None:
+    shared.as_folder(ANNA)
+    run_id = shared.open().run_id
+    for name in (ownership.ERROR, ownership.CLOSED):
+        shared.client.set_tag(run_id, name, "its driver crashed")
+    shared.client.set_terminated(run_id, "KILLED")
+    assert shared.open().run_id == run_id
+    tags = shared.run(run_id).data.tags
+    assert not {ownership.ERROR, ownership.CLOSED} & tags.keys()
+
+
 @pytest.mark.parametrize("default", [True, False])
 def test_a_run_of_an_earlier_version_is_continued_in_the_store_of_the_folder_alone(
     shared: Shared, default: bool, monkeypatch: pytest.MonkeyPatch
