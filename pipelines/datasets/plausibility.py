@@ -20,6 +20,8 @@ NEARLY = 0.99
 "Rank correlation with the number of the row from which a column counts as ordered."
 MANY_VALUES, MANY_FRACTION = 20, 0.05
 "More different numbers than both of these, as a count and a fraction of the rows."
+COPY = 0.99999
+"Correlation with the target from which a column counts as a copy of it."
 DATE = re.compile(r"\d{4}-\d\d(-\d\d|$)")
 
 
@@ -107,6 +109,26 @@ def note_target(target: pd.Series, section: TableSchema) -> None:
         note(
             f"{section.source}: {section.target} has {n_values} different {what}, and "
             "each becomes a class; `task: regression` predicts a number"
+        )
+
+
+def note_copies_of_target(data: pd.DataFrame, section: TableSchema) -> None:
+    """Note the features of which the target of a regression is a linear function, such
+    as the price with tax beside the price: correlation above .99999 in absolute value.
+    """
+    target = data.get(section.target)
+    if section.task != "regression" or target is None or len(data) < MIN_ROWS:
+        return
+    numbers = data.drop(columns=[section.target]).select_dtypes("number")
+    varying = numbers.loc[:, numbers.nunique() > 1]
+    correlation = varying.astype(np.float64).corrwith(target.astype(np.float64)).abs()
+    if copies := [str(name) for name in varying if correlation[name] > COPY]:
+        names = ", ".join(copies)
+        verb = "determines" if len(copies) == 1 else "each determine"
+        note(
+            f"{section.source}: {names} {verb} {section.target} almost exactly "
+            f"(correlation above {COPY}); what is not known before {section.target} is "
+            f"known, leave out: `drop: [{names}]`"
         )
 
 

@@ -20,7 +20,11 @@ from pipelines.datasets.columns import (
     preprocessing_of,
     read_columns,
 )
-from pipelines.datasets.plausibility import note_order_of_rows, note_target
+from pipelines.datasets.plausibility import (
+    note_copies_of_target,
+    note_order_of_rows,
+    note_target,
+)
 from pipelines.datasets.separate_test import read_test_rows
 from pipelines.datasets.similar import columns_of_text, note_similar
 from pipelines.datasets.table_rows import check_finite
@@ -130,6 +134,8 @@ def _target(rows: _Rows, section: TableSchema) -> tuple[np.ndarray, tuple[str, .
     refuse_constant(rows.source[section.target], section)
     target = rows.whole[section.target]
     note_target(target, section)
+    features = [*rows.features, str(section.target)]
+    note_copies_of_target(rows.source[features], section)
     return read_target(target, section)
 
 

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.datasets.plausibility import note_order_of_rows, note_target
+from pipelines.datasets.plausibility import (
+    note_copies_of_target,
+    note_order_of_rows,
+    note_target,
+)
 from pipelines.params.arrays import TableSchema
 
 DAYS = pd.Series(pd.date_range("2024-01-01", periods=100))
@@ -89,3 +93,19 @@ def test_a_target_that_looks_like_regression_is_noted(
     note_target(pd.Series(target), section)
     said = capsys.readouterr().err
     assert (expected in said) if expected else not said
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_column_that_determines_the_number_to_predict_is_noted(
+    noise: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    price = rng.normal(size=40)
+    with_tax = 1.19 * price + noise * rng.normal(size=40)
+    columns = {"area": rng.normal(size=40), "with_tax": with_tax, "price": price}
+    data = pd.DataFrame(columns | {"constant": 1.0, "town": "a"})
+    section = TableSchema(source="file:h.csv", task="regression", target="price")
+    note_copies_of_target(data, section)
+    said = capsys.readouterr().err
+    assert said.startswith("file:h.csv: with_tax determines price") == (noise == 0)
+    assert ("`drop: [with_tax]`" in said) == (noise == 0)
