@@ -116,12 +116,12 @@ def note_copies_of_target(data: pd.DataFrame, section: TableSchema) -> None:
     """Note the features of which the target of a regression is a linear function, such
     as the price with tax beside the price: correlation above .99999 in absolute value.
     """
-    target = data.get(section.target)
-    if section.task != "regression" or target is None or len(data) < MIN_ROWS:
+    if section.task != "regression" or not section.target or len(data) < MIN_ROWS:
         return
+    target = data[section.target].astype(np.float64)
     numbers = data.drop(columns=[section.target]).select_dtypes("number")
     varying = numbers.loc[:, numbers.nunique() > 1]
-    correlation = varying.astype(np.float64).corrwith(target.astype(np.float64)).abs()
+    correlation = varying.astype(np.float64).corrwith(target).abs()
     if copies := [str(name) for name in varying if correlation[name] > COPY]:
         names = ", ".join(copies)
         verb = "determines" if len(copies) == 1 else "each determine"
