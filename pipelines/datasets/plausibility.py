@@ -122,7 +122,7 @@ def note_copies_of_target(data: pd.DataFrame, section: TableSchema) -> None:
     numbers = data.drop(columns=[section.target]).select_dtypes("number")
     varying = numbers.loc[:, numbers.nunique() > 1]
     correlation = varying.astype(np.float64).corrwith(target).abs()
-    if copies := [str(name) for name in varying if correlation[name] > COPY]:
+    if copies := list(map(str, varying.columns[correlation > COPY])):
         names = ", ".join(copies)
         verb = "determines" if len(copies) == 1 else "each determine"
         note(
