@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
@@ -60,7 +61,7 @@ def ray_cluster() -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     started: Any = None
     try:
-        with chdir(PACKAGES):
+        with chdir(PACKAGES), _own_sigterm_handler():
             if address:
                 code = [str(PACKAGES / part) for part in ("ftml", "pipelines")]
                 # Workers of a cluster do not have this driver's environment.
@@ -89,6 +90,20 @@ def ray_cluster() -> Iterator[None]:
         ray.shutdown()
         raise
     ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Restore the handler of SIGTERM after the block.
+
+    `ray.init` replaces it by one that exits with status 15, and Ray's core prints six
+    lines on where the process was. Restoring the handler in Python removes both.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_address(address: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -214,3 +217,26 @@ def test_the_token_of_this_machine_is_sent_to_its_own_cluster_only(
     )
     connect._use_local_token(address)
     assert called == [{"warn_if_disabled": False}] * sent
+
+
+def test_a_sigterm_ends_the_driver_as_it_would_without_ray(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def init(*_: object, **__: object) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+        faulthandler.register(signal.SIGTERM, chain=True)  # prints, as Ray's core does
+
+    def ends(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    before = signal.signal(signal.SIGTERM, ends)
+    try:
+        with pytest.raises(SystemExit) as ended, ray_cluster():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        faulthandler.unregister(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert capfd.readouterr().err == ""
