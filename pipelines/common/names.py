@@ -42,7 +42,8 @@ def name_error(name: str, *, what: str = "name") -> str | None:
     what: dataset, study, chapter, or name where it is not known.
     """
     if found := re.search(r"[^A-Za-z0-9_.-]", name):
-        return f"has the character {found[0]!r}"
+        legal = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+        return f"has the character {found[0]!r}" + (f", use {legal}" if legal else "")
     if not name[:1].isalnum():
         return f"begins with {name[0]!r}" if name else "is empty"
     if len(name) > MAX_LENGTH:

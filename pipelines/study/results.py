@@ -23,6 +23,7 @@ from ftml.selection import Choice
 from ftml.tasks import task
 from pipelines.common.estimate import Estimate, estimate
 from pipelines.common.figures import write_pngs
+from pipelines.common.formatting import counted
 from pipelines.params.read import Study
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
@@ -305,7 +306,7 @@ def summary(outcome: Outcome) -> str:
     if score.standard_error is not None:
         error = f" +- {score.standard_error:.2g}"
     return (
-        f"{study.name}: {len(outcome.tried.trials)} trials, "
-        f"{len(outcome.fits)} final fits, "
+        f"{study.name}: {counted(len(outcome.tried.trials), 'trial')}, "
+        f"{counted(len(outcome.fits), 'final fit')}, "
         f"test {study.dataset.metric} {score.mean:.5g}{error}"
     )
