@@ -139,7 +139,7 @@ def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
     )
     assert status == 0, printed
     assert printed.startswith(f"connecting to Ray at {head}\n")
-    assert "\nsoftmax_regression: 4 trials, 1 final fits" in printed
+    assert "\nsoftmax_regression: 4 trials, 1 final fit" in printed
 
 
 def test_the_address_of_a_job_server_is_refused_as_that_of_a_cluster(

@@ -101,8 +101,8 @@ def test_a_study_leaves_its_files_its_runs_and_a_model_that_predicts(
     experiment.main("toy")
     *studies, champion = capsys.readouterr().out.splitlines()
     printed = [*sorted(studies), champion]  # they end in either order
-    assert printed[0].startswith("ridge: 3 trials, 1 final fits, test mse ")
-    assert printed[1].startswith("twice: 1 trials, 4 final fits, test mse ")
+    assert printed[0].startswith("ridge: 3 trials, 1 final fit, test mse ")
+    assert printed[1].startswith("twice: 1 trial, 4 final fits, test mse ")
     assert "+- 0" in printed[1], "a closed form does not depend on the seed"
     assert printed[2].startswith("champion of toy in validation: ")
 
