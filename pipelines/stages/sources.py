@@ -9,6 +9,7 @@ depend on no link depend on `data/.sources/checked`, so that DVC runs this stage
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,10 @@ def main() -> None:
         for place in watched.sources_in(section):
             watched.provide(place)
             if not watched.files_of(place):
-                print(f"{name}: file:{place}: no such file", file=sys.stderr)
+                print(
+                    f"{name}: file:{place}: no such file{_nearest_file(Path(place))}",
+                    file=sys.stderr,
+                )
     watched.link_datasets(datasets)
     for name, studies in _sections(params, "experiments").items():
         watched.link_studies(name, watched.inputs_in(studies))
@@ -57,6 +61,13 @@ def main() -> None:
     if not _sections(params, "claims"):
         (CLAIMS / "none").touch()
     CHECKED.write_text("the names in params.yaml obey the rule\n")
+
+
+def _nearest_file(path: Path) -> str:
+    """Return the nearest name in the folder of a file; "" for none."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    found = difflib.get_close_matches(path.name, [each.name for each in beside], n=1)
+    return f"; nearest: {path.with_name(found[0])}" if found else ""
 
 
 def _sections(params: Any, key: str) -> dict[str, Any]:
