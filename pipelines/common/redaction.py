@@ -1,6 +1,6 @@
 """Texts without passwords: for everything that is printed, logged or written.
 
-A password is what stands before `@` in an address, and the value of an environment
+A password is the part before `@` in an address, and the value of an environment
 variable whose name says so (`MLFLOW_TRACKING_PASSWORD`, `AWS_SECRET_ACCESS_KEY`).
 """
 

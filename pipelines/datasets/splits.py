@@ -59,7 +59,7 @@ def _type_of(value: object) -> str:
 
 
 def refuse_one_class(source: str, classes: Sequence[str], *, what: str) -> None:
-    """Raise ValueError unless there are classes to tell apart. what: the samples."""
+    """Raise ValueError unless there are two classes or more. what: the samples."""
     if len(classes) == 1:
         raise ValueError(
             f"{source}: all {what} are of one class, {classes[0]!r}, so there is "

@@ -7,10 +7,10 @@ version, belongs to the folder that holds the store, if it is in the default sto
 `mlflow.db` of the folder; on a server it belongs to nobody, and is only read.
 
 Alive. The tags `ftml.driver` (`host:pid`) and `ftml.process` (boot, namespace of
-process ids, start) name the process that writes. On its host, this tells whether the
+process ids, start) name the process that writes. On its host, they say whether the
 process is alive (`pipelines.common.processes`). From another host, or from another
-container, the tag `ftml.heartbeat` of the run of the study tells: a driver that writes
-to a server sets it each HEARTBEAT_INTERVAL_S, and counts as crashed
+container, it follows from the tag `ftml.heartbeat` of the run of the study: a driver
+that writes to a server sets it each HEARTBEAT_INTERVAL_S, and counts as crashed
 HEARTBEAT_TIMEOUT_S after the last one.
 
 `close_stale_runs` closes the runs of crashed drivers as KILLED. A driver closes those
