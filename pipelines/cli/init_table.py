@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ftml.config import problems
-from ftml.data.reading import ReadOptions, read_frame
+from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
 from ftml.data.reading.files import load
 from ftml.data.reading.problems import quoted
 from pipelines.cli.output import tables_beside
@@ -65,8 +65,7 @@ def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOpti
     Options that a message of the reader names, and without which a column cannot be
     read, are added and noted. Raises ValueError if the message leaves a choice.
     """
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file{tables_beside(file)}")
+    check_table_file(file)
     try:
         data = read_frame(file, options, name=file.name)
     except ValueError as error:
@@ -81,6 +80,20 @@ def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOpti
     if not len(data):
         raise ValueError(f"{file.name}: has no row")
     return data, options
+
+
+def check_table_file(file: Path) -> None:
+    """Raise ValueError for what is not the file of one table, with what it needs."""
+    if not file.exists():
+        raise ValueError(f"{file}: no such file{tables_beside(file)}")
+    if file.is_file() and is_table_file(file.name):
+        return
+    what = "a folder" if file.is_dir() else f"a file {file.suffix}".strip()
+    raise ValueError(
+        f"{file} is {what}; expected the file of one table: {', '.join(SUFFIXES)}. "
+        "Images, texts and other kinds of data are sections of params.yaml in a clone "
+        "of ftml: docs/stages/images.md for a folder of images, class/name.png"
+    )
 
 
 def read_with_marks(

@@ -114,3 +114,20 @@ def test_a_text_among_dates_is_a_mark_unless_it_has_digits(
     message: str, found: str | None
 ) -> None:
     assert advice(message) == (found and {"na_values": [found]})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shapes", r"shapes is a folder; expected the file of one table: \.csv, "),
+        ("shapes/a.png", r"a\.png is a file \.png; .* docs/stages/images\.md for a "),
+        ("none.csv", r"none\.csv: no such file"),
+    ],
+)
+def test_what_is_no_file_of_a_table_is_said_with_what_it_needs(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "shapes").mkdir()
+    (tmp_path / "shapes/a.png").touch()
+    with pytest.raises(ValueError, match=said):
+        read_table(tmp_path / name, ReadOptions())
