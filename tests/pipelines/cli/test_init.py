@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML
 
 from ftml.data.reading import ReadOptions
@@ -16,8 +17,12 @@ from pipelines.cli.init import PLOTS, dataset_name
 from pipelines.cli.init_table import advice, flow, merged, read_options
 from pipelines.cli.proposal import choose_target, propose
 from pipelines.cluster import connect
+from pipelines.common.errors import log_file
 from pipelines.params.read import read_params
+from pipelines.stages import installed
 from pipelines.stages.installed import code_digest
+from pipelines.stages.sources import CHECKED
+from pipelines.tracking.local_store import DATABASE
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -245,6 +250,31 @@ def test_nothing_is_overwritten_and_gitignore_is_kept() -> None:
     Path("dvc.yaml").unlink()
     assert "kept: .gitignore; add to it:\n# made by `dvc repro`" in start()
     assert Path(".gitignore").read_text() == "/mine\n"
+
+
+def test_git_does_not_see_what_a_stage_or_a_failed_stage_leaves() -> None:
+    written = (init.TEMPLATES / "gitignore.j2").read_text().replace("{{ name }}", "her")
+    ignored = GitIgnoreSpec.from_lines(written.splitlines())
+    logs = [
+        log_file(stage, arguments)
+        for stage in commands_stages.stage_names()
+        for arguments in ([], ["her"], ["linear"])
+    ]
+    left = [
+        *(str(log) for log in logs),
+        *(str(path) for path in (CHECKED, installed.FILE, DATABASE, "mlflow.db-wal")),
+        *(".search/.her.lock", "claims/none", "mlartifacts/1/a", "dvc_plots/a.html"),
+        *("data/her/table.parquet", "experiments/her/ols/run.json"),
+        *(f"{folder}/.new.ab12cd34/a" for folder in ("metrics", "reports", "data")),
+        *(f"{folder}/.her.ab12cd34/a" for folder in ("experiments", "data")),
+        *(f"reports/{name}" for name in init.REPORTS if name != "metrics.json"),
+    ]
+    assert [path for path in left if not ignored.match_file(path)] == []
+    committed = [
+        *(*init.FILES, ".gitignore", "her.csv", "data/raw.csv", "dvc.lock"),
+        *("metrics/her.json", "reports/metrics.json", "data/.gitignore"),
+    ]
+    assert [path for path in committed if ignored.match_file(path)] == []
 
 
 def test_no_stage_will_replace_what_her_folders_hold() -> None:

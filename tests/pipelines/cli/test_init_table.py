@@ -58,7 +58,7 @@ def test_a_mark_of_a_missing_value_is_one_in_every_column(
     data, options = read_table(file, ReadOptions())
     known = ["size"] if also_in_numbers else []
     known += [column] if also_in_numbers or column in ("iso", "german") else []
-    marks = {"na_values": dict.fromkeys(known, ["k.A."])} if known else {}
+    marks = {"na_values": {key: ["k.A."] for key in known}} if known else {}
     assert options.model_dump(exclude_defaults=True) == {**expected, **marks}
     assert list(data.isna().sum()[known]) == [1] * len(known)
     assert data[column].isna().sum() == (column in known)
