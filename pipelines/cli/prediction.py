@@ -85,8 +85,9 @@ def _note_what_is_not_finite(predicted: pd.DataFrame, file: Path) -> None:
     numbers = predicted.select_dtypes("number").to_numpy(np.float64)
     rows = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
     if len(rows):
+        verb = "is not a finite number" if len(rows) == 1 else "are not finite numbers"
         print(
-            f"{file}: {len(rows)} predictions are not finite numbers, the first in row "
+            f"{file}: {counted(len(rows), 'prediction')} {verb}, the first in row "
             f"{rows[0]}",
             file=sys.stderr,
         )

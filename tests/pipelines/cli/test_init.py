@@ -96,6 +96,17 @@ def test_an_uncertain_target_is_an_error_that_lists_the_columns() -> None:
     with pytest.raises(ValueError, match="no column 'goal'; the columns are x"):
         choose_target(table(), "goal")
     assert choose_target(table(Class=1), None) == "Class"
+    data = table(
+        id=np.arange(N), one=1, note=[f"n{i}" for i in range(N)], empty=None
+    ).assign(day=pd.date_range("2020", periods=N))
+    with pytest.raises(ValueError, match="not certain") as error:
+        choose_target(data, None)
+    assert str(error.value).endswith(
+        "one of x (numbers), kind (3 different texts); not id, one, note, empty, day "
+        "(dates, identifiers, free text or one value only)"
+    )
+    with pytest.raises(ValueError, match=r"one of one \(1 different number\)$"):
+        choose_target(data[["one"]], None)
     with pytest.raises(ValueError, match="not certain"):
         choose_target(table(y=1, label=2), None)
 
@@ -153,6 +164,10 @@ def test_a_missing_value_gets_what_its_column_allows() -> None:
     assert found.missing["sex"].about == f"3 of {N} rows have no value"
     assert found.missing_target is not None
     assert found.missing_target.about == "4 rows have no kind; they are left out"
+    assert found.missing["day"].about == f"1 of {N} rows has no value"
+    found = propose(data[3:], target="kind", task=None)
+    assert found.missing_target is not None
+    assert found.missing_target.about == "1 row has no kind; it is left out"
 
 
 def test_rows_in_the_order_of_a_date_are_split_by_it_and_others_only_perhaps() -> None:
