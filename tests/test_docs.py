@@ -63,10 +63,11 @@ FOREIGN = (
     "'./dvc.lock' is invalid",
     "Unable to read RWLock-file",
     "dvc: command not found",
+    "module 'ftml' has no attribute ...",
     "No such file or directory: ...data/.sources/...",
     "... is not in struct",
 )
-"Messages of DVC and of a shell."
+"Messages of DVC, of a shell and of Python."
 
 
 def said() -> str:

@@ -22,12 +22,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from jinja2 import Environment
+from PIL import Image
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 import ftml
 from ftml.core import family
-from ftml.data import Splits, table
+from ftml.data import Images, Splits, table
 from ftml.predictor import Predictor, interface_of
 from ftml.tasks import task
 from pipelines.cli import init
@@ -115,6 +116,20 @@ def embed() -> None:
     ftml.save(folder, kind.Model(words, X, Z), kind.Config(dimension=4))
 
 
+def classify_images() -> None:
+    """Write the model of a study on coloured images, and an image to predict."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(256, size=(4, 32, 32, 3)).astype(np.uint8)
+    splits = Splits(Images(X, np.array([0, 1, 0, 1]), ("rose", "tulip")))
+    config = (kind := family("lenet")).Config(n_epochs=1)
+    folder = Path("experiments/flowers/lenet/model")
+    folder.parent.mkdir(parents=True)
+    interface = interface_of(task(kind.task), splits)
+    ftml.save(folder, ftml.fit(config, splits).model, config, interface)
+    Path("new").mkdir()
+    Image.fromarray(X[0, :20]).save("new/a.png")
+
+
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a project like a clone, and one that `ftml init` has made; each has the
@@ -126,6 +141,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with contextlib.chdir(clone):
         train("diabetes", "ridge")
         embed()
+        classify_images()
     own = tmp_path_factory.mktemp("penguins")
     penguins().to_csv(own / "penguins.csv", index=False)
     (own / "rows.csv").write_text(rows_to_predict())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import string
 from functools import cache
 
 import pytest
 
 from pipelines.cli.catalogue import outlines
+from pipelines.common.names import MAX_LENGTH, RESERVED, name_error
 from pipelines.report.render import TEMPLATES
 from tests.conftest import ROOT
 from tests.doc_commands import check_quoted, shipped
@@ -46,6 +48,20 @@ def test_every_command_that_the_code_quotes_is_one() -> None:
             for command in QUOTED.findall(text):
                 if not set('{"') & set(command):  # a part of a text, or of several
                     check_quoted(" ".join(command.split()), path.name)
+
+
+@pytest.mark.parametrize(
+    ("page", "what"),
+    [("docs/stages/tables.md", "dataset"), ("docs/studies.md", "study")],
+)
+def test_the_rule_of_names_on_a_page_is_that_of_the_code(page: str, what: str) -> None:
+    (allowed,) = re.findall(r"1 to 64 of the\s+characters `([^`]+)`", PAGES[page])
+    (reserved,) = re.findall(r"regardless of\s+case[^.]*\.", PAGES[page])
+    for mark in string.punctuation:
+        is_name = name_error(f"a{mark}b", what=what) is None
+        assert is_name == (mark in allowed.split()), mark
+    assert set(RESERVED[what]) <= set(re.findall(r"`(\w+)`", reserved))
+    assert MAX_LENGTH == 64
 
 
 @pytest.mark.parametrize("page", PAGES)

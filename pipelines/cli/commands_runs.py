@@ -133,11 +133,12 @@ def close_stale_runs(
         from pipelines.tracking.local_store import existing_store
 
         existing_store()
+        from pipelines.common.formatting import counted
         from pipelines.tracking.client import close_stale_runs_of_store
 
         seconds = None if heartbeat_timeout is None else 60 * heartbeat_timeout
         closed = close_stale_runs_of_store(heartbeat_timeout=seconds)
-        print(f"closed {closed} runs")
+        print(f"closed {counted(closed, 'run')}")
 
 
 def migrate(

@@ -15,7 +15,7 @@ from pipelines.cli.output import closest
 from pipelines.cli.terminal import table
 from pipelines.cluster.parallel_map import claim_budget
 from pipelines.common.figures import write_png
-from pipelines.common.formatting import format_number, setting
+from pipelines.common.formatting import counted, format_number, setting
 from pipelines.params.claims import FACTORS, ClaimsSchema
 from pipelines.study.measurements import (
     CLAIMS,
@@ -43,8 +43,8 @@ def listed(*, chapter: str | None = None) -> list[Table | str]:
     ]
     measured = sum(bool(row[-2]) for row in rows)
     below = (
-        f"{len(rows)} claims, {measured} measured here; `dvc repro claims` measures "
-        "all, `ftml claims NAME` one."
+        f"{counted(len(rows), 'claim')}, {measured} measured here; `dvc repro claims` "
+        "measures all, `ftml claims NAME` one."
     )
     return [table([*COLUMNS, "holds", "statement"], rows, unbroken=2), below]
 

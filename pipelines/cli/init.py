@@ -15,6 +15,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.cli.init_repositories import make_repositories
+from pipelines.cli.init_request import example_request
 from pipelines.cli.init_table import flow, read_options, read_table
 from pipelines.cli.proposal import Proposal, choose_target, propose
 from pipelines.common.files import write_files
@@ -159,6 +160,7 @@ def render(project: Project) -> dict[str, str]:
         "read": project.read,
         "baseline": project.baseline,
         "folds": any("cv" in each.value for each in project.proposal.studies.values()),
+        "request": example_request(project.data, project.proposal, project.read),
         "p": project.proposal,
     }
     plots = {f"plots/{name}": (REPORT / name).read_text() for name in PLOTS}

@@ -39,8 +39,7 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
     seen = column.dropna()
     if not len(seen):
         return "has no value"
-    is_id = IDENTIFIER.fullmatch(name) and not _has_fractions(seen)
-    if is_id and seen.nunique() == len(seen) > FEW_CLASSES:
+    if _is_identifier(name, seen):
         return "has a different value in each row: an identifier"
     try:
         describe(pd.DataFrame({name: column}))
@@ -49,6 +48,29 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
     if task == "classification" and _says_the_same(column, target):
         return f"has one value for each class of {target.name}: it says the answer"
     return ""
+
+
+def is_useless_target(name: str, column: pd.Series) -> bool:
+    """Return whether a column is nothing to predict: dates, an identifier, text that
+    identifies rows or is of too many kinds, one value or none.
+    """
+    seen = column.dropna()
+    if seen.nunique() < 2 or pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    try:
+        describe(pd.DataFrame({name: column}))
+    except ValueError:
+        return True
+    return _is_identifier(name, seen)
+
+
+def _is_identifier(name: str, seen: pd.Series) -> bool:
+    """Return whether a column is named as an identifier and has a value for each row
+    that has one.
+    """
+    if IDENTIFIER.fullmatch(name) is None or _has_fractions(seen):
+        return False
+    return seen.nunique() == len(seen) > FEW_CLASSES
 
 
 def _has_fractions(values: pd.Series) -> bool:
@@ -99,7 +121,7 @@ def propose_missing(features: pd.DataFrame) -> dict[str, Proposed]:
         n = int(column.isna().sum())
         if not n:
             continue
-        about = f"{n} of {len(column)} rows have no value"
+        about = f"{n} of {len(column)} rows {'has' if n == 1 else 'have'} no value"
         dates = pd.api.types.is_datetime64_any_dtype(column)
         numbers = pd.api.types.is_numeric_dtype(column) or dates
         strategy = "median" if numbers else "most_frequent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,12 @@ from pipelines.common.formatting import counted, shorten
 
 WHOLE = ("integer", "long")
 REAL = ("float", "double")
+IMAGES = "docs/stages/images.md, Predict an image"
+"The section that says how an image becomes a row."
+PIXELS = (
+    "pixel_<row>_<column>, with _<channel> for images in colour, whole numbers; see "
+    f"{IMAGES}"
+)
 
 
 def predictions(model: str, file: Path) -> pd.DataFrame:
@@ -27,11 +34,14 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     ValueError for missing columns, for values that are not of the column's kind, for a
     file that cannot be read and for a model that is not in the store.
     """
-    if not is_table_file(file.name):
-        raise ValueError(f"{file}: expected a file {', '.join(SUFFIXES)}")
-    if not file.is_file():
+    if is_table_file(file.name) and not file.is_file():
         raise ValueError(f"{file}: no such file{tables_beside(file)}")
     predictor, types = load_predictor(model)
+    if not is_table_file(file.name):
+        raise ValueError(
+            f"{file}: expected a file {', '.join(SUFFIXES)} with a row for each sample "
+            f"and {expected_columns(predictor, types)}"
+        )
     if predictor.columns:
         rows = _read_columns(predictor, file)
     else:
@@ -45,6 +55,19 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     _note_what_is_unused(predictor, rows, file)
     _note_what_is_not_finite(predicted, file)
     return predicted
+
+
+def expected_columns(predictor: Predictor, types: Mapping[str, str]) -> str:
+    """Return which columns a model takes, for a message.
+
+    types: the columns that MLflow has of a model whose predictor has none.
+    """
+    names = [column.name for column in predictor.columns] or list(types)
+    if not names:
+        return f"the columns that it was trained with, for images {PIXELS}"
+    if re.fullmatch(r"pixel(_\d+){2,3}", names[0]) and not predictor.columns:
+        return f"the columns {names[0]} to {names[-1]}, whole numbers; see {IMAGES}"
+    return f"the columns of the model: {shorten(names)}"
 
 
 def _read_columns(predictor: Predictor, file: Path) -> pd.DataFrame:
@@ -62,8 +85,9 @@ def _note_what_is_not_finite(predicted: pd.DataFrame, file: Path) -> None:
     numbers = predicted.select_dtypes("number").to_numpy(np.float64)
     rows = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
     if len(rows):
+        verb = "is not a finite number" if len(rows) == 1 else "are not finite numbers"
         print(
-            f"{file}: {len(rows)} predictions are not finite numbers, the first in row "
+            f"{file}: {counted(len(rows), 'prediction')} {verb}, the first in row "
             f"{rows[0]}",
             file=sys.stderr,
         )

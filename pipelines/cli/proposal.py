@@ -15,6 +15,7 @@ import pandas as pd
 from ftml.config import nearest
 from pipelines.cli.init_columns import (
     columns_to_drop,
+    is_useless_target,
     propose_groups,
     propose_missing,
     propose_time,
@@ -85,7 +86,10 @@ def propose(data: pd.DataFrame, *, target: str, task: str | None) -> Proposal:
         metric=propose_metric(counts),
         positive=propose_positive(counts),
         missing_target=Proposed(
-            "drop", f"{n_blank} rows have no {target}; they are left out"
+            "drop",
+            f"1 row has no {target}; it is left out"
+            if n_blank == 1
+            else f"{n_blank} rows have no {target}; they are left out",
         )
         if n_blank
         else None,
@@ -117,8 +121,15 @@ def choose_target(data: pd.DataFrame, target: str | None) -> str:
     usual = [name for name in names if name.lower() in TARGETS]
     if len(usual) == 1:
         return usual[0]
+    useless = [name for name in names if is_useless_target(name, data[name])]
+    others = ""
+    if 0 < len(useless) < len(names):
+        data = data.drop(columns=useless)
+        what = "dates, identifiers, free text or one value only"
+        others = f"; not {', '.join(useless)} ({what})"
     raise ValueError(
-        f"the column to predict is not certain: give --target, one of {listing(data)}"
+        "the column to predict is not certain: give --target, one of "
+        f"{listing(data)}{others}"
     )
 
 

@@ -166,7 +166,7 @@ def test_stale_runs_are_closed_after_a_heartbeat_timeout_in_minutes(
     for arguments, closed in (([], 0), (["90"], 0), (["30"], 1)):
         option = ["--heartbeat-timeout"] if arguments else []
         result = ftml_command("close-stale-runs", *option, *arguments)
-        assert result.stdout == f"closed {closed} runs\n"
+        assert result.stdout == f"closed {closed} run{'s' * (closed != 1)}\n"
     assert ftml_command("close-stale-runs", "--heartbeat-timeout", "x").exit_code == 2
 
 

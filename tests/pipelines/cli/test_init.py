@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML
 
 from ftml.data.reading import ReadOptions
@@ -16,8 +17,12 @@ from pipelines.cli.init import PLOTS, dataset_name
 from pipelines.cli.init_table import advice, flow, merged, read_options
 from pipelines.cli.proposal import choose_target, propose
 from pipelines.cluster import connect
+from pipelines.common.errors import log_file
 from pipelines.params.read import read_params
+from pipelines.stages import installed
 from pipelines.stages.installed import code_digest
+from pipelines.stages.sources import CHECKED
+from pipelines.tracking.local_store import DATABASE
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -91,6 +96,17 @@ def test_an_uncertain_target_is_an_error_that_lists_the_columns() -> None:
     with pytest.raises(ValueError, match="no column 'goal'; the columns are x"):
         choose_target(table(), "goal")
     assert choose_target(table(Class=1), None) == "Class"
+    data = table(
+        id=np.arange(N), one=1, note=[f"n{i}" for i in range(N)], empty=None
+    ).assign(day=pd.date_range("2020", periods=N))
+    with pytest.raises(ValueError, match="not certain") as error:
+        choose_target(data, None)
+    assert str(error.value).endswith(
+        "one of x (numbers), kind (3 different texts); not id, one, note, empty, day "
+        "(dates, identifiers, free text or one value only)"
+    )
+    with pytest.raises(ValueError, match=r"one of one \(1 different number\)$"):
+        choose_target(data[["one"]], None)
     with pytest.raises(ValueError, match="not certain"):
         choose_target(table(y=1, label=2), None)
 
@@ -148,6 +164,10 @@ def test_a_missing_value_gets_what_its_column_allows() -> None:
     assert found.missing["sex"].about == f"3 of {N} rows have no value"
     assert found.missing_target is not None
     assert found.missing_target.about == "4 rows have no kind; they are left out"
+    assert found.missing["day"].about == f"1 of {N} rows has no value"
+    found = propose(data[3:], target="kind", task=None)
+    assert found.missing_target is not None
+    assert found.missing_target.about == "1 row has no kind; it is left out"
 
 
 def test_rows_in_the_order_of_a_date_are_split_by_it_and_others_only_perhaps() -> None:
@@ -245,6 +265,31 @@ def test_nothing_is_overwritten_and_gitignore_is_kept() -> None:
     Path("dvc.yaml").unlink()
     assert "kept: .gitignore; add to it:\n# made by `dvc repro`" in start()
     assert Path(".gitignore").read_text() == "/mine\n"
+
+
+def test_git_does_not_see_what_a_stage_or_a_failed_stage_leaves() -> None:
+    written = (init.TEMPLATES / "gitignore.j2").read_text().replace("{{ name }}", "her")
+    ignored = GitIgnoreSpec.from_lines(written.splitlines())
+    logs = [
+        log_file(stage, arguments)
+        for stage in commands_stages.stage_names()
+        for arguments in ([], ["her"], ["linear"])
+    ]
+    left = [
+        *(str(log) for log in logs),
+        *(str(path) for path in (CHECKED, installed.FILE, DATABASE, "mlflow.db-wal")),
+        *(".search/.her.lock", "claims/none", "mlartifacts/1/a", "dvc_plots/a.html"),
+        *("data/her/table.parquet", "experiments/her/ols/run.json"),
+        *(f"{folder}/.new.ab12cd34/a" for folder in ("metrics", "reports", "data")),
+        *(f"{folder}/.her.ab12cd34/a" for folder in ("experiments", "data")),
+        *(f"reports/{name}" for name in init.REPORTS if name != "metrics.json"),
+    ]
+    assert [path for path in left if not ignored.match_file(path)] == []
+    committed = [
+        *(*init.FILES, ".gitignore", "her.csv", "data/raw.csv", "dvc.lock"),
+        *("metrics/her.json", "reports/metrics.json", "data/.gitignore"),
+    ]
+    assert [path for path in committed if ignored.match_file(path)] == []
 
 
 def test_no_stage_will_replace_what_her_folders_hold() -> None:
