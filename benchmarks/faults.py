@@ -108,8 +108,8 @@ class Setting:
 
 def main() -> int:
     options = parsed()
-    if "TMPDIR" in os.environ or "RAY_TMPDIR" in os.environ:
-        os.environ.pop("RAY_TMPDIR", None)
+    for name in ("RAY_TMPDIR", "FTML_STORAGE", "FTML_IDENTITY"):  # each has its own
+        os.environ.pop(name, None)
     root = Path(tempfile.mkdtemp(prefix="ff-", dir="/tmp"))  # Ray needs a short path
     try:
         template, store = prepare(root)
