@@ -69,7 +69,8 @@ def ray_cluster() -> Iterator[None]:
                 environment = {"py_modules": code, "env_vars": variables}
                 ray.init(address, runtime_env=environment, **quiet)
             else:
-                started = ray.init("local", include_dashboard=False, **quiet)
+                with leftovers.starting_session():
+                    started = ray.init("local", include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises Exception itself where a process of it ends
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         reason = f"no Ray cluster {where}: {first_sentence(error).rstrip('.')}"

@@ -7,6 +7,8 @@
   Ray never removes. The driver locks the folder of its session while Ray runs, and
   marks it with a file. A marked session that nobody holds has ended; the newest of
   these is kept for its logs.
+- `ray/started-by-ftml-<pid>`: a driver that starts Ray holds this folder until the
+  session is marked. If the driver was killed before, the next one marks the session.
 
 Only folders of this user are removed, and of Ray's only those with the mark: sessions
 of other programs, and of a Ray that someone has started by `ray start`, are left alone.
@@ -22,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 from pipelines.common.locks import is_locked, lock_folder
 
@@ -56,6 +60,31 @@ def remove_checkpoints() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{CHECKPOINT}*"):
         if _is_own_folder(folder, before=latest) and not is_locked(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def starting_session() -> Iterator[None]:
+    """Name this process as one that starts Ray, for the duration of the block, and mark
+    the sessions of drivers that were killed while they started Ray.
+    """
+    sessions = _temporary_directory() / "ray"
+    for folder in sessions.glob(f"{MARK}-*"):
+        pid = folder.name.rpartition("-")[2]
+        if (
+            not _is_own_folder(folder)
+            or is_locked(folder)
+            or psutil.pid_exists(int(pid))
+        ):
+            continue
+        for session in sessions.glob(f"session_2*_{pid}"):
+            if _is_own_folder(session, after=folder.lstat().st_mtime):
+                (session / MARK).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+    own = sessions / f"{MARK}-{os.getpid()}"
+    own.mkdir(parents=True, exist_ok=True)
+    with lock_folder(own):
+        yield
+    own.rmdir()
 
 
 @contextmanager
@@ -96,14 +125,16 @@ def _temporary_directory() -> Path:
     return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
 
 
-def _is_own_folder(folder: Path, *, before: float | None = None) -> bool:
+def _is_own_folder(
+    folder: Path, *, before: float | None = None, after: float = 0.0
+) -> bool:
     """Return whether a path is a folder, no link, of this user, unchanged since the
-    time `before`, in seconds of the epoch.
+    time `before`, and changed since the time `after`, in seconds of the epoch.
     """
     try:
         found = folder.lstat()
     except OSError:
         return False
     own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-    old = before is None or found.st_mtime < before
-    return own and old and folder.is_dir() and not folder.is_symlink()
+    fits = after <= found.st_mtime and (before is None or found.st_mtime < before)
+    return own and fits and folder.is_dir() and not folder.is_symlink()

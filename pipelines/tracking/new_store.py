@@ -30,12 +30,12 @@ MAKER = "process.json"
 
 def create(path: Path) -> None:
     """Create an empty database at a path, unless there is one."""
-    if path.exists():
-        return
     prefix = f".{path.name}."
     for leftover in path.parent.glob(f"{prefix}*"):
         if _is_abandoned(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
+    if path.exists():
+        return
     with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary:
         folder, process = Path(temporary), this_process()
         (folder / MAKER).write_text(json.dumps([process.name, process.origin]))

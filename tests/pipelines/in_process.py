@@ -59,16 +59,26 @@ def train(request: SearchRequest, fitted: dict[str, Predictor]) -> Record:
 def _train_one(
     job: TrainingJob, index: int, record: Record, fitted: dict[str, Predictor]
 ) -> None:
+    """Train a trial, and record the steps that a worker reports."""
     config = _config(job.search, job.assignment.config)
     state = TrialState(index, config)
-    step = None
-    for (step,) in job.train([state]):
-        if step is not None and not job.is_final_fit:
-            scores = validation_scores(step.model, job)
-            record.step(index, step.n, {**step.metrics, **scores}, 0.5)
-        if step is not None and step.n == job.last_step:
+    step, reported = None, 0
+    for (now,) in job.train([state]):
+        step = now or step
+        if step is None or now is None:
+            continue
+        if step.n == job.last_step:
             break
-    if job.is_final_fit and step is not None:
+        if step.n % job.search.report_every == 0:
+            scores = {} if job.is_final_fit else validation_scores(step.model, job)
+            record.step(index, step.n, {**step.metrics, **scores}, 0.5)
+            reported = step.n
+    if step is None:
+        return
+    if not job.is_final_fit and reported < step.n:
+        scores = validation_scores(step.model, job)
+        record.step(index, step.n, {**step.metrics, **scores}, 0.5)
+    if job.is_final_fit:
         scores = scores_of_test(step.model, job)
         record.step(index, step.n, {**step.metrics, **scores}, 0.25)
         checkpoint = str(job.search.folder / str(index))

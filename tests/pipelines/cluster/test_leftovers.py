@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipelines.cluster.leftovers import (
     checkpoint_folder,
     marked_session,
     remove_checkpoints,
+    starting_session,
 )
 from pipelines.cluster.ray_internals import session_folder
 
@@ -98,6 +100,26 @@ def test_sessions_of_our_ended_drivers_are_removed_but_the_newest(
             "2026-01-05",
             "2026-01-06",
         }
+
+
+def test_a_session_of_a_driver_that_was_killed_while_it_started_ray_is_marked(
+    temporary: Path,
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    sessions = temporary / "ray"
+    sessions.mkdir()
+    earlier = age(sessions / f"session_2026-01-01_{ended.pid}")
+    (sessions / f"{MARK}-{ended.pid}").mkdir()
+    killed = sessions / f"session_2026-01-02_{ended.pid}"
+    other = sessions / f"session_2026-01-02_1{ended.pid}"
+    for folder in (killed, other):
+        folder.mkdir()
+    with starting_session():
+        own = sessions / f"{MARK}-{os.getpid()}"
+        assert set(sessions.iterdir()) == {earlier, killed, other, own}
+        assert list(sessions.glob(f"*/{MARK}")) == [killed / MARK]
+    assert not own.exists()
 
 
 def test_a_full_temporary_directory_is_one_line(

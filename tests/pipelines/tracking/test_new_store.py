@@ -63,6 +63,7 @@ def test_a_store_that_is_killed_while_it_is_made_is_made_again(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("complete", [False, True])
 @pytest.mark.parametrize(
     ("maker", "removed"),
     [
@@ -72,12 +73,18 @@ def test_a_store_that_is_killed_while_it_is_made_is_made_again(
     ],
 )
 def test_what_another_process_has_begun_is_removed_only_after_its_end(
-    tmp_path: Path, tables: list[Callable], maker: str | None, removed: bool
+    tmp_path: Path,
+    tables: list[Callable],
+    maker: str | None,
+    removed: bool,
+    complete: bool,
 ) -> None:
     (begun := tmp_path / ".mlflow.db.x").mkdir()
     if maker is not None:
         process = [this_process().name, maker]
         (begun / new_store.MAKER).write_text(json.dumps(process))
+    if complete:  # by a third process
+        (tmp_path / "mlflow.db").touch()
     new_store.create(tmp_path / "mlflow.db")
     assert begun.exists() != removed
 
