@@ -2,8 +2,8 @@
 names that dvc.yaml can have (`pipelines.common.watched`).
 
 Of params.yaml it checks the names alone, since the names are part of the commands of
-the stages after it, and the values are checked by these stages: so it takes less than a
-second, and a fault in one dataset does not stop the stages of another. The stages that
+the stages after it. The values are checked by these stages, each of which reads the
+whole file, so this one takes less than a second. The stages that
 depend on no link depend on `data/.sources/checked`, so that DVC runs this stage first.
 """
 
