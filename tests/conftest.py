@@ -44,13 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     One worker runs all tests on the shared cluster, and one worker all tests of a slow
     file, which share what is made once; the others go to whoever has nothing to do.
+    Files that share a fixture of the session have a mark of their own.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (not _uses_cluster(item), item.path not in slow))
     for item in items:
         if _uses_cluster(item):
             item.add_marker(pytest.mark.xdist_group("cluster"))
-        elif item.path in slow:
+        elif item.path in slow and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
