@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -43,13 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     One worker runs all tests on the shared cluster, and one worker all tests of a slow
     file, which share what is made once; the others go to whoever has nothing to do.
+    Files that share a fixture of the session have a mark of their own.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (not _uses_cluster(item), item.path not in slow))
     for item in items:
         if _uses_cluster(item):
             item.add_marker(pytest.mark.xdist_group("cluster"))
-        elif item.path in slow:
+        elif item.path in slow and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
@@ -60,7 +62,7 @@ def _uses_cluster(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def local_cluster() -> Iterator[None]:
     """Start Ray with two CPUs for all tests that need a cluster but not their own:
-    starting one takes 8 s of CPU time.
+    starting one takes 8 s of CPU time. It ends after the last of them.
     """
     import ray
 
@@ -69,19 +71,34 @@ def local_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the shared Ray cluster after its last test: its processes use CPU time and
+    memory as long as they run.
+    """
+    if _uses_cluster(item) and not (nextitem and _uses_cluster(nextitem)):
+        import ray
+
+        ray.shutdown()
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated, empty database: making one takes seconds."""
+    """Return a migrated, empty database: making one takes seconds. The processes of
+    pytest-xdist share it.
+    """
+    from pipelines.common.locks import lock_file
     from pipelines.tracking import client as tracking_client
 
-    folder = tmp_path_factory.mktemp("store")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        tracking_client.open_store()
-    finally:
-        os.chdir(before)
-        forget_store()
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    (folder := root / "empty-store").mkdir(exist_ok=True)
+    lock = lock_file(folder / "lock", purpose="make the empty store", wait=True)
+    with lock, contextlib.chdir(folder):
+        if not Path("mlflow.db").exists():
+            tracking_client.open_store()
+            forget_store()
     return folder / "mlflow.db"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token
+from sphinx.cmd.build import build_main
 
 from ftml.core import families, family
 from ftml.evidence import claim, claims
@@ -18,26 +19,55 @@ from tests.conftest import ROOT
 DOCS = ROOT / "docs"
 
 
+def sphinx(builder: str, folder: Path, *pages: str) -> int:
+    """Build all pages, or some, with one environment in a folder; return the status."""
+    options = ["--fail-on-warning", "--quiet", "--builder", builder]
+    options += ["--doctree-dir", str(folder / "tree")]
+    sources = [str(DOCS / page) for page in pages]
+    return build_main([*options, str(DOCS), str(folder / builder), *sources])
+
+
+SHOWN = ("index.md", "stages/tables.md", "families/index.md", "families/ridge.md")
+"A page of each kind: the time of writing HTML is proportional to the pages."
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # as in a process of its own
 def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet"]
-    done = subprocess.run(
-        [*command, "--doctree-dir", str(tmp_path / "tree"), str(DOCS), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    pages = {path.name: path.read_text() for path in tmp_path.rglob("*.html")}
-    assert {f"{name}.html" for name in families()} <= set(pages)
-    for name, page in pages.items():
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the configuration extends it
+    assert sphinx("dummy", tmp_path) == 0, capfd.readouterr().err
+    assert sphinx("html", tmp_path, *SHOWN) == 0, capfd.readouterr().err
+    monkeypatch.delitem(sys.modules, "generate")
+    read = {path.stem for path in (tmp_path / "tree/families").glob("*.doctree")}
+    assert set(families()) <= read
+    found = {path.name: path.read_text() for path in tmp_path.rglob("*.html")}
+    for name, page in (found | written()).items():
         loaded = re.findall(r"<(?:script|img|iframe)[^>]*src=[\"'](?:https?:)?//", page)
         loaded += re.findall(r"<link[^>]*href=[\"'](?:https?:)?//", page)
+        loaded += re.findall(r"!\[[^\]]*\]\((?:https?:)?//", page)
         assert not loaded, name
-    assert "[1e-06," in pages["ridge.html"]
-    assert "argmin" in pages["ridge.html"]
+    assert "[1e-06," in found["ridge.html"]
+    assert "argmin" in found["ridge.html"]
+
+
+def written() -> dict[str, str]:
+    """Return the Markdown of every page, those of the families included."""
+    return {path.name: path.read_text() for path in DOCS.rglob("*.md")}
+
+
+def test_every_block_of_code_is_of_the_language_that_it_names() -> None:
+    """Sphinx sees that where it writes HTML."""
+    blocks = [
+        (name, *block)
+        for name, page in written().items()
+        for block in re.findall(r"(?ms)^```(\w+)\n(.*?)^```", page)
+    ]
+    assert len(blocks) > 50
+    for name, language, code in blocks:
+        kinds = {kind for kind, _ in get_lexer_by_name(language).get_tokens(code)}
+        assert Token.Error not in kinds, (name, code)
 
 
 def test_every_page_that_the_readme_names_is_there() -> None:

@@ -1,23 +1,29 @@
-"""Runs the studies of an experiment in this process, without Ray."""
+"""Runs the studies of an experiment in this process, without Ray.
+
+Trials are trained one after the other by the function of a Ray worker, and what it
+reports is recorded as the driver records it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import tune
 
 from ftml.config import read_config
 from ftml.core import family
 from ftml.predictor import Predictor
+from ftml.saving import load
 from pipelines.cluster import connect, resources
-from pipelines.study.plan import Search
 from pipelines.study.record import Record, Trial
-from pipelines.tuning import driver
+from pipelines.tuning import driver, worker
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
-from pipelines.tuning.training import TrainingJob, TrialState, validation_scores
-from pipelines.tuning.training import test_scores as scores_of_test
+from pipelines.tuning.training import TrainingJob, TrialState
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,47 +51,42 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def train(request: SearchRequest, fitted: dict[str, Predictor]) -> Record:
-    search = request.search
+    """Run the trials of a search that have not ended; return its record. The models of
+    final fits are put into `fitted`, by the checkpoints of the record.
+    """
+    # A batch of several would ask the coordinator which of its trials are pruned.
+    search = replace(request.search, batch_size=1)
     search.folder.mkdir(parents=True, exist_ok=True)
     record = Record(search.record_path)
     for index, trial in enumerate(search.trials):
         record.start(index, dict(trial.config), trial.fold, trial.share)
-        job = TrainingJob(search, request.data(trial.fold), trial, None)
-        _train_one(job, index, record, fitted)
-        record.end(index)
+        if not record.trials[index].ended:
+            job = TrainingJob(search, request.data(trial.fold), trial, None)
+            _train_one(job, index, record, fitted)
+            record.end(index)
     return record
 
 
 def _train_one(
     job: TrainingJob, index: int, record: Record, fitted: dict[str, Predictor]
 ) -> None:
-    """Train a trial, and record the steps that a worker reports."""
-    config = _config(job.search, job.assignment.config)
-    state = TrialState(index, config)
-    step, reported = None, 0
-    for (now,) in job.train([state]):
-        step = now or step
-        if step is None or now is None:
-            continue
-        if step.n == job.last_step:
-            break
-        if step.n % job.search.report_every == 0:
-            scores = {} if job.is_final_fit else validation_scores(step.model, job)
-            record.step(index, step.n, {**step.metrics, **scores}, 0.5)
-            reported = step.n
-    if step is None:
-        return
-    if not job.is_final_fit and reported < step.n:
-        scores = validation_scores(step.model, job)
-        record.step(index, step.n, {**step.metrics, **scores}, 0.5)
-    if job.is_final_fit:
-        scores = scores_of_test(step.model, job)
-        record.step(index, step.n, {**step.metrics, **scores}, 0.25)
-        checkpoint = str(job.search.folder / str(index))
-        record.checkpoint(index, checkpoint)
-        fitted[checkpoint] = Predictor(step.model, config, job.interface)
+    """Train a trial as a Ray worker does, and record what it reports."""
 
+    def report(
+        result: dict[str, Any], checkpoint: tune.Checkpoint | None = None
+    ) -> None:
+        for row in result["rows"]:
+            if "n" in row:
+                record.step(index, row["n"], row["metrics"], row["seconds"])
+            else:
+                record.end(index, error=row["error"])
+        if checkpoint is not None and job.is_final_fit:
+            name = str(job.search.folder / str(index))
+            fitted[name] = load(Path(checkpoint.path) / "model")
+            record.checkpoint(index, name)
 
-def _config(search: Search, values: Any) -> Any:
-    kind = family(search.family)
-    return read_config(kind.Config, {**search.config, **values})
+    values = {**job.search.config, **job.assignment.config}
+    config = read_config(family(job.search.family).Config, values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tune, "report", report)
+        worker._run([TrialState(index, config)], job)

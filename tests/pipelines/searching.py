@@ -1,8 +1,7 @@
-"""Searches of their own: studies that ask for one, and nothing more."""
+"""A search of its own: a study that asks for one, and nothing more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -34,26 +33,15 @@ def run(
     plan: Search, data: Data, *, on_trial_update: TrialUpdateCallback = ignore
 ) -> Record:
     """Return the record of one search, run to its end."""
-    (record,) = run_all([plan], data, on_trial_update=on_trial_update)
-    return record
+    found: list[Record] = []
 
+    def study() -> StudyCoroutine:
+        found.append((yield SearchRequest(plan, data, on_trial_update)))
 
-def run_all(
-    plans: Sequence[Search],
-    data: Data,
-    *,
-    on_trial_update: TrialUpdateCallback = ignore,
-) -> list[Record]:
-    """Return the records of searches that run side by side."""
-    found: dict[int, Record] = {}
-
-    def study(number: int, plan: Search) -> StudyCoroutine:
-        found[number] = yield SearchRequest(plan, data, on_trial_update)
-
-    studies = [study(number, plan) for number, plan in enumerate(plans)]
     driver.run(
-        studies,
+        [study()],
         coordinator=coordinator(),
-        folder=str(plans[0].folder.with_name("checkpoints")),
+        folder=str(plan.folder.with_name("checkpoints")),
     )
-    return [found[number] for number in range(len(plans))]
+    (record,) = found
+    return record

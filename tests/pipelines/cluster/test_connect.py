@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,24 +65,6 @@ def cluster() -> Iterator[Cluster]:
     cluster.shutdown()
 
 
-@pytest.fixture
-def head(tmp_path: Path) -> Iterator[str]:
-    """Start `ray start --head` on a free port, as a user would, and kill it whole."""
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
-    command += ["--num-cpus=2", f"--port={port}", "--include-dashboard=false"]
-    with (tmp_path / "ray.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while "Ray runtime started" not in (tmp_path / "ray.log").read_text():
-        assert time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
-        time.sleep(0.2)
-    yield f"127.0.0.1:{port}"
-    for child in (*psutil.Process(process.pid).children(recursive=True), process):
-        child.kill()
-    process.wait()
-
-
 def trial_processes() -> list[psutil.Process]:
     """Return the processes that run a trial on the nodes that this process started."""
     found = []
@@ -133,13 +114,17 @@ def test_two_nodes_share_a_search(project: Path, cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
-def test_the_cluster_of_ray_start_is_used(project: Path, head: str) -> None:
+def test_a_cluster_that_is_there_is_used(project: Path, local_cluster: None) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("trials: 4", "trials: 1"))
+    address = ray.get_runtime_context().gcs_address
     status, printed = run_stage(
-        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=head
+        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=address
     )
     assert status == 0, printed
-    assert printed.startswith(f"connecting to Ray at {head}\n")
-    assert "\nsoftmax_regression: 4 trials, 1 final fit" in printed
+    assert printed.startswith(f"connecting to Ray at {address}\n")
+    assert "\nsoftmax_regression: 1 trial, 1 final fit" in printed
+    assert ray.is_initialized(), "the stage leaves a cluster that it has not started"
+    assert len(ray.nodes()) == 1
 
 
 def test_the_address_of_a_job_server_is_refused_as_that_of_a_cluster(
@@ -153,14 +138,18 @@ def test_the_address_of_a_job_server_is_refused_as_that_of_a_cluster(
         pass
 
 
-def test_a_cluster_that_does_not_answer_is_one_error(project: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_one_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     address = f"127.0.0.1:{free_port()}"
-    status, printed = run_stage(
-        project, "pipelines.stages.experiment", "digits", RAY_ADDRESS=address
-    )
-    assert status == 1
-    assert f"error: no Ray cluster at RAY_ADDRESS={address}" in printed
-    assert "Traceback" not in printed
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with (
+        pytest.raises(
+            SearchError, match=f"^no Ray cluster at RAY_ADDRESS={address}: [^\n]+$"
+        ),
+        ray_cluster(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

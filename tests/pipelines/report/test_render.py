@@ -36,6 +36,8 @@ from pipelines.study.results import write_figures
 from tests.pipelines.metrics import choice, study_metrics
 from tests.pipelines.study.test_figures import search_of
 
+pytestmark = pytest.mark.xdist_group("report")
+
 LONG = "erm_with_every_augmentation_we_know_and_a_name_that_goes_on_for_long"
 NASTY = 'a<b>&"c"|*d*'
 VOID = {"meta", "img", "br", "link", "wbr"}

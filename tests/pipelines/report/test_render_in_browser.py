@@ -21,7 +21,7 @@ from tests.pipelines.report.test_render import (
 
 __all__ = ["finished"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
 PAGES = ["index.html", "datasets/diabetes.html", "datasets/angles.html"]
 MARKUP = "<img src=x onerror=\"document.title='ran'\">'*`javascript:1`"

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import numpy as np
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput
 from typer.testing import CliRunner
 
 import ftml
 from ftml.data import table
 from pipelines.cli import study_table
 from pipelines.cli.app import app
-from pipelines.params.read import Study, read_params
+from pipelines.params.read import read_params
 from pipelines.stages import experiment
 from pipelines.study.folds import read_folds
 from pipelines.study.metrics import load_run_metadata
 from pipelines.study.restore import RestoreError, restore_outcome
-from pipelines.tracking import local_store, model_version
-from pipelines.tracking.client import open_store
+from pipelines.tracking import local_store
 from pipelines.tracking.local_store import store_address
 from pipelines.tracking.log_again import Store
 from pipelines.tracking.ownership import FOLDER
 from pipelines.tracking.recorded import model_id_of
 from tests.conftest import forget_store
-from tests.pipelines import in_process
+from tests.pipelines import in_process, quick_models
 
 pytestmark = pytest.mark.slow
 
@@ -47,28 +43,12 @@ experiments:
 STUDY = Path("experiments/toy/ridge")
 
 
-def log_model(study: Study, run_id: str, folder: Path, example: pd.DataFrame) -> str:
-    """Log the files of a model alone, since MLflow takes seconds for a model."""
-    assert len(example)
-    client = open_store()
-    experiment = client.get_run(run_id).info.experiment_id
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = client.create_logged_model(experiment, "model", run_id)
-    (place := Path(model.artifact_location.removeprefix("file://"))).mkdir(parents=True)
-    (place / "MLmodel").write_text("")
-    shutil.copytree(folder, place / "artifacts")
-    client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    return str(model.model_id)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """Return a folder with the results of an experiment, and its store."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_version, "_log_model", log_model)
+        quick_models.use(patch)
         patch.chdir(folder)
         patch.setenv("FTML_IDENTITY", "a" * 32)
         patch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
@@ -95,7 +75,7 @@ def project(
         source, target = made / name, tmp_path / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_version, "_log_model", log_model)
+    quick_models.use(monkeypatch)
     monkeypatch.setenv("FTML_IDENTITY", "a" * 32)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}/mlflow.db")

@@ -39,7 +39,7 @@ from pipelines.study.record import Record
 from pipelines.tuning import driver
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCallback
 from pipelines.tuning.worker import START_TIMEOUT_S
-from tests.pipelines.searching import coordinator, ignore, run, run_all
+from tests.pipelines.searching import coordinator, ignore, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_cluster")]
 
@@ -148,58 +148,157 @@ def found(
     return lambda planned: sorted(results[planned], key=lambda each: each.plan.folder)
 
 
-def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
-    tmp_path: Path, data: Splits[Table]
-) -> None:
-    log = tmp_path / "workers"
+class OfTwoWorkers(NamedTuple):
+    """What searches have left that two workers have run, in the order of the fields."""
+
+    events: list[str]
+    "when the searches `first` and `second`, of a trial each, ask and train"
+
+    workers: list[str]
+    "the process of each trial of a search of short trials"
+
+    plans: list[Search]
+    records: list[Record]
+    "of two searches that are alike"
+
+    updated: list[int]
+    "the trials of these, at each update"
+
+
+@pytest.fixture(scope="module")
+def of_two_workers(
+    local_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> OfTwoWorkers:
+    """Run searches whose trials take one of the two CPUs."""
+    folder, data = tmp_path_factory.mktemp("two"), numbers()
+    log, cpu = folder / "workers", Resources(cpu=1.0)
+    plans = [search(folder / name, resources=cpu) for name in ("a", "b")]
+    records: dict[Path, Record] = {}
+    events: list[str] = []
+    updated: list[int] = []
 
     def told(fold: Any) -> Splits[Table]:
         with log.open("a") as file:
             file.write(f"{os.getpid()}\n")
         return data
 
-    plan = search(tmp_path, count=16, resources=Resources(cpu=1.0))
-    run(plan, told)
-    workers = log.read_text().split()
-    assert len(workers) == 16
-    # Not one that trains all, while others are started and killed.
-    assert len(set(workers)) == 2
-
-
-def test_a_worker_alone_waits_for_no_other(tmp_path: Path, data: Splits[Table]) -> None:
-    ends: list[float] = []
-
-    def study() -> StudyCoroutine:
-        for name in ("search", "fits", "more"):
-            plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
-            yield SearchRequest(plan, same(data), ignore)
-            ends.append(time.monotonic())
-
-    driver.run(
-        [study()], coordinator=coordinator(), folder=str(tmp_path / "checkpoints")
-    )
-    assert ends[-1] - ends[0] < START_TIMEOUT_S / 2
-
-
-def test_workers_start_together_and_not_one_after_the_other(
-    tmp_path: Path, data: Splits[Table]
-) -> None:
-    events: list[str] = []
-
-    def study(name: str) -> StudyCoroutine:
+    def starting(name: str) -> StudyCoroutine:
         events.append(f"{name} asks")
-        plan = search(tmp_path / name, count=1, resources=Resources(cpu=1.0))
+        plan = search(folder / name, count=1, resources=cpu)
         yield SearchRequest(
             plan, same(data), lambda *_: events.append(f"{name} trains")
         )
 
+    def short() -> StudyCoroutine:
+        yield SearchRequest(
+            search(folder / "short", count=16, resources=cpu), told, ignore
+        )
+
+    def alike(plan: Search) -> StudyCoroutine:
+        records[plan.folder] = yield SearchRequest(
+            plan, same(data), lambda _, index: updated.append(index)
+        )
+
     driver.run(
-        [study("first"), study("second")],
+        [starting("first"), starting("second"), short(), *map(alike, plans)],
         coordinator=coordinator(),
-        folder=str(tmp_path / "checkpoints"),
+        folder=str(folder / "checkpoints"),
     )
+    workers, alike_ones = log.read_text().split(), [records[p.folder] for p in plans]
+    return OfTwoWorkers(events, workers, plans, alike_ones, updated)
+
+
+def test_workers_start_together_and_not_one_after_the_other(
+    of_two_workers: OfTwoWorkers,
+) -> None:
+    events = of_two_workers.events
     assert events[:2] == ["first asks", "second asks"]
     assert {"first trains", "second trains"} <= set(events[2:])
+
+
+def test_short_trials_are_shared_by_as_many_workers_as_there_is_room_for(
+    of_two_workers: OfTwoWorkers,
+) -> None:
+    assert len(of_two_workers.workers) == 16
+    # Not one that trains all, while others are started and killed.
+    assert len(set(of_two_workers.workers)) == 2
+
+
+def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
+    of_two_workers: OfTwoWorkers,
+) -> None:
+    first, second = of_two_workers.records
+    assert sorted(first.trials) == list(range(6))
+    assert set(of_two_workers.updated) == set(range(6))
+    assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
+    assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
+    scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
+    assert len(scores) == 6
+    for index, trial in first.trials.items():
+        assert second.trials[index].config == trial.config
+        assert second.trials[index].steps == trial.steps
+
+
+def test_a_search_that_is_complete_is_not_run_again(
+    of_two_workers: OfTwoWorkers, data: Splits[Table]
+) -> None:
+    plan, first = of_two_workers.plans[0], of_two_workers.records[0]
+    written = plan.record_path.read_text()
+    again = run(plan, data, on_trial_update=lambda *_: pytest.fail("a trial was run"))
+    assert again.trials == first.trials
+    assert plan.record_path.read_text() == written
+
+
+class OfOneWorker(NamedTuple):
+    """What searches have left that one worker has run, one after the other."""
+
+    ends: list[float]
+    "the times at which three searches of a trial each have ended"
+
+    resumed: Record
+    "of a search whose record lacked the third of its six trials"
+
+
+@pytest.fixture(scope="module")
+def of_one_worker(
+    of_two_workers: OfTwoWorkers, tmp_path_factory: pytest.TempPathFactory
+) -> OfOneWorker:
+    folder, data = tmp_path_factory.mktemp("one"), same(numbers())
+    whole = of_two_workers.plans[0]
+    plan = replace(whole, folder=folder / "resumed")
+    plan.folder.mkdir()
+    lines = whole.record_path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["trial"] != 2]
+    plan.record_path.write_text("".join(kept))
+    ends: list[float] = []
+    records: list[Record] = []
+
+    def study() -> StudyCoroutine:
+        for name in ("search", "fits", "more"):
+            short = search(folder / name, count=1, resources=plan.resources)
+            yield SearchRequest(short, data, ignore)
+            ends.append(time.monotonic())
+        records.append((yield SearchRequest(plan, data, ignore)))
+
+    driver.run([study()], coordinator=coordinator(), folder=str(folder / "checkpoints"))
+    return OfOneWorker(ends, *records)
+
+
+def test_a_worker_alone_waits_for_no_other(of_one_worker: OfOneWorker) -> None:
+    ends = of_one_worker.ends
+    assert ends[-1] - ends[0] < START_TIMEOUT_S / 2
+
+
+def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
+    of_one_worker: OfOneWorker, of_two_workers: OfTwoWorkers
+) -> None:
+    before, again = of_two_workers.records[0].trials, of_one_worker.resumed.trials
+    assert {i: t.config for i, t in again.items()} == {
+        i: t.config for i, t in before.items()
+    }
+    assert {i: t.steps for i, t in again.items()} == {
+        i: t.steps for i, t in before.items()
+    }
 
 
 def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ended() -> (
@@ -219,51 +318,6 @@ def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ende
     assert halving.choose_trial_to_run(Controller()) is trials[2]
     trials[2].status = trials[3].status = Trial.RUNNING
     assert halving.choose_trial_to_run(Controller()) is None
-
-
-def test_a_search_runs_every_trial_once_the_defaults_first_and_the_same_each_time(
-    tmp_path: Path, data: Splits[Table]
-) -> None:
-    told: list[int] = []
-    resources = Resources(cpu=1.0)
-    plans = [search(tmp_path / name, resources=resources) for name in ("a", "b")]
-    first, second = run_all(
-        plans, same(data), on_trial_update=lambda _, i: told.append(i)
-    )
-    assert sorted(first.trials) == list(range(6))
-    assert set(told) == set(range(6))
-    assert first.trials[0].config == {"alpha": family("ridge").Config().alpha}
-    assert all(trial.ended and trial.last == 1 for trial in first.trials.values())
-    scores = {trial.steps[1]["valid_mse"] for trial in first.trials.values()}
-    assert len(scores) == 6
-    for index, trial in first.trials.items():
-        assert second.trials[index].config == trial.config
-        assert second.trials[index].steps == trial.steps
-    written = (tmp_path / "a/search/record.jsonl").read_text()
-    again = run(
-        search(tmp_path / "a"),
-        data,
-        on_trial_update=lambda *_: pytest.fail("a trial was run"),
-    )
-    assert again.trials == first.trials, "what is complete is not run again"
-    assert (tmp_path / "a/search/record.jsonl").read_text() == written
-
-
-def test_what_is_missing_in_a_record_is_run_again_with_the_same_results(
-    tmp_path: Path, data: Splits[Table]
-) -> None:
-    plan = search(tmp_path)
-    before = run(plan, same(data))
-    lines = plan.record_path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["trial"] < 3]
-    plan.record_path.write_text("".join(kept))
-    again = run(plan, same(data))
-    assert {i: t.config for i, t in again.trials.items()} == {
-        i: t.config for i, t in before.trials.items()
-    }
-    assert {i: t.steps for i, t in again.trials.items()} == {
-        i: t.steps for i, t in before.trials.items()
-    }
 
 
 def test_a_search_whose_folder_is_lost_goes_on_from_the_storage(
