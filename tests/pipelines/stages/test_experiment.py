@@ -208,7 +208,7 @@ def test_what_has_not_changed_is_reused_and_only_what_has_changed_runs(
     experiment.main("toy")
     printed = capsys.readouterr().out
     assert "ridge: reused" in printed
-    assert "twice: 1 trials" in printed
+    assert "twice: 1 trial," in printed
     assert "champion of toy: none, the studies are validated on other folds" in printed
     after = modified()
     same = {path for path in before if after[path] == before[path]}
