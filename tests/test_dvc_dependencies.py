@@ -145,16 +145,6 @@ def test_the_local_files_of_a_dataset_are_dependencies(stage: str) -> None:
     assert str(watched.NAMES) in STAGES["sources"]["outs"][0]
 
 
-@pytest.mark.parametrize("file", ["dvc.yaml", "pipelines/cli/templates/dvc.yaml.j2"])
-def test_the_folders_that_dvc_would_replace_are_checked_each_time(file: str) -> None:
-    """DVC skips a stage that has not changed, and raw data in data/<dataset>/ change
-    nothing of the stage `sources`, which refuses them.
-    """
-    text = (ROOT / file).read_text(encoding="utf-8")
-    stage = text.partition("\n  sources:\n")[2].partition("\n\n")[0]
-    assert "    always_changed: true\n" in stage
-
-
 def test_params_need_not_have_every_kind_of_dataset_or_claims() -> None:
     (defaults,) = DVC_YAML["vars"]
     assert set(defaults["datasets"]) == set(PREPARING)
