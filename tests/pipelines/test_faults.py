@@ -60,6 +60,7 @@ def undisturbed(root: Path, template: Path) -> Reference:
                 Kill("driver", signal.SIGKILL, "results are written"),
             ],
             id="killed, terminated",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             [

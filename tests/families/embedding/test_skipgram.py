@@ -300,5 +300,5 @@ def test_an_objective_that_is_not_finite_is_an_error_that_names_the_rate(data):
 def test_data_without_pairs_are_refused(data):
     none = np.zeros(0, np.int32)
     empty = Cooccurrence(WORDS, data.counts, none, none, np.zeros(0))
-    with pytest.raises(ValueError, match="no pair of words"):
+    with pytest.raises(ValueError, match="have 0 samples"):
         list(steps_of(empty))

@@ -150,7 +150,7 @@ experiments:
     sources.main()
     assert seen(watched.STUDIES / "d") == {"project/a.csv": "a.csv"}
     assert seen(watched.STUDIES / "e") == {"none": ""}
-    assert capsys.readouterr().err == "d: file:c.csv: no such file\n"
+    assert capsys.readouterr().err == "d: file:c.csv: no such file; nearest: b.csv\n"
 
 
 @pytest.mark.parametrize("name", ["standalone/tmp1", "tmp2", "tmp2/inside"])
