@@ -104,7 +104,7 @@ def read_with_marks(
     """
     data, more = read_frame(file, options, name=file.name), options
     known = added_marks(options, before)
-    for name, column in data.select_dtypes(exclude=NO_TEXTS).items():
+    for name, column in data.select_dtypes(exclude=NO_TEXTS).items():  # type: ignore[arg-type]
         texts = sorted(known.intersection(column.dropna().astype(str).str.strip()))
         if texts and str(name) not in options.types:
             found = {"na_values": texts}
