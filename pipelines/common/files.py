@@ -45,6 +45,21 @@ def write_files(folder: Path, content: Mapping[str, str]) -> None:
             os.replace(Path(temporary) / name, folder / name)
 
 
+def place_new(new: Path, path: Path) -> None:
+    """Give a file its name unless there is a file of this name, which then stays.
+
+    A hard link does this in one step. On a file system without links, of two processes
+    that place a file at once the last wins.
+    """
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return
+    except OSError:
+        if not path.exists():
+            os.replace(new, path)
+
+
 def remove_folder(target: Path, *, root: Path, marks: Collection[str]) -> None:
     """Remove a folder, if it exists. Raises the errors of `check_target` before."""
     check_target(target, root=root, marks=marks)

@@ -26,6 +26,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from pipelines.common.files import place_new
+
 COPIES = (".dvc", "tmp", "exps")
 "Where DVC makes the copies, below the project folder."
 
@@ -140,20 +142,7 @@ def _write(path: Path, identity: str, *, replace: bool) -> str:
         if replace:
             os.replace(beside, path)
         else:
-            _place(beside, path)
+            place_new(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     return str(json.loads(path.read_text(encoding="utf-8"))["identity"])
-
-
-def _place(new: Path, path: Path) -> None:
-    """Give a file its name unless there is one of this name. A file system without hard
-    links cannot do this in one step: of two processes, the last then wins.
-    """
-    try:
-        os.link(new, path)
-    except FileExistsError:
-        return
-    except OSError:
-        if not path.exists():
-            os.replace(new, path)

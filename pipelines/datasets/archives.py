@@ -34,6 +34,8 @@ def take_from_zip(source: str, archive: Path, member: str, folder: Path) -> None
             if archive.suffix != ".whl":
                 infos = without_top_folder(infos)
             _take(source, member, infos, opened.open, folder, lambda i: i.file_size)
+    # zipfile raises RuntimeError for an encrypted member, and NotImplementedError for a
+    # compression that it does not have.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{source}: not a whole archive ({error})") from None
 

@@ -8,6 +8,7 @@ Layers of `pipelines`, from the top: cli, stages, report, tracking, tuning, stud
 datasets, cluster, params, common. Imports point down only. Of the layers below, this
 package imports tracking (`views`, for links), study, params and common.
 
-Begin with `render.main`, which writes all files. `dataset_pages` and `claim_pages` hold
-the content that the templates show, `drawings` the figures that compare studies.
+Begin with `render.main`, which writes all files. `dataset_pages`, `study_result` and
+`claim_pages` hold the content that the templates show, `drawings` the figures that
+compare studies.
 """

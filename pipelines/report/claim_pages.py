@@ -10,7 +10,7 @@ from itertools import groupby
 import pandas as pd
 
 from pipelines.common.figures import Picture, read_png
-from pipelines.report.dataset_pages import MLFLOW
+from pipelines.report.study_result import MLFLOW
 from pipelines.study.measurements import (
     FIGURE,
     TABLE,

@@ -1,8 +1,8 @@
 """Logs finished studies from their results on disk, if the store lacks them.
 
 It lacks them after the database, a run, artifacts or a registered model were lost, and
-where the results were made elsewhere and came by `dvc pull`. The studies get runs of
-this folder, as if it had trained them: with the runs of all trials and final fits,
+where the results were made elsewhere and fetched by `dvc pull`. The studies get runs
+of this folder, as if it had trained them: with the runs of all trials and final fits,
 figures, files and the registered model. A study that another folder has finished in the
 same store is left as it is.
 

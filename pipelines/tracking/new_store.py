@@ -13,13 +13,13 @@ if that process has ended (`pipelines.common.processes`).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from mlflow import MlflowClient
 
+from pipelines.common.files import place_new
 from pipelines.common.processes import is_alive, read_process, this_process
 from pipelines.common.project import project_folder
 from pipelines.tracking.local_store import ARTIFACTS, sqlite_address
@@ -43,7 +43,7 @@ def create(path: Path) -> None:
         _create_tables(new)
         # MLflow keeps connections to the file that it has created: link a copy.
         shutil.copyfile(new, copy)
-        _place(copy, path)
+        place_new(copy, path)
 
 
 def _create_tables(path: Path) -> None:
@@ -58,19 +58,6 @@ def _create_tables(path: Path) -> None:
 
         SqlAlchemyStore(sqlite_address(path), (project_folder() / ARTIFACTS).as_uri())
     MlflowClient(sqlite_address(path)).search_experiments(max_results=1)
-
-
-def _place(new: Path, path: Path) -> None:
-    """Give a file its name unless there is one of this name. A file system without hard
-    links cannot do this in one step, but a store in use is found before.
-    """
-    try:
-        os.link(new, path)
-    except FileExistsError:
-        return
-    except OSError:
-        if not path.exists():
-            os.replace(new, path)
 
 
 def _is_abandoned(folder: Path) -> bool:

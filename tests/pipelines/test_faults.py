@@ -56,6 +56,13 @@ def undisturbed(root: Path, template: Path) -> Reference:
         pytest.param(
             [
                 Kill("worker", signal.SIGKILL, "trials report"),
+                Kill("driver", signal.SIGKILL, "results are written"),
+            ],
+            id="killed",
+        ),
+        pytest.param(
+            [
+                Kill("worker", signal.SIGKILL, "trials report"),
                 Kill("driver", signal.SIGTERM, "trials report"),
                 Kill("driver", signal.SIGKILL, "results are written"),
             ],

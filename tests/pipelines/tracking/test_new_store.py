@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.common import files
 from pipelines.common.processes import this_process
 from pipelines.tracking import new_store
 
@@ -95,6 +96,6 @@ def test_a_file_system_without_links_is_no_obstacle(
     def no_links(source: Path, target: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(new_store.os, "link", no_links)
+    monkeypatch.setattr(files.os, "link", no_links)
     new_store.create(tmp_path / "mlflow.db")
     assert [each.name for each in tmp_path.iterdir()] == ["mlflow.db"]
