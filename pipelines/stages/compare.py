@@ -16,8 +16,7 @@ from pipelines.params.read import Dataset, Study
 from pipelines.study import comparison
 from pipelines.study.metrics import StudyMetrics, load_metrics, write_summary
 from pipelines.study.results import load_trials
-
-EXPERIMENTS = Path("experiments")
+from pipelines.study.workspace import RESULTS
 
 if TYPE_CHECKING:  # importing MLflow takes seconds, which a reused dataset saves
     from pipelines.tracking.log_again import Store
@@ -47,7 +46,7 @@ def compare_studies(
     path = target / comparison.TABLE
     before = path.read_bytes() if path.exists() else None
     marks = [comparison.TABLE]
-    with replaced_folder(target, root=EXPERIMENTS, marks=marks) as folder:
+    with replaced_folder(target, root=RESULTS, marks=marks) as folder:
         trials = {study.name: load_trials(study) for study in studies}
         comparison.write(folder, metrics, trials, table)
         if fresh or (folder / comparison.TABLE).read_bytes() != before:
@@ -63,7 +62,7 @@ def compare_studies(
 
 def comparison_folder(dataset: Dataset) -> Path:
     """Return the folder of the comparison of a dataset."""
-    return Path("experiments") / dataset.name / comparison.FOLDER
+    return RESULTS / dataset.name / comparison.FOLDER
 
 
 def log_comparison(

@@ -28,7 +28,7 @@ from pipelines.common.locks import dataset_lock
 from pipelines.common.redaction import without_passwords
 from pipelines.params.keys import data_digest, study_key, uncommitted
 from pipelines.params.read import Dataset, Plan, Study, read_params
-from pipelines.stages.compare import EXPERIMENTS, compare_studies
+from pipelines.stages.compare import compare_studies
 from pipelines.stages.reuse import is_finished, log_missing_runs
 from pipelines.stages.run_study import run_study
 from pipelines.study import failures, results, workspace
@@ -95,7 +95,7 @@ def run_studies(
     for study in studies:
         with naming(study):
             read_folds(study)  # raises before any study starts
-            check_target(study.folder, root=EXPERIMENTS, marks=results.MARKS)
+            check_target(study.folder, root=workspace.RESULTS, marks=results.MARKS)
     storage.check()
     with (
         storage.dataset_lock(studies[0].dataset.name),

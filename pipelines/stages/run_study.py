@@ -13,8 +13,7 @@ from ftml.tasks import task
 from pipelines.cluster import storage
 from pipelines.common.replacing import replaced_folder
 from pipelines.params.read import Study
-from pipelines.stages.compare import EXPERIMENTS
-from pipelines.study import completeness, failures, results, workspace
+from pipelines.study import completeness, failures, restore, results, workspace
 from pipelines.study.folds import Data, Folds
 from pipelines.study.metrics import (
     write_run_metadata,
@@ -66,9 +65,7 @@ def run_study(
         on_every_fold(configs, folds.tried),
         storage=storage.study_folder(study.dataset.name, study.name, key),
     )
-    if completeness.restore_search(
-        search, study.folder, key=key, n_folds=len(folds.tried)
-    ):
+    if restore.restore_search(search, study.folder, key=key, n_folds=len(folds.tried)):
         print(
             f"{study.name}: its search is taken from {study.folder / results.TRIALS}; "
             "only its final fits are trained again",
@@ -110,7 +107,7 @@ def _write_results(
 
     study = outcome.study
     marks = results.MARKS
-    with replaced_folder(study.folder, root=EXPERIMENTS, marks=marks) as folder:
+    with replaced_folder(study.folder, root=workspace.RESULTS, marks=marks) as folder:
         predictor = driver.load_fitted_model(outcome.fitted.trials[0])
         results.write(folder, outcome, predictor)
         write_model_figures(outcome, folds, folder)

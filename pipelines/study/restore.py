@@ -5,6 +5,9 @@ they were asked to do follows from the params: the configurations from the seed,
 final fits from what the stored table of runs makes the selections choose. Only the time
 of each trial is not stored: the first trial gets the time of all. A metric that was NaN
 is left out, since the tables hold NaN where a step has no value.
+
+`restore_outcome` reads the whole study, `restore_search` the search alone, whose record
+it writes again if other results of the study are lost.
 """
 
 from __future__ import annotations
@@ -13,25 +16,31 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines.params.read import Study
+from pipelines.study.completeness import disagreement
 from pipelines.study.folds import Folds
-from pipelines.study.metrics import load_metrics, load_run_metadata
+from pipelines.study.metrics import RunMetadata, load_metrics, load_run_metadata
 from pipelines.study.plan import (
     Assignment,
+    Search,
     choose,
     on_every_fold,
     plan_final_fits,
     plan_search,
+    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
-from pipelines.study.results import FITS, Outcome, load_trials
+from pipelines.study.results import FITS, TRIALS, Outcome, load_trials, runs_table
 
 NOT_METRICS = {"trial", "left_out", "n", "stopped", "error", "share", "seed"}
 "Columns of the tables that are no metrics, beside those of the configuration."
@@ -83,6 +92,66 @@ def restore_outcome(
             f"experiment@{study.dataset.name}`"
         )
     return outcome, _decisions(of_trials)
+
+
+def restore_search(search: Search, folder: Path, *, key: str, n_folds: int) -> bool:
+    """Write the record of a search from the trials.parquet of an earlier finish of the
+    same study; return whether this was possible.
+
+    folder: the results of the study in `experiments/`. n_folds: number of folds that
+    each configuration is tried on. Nothing is written if there is a record, if the
+    results are of another key, or if the table disagrees with its digest or does not
+    follow again from the record.
+    """
+    try:
+        metadata = load_run_metadata(folder)
+        if search.record_path.exists() or metadata.key != key:
+            return False
+        if metadata.files and disagreement(folder, TRIALS, metadata.files):
+            return False
+        stored = pq.read_table(folder / TRIALS)
+    except (OSError, ValueError, KeyError):
+        return False
+    record = _record_of(search, stored.to_pandas(), metadata, n_folds=n_folds)
+    if record is None or not _follows(stored, record, search, n_folds=n_folds):
+        return False
+    record.path.replace(search.record_path)
+    return True
+
+
+def _record_of(
+    search: Search, table: pd.DataFrame, metadata: RunMetadata, *, n_folds: int
+) -> Record | None:
+    """Return the record of a search, in a file beside the place of its record; None if
+    a trial is not in the table of runs. The seconds of all trials together are those of
+    the search, an equal part for each.
+    """
+    try:
+        rows = _rows_of_trials(table, search.trials, n_folds=n_folds)
+    except KeyError:
+        return None
+    search.folder.mkdir(parents=True, exist_ok=True)
+    path = search.record_path.with_name(".restored")
+    path.unlink(missing_ok=True)
+    record = Record(path)
+    seconds = metadata.search_seconds / len(search.trials)
+    for index, (trial, found) in enumerate(zip(search.trials, rows, strict=True)):
+        record.start(index, dict(trial.config), trial.fold, trial.share)
+        for row in found:
+            if row["n"]:
+                # Of a step without any number all metrics are kept.
+                metrics = _metrics(row) or _metrics(row, with_nan=True)
+                record.step(index, row["n"], metrics, seconds)
+        record.end(index, error=_error(found[0]))
+    return record
+
+
+def _follows(stored: pa.Table, record: Record, search: Search, *, n_folds: int) -> bool:
+    """Return whether the table of runs of a record is the stored one."""
+    decisions = pruning_decisions(search, record)
+    file = BytesIO()
+    runs_table(record, decisions, n_folds=n_folds).to_parquet(file, index=False)
+    return bool(pq.read_table(file).equals(stored))
 
 
 def count_fits(study: Study) -> int:
@@ -151,28 +220,33 @@ def _record(
     record = Record(Path(os.devnull))
     for index, (trial, of_trial) in enumerate(zip(trials, rows, strict=True)):
         steps = {int(row["n"]): _metrics(row) for row in of_trial}
-        error = of_trial[0].get("error")
         record.trials[index] = Trial(
             config=dict(trial.config),
             fold=trial.fold,
             share=trial.share,
             steps={n: metrics for n, metrics in steps.items() if metrics},
             seconds=0.0 if index else seconds,
-            error=error if isinstance(error, str) else None,
+            error=_error(of_trial[0]),
             ended=True,
         )
     return record
 
 
-def _metrics(row: Row) -> dict[str, float]:
-    """Return the metrics of a row of a table."""
+def _metrics(row: Row, *, with_nan: bool = False) -> dict[str, float]:
+    """Return the metrics of a row of a table that have a value, or all of them."""
     return {
         name: float(value)
         for name, value in row.items()
         if name not in NOT_METRICS
         and not name.startswith("config.")
-        and not pd.isna(value)
+        and (with_nan or not pd.isna(value))
     }
+
+
+def _error(row: Row) -> str | None:
+    """Return the error of a trial, which all of its rows have."""
+    error = row.get("error")
+    return error if isinstance(error, str) else None
 
 
 def _decisions(rows: Sequence[Sequence[Row]]) -> dict[int, PruningDecision]:

@@ -14,7 +14,7 @@ import ftml
 from ftml import Splits, Table
 from ftml.saving import save
 from pipelines.params.study import EarlyStopping, Resources
-from pipelines.study.completeness import digests, problems, restore_search
+from pipelines.study.completeness import digests, problems
 from pipelines.study.metrics import (
     METRICS,
     RUN_METADATA,
@@ -25,6 +25,7 @@ from pipelines.study.metrics import (
 )
 from pipelines.study.plan import Search, on_every_fold, pruning_decisions
 from pipelines.study.record import Record
+from pipelines.study.restore import restore_search
 from pipelines.study.results import BEST, FITS, MODEL, TRIALS, runs_table
 from tests.pipelines.metrics import study_metrics
 
