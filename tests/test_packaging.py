@@ -40,21 +40,22 @@ def normalised(name: str) -> str:
 
 def closure(requirements: list[str]) -> set[str]:
     """Return the names of distributions that requirements install in all."""
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     waiting = [(Requirement(each), "") for each in requirements]
     while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+        requirement, parent_extra = waiting.pop()
+        marker = requirement.marker
+        if marker and not marker.evaluate({"extra": parent_extra}):
             continue
         name = normalised(requirement.name)
-        try:
-            needed = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:  # for another platform
-            continue
-        if name not in found:
-            found.add(name)
-            waiting += [(Requirement(each), "") for each in needed]
-    return found
+        for extra in {"", *requirement.extras} - {e for n, e in found if n == name}:
+            try:
+                needed = metadata.requires(name) or []
+            except metadata.PackageNotFoundError:  # for another platform
+                continue
+            found.add((name, extra))
+            waiting += [(Requirement(each), extra) for each in needed]
+    return {name for name, _ in found}
 
 
 def modules_outside(distributions: set[str]) -> set[str]:

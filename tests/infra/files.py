@@ -1,4 +1,4 @@
-"""What the tests of `infra/` read: its files, and the versions of the lock."""
+"""What the tests of `infra/` read: its files, and the versions of the lock files."""
 
 from __future__ import annotations
 

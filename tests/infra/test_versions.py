@@ -1,4 +1,4 @@
-"""Every version in `infra/` is that of `requirements.lock`."""
+"""Every version in `infra/` is that of the lock files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import pytest
 from tests.conftest import ROOT
 from tests.infra.files import INFRA, locked
 
-LOCK = locked(ROOT / "requirements.lock")
+LOCK = {
+    name: version
+    for path in sorted(ROOT.glob("requirements*.lock"))
+    for name, version in locked(path).items()
+}
 WRITTEN = {
     "ray": r"ftml-ray:([\w.]+)|rayVersion: \"?([\w.]+)",
     "mlflow": r"ftml-mlflow:([\w.]+)|mlflow==([\w.]+)",
