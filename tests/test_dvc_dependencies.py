@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipelines.common import watched
 from pipelines.params.kinds import KINDS
+from pipelines.stages import sources
 from tests.conftest import ROOT
 
 DVC_YAML: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
@@ -164,9 +165,10 @@ def test_params_need_not_have_every_kind_of_dataset_or_claims() -> None:
     assert needed == {
         *(f"${{datasets.{name}}}" for name in defaults["datasets"]),
         "${experiments}",
-        "${claims}",
     }
-    assert defaults["claims"] == {}
+    assert "params" not in STAGES["claims"], "DVC refuses a parameter that is missing"
+    outs = [next(iter(each)) for each in STAGES["sources"]["outs"]]
+    assert str(sources.CLAIMS) in {*outs} & {*STAGES["claims"]["deps"]}
 
 
 def test_what_git_tracks_of_the_results_is_not_in_the_cache_nor_ignored() -> None:

@@ -10,6 +10,7 @@ depend on no link depend on `data/.sources/checked`, so that DVC runs this stage
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,12 @@ from pipelines.common.files import PREPARED, check_target
 from pipelines.common.names import name_errors
 from pipelines.common.yaml_files import read_yaml
 
-PARAMS, CLAIMS, DATA = Path("params.yaml"), Path("claims"), Path("data")
+PARAMS, DATA = Path("params.yaml"), Path("data")
 CHECKED = watched.LINKS / "checked"
+CLAIMS = watched.LINKS / "claims"
+"""The section `claims` of params.yaml, on which the stage `claims` depends. DVC refuses
+a stage with a parameter that params.yaml does not have, and this section may be absent.
+"""
 
 
 def main() -> None:
@@ -55,11 +60,9 @@ def main() -> None:
     watched.link_datasets(datasets)
     for name, studies in _sections(params, "experiments").items():
         watched.link_studies(name, watched.inputs_in(studies))
-    # The report depends on this folder; without `claims` in params.yaml no other stage
-    # makes it. DVC warns of an empty one.
-    CLAIMS.mkdir(exist_ok=True)
-    if not _sections(params, "claims"):
-        (CLAIMS / "none").touch()
+    chapters = dict(sorted(_sections(params, "claims").items()))
+    text = json.dumps(chapters, indent=1, default=str, skipkeys=True)
+    CLAIMS.write_text(f"{text}\n", encoding="utf-8")
     CHECKED.write_text("the names in params.yaml obey the rule\n")
 
 
