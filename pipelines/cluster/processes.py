@@ -41,14 +41,20 @@ def available_cpus() -> int:
 
 def start_server(libraries: Collection[str], *, count: int) -> None:
     """Start the process that imports the libraries, if `count` items are computed in
-    processes. A library that cannot be imported is left to the processes that need it.
+    processes; called in the main thread. A library that cannot be imported is left to
+    the processes that need it.
     """
     context = _context()
     if _workers(count) > 1 and context.get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 
         context.set_forkserver_preload(sorted(libraries))
-        ensure_running()
+        # The server inherits that Ctrl-C is ignored: else it would print a traceback.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
 
 def completed(
