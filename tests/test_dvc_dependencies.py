@@ -142,7 +142,8 @@ def test_the_local_files_of_a_dataset_are_dependencies(stage: str) -> None:
         *(f"{watched.FOLDERS}/${{key}}/{number}" for number in numbers),
         f"{watched.NAMES}/${{key}}",
     ]
-    assert f"{watched.STUDIES}/${{key}}" in STAGES["experiment"]["deps"]
+    for folder in (watched.STUDIES, watched.SECTIONS):
+        assert f"{folder}/${{key}}" in STAGES["experiment"]["deps"]
     assert str(watched.NAMES) in STAGES["sources"]["outs"][0]
 
 

@@ -12,7 +12,11 @@ So the stage `sources` makes links at such names, and DVC hashes what they point
   the output of the stage, by which DVC runs it before the others. The links are no
   output: DVC cannot hash a link to a file that was deleted, and only the stages of its
   dataset shall fail;
-- `data/.sources/studies/<dataset>/`: a link to each input file of a study.
+- `data/.sources/studies/<dataset>/`: a link to each input file of a study;
+- `data/.sources/datasets/<dataset>`: the section of the dataset in params.yaml; not a
+  link. The stage `experiment` of a dataset depends on this section and cannot name it
+  as a parameter, since the kind of the dataset is part of that name. All sections as
+  one parameter would run it again for a change of any dataset.
 
 A folder without links holds an empty file, since DVC warns of empty folders; it warns
 of an empty file, too, if that is itself a dependency or an output.
@@ -29,6 +33,7 @@ DVC hashes dependencies after a stage has run. Nothing writes through a link.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +47,7 @@ from pipelines.common.project import project_folder
 SCHEME = "file:"
 LINKS = Path("data/.sources")
 FILES, FOLDERS, NAMES = LINKS / "files", LINKS / "folders", LINKS / "names"
-STUDIES = LINKS / "studies"
+STUDIES, SECTIONS = LINKS / "studies", LINKS / "datasets"
 ALWAYS = NAMES / ".always"
 LOCK = Path("dvc.lock")
 
@@ -89,6 +94,23 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
     ]
     if not all(complete):
         _link(ALWAYS, LOCK)
+
+
+def write_sections(sections: Mapping[str, Any]) -> None:
+    """Write the sections of all datasets, each with its kind, given by name."""
+    shutil.rmtree(SECTIONS, ignore_errors=True)
+    SECTIONS.mkdir(parents=True)
+    for name, section in sections.items():
+        write_section(SECTIONS / name, section)
+    _fill(SECTIONS)
+
+
+def write_section(path: Path, section: Any) -> None:
+    """Write a section of params.yaml as JSON, for DVC to hash. Values that are not in
+    JSON become texts; keys that are not in JSON are wrong, and are left out.
+    """
+    text = json.dumps(section, indent=1, default=str, skipkeys=True)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _link_dataset(name: str, places: Sequence[str]) -> bool:

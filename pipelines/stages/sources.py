@@ -1,16 +1,18 @@
 """The stage `sources` of dvc.yaml: links to all local files that other stages read, at
 names that dvc.yaml can have (`pipelines.common.watched`).
 
+It also writes the sections of params.yaml on which stages depend that cannot name them
+as parameters, a file each. Every stage depends on a link or on such a file, so that DVC
+runs this stage first.
+
 Of params.yaml it checks the names alone, since the names are part of the commands of
-the stages after it, and the values are checked by these stages: so it takes less than a
-second, and a fault in one dataset does not stop the stages of another. The stages that
-depend on no link depend on `data/.sources/checked`, so that DVC runs this stage first.
+the stages after it, and the values are checked by these stages: so it takes less than
+half a second, and a fault in one dataset does not stop the stages of another.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from pipelines.common.yaml_files import read_yaml
 
 PARAMS, DATA = Path("params.yaml"), Path("data")
 CHECKED = watched.LINKS / "checked"
+"A file that the dvc.yaml of projects has which an earlier `ftml init` has made."
 CLAIMS = watched.LINKS / "claims"
 """The section `claims` of params.yaml, on which the stage `claims` depends. DVC refuses
 a stage with a parameter that params.yaml does not have, and this section may be absent.
@@ -44,8 +47,8 @@ def main() -> None:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise ValueError("\n  ".join([f"{PARAMS}: {count}", *found]))
     datasets: dict[str, Any] = {
-        name: section
-        for sections in _sections(params, "datasets").values()
+        name: {kind: section}
+        for kind, sections in _sections(params, "datasets").items()
         for name, section in _named(sections).items()
     }
     for name, section in datasets.items():
@@ -58,11 +61,10 @@ def main() -> None:
                     file=sys.stderr,
                 )
     watched.link_datasets(datasets)
+    watched.write_sections(datasets)
     for name, studies in _sections(params, "experiments").items():
         watched.link_studies(name, watched.inputs_in(studies))
-    chapters = dict(sorted(_sections(params, "claims").items()))
-    text = json.dumps(chapters, indent=1, default=str, skipkeys=True)
-    CLAIMS.write_text(f"{text}\n", encoding="utf-8")
+    watched.write_section(CLAIMS, dict(sorted(_sections(params, "claims").items())))
     CHECKED.write_text("the names in params.yaml obey the rule\n")
 
 
