@@ -13,10 +13,9 @@ So the stage `sources` makes links at such names, and DVC hashes what they point
   output: DVC cannot hash a link to a file that was deleted, and only the stages of its
   dataset shall fail;
 - `data/.sources/studies/<dataset>/`: a link to each input file of a study;
-- `data/.sources/datasets/<dataset>`: the section of the dataset in params.yaml; not a
-  link. The stage `experiment` of a dataset depends on this section and cannot name it
-  as a parameter, since the kind of the dataset is part of that name. All sections as
-  one parameter would run it again for a change of any dataset.
+- `data/.sources/datasets/<dataset>` and `data/.sources/experiments/<dataset>`: the
+  sections of a dataset in params.yaml; not links. Stages depend on these files in place
+  of parameters, for each of which DVC would parse params.yaml again.
 
 A folder without links holds an empty file, since DVC warns of empty folders; it warns
 of an empty file, too, if that is itself a dependency or an output.
@@ -47,7 +46,8 @@ from pipelines.common.project import project_folder
 SCHEME = "file:"
 LINKS = Path("data/.sources")
 FILES, FOLDERS, NAMES = LINKS / "files", LINKS / "folders", LINKS / "names"
-STUDIES, SECTIONS = LINKS / "studies", LINKS / "datasets"
+STUDIES = LINKS / "studies"
+DATASETS, EXPERIMENTS = LINKS / "datasets", LINKS / "experiments"
 ALWAYS = NAMES / ".always"
 LOCK = Path("dvc.lock")
 
@@ -96,13 +96,13 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
         _link(ALWAYS, LOCK)
 
 
-def write_sections(sections: Mapping[str, Any]) -> None:
-    """Write the sections of all datasets, each with its kind, given by name."""
-    shutil.rmtree(SECTIONS, ignore_errors=True)
-    SECTIONS.mkdir(parents=True)
+def write_sections(folder: Path, sections: Mapping[str, Any]) -> None:
+    """Write sections of params.yaml into a folder, each by the name of its dataset."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for name, section in sections.items():
-        write_section(SECTIONS / name, section)
-    _fill(SECTIONS)
+        write_section(folder / name, section)
+    _fill(folder)
 
 
 def write_section(path: Path, section: Any) -> None:

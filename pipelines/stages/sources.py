@@ -1,9 +1,8 @@
 """The stage `sources` of dvc.yaml: links to all local files that other stages read, at
 names that dvc.yaml can have (`pipelines.common.watched`).
 
-It also writes the sections of params.yaml on which stages depend that cannot name them
-as parameters, a file each. Every stage depends on a link or on such a file, so that DVC
-runs this stage first.
+It also writes the sections of params.yaml, a file each, on which stages depend in place
+of parameters. Every stage depends on such a file, so that DVC runs this stage first.
 
 Of params.yaml it checks the names alone, since the names are part of the commands of
 the stages after it, and the values are checked by these stages: so it takes less than
@@ -61,8 +60,10 @@ def main() -> None:
                     file=sys.stderr,
                 )
     watched.link_datasets(datasets)
-    watched.write_sections(datasets)
-    for name, studies in _sections(params, "experiments").items():
+    experiments = _sections(params, "experiments")
+    watched.write_sections(watched.DATASETS, datasets)
+    watched.write_sections(watched.EXPERIMENTS, experiments)
+    for name, studies in experiments.items():
         watched.link_studies(name, watched.inputs_in(studies))
     watched.write_section(CLAIMS, dict(sorted(_sections(params, "claims").items())))
     CHECKED.write_text("the names in params.yaml obey the rule\n")

@@ -151,12 +151,13 @@ experiments:
     sources.main()
     assert seen(watched.STUDIES / "d") == {"project/a.csv": "a.csv"}
     assert seen(watched.STUDIES / "e") == {"none": ""}
-    sections = {k: json.loads(v) for k, v in seen(watched.SECTIONS).items()}
+    sections = {k: json.loads(v) for k, v in seen(watched.DATASETS).items()}
     table = {"source": "file:c.csv"}
     assert sections == {
         "d": {"tables": table},
         "e": {"tables": {"source": "sklearn:iris"}},
     }
+    assert json.loads(seen(watched.EXPERIMENTS)["e"]) == {"ols": {}}
     assert capsys.readouterr().err == "d: file:c.csv: no such file; nearest: b.csv\n"
 
 
