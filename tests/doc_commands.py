@@ -164,12 +164,12 @@ def check_dvc(words: Sequence[str]) -> None:
 
 
 def check_stage(target: str) -> None:
-    """Raise ValueError for a stage, or a dataset or chapter of one, that is unknown."""
+    """Raise ValueError for a stage, or a dataset of one, that is unknown."""
     stage, _, key = target.partition("@")
     if stage not in stages():
         raise ValueError(f"no stage {stage!r}")
     named = params()
-    known = {"experiment": named["experiments"], "claims": named["claims"]}
+    known = {"experiment": named["experiments"]}
     names = known.get(stage, named["datasets"].get(stage, {}))
     if key and key not in names:
         raise ValueError(f"stage {stage} has no {key!r}")

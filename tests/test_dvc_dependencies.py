@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipelines.common import watched
 from pipelines.params.kinds import KINDS
+from pipelines.stages import sources
 from tests.conftest import ROOT
 
 DVC_YAML: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
@@ -137,11 +138,13 @@ def test_the_local_files_of_a_dataset_are_dependencies(stage: str) -> None:
     numbers = range(1, watched.N_FOLDERS + 1)
     links = [each for each in STAGES[stage]["deps"] if each.startswith("data/.sources")]
     assert links == [
+        f"{watched.DATASETS}/${{key}}",
         f"{watched.FILES}/${{key}}",
         *(f"{watched.FOLDERS}/${{key}}/{number}" for number in numbers),
         f"{watched.NAMES}/${{key}}",
     ]
-    assert f"{watched.STUDIES}/${{key}}" in STAGES["experiment"]["deps"]
+    for folder in (watched.STUDIES, watched.DATASETS, watched.EXPERIMENTS):
+        assert f"{folder}/${{key}}" in STAGES["experiment"]["deps"]
     assert str(watched.NAMES) in STAGES["sources"]["outs"][0]
 
 
@@ -154,9 +157,11 @@ def test_params_need_not_have_every_kind_of_dataset_or_claims() -> None:
     assert needed == {
         *(f"${{datasets.{name}}}" for name in defaults["datasets"]),
         "${experiments}",
-        "${claims}",
     }
-    assert defaults["claims"] == {}
+    with_params = [name for name, stage in STAGES.items() if "params" in stage]
+    assert with_params == ["report"], "DVC parses params.yaml for each"
+    outs = [next(iter(each)) for each in STAGES["sources"]["outs"]]
+    assert str(sources.CLAIMS) in {*outs} & {*STAGES["claims"]["deps"]}
 
 
 def test_what_git_tracks_of_the_results_is_not_in_the_cache_nor_ignored() -> None:

@@ -25,7 +25,7 @@ Stages = Annotated[
 def stage(
     name: Annotated[str, typer.Argument(help="Name of a stage of dvc.yaml.")],
     key: Annotated[
-        str | None, typer.Argument(help="A dataset; a chapter for the stage claims.")
+        str | None, typer.Argument(help="A dataset, for a stage that has one.")
     ] = None,
 ) -> None:
     """Run one stage of dvc.yaml without DVC: the stages before it are not run."""

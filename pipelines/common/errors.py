@@ -35,7 +35,7 @@ LOG.propagate = False
 LOG_BYTES = 5_000_000
 "A log file that is longer is begun anew."
 
-RESULTS = {"experiment": "experiments", "claims": "claims", "report": "reports"}
+RESULTS = {"experiment": "experiments", "report": "reports"}
 "The folder of the results of a stage; `data` for the other stages."
 
 HANGUP = {signal.Signals.SIGHUP} if hasattr(signal, "SIGHUP") else set()

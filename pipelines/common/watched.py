@@ -12,7 +12,10 @@ So the stage `sources` makes links at such names, and DVC hashes what they point
   the output of the stage, by which DVC runs it before the others. The links are no
   output: DVC cannot hash a link to a file that was deleted, and only the stages of its
   dataset shall fail;
-- `data/.sources/studies/<dataset>/`: a link to each input file of a study.
+- `data/.sources/studies/<dataset>/`: a link to each input file of a study;
+- `data/.sources/datasets/<dataset>` and `data/.sources/experiments/<dataset>`: the
+  sections of a dataset in params.yaml; not links. Stages depend on these files in place
+  of parameters, for each of which DVC would parse params.yaml again.
 
 A folder without links holds an empty file, since DVC warns of empty folders; it warns
 of an empty file, too, if that is itself a dependency or an output.
@@ -29,6 +32,7 @@ DVC hashes dependencies after a stage has run. Nothing writes through a link.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +47,7 @@ SCHEME = "file:"
 LINKS = Path("data/.sources")
 FILES, FOLDERS, NAMES = LINKS / "files", LINKS / "folders", LINKS / "names"
 STUDIES = LINKS / "studies"
+DATASETS, EXPERIMENTS = LINKS / "datasets", LINKS / "experiments"
 ALWAYS = NAMES / ".always"
 LOCK = Path("dvc.lock")
 
@@ -89,6 +94,23 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
     ]
     if not all(complete):
         _link(ALWAYS, LOCK)
+
+
+def write_sections(folder: Path, sections: Mapping[str, Any]) -> None:
+    """Write sections of params.yaml into a folder, each by the name of its dataset."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, section in sections.items():
+        write_section(folder / name, section)
+    _fill(folder)
+
+
+def write_section(path: Path, section: Any) -> None:
+    """Write a section of params.yaml as JSON, for DVC to hash. Values that are not in
+    JSON become texts; keys that are not in JSON are wrong, and are left out.
+    """
+    text = json.dumps(section, indent=1, default=str, skipkeys=True)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _link_dataset(name: str, places: Sequence[str]) -> bool:

@@ -1,10 +1,12 @@
 """The stage `sources` of dvc.yaml: links to all local files that other stages read, at
 names that dvc.yaml can have (`pipelines.common.watched`).
 
+It also writes the sections of params.yaml, a file each, on which stages depend in place
+of parameters. Every stage depends on such a file, so that DVC runs this stage first.
+
 Of params.yaml it checks the names alone, since the names are part of the commands of
-the stages after it. The values are checked by these stages, each of which reads the
-whole file, so this one takes less than a second. The stages that
-depend on no link depend on `data/.sources/checked`, so that DVC runs this stage first.
+the stages after it. The values are checked by these stages, so this one takes less than
+half a second, and a fault in one dataset does not stop the stages of another.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ from pipelines.common.files import PREPARED, check_target
 from pipelines.common.names import name_errors
 from pipelines.common.yaml_files import read_yaml
 
-PARAMS, CLAIMS, DATA = Path("params.yaml"), Path("claims"), Path("data")
+PARAMS, DATA = Path("params.yaml"), Path("data")
 CHECKED = watched.LINKS / "checked"
+"A file that the dvc.yaml of projects has which an earlier `ftml init` has made."
+CLAIMS = watched.LINKS / "claims"
+"""The section `claims` of params.yaml, on which the stage `claims` depends. DVC refuses
+a stage with a parameter that params.yaml does not have, and this section may be absent.
+"""
 
 
 def main() -> None:
@@ -39,8 +46,8 @@ def main() -> None:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise ValueError("\n  ".join([f"{PARAMS}: {count}", *found]))
     datasets: dict[str, Any] = {
-        name: section
-        for sections in _sections(params, "datasets").values()
+        name: {kind: section}
+        for kind, sections in _sections(params, "datasets").items()
         for name, section in _named(sections).items()
     }
     for name, section in datasets.items():
@@ -53,13 +60,12 @@ def main() -> None:
                     file=sys.stderr,
                 )
     watched.link_datasets(datasets)
-    for name, studies in _sections(params, "experiments").items():
+    experiments = _sections(params, "experiments")
+    watched.write_sections(watched.DATASETS, datasets)
+    watched.write_sections(watched.EXPERIMENTS, experiments)
+    for name, studies in experiments.items():
         watched.link_studies(name, watched.inputs_in(studies))
-    # The report depends on this folder; without `claims` in params.yaml no other stage
-    # makes it. DVC warns of an empty one.
-    CLAIMS.mkdir(exist_ok=True)
-    if not _sections(params, "claims"):
-        (CLAIMS / "none").touch()
+    watched.write_section(CLAIMS, dict(sorted(_sections(params, "claims").items())))
     CHECKED.write_text("the names in params.yaml obey the rule\n")
 
 

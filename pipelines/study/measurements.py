@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ftml.evidence import Claim, Evidence
-from pipelines.common.figures import write_png
+from ftml.evidence import Budget, Claim, Evidence, claim, claims
 from pipelines.params.claims import ClaimsSchema
+from pipelines.params.keys import imported, source_modules
 
 CLAIMS = Path("claims")
 EVIDENCE, RUN, TABLE, FIGURE = "evidence.json", "run.json", "table.csv", "figure.png"
@@ -29,6 +31,8 @@ NUMBERS = (
     "chance",
 )
 "The fields of `ftml.evidence.Evidence` that are numbers."
+
+DEFAULT = Budget()
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,50 @@ class ClaimRunMetadata:
     mlflow: ClaimMlflowIds
 
 
+@dataclass(frozen=True)
+class DueClaim:
+    """A claim that is to be measured, how, and the key of its measurement."""
+
+    name: str
+    section: ClaimsSchema
+    key: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement that is not written yet: the content of its files by name, but of
+    run.json, and the time that it took, in s.
+    """
+
+    measurement: Measurement
+    files: Mapping[str, bytes]
+    seconds: float
+
+
+def measure(due: DueClaim, budget: Budget = DEFAULT) -> Measured:
+    """Measure a claim, in any process: nothing is written but a temporary folder."""
+    checked = claim(due.name)
+    start = time.perf_counter()
+    evidence = checked.check(due.section.seed, budget)
+    seconds = time.perf_counter() - start
+    measurement = measurement_of(checked, evidence, due.section, key=due.key)
+    with tempfile.TemporaryDirectory(prefix="ftml-claim-") as temporary:
+        folder = Path(temporary)
+        write_evidence(folder, measurement, evidence)
+        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return Measured(measurement, files, seconds)
+
+
+def libraries(names: Iterable[str]) -> set[str]:
+    """Return what the modules of these claims, and all that these import from ftml, may
+    import from elsewhere. Not each of these names is a module (see `imported`).
+    """
+    known = claims()
+    sources = source_modules(*(f"ftml.claims.{known[name]}.{name}" for name in names))
+    found = {each for path in sources.values() for each in imported(path)}
+    return {each for each in found if each.split(".")[0] != "ftml"}
+
+
 def measurement_of(
     claim: Claim, evidence: Evidence, section: ClaimsSchema, *, key: str
 ) -> Measurement:
@@ -116,6 +164,8 @@ def write_evidence(folder: Path, measurement: Measurement, evidence: Evidence) -
     if evidence.table is not None:
         evidence.table.to_csv(folder / TABLE, index=False)
     if evidence.figure is not None:
+        from pipelines.common.figures import write_png
+
         write_png(folder / FIGURE, evidence.figure())
 
 

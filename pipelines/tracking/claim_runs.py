@@ -1,8 +1,8 @@
 """The claims in MLflow: one experiment, with a run for each measurement of a claim.
 
-Who writes: the stage `claims`, one process for each chapter. A measurement is searched
-for by its key among the runs of this folder before a run is created, so repeated calls
-log it once.
+Who writes: the stage `claims`, and none of the processes that measure for it. A
+measurement is searched for by its key among the runs of this folder before a run is
+created, so repeated calls log it once.
 
 Order: the run is created, its metrics and files are logged, it is terminated as
 FINISHED; last, the tag `ftml.current` of the earlier runs of the claim is set to
@@ -135,7 +135,7 @@ def _tags(measurement: Measurement) -> dict[str, str]:
         "ftml.holds": str(measurement.passed).lower(),
         "mlflow.note.content": descriptions.claim(measurement),
         "ftml.mistakes": ", ".join(map(str, measurement.mistakes)),
-        "mlflow.source.name": f"dvc repro claims@{measurement.chapter}",
+        "mlflow.source.name": "dvc repro claims",
         "mlflow.source.type": "JOB",
         "mlflow.source.git.commit": commit(),
     }

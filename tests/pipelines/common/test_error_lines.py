@@ -120,7 +120,7 @@ def test_a_log_does_not_grow_without_end(
 @pytest.mark.parametrize(
     ("stage", "arguments", "path"),
     [
-        ("claims", ["linear"], "claims/linear.log"),
+        ("claims", [], "data/claims.log"),
         ("report", [], "reports/report.log"),
         ("tables", ["iris"], "data/iris.log"),
         ("tables", ["../../iris"], None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -150,7 +151,35 @@ experiments:
     sources.main()
     assert seen(watched.STUDIES / "d") == {"project/a.csv": "a.csv"}
     assert seen(watched.STUDIES / "e") == {"none": ""}
+    sections = {k: json.loads(v) for k, v in seen(watched.DATASETS).items()}
+    table = {"source": "file:c.csv"}
+    assert sections == {
+        "d": {"tables": table},
+        "e": {"tables": {"source": "sklearn:iris"}},
+    }
+    assert json.loads(seen(watched.EXPERIMENTS)["e"]) == {"ols": {}}
     assert capsys.readouterr().err == "d: file:c.csv: no such file; nearest: b.csv\n"
+
+
+@pytest.mark.parametrize(
+    ("claims", "content"),
+    [
+        ("", {}),
+        ("claims: {tree: {}, linear: {seed: 1, budget: large}}", None),
+        ("claims: [linear]", {}),
+        ("claims: {linear: {2026-11-30: 2026-12-01, a: 1}}", {"linear": {"a": 1}}),
+    ],
+)
+def test_the_stage_writes_the_section_on_which_the_stage_of_claims_depends(
+    claims: str, content: dict | None, project: Path
+) -> None:
+    Path("params.yaml").write_text(f"datasets: {{}}\nexperiments: {{}}\n{claims}\n")
+    sources.main()
+    text = sources.CLAIMS.read_text()
+    if content is None:
+        content = {"linear": {"seed": 1, "budget": "large"}, "tree": {}}
+        assert text.index("linear") < text.index("tree")
+    assert json.loads(text) == content
 
 
 @pytest.mark.parametrize("name", ["standalone/tmp1", "tmp2", "tmp2/inside"])

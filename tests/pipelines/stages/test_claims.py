@@ -20,14 +20,14 @@ from typer.testing import CliRunner
 from ftml.evidence import Budget, claim, claims
 from ftml.folders import chapter_by_name
 from pipelines.cli.app import app
-from pipelines.cluster import connect
+from pipelines.cluster import connect, processes
 from pipelines.cluster.parallel_map import claim_budget, map_over_ray_tasks
 from pipelines.common.errors import call_stage
 from pipelines.params.claims import ClaimsSchema
 from pipelines.report import render
 from pipelines.report.claim_pages import read_claims
 from pipelines.stages import claims as stage
-from pipelines.study.measurements import measurement_of
+from pipelines.study.measurements import DueClaim, Measured, measure, measurement_of
 from tests.conftest import ROOT, forget_store
 
 HOLDS = '''"""Two is twice one <on paper>.
@@ -83,6 +83,7 @@ def toy(
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
+    monkeypatch.setattr(processes, "available_cpus", lambda: 1)  # has the registry
     shutil.copy(empty_store, "mlflow.db")
     for cached in (chapter_by_name, claim):
         cached.cache_clear()
@@ -119,7 +120,7 @@ def runs() -> list[Run]:
 def test_the_stage_writes_and_logs_claims_that_hold_and_that_do_not(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.main("toy_chapter")
+    stage.main()
     said = capsys.readouterr().out
     assert "2 claims, 2 measured now; DO NOT HOLD: thrice" in said
     assert recorded("twice")["passed"]
@@ -143,14 +144,14 @@ def test_the_stage_writes_and_logs_claims_that_hold_and_that_do_not(
 def test_claims_are_measured_again_only_when_something_changed(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.main("toy_chapter")
-    stage.main("toy_chapter")
+    stage.main()
+    stage.main()
     assert "0 measured now" in capsys.readouterr().out
     assert len(runs()) == 2
     (toy / "thrice.py").unlink()
     chapter_by_name.cache_clear()
     write_params(seed=9)
-    stage.main("toy_chapter")
+    stage.main()
     assert "1 claim, 1 measured now; DO NOT HOLD: twice" in capsys.readouterr().out
     assert recorded("twice")["measured"] == 11.0
     assert not Path("claims/toy_chapter/thrice").exists()
@@ -160,14 +161,14 @@ def test_claims_are_measured_again_only_when_something_changed(
 
 
 def test_what_a_killed_stage_left_is_done_again_and_logged_once(toy: Path) -> None:
-    stage.main("toy_chapter")
+    stage.main()
     (half,) = (run for run in runs() if run.info.run_name == "twice")
     store().update_run(half.info.run_id, status="RUNNING")
     evidence = Path("claims/toy_chapter/twice/evidence.json")
     evidence.unlink()
     beside = Path("claims/toy_chapter/.twice.abc")
     beside.mkdir()
-    stage.main("toy_chapter")
+    stage.main()
     assert evidence.exists()
     assert not beside.exists()
     twice = [run for run in runs() if run.info.run_name == "twice"]
@@ -176,19 +177,72 @@ def test_what_a_killed_stage_left_is_done_again_and_logged_once(toy: Path) -> No
     assert counted == {"FINISHED": "true", "KILLED": "false"}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "usage: ftml stage claims CHAPTER"),
-        (["toys"], "unknown chapter 'toys'; nearest: toy_chapter|known: toy_chapter"),
-    ],
-)
-def test_a_wrong_chapter_is_named(
-    toy: Path, arguments: list[str], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        call_stage("claims", stage.main, arguments)
+def test_an_argument_is_refused_with_the_usage(toy: Path) -> None:
+    with pytest.raises(ValueError, match=r"usage: ftml stage claims$"):
+        call_stage("claims", stage.main, ["toy_chapter"])
     assert not Path("claims").exists()
+
+
+def test_an_error_in_a_claim_is_said_and_the_other_claims_are_measured(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure_twice(due: DueClaim) -> Measured:
+        if due.name == "thrice":
+            raise ValueError("no such number")
+        return measure(due)
+
+    monkeypatch.setattr(stage, "measure", measure_twice)
+    with pytest.raises(ValueError, match=r"^1 claim could not be measured: thrice$"):
+        stage.main()
+    said = capsys.readouterr()
+    assert said.err == "error: the claim thrice was not measured: no such number\n"
+    assert "toy_chapter: 2 claims, 1 measured now; all hold" in said.out
+    assert recorded("twice")["passed"]
+    assert not Path("claims/toy_chapter/thrice").exists()
+
+
+def test_chapters_that_params_do_not_name_are_not_measured(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(toy, toy.parent / "other_chapter")
+    for old, new in (("twice", "two"), ("thrice", "three")):
+        folder = toy.parent / "other_chapter"
+        (folder / f"{old}.py").rename(folder / f"{new}.py")
+    chapter_by_name.cache_clear()
+    stage.main()
+    assert capsys.readouterr().out.startswith("toy_chapter: 2 claims, 2 measured now")
+    assert sorted(path.name for path in Path("claims").iterdir()) == ["toy_chapter"]
+
+
+def test_a_project_without_claims_has_a_folder_that_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("datasets: {}\nexperiments: {}\n")
+    stage.main()
+    assert [path.name for path in Path("claims").iterdir()] == ["none"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_larger_budget_is_computed_by_the_stage_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_processes: list[str] = []
+
+    def completed(_: object, due: list[DueClaim]) -> Iterator[None]:
+        in_processes.extend(each.name for each in due)
+        yield from ()
+
+    def measure(due: DueClaim, budget: Budget) -> int:
+        return budget.factor
+
+    monkeypatch.setattr(stage, "completed", completed)
+    monkeypatch.setattr(stage, "measure", measure)
+    monkeypatch.setattr(connect, "ray_cluster", contextlib.nullcontext)
+    large = DueClaim("a", ClaimsSchema(budget="large"), "k")
+    due = [large, DueClaim("b", ClaimsSchema(), "k")]
+    assert [(c, r.result()) for c, r in stage.measure_all(due)] == [(large, 100)]
+    assert in_processes == ["b"]
 
 
 def test_a_large_budget_draws_a_hundredfold_by_ray_tasks(
@@ -204,7 +258,7 @@ def test_a_large_budget_draws_a_hundredfold_by_ray_tasks(
 def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
     toy: Path,
 ) -> None:
-    stage.main("toy_chapter")
+    stage.main()
     page = render.render("claims.html.j2", claims=read_claims())
     assert "2 claims" in page
     assert re.search(r"1 does not hold:</strong> <a href=\"#thrice\"", page)
@@ -216,7 +270,7 @@ def test_the_page_shows_every_claim_with_its_formula_figure_and_numbers(
 
 
 def test_markdown_counts_the_claims_and_names_those_that_do_not_hold(toy: Path) -> None:
-    stage.main("toy_chapter")
+    stage.main()
     text = render.render("report.md.j2", pages=[], claims=read_claims())
     assert "| toy_chapter | 2 | 1 | thrice |" in text.splitlines()
 
@@ -225,7 +279,7 @@ def test_the_console_lists_claims_and_measures_one_with_its_verdict(toy: Path) -
     ran = CliRunner().invoke(app, ["claims"])
     assert ran.exit_code == 0
     assert "2 claims, 0 measured here" in ran.output
-    stage.main("toy_chapter")
+    stage.main()
     ran = CliRunner().invoke(app, ["claims", "--chapter", "toy_chapter"])
     assert "2 claims, 2 measured here" in ran.output
     assert re.search(r"thrice +toy_chapter +3.000 +not a number.* NO ", ran.output)

@@ -50,8 +50,9 @@ def test_a_second_process_on_a_chapter_of_claims_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(f"{PARAMS}\nclaims: {{linear: {{}}}}\n")
     with (
         chapter_lock("linear"),
         pytest.raises(LockHeldError, match="claims of the chapter linear is in prog"),
     ):
-        claims.main("linear")
+        claims.main()
