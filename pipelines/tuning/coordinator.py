@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from pipelines.common.errors import report
 from pipelines.common.explain import LONGEST
 from pipelines.common.formatting import counted
 from pipelines.study.failures import failed
-from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
+from pipelines.study.plan import Search
 from pipelines.study.pruning import PruningDecision
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
 from pipelines.tuning.waiting import WaitingTrials
@@ -95,12 +95,15 @@ class Coordinator:
         return missing and shape not in self._gave_up
 
     def publish(self, name: str, decisions: dict[int, PruningDecision]) -> None:
-        """Store the pruning decisions of a search."""
-        self._decisions[name] = decisions
+        """Store pruning decisions of a search, beside those that are stored."""
+        self._decisions.setdefault(name, {}).update(decisions)
 
-    def decisions(self, name: str) -> dict[int, PruningDecision]:
-        """Return the pruning decisions of a search; empty before any is known."""
-        return self._decisions.get(name, {})
+    def decisions(
+        self, name: str, indices: Sequence[int]
+    ) -> dict[int, PruningDecision]:
+        """Return what is decided about trials of a search, by their indices."""
+        known = self._decisions.get(name, {})
+        return {index: known[index] for index in indices if index in known}
 
 
 class TuneSession:
@@ -153,6 +156,7 @@ class TuneSession:
             self._data[active.name] = ray.put(active.request.data)
             reference = [self._data[active.name]]
             ray.get(self.coordinator.open.remote(active.search, reference))
+            self.publish(active, active.decisions)
         return self._resources[active.name]
 
     def _say_no_gpu(self, study: Path) -> None:
@@ -251,12 +255,20 @@ class TuneSession:
                 "complete and are reused when the stage is run again"
             )
 
-    def update_decisions(self, active: ActiveSearch) -> None:
-        """Compute the pruning decisions of a search and publish them to its workers."""
-        if not reached_first_rung(active.search, active.record):
-            return
-        active.decisions = pruning_decisions(active.search, active.record)
-        ray.get(self.coordinator.publish.remote(active.name, active.decisions))
+    def update_decisions(self, active: ActiveSearch, indices: Iterable[int]) -> None:
+        """Decide what the reports of these trials allow to decide, and publish it."""
+        decided: set[int] = set()
+        for index in indices:
+            decided |= active.decisions.update(index)
+        self.publish(active, decided)
+
+    def publish(self, active: ActiveSearch, decided: Iterable[int]) -> None:
+        """Publish the decisions on these trials to the workers. The workers of trial
+        batches read them; that of a single trial is stopped by the scheduler.
+        """
+        decisions = {index: active.decisions[index] for index in decided}
+        if decisions and active.search.batch_size > 1:
+            ray.get(self.coordinator.publish.remote(active.name, decisions))
 
     def copy_records(self) -> None:
         """Copy the records that have grown to the shared storage, if there is one."""
