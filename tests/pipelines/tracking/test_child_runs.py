@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,12 +65,12 @@ def calls() -> Calls:
 @pytest.fixture
 def children(
     calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ChildRuns]:
+) -> ChildRuns:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS)
     (study,) = read_params().experiments["toy"]
     client: Any = calls
-    yield ChildRuns(ParentRun(client, "1", "parent", study), role="trial")
+    return ChildRuns(ParentRun(client, "1", "parent", study), role="trial")
 
 
 def trial(*steps: int, ended: bool = True, error: str | None = None) -> Trial:
