@@ -290,6 +290,8 @@ class PruningScheduler(FIFOScheduler):
         FIFOScheduler looks through all trials of the run at every step, which takes
         time proportional to the square of their number.
         """
+        for ended in ray_internals.forget_ended_trials(tune_controller):
+            self._order.pop(ended.trial_id, None)
         live = ray_internals.live_trials(tune_controller)
         pending = (trial for trial in live if trial.status == trial.PENDING)
         return min(pending, key=lambda t: self._order[t.trial_id], default=None)
