@@ -37,6 +37,7 @@ from pipelines.common.errors import report
 from pipelines.common.explain import LONGEST
 from pipelines.common.formatting import counted
 from pipelines.study.failures import failed
+from pipelines.study.folds import Data
 from pipelines.study.plan import Search
 from pipelines.study.pruning import PruningDecision
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
@@ -120,7 +121,10 @@ class TuneSession:
         "why a checkpoint could not be written"
 
         self.finished = False
-        self._data: dict[str, Any] = {}
+        self._opened: set[str] = set()
+        self._put: list[tuple[Data, Any]] = []
+        "data in the object store, with their references"
+
         self._resources: dict[str, dict[str, float]] = {}
         self._capacity: dict[str, int] = {}
         self._waiting: dict[str, set[tuple[str, int]]] = {}
@@ -148,16 +152,31 @@ class TuneSession:
 
         Raises ResourcesUnavailableError when no node has such resources.
         """
-        if active.name not in self._data:
+        if active.name not in self._opened:
             resources = resolve_resources(active.search.resources)
             self._resources[active.name] = resources
             if active.search.resources.gpu and "GPU" not in resources:
                 self._say_no_gpu(active.search.folder.parent)
-            self._data[active.name] = ray.put(active.request.data)
-            reference = [self._data[active.name]]
+            self._opened.add(active.name)
+            reference = [self._reference(active.request.data)]
             ray.get(self.coordinator.open.remote(active.search, reference))
             self.publish(active, active.decisions)
         return self._resources[active.name]
+
+    def _reference(self, data: Data) -> Any:
+        """Return the reference of data in the object store, where they are put once:
+        searches of several studies can have the same data.
+        """
+        found = next((each for each in self._put if each[0] is data), None)
+        if found:
+            self._put.remove(found)
+        # The last one is kept, for the next search.
+        self._put.append(found or (data, ray.put(data)))
+        return self._put[-1][1]
+
+    def _needs(self, data: Data) -> bool:
+        """Return whether an active search has these data."""
+        return any(active.request.data is data for active in self.queue.active)
 
     def _say_no_gpu(self, study: Path) -> None:
         """Say once for each study that its trials do not get the GPU they ask for."""
@@ -199,9 +218,13 @@ class TuneSession:
         if due or any(active.complete for active in self.queue.active):
             self.copy_records()
         self.queue.advance()
-        for name in [n for n in self._data if self.queue.find(n) is None]:
-            del self._data[name], self._resources[name]
+        for name in [n for n in self._opened if self.queue.find(n) is None]:
+            self._opened.remove(name)
+            del self._resources[name]
             ray.get(self.coordinator.close.remote(name))
+        self._put = [each for each in self._put[:-1] if self._needs(each[0])] + (
+            self._put[-1:]
+        )
 
     @contextmanager
     def contained(self, active: ActiveSearch) -> Iterator[None]:
