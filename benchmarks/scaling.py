@@ -33,8 +33,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ftml import Splits, Table
 from pipelines.params.read import read_params
-from pipelines.stages.experiment import run_search
+from pipelines.stages.run_study import run_search
 from pipelines.study.plan import on_every_fold, plan_search, sample_configurations
+from pipelines.study.progress import ProgressDisplay
 from pipelines.study.record import Record
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
@@ -100,10 +101,11 @@ def search(
         )
         with (
             study_run.StudyRun(client, experiment, study, key="k", digest="d") as run,
+            ProgressDisplay() as display,
             measured() as found,
         ):
             plan = replace(plan, batch_size=1)
-            requests = run_search(plan, data, run.children("trial"))
+            requests = run_search(plan, data, run.children("trial"), display)
             driver.run(
                 [as_study(requests)],
                 coordinator=driver.start_coordinator(),

@@ -154,7 +154,7 @@ def studies(count: int, data: Splits[Table], folder: Path) -> list[str]:
             start = time.perf_counter()
             for first in range(0, count, size):
                 several = plans[first : first + size]
-                searched(several, data, watch=lambda record, index: None)
+                searched(several, data, on_trial_update=lambda record, index: None)
             found.append(time.perf_counter() - start)
     return [
         "## Studies",

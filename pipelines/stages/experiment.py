@@ -32,7 +32,7 @@ from pipelines.stages.compare import compare_studies
 from pipelines.stages.reuse import is_finished, log_missing_runs
 from pipelines.stages.run_study import run_study
 from pipelines.study import failures, results, workspace
-from pipelines.study.folds import read_folds
+from pipelines.study.folds import DatasetReader, Folds
 from pipelines.study.progress import ProgressDisplay
 from pipelines.tuning.queue import StudyCoroutine
 
@@ -92,9 +92,10 @@ def run_studies(
     from pipelines.cluster.resources import resolve_resources
     from pipelines.tuning import driver
 
+    reader = DatasetReader(studies[0].dataset)
     for study in studies:
         with naming(study):
-            read_folds(study)  # raises before any study starts
+            reader.folds(study)  # raises before any study starts
             check_target(study.folder, root=workspace.RESULTS, marks=results.MARKS)
     storage.check()
     with (
@@ -109,7 +110,13 @@ def run_studies(
         open_run = open_experiment(studies[0].dataset, digest=digest)
         driver.run(
             (
-                run_logged_study(study, open_run, key=keys[study.name], display=display)
+                run_logged_study(
+                    study,
+                    reader.folds(study),
+                    open_run,
+                    key=keys[study.name],
+                    display=display,
+                )
                 for study in studies
             ),
             coordinator=coordinator,
@@ -134,6 +141,7 @@ def open_experiment(dataset: Dataset, *, digest: str) -> Callable[..., StudyRun]
 
 def run_logged_study(
     study: Study,
+    folds: Folds,
     open_run: Callable[..., StudyRun],
     *,
     key: str,
@@ -144,7 +152,6 @@ def run_logged_study(
 
     opened = partial(open_run, study, key=key)
     with naming(study, key=key), retry_until_available(opened) as run:
-        folds = read_folds(study)
         yield from run_study(study, folds, key=key, run=run, display=display)
 
 

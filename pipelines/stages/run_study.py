@@ -36,9 +36,6 @@ if TYPE_CHECKING:  # a stage that reuses all its studies imports neither Ray nor
     from pipelines.tracking.child_runs import ChildRuns
     from pipelines.tracking.study_run import StudyRun
 
-FLUSH_INTERVAL_S = 5.0
-"Metrics of a running search are logged to MLflow at most this often."
-
 
 def run_study(
     study: Study, folds: Folds, *, key: str, run: StudyRun, display: ProgressDisplay
@@ -151,7 +148,8 @@ def run_search(
     Metrics are logged while the search runs if MLflow's server responds, and completely
     at the end, where the call waits for the server.
     """
-    from pipelines.tracking.client import retry_until_available, try_call
+    from pipelines.tracking.client import retry_until_available
+    from pipelines.tracking.trial_log import TrialLog
 
     progress = Progress(
         str(search.folder.relative_to(failures.WORKING_ROOT)),
@@ -160,18 +158,11 @@ def run_search(
         search.mode,
         display,
     )
-    changed: set[int] = set()
-    flushed = time.monotonic()
+    log = TrialLog(runs, search)
 
     def on_trial_update(record: Record, index: int) -> None:
-        nonlocal flushed
-        changed.add(index)
-        progress.show(record)
-        if time.monotonic() - flushed >= FLUSH_INTERVAL_S:
-            decisions = pruning_decisions(search, record)
-            if try_call(partial(runs.log, record.trials, decisions, changed)):
-                changed.clear()
-            flushed = time.monotonic()
+        progress.show(record, index)
+        log.update(record, index)
 
     try:
         record = yield SearchRequest(search, data, on_trial_update)

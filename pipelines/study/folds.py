@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from ftml.data import Domains, Splits, domains
 from ftml.tasks import classification
-from pipelines.params.read import Study
+from pipelines.params.read import Dataset, Study
 from pipelines.params.study import EACH
 from pipelines.study.cross_validation import cross_validation
 
@@ -41,21 +41,74 @@ class Folds:
     splits: Data
 
 
-def read_folds(study: Study) -> Folds:
-    """Return the folds of a study's dataset.
+class DatasetReader:
+    """Reads a prepared dataset once, for all of its studies.
 
-    Raises ValueError for a dataset that is absent or incomplete, and for a fold without
-    samples to train on or to test on.
+    The studies that use the same samples get the same object as their `Folds.splits`,
+    so that it is put into Ray's object store once. Nothing changes what was read.
     """
-    kind, folder = study.dataset.kind, study.dataset.folder
-    if kind.data is not Domains:
-        whole = kind.load(folder)
-        _check_classes(study, whole)
-        if study.section.cv:  # raises before any trial starts
-            cross_validation(whole, n_folds=study.section.cv, seed=study.config.seed)
-        return Folds(((),), ((),), (), partial(_same_splits, whole))
-    data, split = kind.load(folder)
-    names = data.domain_names
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._folds: dict[str, Folds] = {}
+        self._single: dict[Fold, Data] = {}
+
+    def folds(self, study: Study) -> Folds:
+        """Return the folds of a study of this dataset.
+
+        Raises ValueError for a dataset that is absent or incomplete, and for a fold
+        without samples to train on or to test on.
+        """
+        if study.name not in self._folds:
+            by_domain = self._dataset.kind.data is Domains
+            of_study = self._domain_folds if by_domain else self._whole
+            self._folds[study.name] = of_study(study)
+        return self._folds[study.name]
+
+    @cached_property
+    def _loaded(self) -> Any:
+        return self._dataset.kind.load(self._dataset.folder)
+
+    @cached_property
+    def _same(self) -> Data:
+        return partial(_same_splits, self._loaded)
+
+    @cached_property
+    def _by_fold(self) -> Data:
+        data, split = self._loaded
+        return partial(_leave_out, data, split, self._dataset.name)
+
+    def _whole(self, study: Study) -> Folds:
+        """Return the only fold of a dataset without domains."""
+        _check_classes(study, self._loaded)
+        if n := study.section.cv:  # raises before any trial starts
+            cross_validation(self._loaded, n_folds=n, seed=study.config.seed)
+        return Folds(((),), ((),), (), self._same)
+
+    def _domain_folds(self, study: Study) -> Folds:
+        names = self._loaded[0].domain_names
+        tested, tried = _domain_folds(study, names)
+        splits = self._by_fold
+        if len(tried) == 1:
+            (fold,) = tried
+            if fold not in self._single:
+                self._single[fold] = partial(_same_splits, splits(fold))
+            splits = self._single[fold]
+        else:
+            for fold in tried:
+                splits(fold)  # raises before any trial starts
+        return Folds(tested, tried, names, splits)
+
+
+def read_folds(study: Study) -> Folds:
+    """Return the folds of a study's dataset (`DatasetReader.folds`)."""
+    return DatasetReader(study.dataset).folds(study)
+
+
+def _domain_folds(
+    study: Study, names: Sequence[str]
+) -> tuple[tuple[Fold, ...], tuple[Fold, ...]]:
+    """Return the folds that a study tests, and those that its search trains on."""
     each = study.test_domains == EACH
     tested = (
         [(name,) for name in names]
@@ -71,12 +124,7 @@ def read_folds(study: Study) -> Folds:
             if name not in fold
         ]
         tried = list(dict.fromkeys([*tested, *pairs]))
-    splits = partial(_leave_out, data, split, study.dataset.name)
-    for fold in tried:
-        splits(fold)  # raises before any trial starts
-    if len(tried) == 1:
-        splits = partial(_same_splits, splits(tried[0]))
-    return Folds(tuple(tested), tuple(tried), names, splits)
+    return tuple(tested), tuple(tried)
 
 
 def _check_classes(study: Study, splits: Splits[Any]) -> None:

@@ -78,16 +78,21 @@ class Progress:
     ) -> None:
         self.label, self.total, self.metric = label, total, metric
         self.better = min if mode == "min" else max
+        self.best: float | None = None
+        self.record: Record | None = None
+        "the record of which all trials are looked at"
+
         self.display = display
         self.start = time.monotonic()
         self.logged = self.start
         self.finished_before: int | None = None
 
-    def show(self, record: Record) -> None:
-        """Show finished/total, the best value so far and the time left."""
+    def show(self, record: Record, index: int) -> None:
+        """Show finished/total, the best value so far and the time left, after a change
+        of the trial with that index.
+        """
         now = time.monotonic()
-        if self.finished_before is None:
-            self.finished_before = _finished(record)
+        self.update(record, index)
         if sys.stderr.isatty():
             self.display.show(self.label, self.line(record, now - self.start))
         elif now - self.logged >= LOG_INTERVAL_S:
@@ -95,24 +100,30 @@ class Progress:
             line = self.line(record, now - self.start)
             print(line, file=sys.stderr, flush=True)
 
+    def update(self, record: Record, index: int) -> None:
+        """Take the last report of a trial; of a record that is new, all reports."""
+        if record is not self.record:
+            self.record, self.finished_before = record, record.ended
+            reports = [m for t in record.trials.values() for m in t.steps.values()]
+        else:
+            trial = record.trials[index]
+            reports = [trial.steps.get(trial.last, {})]
+        for metrics in reports:
+            value = metrics.get(self.metric, math.nan)
+            if math.isfinite(value):
+                known = value if self.best is None else self.best
+                self.best = self.better(known, value)
+
     def line(self, record: Record, elapsed: float) -> str:
         """Return the row after `elapsed` seconds of this driver's work.
 
         The time left is estimated from the trials that this driver has finished.
         """
-        finished = _finished(record)
-        if self.finished_before is None:
-            self.finished_before = finished
-        values = [
-            metrics[self.metric]
-            for trial in record.trials.values()
-            for metrics in trial.steps.values()
-            if math.isfinite(metrics.get(self.metric, math.nan))
-        ]
+        finished = record.ended
         text = f"{self.label}  {finished}/{self.total}"
-        if values:
-            text += f"  best {self.metric} {self.better(values):.4g}"
-        if finished > self.finished_before:
+        if self.best is not None:
+            text += f"  best {self.metric} {self.best:.4g}"
+        if self.finished_before is not None and finished > self.finished_before:
             seconds_per_trial = elapsed / (finished - self.finished_before)
             left = int(seconds_per_trial * (self.total - finished))
             text += f"  {left // 60}:{left % 60:02d} left"
@@ -121,8 +132,3 @@ class Progress:
     def clear(self) -> None:
         """Remove the row."""
         self.display.remove(self.label)
-
-
-def _finished(record: Record) -> int:
-    """Return the number of trials that have ended."""
-    return sum(trial.ended for trial in record.trials.values())

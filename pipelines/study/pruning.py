@@ -107,14 +107,14 @@ def _decide_rung(
             decisions[index] = PruningDecision.pending_at(step)
             earlier_pending = True
             continue
-        cost = _cost(trial.steps[rung].get(metric, math.nan), mode)
-        better = bisect_left(costs, cost)
-        costs.insert(better, cost)
+        value = cost(trial.steps[rung].get(metric, math.nan), mode)
+        better = bisect_left(costs, value)
+        costs.insert(better, value)
         if better >= math.ceil(len(costs) / factor):
             decisions[index] = PruningDecision.pruned_at(rung)
 
 
-def _cost(value: float, mode: str) -> float:
+def cost(value: float, mode: str) -> float:
     """Return a value to be minimised; infinity for one that is not finite."""
     if not math.isfinite(value):
         return math.inf

@@ -53,7 +53,9 @@ class Record:
         self.longest = 0
         "the largest step that any trial has reported"
 
-        self._ended = 0
+        self.ended = 0
+        "the number of trials that have ended"
+
         if path.exists():
             self._read()
 
@@ -145,7 +147,7 @@ class Record:
 
     def complete(self, trials: int) -> bool:
         """Return whether that number of trials have started and all have ended."""
-        return len(self.trials) == trials == self._ended
+        return len(self.trials) == trials == self.ended
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a") as file:
@@ -156,7 +158,7 @@ class Record:
         if "config" in line:
             fold = tuple(line["fold"])
             if (old := self.trials.get(line["trial"])) and old.ended:
-                self._ended -= 1
+                self.ended -= 1
             self.trials[line["trial"]] = Trial(line["config"], fold, line["share"])
         elif "n" in line:
             trial = self.trials[line["trial"]]
@@ -171,4 +173,4 @@ class Record:
         else:
             trial = self.trials[line["trial"]]
             trial.error, trial.ended = line["error"], True
-            self._ended += 1
+            self.ended += 1

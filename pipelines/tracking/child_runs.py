@@ -5,10 +5,12 @@ be called at any time, with a record that has grown since the last call.
 
 Order, for each trial in the order of the indices: the run is created with its tags;
 its metrics are logged by step, in batches, and the first batch also holds its
-parameters; when the trial has ended and its pruning is decided, its outcome is logged
-and the run is terminated. Only the steps that count are logged: none beyond the step of
-a pruning decision. The run of a final fit is terminated by `StudyRun.log_results`,
-after its test metrics are logged, or here as FAILED when the fit has failed.
+parameters; when the trial has ended and its pruning is decided, the last batch also
+holds its outcome, and the run is terminated. A trial that has ended when its run is
+created has its outcome among the tags of its creation, so it takes three calls. Only
+the steps that count are logged: none beyond the step of a pruning decision. The run of
+a final fit is terminated by `StudyRun.log_results`, after its test metrics are logged,
+or here as FAILED when the fit has failed.
 
 Retries. This module does not retry: every call can fail at any point, for instance when
 the server stops responding, and the caller repeats `log`. A trial is unconfirmed from
@@ -19,7 +21,7 @@ the study of a crashed driver adopts its runs in the same way.
 
 Observe: the tags `ftml.role` (`trial` or `fit`), `ftml.index`, `ftml.driver` and
 `ftml.outcome` (finished, stopped, diverged or failed) of the child runs, and
-`ftml.heartbeat` of their parent, which each call of `log` sets.
+`ftml.heartbeat` of their parent, which `log` sets at most every HEARTBEAT_PAUSE_S.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -42,6 +45,9 @@ from pipelines.study.record import Trial
 from pipelines.tracking import descriptions
 from pipelines.tracking.client import search_runs
 from pipelines.tracking.ownership import ERROR, HEARTBEAT, owner_tags, take_over
+
+HEARTBEAT_PAUSE_S = 5.0
+"Shortest time between two heartbeats, in s."
 
 BATCH = 900
 "Most metric values in one call: MLflow accepts 1000, parameters and tags included."
@@ -57,6 +63,24 @@ class ParentRun:
     study: Study
 
 
+@dataclass(frozen=True)
+class _End:
+    """How a trial has ended: finished, stopped, diverged or failed; and its error."""
+
+    outcome: str
+    error: str | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        tags = {"ftml.outcome": self.outcome}
+        return tags | ({ERROR: self.error[:5000]} if self.error else {})
+
+    @property
+    def status(self) -> str:
+        """The status of the run in MLflow."""
+        return "FAILED" if self.outcome == "failed" else "FINISHED"
+
+
 class ChildRuns:
     """The child runs of a study in one role, `trial` or `fit`.
 
@@ -68,7 +92,7 @@ class ChildRuns:
         self.parent, self.role, self.client = parent, role, parent.client
         self.runs: dict[int, str] = {}
         self._logged: dict[int, set[int]] = {}
-        "the steps whose metrics are in MLflow"
+        "the steps whose metrics are in MLflow, of the trials that can lack some"
 
         self._described: set[int] = set()
         "the trials whose parameters are in MLflow"
@@ -79,6 +103,8 @@ class ChildRuns:
         self._unconfirmed: set[int] = set()
         "the trials whose logging has started and has not returned"
 
+        self._tags = run_tags(parent.study, role=role)
+        self._last_heartbeat = -HEARTBEAT_PAUSE_S
         self._condition = (
             f"tags.`mlflow.parentRunId` = '{parent.run_id}' "
             f"and tags.`ftml.role` = '{role}'"
@@ -115,13 +141,20 @@ class ChildRuns:
         `trials` and `decisions` hold every trial of the search by its index. The call
         is idempotent: after a failure at any point, it can be repeated.
         """
-        self.client.set_tag(self.parent.run_id, HEARTBEAT, f"{time.time():.0f}")
+        self._set_heartbeat()
         for index in sorted(indices):
             if index in self._unconfirmed:
                 self._read_back(index)
             self._unconfirmed.add(index)
             self._log_trial(index, trials[index], decisions[index])
             self._unconfirmed.remove(index)
+
+    def _set_heartbeat(self) -> None:
+        """Set the heartbeat of the study, unless it has just been set."""
+        now = time.monotonic()
+        if now - self._last_heartbeat >= HEARTBEAT_PAUSE_S:
+            self.client.set_tag(self.parent.run_id, HEARTBEAT, f"{time.time():.0f}")
+            self._last_heartbeat = now
 
     def _read_back(self, index: int) -> None:
         """Read from MLflow what has arrived of a trial whose logging has failed."""
@@ -132,20 +165,35 @@ class ChildRuns:
 
     def _log_trial(self, index: int, trial: Trial, decision: PruningDecision) -> None:
         """Log the steps of a trial that count; end its run if nothing can follow."""
-        self._log_steps(index, trial, upto=decision.step)
-        if not trial.ended or (self.role == "fit" and not trial.error):
-            return
-        if trial.error:
-            outcome = "diverged" if trial.diverged else "failed"
-            self.end(index, outcome=outcome, error=trial.error)
-        elif not decision.pending:
-            self.end(index, outcome="stopped" if decision.pruned else "finished")
-
-    def _log_steps(self, index: int, trial: Trial, *, upto: float) -> None:
-        """Log the steps up to `upto` that MLflow lacks, in batches of BATCH values."""
+        if index in self._ended and index not in self._logged:
+            return  # it has all
+        end = self._end_of(trial, decision)
+        tags = end.tags if end and index not in self._ended else {}
         if index not in self.runs:
-            self.runs[index] = self._create(index, trial)
-            self._logged[index] = set()
+            self.runs[index] = self._create(index, trial, tags)
+            self._logged[index], tags = set(), {}
+        self._log_steps(index, trial, tags, upto=decision.step)
+        if end:
+            self._terminate(index, end)
+
+    def _end_of(self, trial: Trial, decision: PruningDecision) -> _End | None:
+        """Return how a trial has ended; None if something can follow, such as the test
+        metrics of a final fit.
+        """
+        if not trial.ended:
+            return None
+        if trial.error:
+            return _End("diverged" if trial.diverged else "failed", trial.error)
+        if self.role == "fit" or decision.pending:
+            return None
+        return _End("stopped" if decision.pruned else "finished")
+
+    def _log_steps(
+        self, index: int, trial: Trial, tags: Mapping[str, str], *, upto: float
+    ) -> None:
+        """Log the steps up to `upto` that MLflow lacks, in batches of BATCH values, and
+        with the last batch the tags.
+        """
         now = int(time.time() * 1000)
         batch: list[Metric] = []
         for n, metrics in sorted(trial.steps.items()):
@@ -158,27 +206,41 @@ class ChildRuns:
                 Metric(key, value, now, n)
                 for key, value in without_duplicates(metrics).items()
             ]
-        if batch or index not in self._described:
-            self._send(index, trial, batch)
+        if batch or tags or index not in self._described:
+            self._send(index, trial, batch, tags)
 
-    def _send(self, index: int, trial: Trial, batch: list[Metric]) -> None:
-        """Log metrics in one call; the first call of a trial also logs its params."""
+    def _send(
+        self,
+        index: int,
+        trial: Trial,
+        batch: list[Metric],
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Log metrics and tags in one call; the first call of a trial also logs its
+        params.
+        """
         params = [] if index in self._described else self._params(trial)
-        self.client.log_batch(self.runs[index], metrics=batch, params=params)
+        self.client.log_batch(
+            self.runs[index],
+            metrics=batch,
+            params=params,
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
         self._logged[index] |= {metric.step for metric in batch}
         self._described.add(index)
 
-    def _create(self, index: int, trial: Trial) -> str:
-        """Create the run of a trial; return its id."""
+    def _create(self, index: int, trial: Trial, tags: Mapping[str, str]) -> str:
+        """Create the run of a trial, with further tags; return its id."""
         study = self.parent.study
-        name = _child_name(study, self.role, index, trial)
-        tags = run_tags(study, role=self.role) | {
+        about = {
             "mlflow.parentRunId": self.parent.run_id,
             "ftml.index": str(index),
             "mlflow.note.content": descriptions.child(study, self.role, trial),
         }
         run = self.client.create_run(
-            self.parent.experiment_id, tags=tags, run_name=name
+            self.parent.experiment_id,
+            tags={**self._tags, **about, **tags},
+            run_name=_child_name(study, self.role, index, trial),
         )
         return str(run.info.run_id)
 
@@ -195,15 +257,18 @@ class ChildRuns:
         """Terminate the run of a trial, with its outcome (finished, stopped, diverged
         or failed) as a tag; nothing happens if the run is terminated already.
         """
-        if index in self._ended:
-            return
-        tags = [RunTag("ftml.outcome", outcome)]
-        if error:
-            tags.append(RunTag(ERROR, error[:5000]))
-        self.client.log_batch(self.runs[index], tags=tags)
-        status = "FAILED" if outcome == "failed" else "FINISHED"
-        self.client.set_terminated(self.runs[index], status)
-        self._ended.add(index)
+        if index not in self._ended:
+            end = _End(outcome, error)
+            tags = [RunTag(name, value) for name, value in end.tags.items()]
+            self.client.log_batch(self.runs[index], tags=tags)
+            self._terminate(index, end)
+
+    def _terminate(self, index: int, end: _End) -> None:
+        """Terminate the run of a trial, which has all its metrics and its tags."""
+        if index not in self._ended:
+            self.client.set_terminated(self.runs[index], end.status)
+            self._ended.add(index)
+        self._logged.pop(index, None)
 
     def kill(self) -> None:
         """Terminate the runs that have not ended as KILLED, when the driver stops. One

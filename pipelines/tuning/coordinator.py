@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ from pipelines.common.errors import report
 from pipelines.common.explain import LONGEST
 from pipelines.common.formatting import counted
 from pipelines.study.failures import failed
-from pipelines.study.plan import Search, pruning_decisions, reached_first_rung
+from pipelines.study.folds import Data
+from pipelines.study.plan import Search
 from pipelines.study.pruning import PruningDecision
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
 from pipelines.tuning.waiting import WaitingTrials
@@ -95,12 +96,15 @@ class Coordinator:
         return missing and shape not in self._gave_up
 
     def publish(self, name: str, decisions: dict[int, PruningDecision]) -> None:
-        """Store the pruning decisions of a search."""
-        self._decisions[name] = decisions
+        """Store pruning decisions of a search, beside those that are stored."""
+        self._decisions.setdefault(name, {}).update(decisions)
 
-    def decisions(self, name: str) -> dict[int, PruningDecision]:
-        """Return the pruning decisions of a search; empty before any is known."""
-        return self._decisions.get(name, {})
+    def decisions(
+        self, name: str, indices: Sequence[int]
+    ) -> dict[int, PruningDecision]:
+        """Return what is decided about trials of a search, by their indices."""
+        known = self._decisions.get(name, {})
+        return {index: known[index] for index in indices if index in known}
 
 
 class TuneSession:
@@ -117,7 +121,10 @@ class TuneSession:
         "why a checkpoint could not be written"
 
         self.finished = False
-        self._data: dict[str, Any] = {}
+        self._opened: set[str] = set()
+        self._put: list[tuple[Data, Any]] = []
+        "data in the object store, with their references"
+
         self._resources: dict[str, dict[str, float]] = {}
         self._capacity: dict[str, int] = {}
         self._waiting: dict[str, set[tuple[str, int]]] = {}
@@ -145,15 +152,31 @@ class TuneSession:
 
         Raises ResourcesUnavailableError when no node has such resources.
         """
-        if active.name not in self._data:
+        if active.name not in self._opened:
             resources = resolve_resources(active.search.resources)
             self._resources[active.name] = resources
             if active.search.resources.gpu and "GPU" not in resources:
                 self._say_no_gpu(active.search.folder.parent)
-            self._data[active.name] = ray.put(active.request.data)
-            reference = [self._data[active.name]]
+            self._opened.add(active.name)
+            reference = [self._reference(active.request.data)]
             ray.get(self.coordinator.open.remote(active.search, reference))
+            self.publish(active, active.decisions)
         return self._resources[active.name]
+
+    def _reference(self, data: Data) -> Any:
+        """Return the reference of data in the object store, where they are put once:
+        searches of several studies can have the same data.
+        """
+        found = next((each for each in self._put if each[0] is data), None)
+        if found:
+            self._put.remove(found)
+        # The last one is kept, for the next search.
+        self._put.append(found or (data, ray.put(data)))
+        return self._put[-1][1]
+
+    def _needs(self, data: Data) -> bool:
+        """Return whether an active search has these data."""
+        return any(active.request.data is data for active in self.queue.active)
 
     def _say_no_gpu(self, study: Path) -> None:
         """Say once for each study that its trials do not get the GPU they ask for."""
@@ -195,9 +218,13 @@ class TuneSession:
         if due or any(active.complete for active in self.queue.active):
             self.copy_records()
         self.queue.advance()
-        for name in [n for n in self._data if self.queue.find(n) is None]:
-            del self._data[name], self._resources[name]
+        for name in [n for n in self._opened if self.queue.find(n) is None]:
+            self._opened.remove(name)
+            del self._resources[name]
             ray.get(self.coordinator.close.remote(name))
+        self._put = [each for each in self._put[:-1] if self._needs(each[0])] + (
+            self._put[-1:]
+        )
 
     @contextmanager
     def contained(self, active: ActiveSearch) -> Iterator[None]:
@@ -251,12 +278,20 @@ class TuneSession:
                 "complete and are reused when the stage is run again"
             )
 
-    def update_decisions(self, active: ActiveSearch) -> None:
-        """Compute the pruning decisions of a search and publish them to its workers."""
-        if not reached_first_rung(active.search, active.record):
-            return
-        active.decisions = pruning_decisions(active.search, active.record)
-        ray.get(self.coordinator.publish.remote(active.name, active.decisions))
+    def update_decisions(self, active: ActiveSearch, indices: Iterable[int]) -> None:
+        """Decide what the reports of these trials allow to decide, and publish it."""
+        decided: set[int] = set()
+        for index in indices:
+            decided |= active.decisions.update(index)
+        self.publish(active, decided)
+
+    def publish(self, active: ActiveSearch, decided: Iterable[int]) -> None:
+        """Publish the decisions on these trials to the workers. The workers of trial
+        batches read them; that of a single trial is stopped by the scheduler.
+        """
+        decisions = {index: active.decisions[index] for index in decided}
+        if decisions and active.search.batch_size > 1:
+            ray.get(self.coordinator.publish.remote(active.name, decisions))
 
     def copy_records(self) -> None:
         """Copy the records that have grown to the shared storage, if there is one."""

@@ -247,7 +247,7 @@ class RecordCallback(tune.Callback):
             for index in indices:
                 active.record.end(index)
                 active.request.on_trial_update(active.record, index)
-            self.session.update_decisions(active)
+            self.session.update_decisions(active, indices)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **info: Any
@@ -290,6 +290,8 @@ class PruningScheduler(FIFOScheduler):
         FIFOScheduler looks through all trials of the run at every step, which takes
         time proportional to the square of their number.
         """
+        for ended in ray_internals.forget_ended_trials(tune_controller):
+            self._order.pop(ended.trial_id, None)
         live = ray_internals.live_trials(tune_controller)
         pending = (trial for trial in live if trial.status == trial.PENDING)
         return min(pending, key=lambda t: self._order[t.trial_id], default=None)
@@ -302,8 +304,8 @@ class PruningScheduler(FIFOScheduler):
         if "fatal" in result:
             self.session.fatal = active.fatal = result["fatal"]
         with self.session.contained(active):
-            if self._record(active, result.get("rows", ())):
-                self.session.update_decisions(active)
+            decisive = self._record(active, result.get("rows", ()))
+            self.session.update_decisions(active, decisive)
         if self.session.find(trial) is None:
             return TrialScheduler.STOP
         decisions = active.decisions
@@ -311,19 +313,22 @@ class PruningScheduler(FIFOScheduler):
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
 
-    def _record(self, active: ActiveSearch, rows: Iterable[dict[str, Any]]) -> bool:
-        """Record reported rows; return whether a pruning decision may depend on
-        them.
+    def _record(
+        self, active: ActiveSearch, rows: Iterable[dict[str, Any]]
+    ) -> list[int]:
+        """Record reported rows; return the trials that have reached a rung or ended, on
+        which a pruning decision may depend.
         """
-        decisive = False
+        decisive: list[int] = []
         for row in rows:
             index = row["trial"]
             if "n" in row:
                 active.record.step(index, row["n"], row["metrics"], row["seconds"])
-                decisive |= is_rung(active.search, row["n"])
+                if is_rung(active.search, row["n"]):
+                    decisive.append(index)
             else:
                 active.record.end(index, error=row.get("error"))
-                decisive = True
+                decisive.append(index)
                 self.session.print_trial_error(active, index)
                 if "traceback" in row:
                     where = f"{active.search.folder}: trial {index} failed"

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from pipelines.cluster import storage
+from pipelines.study.decisions import SearchDecisions
 from pipelines.study.failures import to_retry
 from pipelines.study.folds import Data
-from pipelines.study.plan import Search, pruning_decisions
-from pipelines.study.pruning import PruningDecision
+from pipelines.study.plan import Search
 from pipelines.study.record import Record
 
 TrialUpdateCallback = Callable[[Record, int], None]
@@ -57,7 +57,7 @@ class ActiveSearch:
     waiting: deque[int]
     "indices of the trial batches that have not started"
 
-    decisions: dict[int, PruningDecision] = field(default_factory=dict)
+    decisions: SearchDecisions
     "by trial, as of the last report that a pruning decision may depend on"
 
     fatal: str = ""
@@ -172,5 +172,5 @@ def _start_search(study: StudyCoroutine, request: SearchRequest) -> ActiveSearch
     waiting = deque(
         i for i, batch in enumerate(search.batches) if not ended.issuperset(batch)
     )
-    decisions = pruning_decisions(search, record)
+    decisions = SearchDecisions(search, record)
     return ActiveSearch(study, request, record, waiting, decisions)

@@ -29,6 +29,31 @@ def live_trials(tune_controller: Any) -> Collection[Any]:
     return live
 
 
+def forget_ended_trials(tune_controller: Any) -> list[Any]:
+    """Remove from a Tune run the trials that have ended, but for the last one, which a
+    run needs at its end; return them.
+
+    Tune keeps all trials of a run, and goes through them whenever it writes its
+    experiment state, which is never restored here.
+    """
+    controller = tune_controller._tune_controller
+    ended = controller._stopped_trials
+    if len(ended) < 2:
+        return []
+    free = [
+        trial
+        for trial in controller._trials
+        if trial in ended and trial not in controller._trial_to_actor
+    ]
+    gone = free[:-1]
+    for trial in gone:
+        controller._trials.remove(trial)
+        ended.remove(trial)
+        controller._trials_to_cache.discard(trial)
+        controller._trial_metadata.pop(trial.trial_id, None)
+    return gone
+
+
 def error_of(trial: Any) -> Exception | str | None:
     """Return the error of a failed Tune trial, the original exception if known."""
     error: Exception | str | None = trial.get_pickled_error() or trial.get_error()

@@ -220,8 +220,9 @@ def _pruned(trials: Sequence[TrialState], n: int, job: TrainingJob) -> set[int]:
     if job.search.batch_size == 1 or not is_rung(job.search, n):
         return set()
     deadline = time.monotonic() + RUNG_WAIT_TIMEOUT_S
+    indices = [trial.index for trial in trials]
     while True:
-        known = ray.get(job.coordinator.decisions.remote(job.search.name))
+        known = ray.get(job.coordinator.decisions.remote(job.search.name, indices))
         pending = PruningDecision.pending_at(n)
         own = {trial.index: known.get(trial.index, pending) for trial in trials}
         decided = all(each.pruned or each.step > n for each in own.values())

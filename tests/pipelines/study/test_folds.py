@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from ftml import Domains
 from ftml.data import Table, domains, table
 from pipelines.params.read import read_params
-from pipelines.study.folds import Folds, read_folds
+from pipelines.study.folds import DatasetReader, Folds, read_folds
 
 PARAMS = """
 datasets: {{domains: {{toy: {{source: s, rotate: [0, 15]}}}}}}
@@ -47,6 +48,28 @@ def test_domains_named_together_are_left_out_together(folds_of) -> None:
     assert splits.test.domain_names == ("d", "b")
     assert splits.train.domain_names == ("a", "c")
     assert folds.splits(("d", "b")) is splits
+
+
+def test_studies_of_a_dataset_that_is_read_once_share_the_splits_of_equal_folds(
+    folds_of, tmp_path: Path
+) -> None:
+    folds_of("{test_domains: each}")
+    studies = ("{test_domains: each}", "{test_domains: [b]}", "{test_domains: [b]}")
+    listed = ", ".join(
+        f"s{i}: {{family: erm, {s[1:-1]}}}" for i, s in enumerate(studies)
+    )
+    (tmp_path / "params.yaml").write_text(
+        "datasets: {domains: {toy: {source: s, rotate: [0, 15]}}}\n"
+        f"experiments: {{toy: {{{listed}}}}}\n"
+    )
+    planned = read_params().experiments["toy"]
+    reader = DatasetReader(planned[0].dataset)
+    first = reader.folds(planned[0])
+    shutil.rmtree(tmp_path / "data")
+    each, one, other = (reader.folds(study) for study in planned)
+    assert each is first
+    assert one.splits is other.splits is not each.splits
+    assert one.splits(("b",)).test.domain_names == ("b",)
 
 
 def test_each_leaves_out_one_after_the_other(folds_of) -> None:

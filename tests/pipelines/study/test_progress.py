@@ -22,10 +22,13 @@ def test_the_line_gives_finished_total_best_and_time_left(tmp_path: Path) -> Non
         "digits/erm/search", 4, "valid_accuracy", "max", ProgressDisplay()
     )
     record = Record(tmp_path / "record.jsonl")
+    record.start(0, {})
+    progress.update(record, 0)
     assert progress.line(record, 0.0) == "digits/erm/search  0/4"
     for index, value in enumerate([0.5, 0.9, float("nan")]):
         record.start(index, {})
         record.step(index, 1, {"valid_accuracy": value}, 1.0)
+        progress.update(record, index)
     record.end(0)
     expected = "digits/erm/search  1/4  best valid_accuracy 0.9  0:30 left"
     assert progress.line(record, 10.0) == expected
@@ -37,6 +40,7 @@ def test_time_left_counts_only_what_this_driver_has_finished(tmp_path: Path) -> 
         record.start(index, {})
     record.end(0)
     progress = Progress("x", 3, "valid_mse", "min", ProgressDisplay())
+    progress.update(record, 2)
     assert progress.line(record, 5.0) == "x  1/3"
     record.end(1)
     assert progress.line(record, 7.0) == "x  2/3  0:07 left"
@@ -54,10 +58,11 @@ def test_a_log_gets_a_line_a_minute(
     written = []
     for index in range(9):
         now = 20.0 * index
-        progress.show(record)
-        written.append(capsys.readouterr().err)
         record.start(index, {})
+        progress.show(record, index)
+        written.append(capsys.readouterr().err)
         record.step(index, 1, {"valid_mse": 9.0 - index}, 1.0)
+        progress.update(record, index)
         record.end(index)
     progress.clear()
     lines = {i: line for i, line in enumerate(written) if line}

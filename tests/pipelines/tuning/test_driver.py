@@ -14,6 +14,7 @@ from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -305,6 +306,8 @@ def test_the_first_of_the_trials_that_wait_is_chosen_without_looking_at_the_ende
     None
 ):
     class Controller:
+        _tune_controller = SimpleNamespace(_stopped_trials=set())
+
         def get_live_trials(self) -> set[Any]:
             return {trial for trial in trials if trial.status != Trial.TERMINATED}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
-from ray.tune.execution.tune_controller import TuneController
+from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial
 
 from pipelines.tuning import ray_internals
@@ -32,6 +34,35 @@ def test_the_methods_exist() -> None:
 @pytest.mark.parametrize("name", variables())
 def test_ray_reads_the_environment_variable(name: str) -> None:
     assert any(name in path.read_text() for path in RAY.rglob("*.py"))
+
+
+class Ended(SimpleNamespace):
+    """A trial that can be in a set."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def test_tune_forgets_the_trials_that_have_ended_but_for_the_last() -> None:
+    *ended, stopping, running = trials = [Ended(trial_id=i) for i in range(6)]
+    controller = SimpleNamespace(
+        _trials=[*trials],
+        _stopped_trials={*ended, stopping},
+        _trial_to_actor={stopping: "its actor"},
+        _trials_to_cache={*trials},
+        _trial_metadata={each.trial_id: "{}" for each in trials},
+    )
+    text = inspect.getsource(TuneController.__init__)
+    assert all(f"self.{name}" in text for name in vars(controller))
+    assert "self._tune_controller = " in inspect.getsource(TrialRunnerWrapper)
+    wrapper = SimpleNamespace(_tune_controller=controller)
+    assert ray_internals.forget_ended_trials(wrapper) == ended[:-1]
+    left = [ended[-1], stopping, running]
+    assert controller._trials == left
+    assert controller._stopped_trials == {ended[-1], stopping}
+    assert controller._trials_to_cache == {*left}
+    assert list(controller._trial_metadata) == [each.trial_id for each in left]
+    assert ray_internals.forget_ended_trials(wrapper) == []
 
 
 def test_ray_says_so_when_a_node_is_out_of_memory() -> None:

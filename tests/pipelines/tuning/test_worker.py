@@ -132,7 +132,8 @@ class Decisions:
         self.known = [*known]
         self.decisions = self
 
-    def remote(self, name: str) -> dict[int, PruningDecision]:
+    def remote(self, name: str, indices: list[int]) -> dict[int, PruningDecision]:
+        assert indices == [0, 1, 2]
         return self.known.pop(0)
 
 
