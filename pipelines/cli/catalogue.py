@@ -224,7 +224,7 @@ def _data(kind: Family) -> list[str]:
         f"{dataset}/{study.name}"
         for dataset, each in plan.experiments.items()
         for study in each
-        if study.family.name == kind.name
+        if study.family_name == kind.name
     ]
     return [*lines, f"Studies of {PARAMS}: {_listed(studies)}"]
 
