@@ -5,23 +5,30 @@ The library never imports Ray, MLflow or DVC, so it works in a notebook. The pip
 that searches, tracks and compares is located beside it, in `pipelines`.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 # The package `families` is imported first, so that its name in this module is then
 # rebound to the function: a later import of a family does not bind the package again.
 import ftml.families  # noqa: F401
-from ftml.config import FamilyConfig
 from ftml.core import Family, Step, device, families, family, fit
-from ftml.data import (
-    Cooccurrence,
-    Domains,
-    Images,
-    Pairs,
-    Sequences,
-    Splits,
-    Table,
-    Trees,
-)
-from ftml.predictor import Predictor
-from ftml.saving import load, save
+
+if TYPE_CHECKING:
+    from ftml.config import FamilyConfig
+    from ftml.data import (
+        Cooccurrence,
+        Domains,
+        Images,
+        Pairs,
+        Sequences,
+        Splits,
+        Table,
+        Trees,
+    )
+    from ftml.predictor import Predictor
+    from ftml.saving import load, save
 
 __version__ = "0.1.0"
 
@@ -45,3 +52,41 @@ __all__ = [
     "load",
     "save",
 ]
+
+# The modules of these names import pandas and pydantic, which takes a second.
+_MODULES = {
+    **dict.fromkeys(
+        (
+            "Cooccurrence",
+            "Domains",
+            "Images",
+            "Pairs",
+            "Sequences",
+            "Splits",
+            "Table",
+            "Trees",
+        ),
+        "ftml.data",
+    ),
+    "FamilyConfig": "ftml.config",
+    "Predictor": "ftml.predictor",
+    "load": "ftml.saving",
+    "save": "ftml.saving",
+}
+_SUBMODULES = ("config", "data", "predictor", "saving", "tasks")
+"Modules that `import ftml` makes available, as `ftml.tasks`."
+
+
+def __getattr__(name: str) -> Any:
+    """Return what another module defines; it is imported when it is first asked for."""
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -27,13 +27,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftml.config import FamilyConfig
-from ftml.data.splits import Splits
 from ftml.folders import chapter_by_name, module_named, statement_and_source
 
 if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
+
+    from ftml.config import FamilyConfig
+    from ftml.data.splits import Splits
 
 State = dict[str, Any]
 """The state from which training resumes: a tree of dicts, lists, JSON values, arrays
@@ -57,12 +58,12 @@ class Step:
 
 
 TrainMany = Callable[
-    [Sequence[Any], Splits, Sequence[State | None] | None],
+    [Sequence[Any], "Splits", Sequence[State | None] | None],
     Iterator[list[Step | None]],
 ]
 
 
-Figures = Callable[[Any, Any, Splits], "Mapping[str, Figure]"]
+Figures = Callable[[Any, Any, "Splits"], "Mapping[str, Figure]"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def fit(config: FamilyConfig, data: Any) -> Step:
     `data` is `Splits`, or one block of a data kind, which is then all training data.
     The trained model is `fit(...).model`.
     """
+    from ftml.data.splits import Splits
+
     splits = data if isinstance(data, Splits) else Splits(train=data)
     last = deque(
         sys.modules[type(config).__module__].train(config, splits, None), maxlen=1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ MAX_GRID = 10_000
 
 def log_grid(low: float, high: float, count: int) -> Grid:
     """Return `count` numbers from `low` to `high` at equal ratios."""
+    import numpy as np
+
     _check_bounds(low, high)
     if low <= 0:
         raise ValueError(f"log_grid needs low > 0, got {low}")

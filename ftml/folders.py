@@ -10,8 +10,6 @@ import inspect
 import pkgutil
 from types import ModuleType
 
-from ftml.config import nearest
-
 
 @functools.cache
 def chapter_by_name(package: str) -> dict[str, str]:
@@ -45,6 +43,8 @@ def module_named(package: str, name: str, *, what: str) -> ModuleType:
     """
     known = chapter_by_name(package)
     if name not in known:
+        from ftml.config import nearest
+
         raise ValueError(f"unknown {what} {name!r}{nearest(name, known)}")
     return importlib.import_module(f"{package}.{known[name]}.{name}")
 

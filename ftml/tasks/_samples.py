@@ -30,7 +30,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from ftml.data.standardize import apply_scaling, learn_scaling
 
@@ -81,6 +80,8 @@ def _trace_of_few_samples(A: np.ndarray, B: np.ndarray) -> float:
 
 def precision_recall(rows: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
     """Return precision and recall of generated samples (n', d) against data (n, d)."""
+    from scipy.spatial.distance import cdist
+
     between = cdist(generated, rows)
     precision = np.any(between <= _radii(rows), axis=1).mean()
     recall = np.any(between <= _radii(generated)[:, None], axis=0).mean()
@@ -89,6 +90,8 @@ def precision_recall(rows: np.ndarray, generated: np.ndarray) -> tuple[float, fl
 
 def _radii(points: np.ndarray) -> np.ndarray:
     """Return each point's distance from its third neighbour, (n,)."""
+    from scipy.spatial.distance import cdist
+
     k = min(NEIGHBOURS, len(points) - 1)
     distances: np.ndarray = np.partition(cdist(points, points), k, axis=1)
     # each point itself, at distance 0, comes before its neighbours
@@ -122,6 +125,8 @@ def classes_of(split: Any, X: np.ndarray) -> np.ndarray | None:
     nearest mean, measured in the root-mean-square distance of the class's samples from
     it, if it is at most three of these away.
     """
+    from scipy.spatial.distance import cdist
+
     if not split.classes:
         return None
     if X.dtype == np.uint8:

@@ -9,16 +9,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 import ftml
 from ftml.config import DISTRIBUTIONS, Distribution, FamilyConfig, nearest, search_space
 from ftml.core import Family, families, family
 from ftml.tasks import tasks
 from pipelines.cli.terminal import table
-from pipelines.params.read import PARAMS, Dataset, data_kinds, read_params
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pipelines.params.read import Dataset
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ def page(name: str) -> list[Table | str]:
 
 def _data(kind: Family) -> list[str]:
     """Return lines about the data kinds, datasets and studies of a family."""
+    from pipelines.params.read import PARAMS, data_kinds, read_params
+
     kinds = " or ".join(each.__name__ for each in data_kinds(kind))
     two = f", of {kind.n_classes} classes" if kind.n_classes else ""
     lines = [f"Trains on: {kinds}{two}"]
@@ -224,13 +228,15 @@ def _data(kind: Family) -> list[str]:
         f"{dataset}/{study.name}"
         for dataset, each in plan.experiments.items()
         for study in each
-        if study.family.name == kind.name
+        if study.family_name == kind.name
     ]
     return [*lines, f"Studies of {PARAMS}: {_listed(studies)}"]
 
 
 def datasets_of(kind: Family, datasets: Mapping[str, Dataset]) -> list[str]:
     """Return the names of the datasets of a family's task and data kind."""
+    from pipelines.params.read import data_kinds
+
     return [
         name
         for name, dataset in datasets.items()

@@ -13,12 +13,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftml.data.sharding import ParallelMap, threads
 from ftml.evidence import Budget
 from pipelines.common.threads import use_threads
 from pipelines.params.claims import FACTORS, ClaimsSchema
+
+if TYPE_CHECKING:
+    from ftml.data.sharding import ParallelMap
 
 
 @contextmanager
@@ -35,6 +37,8 @@ def executor(*, max_workers: int) -> Iterator[tuple[ParallelMap, int]]:
             yield map_over_ray_tasks, 1
         return
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    from ftml.data.sharding import threads  # imports numba, which takes half a second
+
     workers = max(1, min(cpus, max_workers))
     with threads(workers) as parallel_map:
         yield parallel_map, workers

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from ftml.data import domains
 from ftml.data.domains import Domains, RawDomains
@@ -140,6 +139,8 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
 
     Pixels are interpolated linearly; those from outside the image are black.
     """
+    from scipy import ndimage
+
     rotated = ndimage.rotate(
         pixels.astype(np.float32), angle, axes=(2, 1), reshape=False, order=1
     )

@@ -14,13 +14,15 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftml.config import input_files
 from ftml.core import families
 from ftml.evidence import claims
-from pipelines.params.claims import ClaimsSchema
-from pipelines.params.read import Study
+
+if TYPE_CHECKING:
+    from pipelines.params.claims import ClaimsSchema
+    from pipelines.params.plan import Study
 
 COMMIT = "FTML_COMMIT"
 

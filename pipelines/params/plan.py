@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from ftml.config import Distribution, FamilyConfig, Grid
-from ftml.core import Family
+from ftml.config import (
+    Distribution,
+    FamilyConfig,
+    Grid,
+    read_config,
+    read_distribution,
+    search_space,
+)
+from ftml.core import Family, family
 from ftml.tasks import task
 from pipelines.params.base import DatasetSchema
 from pipelines.params.claims import ClaimsSchema
@@ -53,14 +62,33 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Study:
-    """A study, checked: its family, its fixed configuration and its search space."""
+    """A study, checked: its family, its fixed configuration and its search space.
+
+    The module of the family is imported when it is first asked for (`family`, `config`,
+    `space`): importing those of all studies takes seconds.
+    """
 
     name: str
     dataset: Dataset
-    family: Family
     section: StudySchema
-    config: FamilyConfig
-    space: Mapping[str, Distribution]
+
+    @property
+    def family_name(self) -> str:
+        return self.section.family or self.name
+
+    @cached_property
+    def family(self) -> Family:
+        return family(self.family_name)
+
+    @cached_property
+    def config(self) -> FamilyConfig:
+        """The configuration with the values that the section fixes."""
+        return read_config(self.family.Config, self.section.config)
+
+    @cached_property
+    def space(self) -> Mapping[str, Distribution]:
+        """The family's distributions, and those of the section, by field."""
+        return _space(self.family, self.section.config, self.section.search)
 
     @property
     def folder(self) -> Path:
@@ -95,6 +123,24 @@ def domain_name(value: object) -> str:
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     return str(value).removesuffix(" 00:00:00")
+
+
+def _space(
+    kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
+) -> dict[str, Distribution]:
+    """Return the search space: the family's distributions, and those of the study."""
+    own = search_space(kind.Config).items()
+    space = {key: each for key, each in own if key not in {*config, *search}}
+    written = {
+        key: read_distribution(value)
+        for key, value in search.items()
+        if value is not None
+    }
+    return {
+        key: (space | written)[key]
+        for key in kind.Config.model_fields
+        if key in space | written
+    }
 
 
 @dataclass(frozen=True)

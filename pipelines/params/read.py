@@ -13,10 +13,10 @@ from ftml.evidence import claims
 from ftml.tasks import task
 from pipelines.common.names import name_errors, shown, without_wrong_names
 from pipelines.common.redaction import has_password
-from pipelines.common.yaml_files import read_yaml
 from pipelines.params.base import Schema
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.kinds import KIND_OF_STAGE, DataKind
+from pipelines.params.passed_checks import PassedChecks
 from pipelines.params.plan import Dataset, Plan, Study, domain_name
 from pipelines.params.read_study import data_kinds, read_study
 
@@ -51,7 +51,8 @@ def read_params(path: Path = PARAMS) -> Plan:
 
     Raises ParamsError, which lists every problem of the file.
     """
-    raw = _load(path)
+    passed = PassedChecks(path)
+    raw = _load(path, passed)
     found = name_errors(raw) + _passwords(raw.get("datasets"), "datasets")
     raw = without_wrong_names(raw)
     try:
@@ -61,7 +62,8 @@ def read_params(path: Path = PARAMS) -> Plan:
         params = _well_formed(raw)
     found += _unknown_chapters(raw.get("claims"))
     datasets = _read_datasets(params, found)
-    experiments = _read_experiments(params, datasets, found)
+    experiments = _read_experiments(params, datasets, found, passed)
+    passed.save()
     if found:
         raise ParamsError(_listed(path, found))
     read = {name: dataset for name, dataset in datasets.items() if dataset}
@@ -88,10 +90,10 @@ def _passwords(section: Any, where: str) -> list[str]:
     ]
 
 
-def _load(path: Path) -> dict[Any, Any]:
+def _load(path: Path, passed: PassedChecks) -> dict[Any, Any]:
     """Return the mapping in a YAML file."""
     try:
-        raw = read_yaml(path)
+        raw = passed.load(path)
     except FileNotFoundError:
         raise ParamsError(
             f"{path}: no such file; run from the project's root"
@@ -105,7 +107,10 @@ def _load(path: Path) -> dict[Any, Any]:
 
 
 def _read_experiments(
-    params: Params, datasets: Mapping[str, Dataset | None], found: list[str]
+    params: Params,
+    datasets: Mapping[str, Dataset | None],
+    found: list[str],
+    passed: PassedChecks,
 ) -> dict[str, tuple[Study, ...]]:
     """Return the studies of each dataset; their problems are added to `found`."""
     found += [
@@ -117,7 +122,7 @@ def _read_experiments(
         name: tuple(
             study
             for key, section in studies.items()
-            if (study := read_study(key, section or {}, name, datasets, found))
+            if (study := read_study(key, section or {}, name, datasets, found, passed))
         )
         for name, studies in params.experiments.items()
     }

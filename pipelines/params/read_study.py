@@ -8,18 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftml.config import (
-    Distribution,
     Grid,
     input_files,
     nearest,
     problems,
-    read_config,
-    read_distribution,
-    search_space,
     study_problems,
 )
 from ftml.core import Family, families, family
 from ftml.tasks import task
+from pipelines.params.passed_checks import PassedChecks
 from pipelines.params.plan import Dataset, Study
 from pipelines.params.study import MAX_CONFIGURATIONS, StudySchema
 
@@ -33,11 +30,32 @@ def read_study(
     dataset_name: str,
     datasets: Mapping[str, Dataset | None],
     found: list[str],
+    passed: PassedChecks,
 ) -> Study | None:
-    """Return a study, or None when it has problems, which are added to `found`."""
+    """Return a study, or None when it has problems, which are added to `found`.
+
+    passed: the studies whose check need not be repeated; this study is added to them.
+    """
+    dataset = datasets.get(dataset_name)
+    about = (name, written, dataset.task, dataset.stage) if dataset else ()
+    if dataset and passed.has(*about):
+        return Study(name, dataset, StudySchema.model_validate(written))
+    study = _check_study(name, written, dataset_name, dataset, found)
+    if study:
+        passed.add(*about, files=input_files(study.config).values())
+    return study
+
+
+def _check_study(
+    name: str,
+    written: dict[str, Any],
+    dataset_name: str,
+    dataset: Dataset | None,
+    found: list[str],
+) -> Study | None:
+    """Do the work of `read_study`, for a study that has not passed its check."""
     before = len(found)
     where = f"experiments.{dataset_name}.{name}"
-    dataset = datasets.get(dataset_name)
     section = StudySchema()
     for old, new in RENAMED.items():
         if old in written:
@@ -64,9 +82,7 @@ def read_study(
     found += _search_problems(kind, config, search, where=where)
     if len(found) > before or dataset is None:
         return None
-    space = _space(kind, config, search)
-    settings = read_config(kind.Config, config)
-    study = Study(name, dataset, kind, section, settings, space)
+    study = Study(name, dataset, section)
     found += [f"{where}.{each}" for each in _unusable(study)]
     return study if len(found) == before else None
 
@@ -141,21 +157,3 @@ def _search_problems(
     ]
     drawn = {key: value for key, value in search.items() if key not in fixed}
     return found + study_problems(kind.Config, config, drawn, where=where)
-
-
-def _space(
-    kind: Family, config: Mapping[str, Any], search: Mapping[str, Any]
-) -> dict[str, Distribution]:
-    """Return the search space: the family's distributions, and those of the study."""
-    own = search_space(kind.Config).items()
-    space = {key: each for key, each in own if key not in {*config, *search}}
-    written = {
-        key: read_distribution(value)
-        for key, value in search.items()
-        if value is not None
-    }
-    return {
-        key: (space | written)[key]
-        for key in kind.Config.model_fields
-        if key in space | written
-    }
