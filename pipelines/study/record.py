@@ -3,9 +3,9 @@
 A record is a file of JSON lines, and only the driver writes it, by appending. A killed
 driver loses at most an incomplete last line, which the next driver removes. Since any
 beginning of a record is a record, one that is damaged (a disk error, a power failure,
-an editor) is kept up to its first damaged line. A trial
-that resumes from its last checkpoint may report steps again; a report is identified by
-its trial and step, and counts once.
+an editor) is kept up to its first damaged line. A trial that resumes from its last
+checkpoint may report steps again; a report is identified by its trial and step, and
+counts once.
 """
 
 from __future__ import annotations
