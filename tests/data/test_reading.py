@@ -164,7 +164,8 @@ def test_times_with_a_zone_are_read_as_utc(read: Read) -> None:
         (tuple(f"{i} kg" for i in range(11)), "read: {strip: kg}"),
         (
             ("2020-01-31", "2020-02-01", "never"),
-            "2 of 3 .* dates; line 4 holds 'never'",
+            "2 of 3 .* dates; line 4 holds 'never': set read: "
+            r'{na_values: \["never"\]}, or read: {types: {a: category}}$',
         ),
         (("2020-01-31", "2020-02-31"), "line 3 holds '2020-02-31'; expected a date"),
         (

@@ -66,7 +66,7 @@ def disguised_numbers(
         i = int(np.argmin(like))
         return Problem(
             f"{n_like} of {total} values of column {name} are numbers; {first(i)} "
-            f"holds {texts[i]!r}: set {_missing_or_category(others, category)}"
+            f"holds {texts[i]!r}: set {missing_or_category(others, category)}"
         )
     i = int(next(iter(forms)))
     n_forms = int(counts[list(forms)].sum())
@@ -79,9 +79,9 @@ def disguised_numbers(
     )
 
 
-def _missing_or_category(others: list[str], category: str) -> str:
-    """Return the keys for texts beside numbers; a text with a digit is rather a value
-    of a category than the mark of a missing value.
+def missing_or_category(others: list[str], category: str) -> str:
+    """Return the keys for texts beside numbers or dates; a text with a digit is rather
+    a value of a category than the mark of a missing value.
     """
     if len(others) > 3:
         return f"read.na_values, or {category}"
