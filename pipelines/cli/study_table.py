@@ -183,14 +183,14 @@ def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
     """Return the results of a finished study by a test metric; `best` is the id of the
     champion's run.
     """
-    from scipy.stats import t as student_t
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
     metrics = _metrics(run)
     seeds = int(run.data.params.get("seeds", 1))
     error = metrics.get(f"test_{metric}_standard_error")
     half = None
     if error is not None:
-        half = float(student_t.ppf(0.975, seeds - 1)) * error
+        half = float(stdtrit(seeds - 1, 0.975)) * error
     return StudyRow(
         study=run.data.tags["ftml.study"],
         family=run.data.tags["ftml.family"],
