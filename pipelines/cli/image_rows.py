@@ -39,8 +39,8 @@ def image_shape(predictor: Predictor, types: Mapping[str, str]) -> tuple[int, ..
     shape = getattr(predictor.model, "shape", ())  # (C, H, W) of a network
     if len(shape) != 3:
         return ()
-    channels, *size = shape
-    return (*size,) if channels == 1 else (*size, channels)
+    channels, height, width = shape
+    return (height, width) if channels == 1 else (height, width, channels)
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:

@@ -99,6 +99,13 @@ def test_dates_in_iso_8601_are_read_and_said(read: Read, texts: tuple[str]) -> N
     assert found.attrs["notes"] == [f"column a is read as dates ({texts[0]!r})"]
 
 
+def test_names_with_a_number_are_categories_and_amounts_are_not(read: Read) -> None:
+    found = read(column(*(f"City {i}" for i in range(12))))
+    assert found["a"].tolist() == [f"City {i}" for i in range(12)]
+    with pytest.raises(ValueError, match=r"read: {strip: EUR}"):
+        read(column(*(f"EUR {i}" for i in range(12))))
+
+
 @pytest.mark.parametrize(
     ("texts", "options"),
     [

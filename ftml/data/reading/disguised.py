@@ -19,9 +19,10 @@ from ftml.data.reading.options import ReadOptions
 from ftml.data.reading.problems import Problem, most, quoted
 
 UNIT = re.compile(
-    r"(?:([^\W\d_]{1,4}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
+    r"(?:([^\W\d_]{1,3}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
 )
-"A number with letters before or after it, at most 4."
+"""A number with at most 3 letters before it, such as a currency, or 4 after it. With
+longer ones it is a name, such as `City 12`."""
 
 DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y"),
