@@ -220,7 +220,7 @@ def merged(options: ReadOptions, column: str, found: Mapping[str, Any]) -> ReadO
 
 
 def flow(value: Any) -> str:
-    """Return a value as it stands in YAML on one line."""
+    """Return a value as YAML writes it on one line."""
     if isinstance(value, Mapping):
         inner = ", ".join(f"{flow(k)}: {flow(v)}" for k, v in value.items())
         return f"{{{inner}}}"
