@@ -55,14 +55,16 @@ def beam_search(
             memory[1].repeat_interleave(W, dim=0),
         )
         logits, _, state = network.write(written.flatten(0, 1)[:, -1:], state, wide)
-        told = logits[:, -1].log_softmax(dim=1).unflatten(0, (B, W))
-        only_end = torch.full_like(told, -torch.inf)
-        only_end[..., end] = torch.where(over, 0.0, told[..., end])
-        told = (
-            only_end if t == longest else torch.where(over[..., None], only_end, told)
+        log_prob = logits[:, -1].log_softmax(dim=1).unflatten(0, (B, W))
+        only_end = torch.full_like(log_prob, -torch.inf)
+        only_end[..., end] = torch.where(over, 0.0, log_prob[..., end])
+        log_prob = (
+            only_end
+            if t == longest
+            else torch.where(over[..., None], only_end, log_prob)
         )
-        n = told.shape[2]
-        total = (score[..., None] + told).flatten(1)
+        n = log_prob.shape[2]
+        total = (score[..., None] + log_prob).flatten(1)
         score, place = total.topk(min(width, total.shape[1]), dim=1)
         parent, symbol = place // n, place % n
         before = written.gather(1, parent[..., None].expand(-1, -1, t + 1))

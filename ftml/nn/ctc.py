@@ -187,8 +187,8 @@ def beam(
     def extended(y: tuple[int, ...], v: int) -> tuple[int, ...]:
         longer = (*y, v)
         if longer not in prior:
-            told = language_model(y, v) if language_model else 0.0
-            prior[longer] = prior[y] + weight * told + bonus
+            log_prob = language_model(y, v) if language_model else 0.0
+            prior[longer] = prior[y] + weight * log_prob + bonus
         return longer
 
     for row in log_probs:

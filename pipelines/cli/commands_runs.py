@@ -103,18 +103,22 @@ def predict(
             help="models:/diabetes@champion, runs:/ID/model, or the folder of a model."
         ),
     ],
-    file: Annotated[
-        Path, typer.Argument(help="Rows: CSV, TSV, Parquet, Feather, Excel, JSONL.")
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A table of rows (CSV, TSV, Parquet, Feather, Excel, JSONL); for a "
+            "model of images also image files and folders of them.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file to write.")
     ] = None,
 ) -> None:
-    """Write a model's predictions for the rows of a file, as CSV."""
+    """Write a model's predictions for the rows of a file, or for images, as CSV."""
     with report_errors():
         from pipelines.cli import prediction
 
-        write(prediction.predictions(model, file).to_csv(index=False), output)
+        write(prediction.predictions(model, files).to_csv(index=False), output)
 
 
 def close_stale_runs(

@@ -10,11 +10,11 @@ import pandas as pd
 
 from ftml.data.columns import describe
 from pipelines.cli.init_values import FEW_CLASSES, Proposed
-from pipelines.datasets.plausibility import ordered_columns, time_column
+from pipelines.datasets.plausibility import counts_rows, ordered_columns, time_column
 
 IDENTIFIER = re.compile(
     r"(.*[\W_])?(?i:id|ids|no|nr|num|index|idx|key|uuid|guid|rownames?|row)|"
-    r"(?i:id|index|row)[\W_].*|.*[a-z](Id|ID)|Unnamed: \d+"
+    r"(?i:id|index|row)[\W_].*|.*[a-z](Id|ID|No|Nr|Num|Key)|Unnamed: \d+"
 )
 TIME = re.compile(
     r"(.*[\W_])?(time|date|day|week|month|quarter|year|hour|minute|timestamp|ts|t)",
@@ -41,6 +41,8 @@ def _why_to_drop(name: str, column: pd.Series, target: pd.Series, task: str) -> 
         return "has no value"
     if _is_identifier(name, seen):
         return "has a different value in each row: an identifier"
+    if counts_rows(column) and not TIME.fullmatch(name):
+        return "numbers the rows: an identifier"
     try:
         describe(pd.DataFrame({name: column}))
     except ValueError as error:
@@ -61,7 +63,7 @@ def is_useless_target(name: str, column: pd.Series) -> bool:
         describe(pd.DataFrame({name: column}))
     except ValueError:
         return True
-    return _is_identifier(name, seen)
+    return _is_identifier(name, seen) or counts_rows(column)
 
 
 def _is_identifier(name: str, seen: pd.Series) -> bool:

@@ -193,9 +193,10 @@ def advice(message: str) -> dict[str, Any] | None:
         if set(options) != {"types"}:
             found.append(options)
     if not found and (named := MARK.search(message)) is not None:
-        mark = ast.literal_eval(named[1])
-        found = [] if re.search(r"\d", mark) else [{"na_values": [mark]}]
+        found = [{"na_values": [ast.literal_eval(named[1])]}]
     if len(found) != 1 or not SAFE_KEYS.issuperset(found[0]):
+        return None
+    if any(re.search(r"\d", str(mark)) for mark in found[0].get("na_values", [])):
         return None
     return dict(found[0])
 
@@ -219,7 +220,7 @@ def merged(options: ReadOptions, column: str, found: Mapping[str, Any]) -> ReadO
 
 
 def flow(value: Any) -> str:
-    """Return a value as it stands in YAML on one line."""
+    """Return a value as YAML writes it on one line."""
     if isinstance(value, Mapping):
         inner = ", ".join(f"{flow(k)}: {flow(v)}" for k, v in value.items())
         return f"{{{inner}}}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +25,28 @@ PIXELS = (
 )
 
 
-def predictions(model: str, file: Path) -> pd.DataFrame:
-    """Return a row of predictions for each row of a file of a table.
+def predictions(model: str, files: Sequence[Path]) -> pd.DataFrame:
+    """Return a row of predictions for each row of a file of a table; for a model of
+    images also for each image file, with its name in the column `file`.
 
-    The file must have the columns that the model uses, in any order. Other columns are
-    left out, and named on stderr, as are categories that no training row had. Raises
-    ValueError for missing columns, for values that are not of the column's kind, for a
-    file that cannot be read and for a model that is not in the store.
+    files: one table, or images and folders of images. A table must have the columns
+    that the model uses, in any order. Other columns are left out, and named on stderr,
+    as are categories that no training row had. Raises ValueError for missing columns,
+    for values that are not of the column's kind, for a file that cannot be read and for
+    a model that is not in the store.
     """
-    if is_table_file(file.name) and not file.is_file():
+    file, is_table = files[0], len(files) == 1 and is_table_file(files[0].name)
+    if is_table and not file.is_file():
         raise ValueError(f"{file}: no such file{tables_beside(file)}")
     predictor, types = load_predictor(model)
-    if not is_table_file(file.name):
+    if not is_table:
+        from pipelines.cli import image_rows  # a table does not need Pillow
+
+        if shape := image_rows.image_shape(predictor, types):
+            return _of_images(predictor, files, shape)
         raise ValueError(
-            f"{file}: expected a file {', '.join(SUFFIXES)} with a row for each sample "
-            f"and {expected_columns(predictor, types)}"
+            f"{file}: expected one file {', '.join(SUFFIXES)} with a row for each "
+            f"sample and {expected_columns(predictor, types)}"
         )
     if predictor.columns:
         rows = _read_columns(predictor, file)
@@ -57,6 +63,18 @@ def predictions(model: str, file: Path) -> pd.DataFrame:
     return predicted
 
 
+def _of_images(
+    predictor: Predictor, paths: Sequence[Path], shape: tuple[int, ...]
+) -> pd.DataFrame:
+    """Return a row of predictions for each image file, with its name."""
+    from pipelines.cli import image_rows
+
+    files = image_rows.image_files(paths)
+    predicted = predictor.predict(image_rows.read_images(files, shape))
+    predicted.insert(0, "file", list(map(str, files)))
+    return predicted
+
+
 def expected_columns(predictor: Predictor, types: Mapping[str, str]) -> str:
     """Return which columns a model takes, for a message.
 
@@ -65,8 +83,6 @@ def expected_columns(predictor: Predictor, types: Mapping[str, str]) -> str:
     names = [column.name for column in predictor.columns] or list(types)
     if not names:
         return f"the columns that it was trained with, for images {PIXELS}"
-    if re.fullmatch(r"pixel(_\d+){2,3}", names[0]) and not predictor.columns:
-        return f"the columns {names[0]} to {names[-1]}, whole numbers; see {IMAGES}"
     return f"the columns of the model: {shorten(names)}"
 
 

@@ -193,4 +193,6 @@ def propose_positive(counts: pd.Series | None) -> Proposed | None:
 
 def _remarks(features: pd.DataFrame) -> list[str]:
     same = [str(n) for n, each in features.items() if each.nunique() == 1]
-    return [f"one value only, so of no use: {', '.join(same)}"] if same else []
+    return (
+        [f"constant columns, which no model can use: {', '.join(same)}"] if same else []
+    )

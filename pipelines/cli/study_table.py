@@ -16,9 +16,10 @@ from pipelines.cli.records import experiment_of, open_existing_store
 from pipelines.cli.terminal import table
 from pipelines.common import formatting
 from pipelines.common.formatting import counted
+from pipelines.common.redaction import without_passwords
 from pipelines.tracking import client as tracking_client
 from pipelines.tracking import views
-from pipelines.tracking.local_store import unlogged
+from pipelines.tracking.local_store import store_address, unlogged
 from pipelines.tracking.ownership import FOLDER, is_own
 
 
@@ -79,6 +80,7 @@ def read(
     return [
         table_of(found, name, users=several),
         f"{less} is better; intervals are 95 % t intervals over seeds; {about}",
+        whose(shown),
         *on_other_data(runs, digest, best),
     ]
 
@@ -134,6 +136,18 @@ def newest(runs: Sequence[Run]) -> list[Run]:
     return list(by_key.values())
 
 
+def whose(runs: Sequence[Run]) -> str:
+    """Return which folders have logged these runs, and to which store, as a line."""
+    others = [run for run in runs if not is_own(run)]
+    users = sorted({run.data.tags.get("mlflow.user", "unknown") for run in others})
+    n_folders = len({run.data.tags.get(FOLDER) for run in others})
+    parts = ["this folder"] * (len(others) < len(runs))
+    if others:
+        parts.append(f"{counted(n_folders, 'other folder')} ({', '.join(users)})")
+    store = without_passwords(store_address())
+    return f"runs of {' and '.join(parts)} in the store {store}"
+
+
 def on_other_data(runs: Sequence[Run], digest: str, best: Run | None) -> list[str]:
     """Return a line for each other data that studies of this dataset have been run on:
     their number, by whom, and the option that shows them.
@@ -169,14 +183,14 @@ def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
     """Return the results of a finished study by a test metric; `best` is the id of the
     champion's run.
     """
-    from scipy.stats import t as student_t
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
     metrics = _metrics(run)
     seeds = int(run.data.params.get("seeds", 1))
     error = metrics.get(f"test_{metric}_standard_error")
     half = None
     if error is not None:
-        half = float(student_t.ppf(0.975, seeds - 1)) * error
+        half = float(stdtrit(seeds - 1, 0.975)) * error
     return StudyRow(
         study=run.data.tags["ftml.study"],
         family=run.data.tags["ftml.family"],

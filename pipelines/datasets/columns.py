@@ -154,7 +154,7 @@ def _note_constant(codes: np.ndarray, columns: Sequence[Column]) -> None:
     )
     same = [c.name for c, few in zip(columns, low >= high, strict=True) if few]
     if same and len(codes) > 1:
-        note(f"columns with one value only, which tell nothing: {shorten(same)}")
+        note(f"constant columns, which no model can use: {shorten(same)}")
 
 
 def drop_rows_without(

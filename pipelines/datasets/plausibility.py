@@ -18,6 +18,8 @@ MOST_ROWS = 10_000
 "Rows, evenly spaced, that the order of a column is measured on."
 NEARLY = 0.99
 "Rank correlation with the number of the row from which a column counts as ordered."
+GAPS = 0.1
+"Numbers that are left out for each row, up to which a column numbers the rows."
 MANY_VALUES, MANY_FRACTION = 20, 0.05
 "More different numbers than both of these, as a count and a fraction of the rows."
 COPY = 0.99999
@@ -42,10 +44,15 @@ def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
         time = time_column(others, ordered)
         names = ", ".join(map(str, ordered))
         verb = "increases" if len(ordered) == 1 else "increase"
+        counters = ", ".join(n for n in ordered if counts_rows(others[n]))
+        identifiers = (
+            f"; if {counters} only numbers the rows, leave it out: `drop: [{counters}]`"
+        )
         note(
             f"{section.source}: {names} {verb} with the row, "
             "and the rows are split at random. If rows depend on earlier rows, the "
             f"test score will be too good: set `split: {{time: {time}}}`"
+            + (identifiers if counters else "")
         )
 
 
@@ -59,6 +66,20 @@ def ordered_columns(data: pd.DataFrame) -> list[str]:
     return [
         str(name) for name, column in data.iloc[::every].items() if _increases(column)
     ]
+
+
+def counts_rows(column: pd.Series) -> bool:
+    """Return whether a column numbers the rows, whatever its name is: whole numbers
+    that increase with each row, or decrease with each, and leave out at most a tenth of
+    the numbers in between.
+    """
+    values = _numbers(column) if pd.api.types.is_numeric_dtype(column) else None
+    if values is None or len(values) < MIN_ROWS or not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    whole = not (values % 1).any()
+    one_way = (steps > 0).all() or (steps < 0).all()
+    return bool(whole and one_way and np.abs(steps).mean() <= 1 + GAPS)
 
 
 def time_column(data: pd.DataFrame, ordered: Sequence[str]) -> str:

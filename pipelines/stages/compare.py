@@ -110,17 +110,17 @@ def set_champion_alias(
         print(f"champion of {name}: none, the studies {reason}")
         return False
     best = best_in_validation(store.dataset, studies)
-    addresses = store.set_champion(best, force=force)
+    found = store.set_champion(best, force=force)
     champion = f"models:/{name}@champion"
-    if addresses is None:
+    if found is None:
         where = "its model is not in this store"
-    elif champion in addresses:
-        where = champion
-    else:
+    elif found.obstacle:
         where = (
-            f"{addresses[0]}; {champion} is another folder's, better or of other data, "
-            f"and stays: `ftml log {name} --champion` moves it"
+            f"{found.addresses[0]}; {champion} {found.obstacle}, and is kept: "
+            f"`ftml log {name} --champion` moves it"
         )
+    else:
+        where = champion
     print(f"champion of {name} in validation: {best.name} ({where})", flush=True)
     return where == champion
 

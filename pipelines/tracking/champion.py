@@ -71,12 +71,26 @@ class Candidate:
         return f"{ALIAS}-{self.digest[:8]}-{metric}"
 
 
+@dataclass(frozen=True)
+class Aliases:
+    """The aliases that a candidate has after `set_champion`.
+
+    Attributes:
+        addresses: those of its model by these aliases, `models:/<dataset>@champion`
+            first; by its version if it has none.
+        obstacle: why it has not become `champion`, as `is another folder's, which is
+            better`; "" if it has.
+    """
+
+    addresses: list[str]
+    obstacle: str
+
+
 def set_champion(
     client: MlflowClient, candidate: Candidate, *, force: bool = False
-) -> list[str] | None:
-    """Give a candidate the aliases that it may take; return the addresses of the model
-    by these, `models:/<dataset>@champion` first, and None if the store does not have
-    the version. The call is idempotent.
+) -> Aliases | None:
+    """Give a candidate the aliases that it may take; return which these are, and None
+    if the store does not have the version. The call is idempotent.
 
     force: whether it becomes `champion` whoever is.
     """
@@ -90,30 +104,38 @@ def set_champion(
     if FOLDER not in version.tags:  # an earlier version of ftml has registered it
         for key, value in candidate.tags().items():
             client.set_model_version_tag(name, candidate.version, key, value)
-    taken = []
+    taken, obstacles = [], {}
     for alias in (ALIAS, candidate.own_alias):
-        if force or _may_take(client, candidate, alias):
+        obstacles[alias] = "" if force else _obstacle(client, candidate, alias)
+        if not obstacles[alias]:
             client.set_registered_model_alias(name, alias, candidate.version)
             taken.append(f"models:/{name}@{alias}")
-    return taken
+    addresses = taken or [f"models:/{name}/{candidate.version}"]
+    return Aliases(addresses, obstacles[ALIAS])
 
 
-def _may_take(client: MlflowClient, candidate: Candidate, alias: str) -> bool:
-    """Return whether a candidate may take an alias from the version that has it."""
+def _obstacle(client: MlflowClient, candidate: Candidate, alias: str) -> str:
+    """Return why a candidate may not take an alias from the version that has it; "" if
+    it may.
+    """
     current = with_alias(client, candidate.dataset, alias)
     if current is None or str(current.version) == candidate.version:
-        return True
+        return ""
     tags = current.tags
-    if FOLDER not in tags:  # an earlier version of ftml has set the alias
-        return is_default_store()
+    if FOLDER not in tags:
+        return "" if is_default_store() else "was set by an earlier version of ftml"
     if tags[FOLDER] == folder_identity():
-        return True
-    if (tags.get(DATA), tags.get(METRIC)) != (candidate.digest, candidate.metric):
-        return False
+        return ""
+    if tags.get(DATA) != candidate.digest:
+        return "is another folder's, of other data"
+    if tags.get(METRIC) != candidate.metric:
+        return f"is another folder's, chosen by {tags.get(METRIC)}"
     score = float(tags[SCORE])
-    return (
-        candidate.score < score if candidate.mode == "min" else candidate.score > score
-    )
+    if candidate.score == score:
+        return "is another folder's, which is as good in validation"
+    if (candidate.score < score) == (candidate.mode == "min"):
+        return ""
+    return "is another folder's, which is better in validation"
 
 
 def with_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:

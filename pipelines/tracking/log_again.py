@@ -126,10 +126,11 @@ class Store:
             logged = partial(run.log_results, outcome, study.folder, example, fitted)
             retry_until_available(logged)
 
-    def set_champion(self, best: Study, *, force: bool = False) -> list[str] | None:
-        """Let the best study of a comparison become the champion, if it may
-        (`champion.set_champion`); return the addresses of its model, and None if the
-        store does not have it.
+    def set_champion(
+        self, best: Study, *, force: bool = False
+    ) -> champion.Aliases | None:
+        """Let the best study of a comparison become the champion, if it may; return
+        what `champion.set_champion` does.
         """
         found = self.ids(best)
         if found is None:
@@ -143,7 +144,4 @@ class Store:
             score=load_metrics(best.folder).validation_score,
         )
         call = partial(champion.set_champion, self.client, candidate, force=force)
-        addresses = retry_until_available(call)
-        if addresses:
-            return addresses
-        return [f"models:/{found.model}/{found.model_version}"]
+        return retry_until_available(call)

@@ -8,9 +8,12 @@ In the HTTP server of MLflow, this file also replaces the function that answers 
 request. MLflow answers some wrong requests with status 500, others with the page of a
 traceback or the whole input, and drops columns that a model does not have. `answer`
 calls MLflow's function and turns whatever is wrong with a request into status 400 with
-one line.
+one line. Of a text in a column of numbers, the line has the column, the row and the
+value.
 """
 
+import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -24,11 +27,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types import DataType
 
 from ftml.saving import load
 
 MAX_MB = "FTML_SERVE_MAX_MB"
 "Environment variable: the largest request that a server reads, in MB; 64 by default."
+
+NUMBERS = (DataType.double, DataType.float, DataType.long, DataType.integer)
+"Types of the columns of a signature that hold numbers."
 
 LONGEST = 400
 "Characters of the message of an answer."
@@ -111,7 +118,55 @@ def answer(
     try:
         return invocations(data, content_type, CheckedModel(model), input_schema)
     except Exception as error:
-        raise refused(reason(error)) from error
+        text = wrong_number(data, content_type, input_schema) or reason(error)
+        raise refused(text) from error
+
+
+def wrong_number(data: bytes | str, content_type: str, input_schema: Any) -> str:
+    """Return which value of a request is the first that is no number, in a column of
+    numbers; "" if there is none, or if the request is no table with named columns.
+
+    MLflow converts columns before the model sees them, and its message has no row.
+    """
+    try:
+        rows = rows_of(data, content_type)
+        numbers = [
+            name
+            for name, kind in input_schema.input_dict().items()
+            if kind.type in NUMBERS and name in rows
+        ]
+        found = (
+            f"column {name}, row {i}: expected a number, with a decimal point as in "
+            f"183.6, got {value!r}"
+            for name in numbers
+            for i, value in enumerate(rows[name], start=1)
+            if value is not None and not is_number(value)
+        )
+        return next(found, "")
+    except Exception:  # what is wrong with such a request, MLflow has said
+        return ""
+
+
+def rows_of(data: bytes | str, content_type: str) -> pd.DataFrame:
+    """Return the rows of a request as they were sent, without a conversion."""
+    if content_type.startswith("text/csv"):
+        text = data.decode() if isinstance(data, bytes) else data
+        return pd.read_csv(io.StringIO(text), dtype=str)
+    ((form, value),) = json.loads(data).items()
+    if form == "dataframe_split":
+        return pd.DataFrame(value["data"], columns=value["columns"], dtype=object)
+    return pd.DataFrame(value, dtype=object)
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of a request is a number, or a text that is one."""
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    except OverflowError:  # a whole number that no double holds
+        return True
+    return True
 
 
 def refused(text: str) -> MlflowException:

@@ -99,6 +99,13 @@ def test_dates_in_iso_8601_are_read_and_said(read: Read, texts: tuple[str]) -> N
     assert found.attrs["notes"] == [f"column a is read as dates ({texts[0]!r})"]
 
 
+def test_names_with_a_number_are_categories_and_amounts_are_not(read: Read) -> None:
+    found = read(column(*(f"City {i}" for i in range(12))))
+    assert found["a"].tolist() == [f"City {i}" for i in range(12)]
+    with pytest.raises(ValueError, match=r"read: {strip: EUR}"):
+        read(column(*(f"EUR {i}" for i in range(12))))
+
+
 @pytest.mark.parametrize(
     ("texts", "options"),
     [
@@ -164,7 +171,8 @@ def test_times_with_a_zone_are_read_as_utc(read: Read) -> None:
         (tuple(f"{i} kg" for i in range(11)), "read: {strip: kg}"),
         (
             ("2020-01-31", "2020-02-01", "never"),
-            "2 of 3 .* dates; line 4 holds 'never'",
+            "2 of 3 .* dates; line 4 holds 'never': set read: "
+            r'{na_values: \["never"\]}, or read: {types: {a: category}}$',
         ),
         (("2020-01-31", "2020-02-31"), "line 3 holds '2020-02-31'; expected a date"),
         (

@@ -98,7 +98,7 @@ def utf8(path: Path, encoding: str, notes: list[str]) -> pa.Buffer:
                     "mark set read: {encoding: utf-16-le}"
                 )
             if zipped:
-                return pa.py_buffer(_unpacked(file, path.stat().st_size))
+                return pa.py_buffer(_decompressed(file, path.stat().st_size))
             return pa.memory_map(str(path)).read_buffer()
         return pa.py_buffer(_transcoded(file, encoding))
 
@@ -106,17 +106,17 @@ def utf8(path: Path, encoding: str, notes: list[str]) -> pa.Buffer:
 NEWLINE = b"\n"
 
 
-def _unpacked(file: Any, packed: int) -> bytes:
-    """Return the content of a packed file. ValueError if it unpacks to far more than
+def _decompressed(file: Any, compressed: int) -> bytes:
+    """Return the content of a compressed file. ValueError if it has far more bytes than
     data do.
     """
     written = io.BytesIO()
     while block := file.read(BLOCK):
         written.write(block)
-        if written.tell() > max(MAX_ROW, MAX_RATIO * packed):
+        if written.tell() > max(MAX_ROW, MAX_RATIO * compressed):
             raise ValueError(
-                f"its {packed} bytes unpack to more than {MAX_RATIO} times as many: no "
-                "table; if it is one, unpack it"
+                f"its {compressed} bytes decompress to more than {MAX_RATIO} times as "
+                "many: no table; if it is one, decompress it"
             )
     return written.getvalue()
 

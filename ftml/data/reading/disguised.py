@@ -19,9 +19,10 @@ from ftml.data.reading.options import ReadOptions
 from ftml.data.reading.problems import Problem, most, quoted
 
 UNIT = re.compile(
-    r"(?:([^\W\d_]{1,4}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
+    r"(?:([^\W\d_]{1,3}) )?[+-]?([0-9]+[.,]?[0-9]*)(?: ?([^\W\d_]{1,4}))?"
 )
-"A number with letters before or after it, at most 4."
+"""A number with at most 3 letters before it, such as a currency, or 4 after it. With
+longer ones it is a name, such as `City 12`."""
 
 DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y"),
@@ -66,7 +67,7 @@ def disguised_numbers(
         i = int(np.argmin(like))
         return Problem(
             f"{n_like} of {total} values of column {name} are numbers; {first(i)} "
-            f"holds {texts[i]!r}: set {_missing_or_category(others, category)}"
+            f"holds {texts[i]!r}: set {missing_or_category(others, category)}"
         )
     i = int(next(iter(forms)))
     n_forms = int(counts[list(forms)].sum())
@@ -79,9 +80,9 @@ def disguised_numbers(
     )
 
 
-def _missing_or_category(others: list[str], category: str) -> str:
-    """Return the keys for texts beside numbers; a text with a digit is rather a value
-    of a category than the mark of a missing value.
+def missing_or_category(others: list[str], category: str) -> str:
+    """Return the keys for texts beside numbers or dates; a text with a digit is rather
+    a value of a category than the mark of a missing value.
     """
     if len(others) > 3:
         return f"read.na_values, or {category}"

@@ -28,7 +28,7 @@ RESERVED = ("y", "n", "yes", "no", "on", "off", "null", "true", "false")
 
 
 def quoted(name: str) -> str:
-    """Return a text as it stands in YAML: in quotes where it needs them."""
+    """Return a text as YAML writes it: in quotes where it needs them."""
     plain = re.fullmatch(r"[^\W\d_][\w .-]*(?<! )", name)
     usual = plain and name.lower() not in RESERVED
     return name if usual else json.dumps(name, ensure_ascii=False)

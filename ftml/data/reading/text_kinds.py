@@ -22,6 +22,7 @@ from ftml.data.reading.disguised import (
     disguised_dates,
     disguised_numbers,
     measured_numbers,
+    missing_or_category,
 )
 from ftml.data.reading.number_forms import parse_numbers
 from ftml.data.reading.options import USUAL_MISSING, ReadOptions
@@ -128,10 +129,12 @@ def _iso_dates(column: Texts) -> Decided | Problem | None:
         if not most(iso, counts, column.values):
             return None
         i = int(np.flatnonzero(~iso)[0])
+        others = column.values.filter(pa.array(~iso)).to_pylist()
+        category = f"read: {{types: {{{quoted(column.name)}: category}}}}"
         return Problem(
             f"{counts[iso].sum()} of {counts.sum()} values of column {column.name} "
-            f"are dates; {column.first(i)} holds {column.values[i].as_py()!r}: set "
-            f"read.na_values, or read: {{types: {{{quoted(column.name)}: category}}}}"
+            f"are dates; {column.first(i)} holds {others[0]!r}: set "
+            f"{missing_or_category(others, category)}"
         )
     found = _dates(column, None)
     example = column.values[0].as_py()

@@ -133,7 +133,7 @@ def test_identifiers_and_columns_that_say_the_answer_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("name", "is_one"),
     [
-        *((name, True) for name in ("id", "Row", "sample_no", "personId")),
+        *((name, True) for name in ("id", "Row", "sample_no", "MatrNr")),
         *((name, False) for name in ("humid", "paid", "width", "casino")),
     ],
 )
@@ -142,6 +142,14 @@ def test_an_identifier_is_known_by_its_name(name: str, is_one: bool) -> None:
     assert (name in propose(data, target="kind", task=None).drop) == is_one
     data[name] = RNG.normal(size=N)
     assert propose(data, target="kind", task=None).drop == {}
+
+
+def test_a_column_that_numbers_the_rows_is_an_identifier_whatever_its_name() -> None:
+    data = table(beleg=1000 + np.delete(np.arange(N + 2), [7, 40]))
+    data["hour"] = np.arange(N)
+    assert dict(propose(data, target="kind", task=None).drop) == {
+        "beleg": "numbers the rows: an identifier"
+    }
 
 
 def test_an_identifier_of_several_rows_is_proposed_as_a_group() -> None:

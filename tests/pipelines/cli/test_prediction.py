@@ -1,17 +1,19 @@
-"""What `ftml predict` says of a file that is no table."""
+"""`ftml predict` of image files, and what it says of a file that is no table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from ftml.config import FamilyConfig
 from ftml.core import family
-from ftml.data import Images, Splits, images
 from ftml.predictor import Interface, Predictor
-from ftml.tasks import task
-from pipelines.cli import prediction
+from ftml.tasks._inputs import frame_of
+from pipelines.cli import image_rows, prediction
 from tests.test_predictor import raw_table, trained
 
 
@@ -20,24 +22,18 @@ def of_images() -> Predictor:
     return Predictor(None, config, Interface(takes_columns=False))
 
 
-def signature(data: Splits[Images]) -> dict[str, str]:
-    frame = task("classification").example(data.train)
+def signature_of(shape: tuple[int, ...]) -> dict[str, str]:
+    frame = frame_of(np.zeros((1, *shape), np.uint8))
     return dict.fromkeys(frame.columns, "long")
 
 
-@pytest.mark.parametrize(
-    ("types", "expected"),
-    [
-        (signature(images.small("classification")), "the columns pixel_0_0 to "),
-        ({}, "the columns that it was trained with, for images pixel_<row>_<column>,"),
-    ],
-)
-def test_a_model_of_images_says_the_columns_of_an_image(
-    types: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+def test_a_model_without_a_signature_says_the_columns_of_an_image(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(prediction, "load_predictor", lambda _: (of_images(), types))
-    with pytest.raises(ValueError, match=r"expected a file \.csv,") as error:
-        prediction.predictions("models:/a@champion", Path("some.png"))
+    expected = "the columns that it was trained with, for images pixel_<row>_<column>,"
+    monkeypatch.setattr(prediction, "load_predictor", lambda _: (of_images(), {}))
+    with pytest.raises(ValueError, match=r"expected one file \.csv,") as error:
+        prediction.predictions("models:/a@champion", [Path("some.txt2")])
     said = str(error.value)
     assert f" with a row for each sample and {expected}" in said
     assert said.endswith("see docs/stages/images.md, Predict an image")
@@ -47,4 +43,46 @@ def test_a_model_of_images_says_the_columns_of_an_image(
 def test_a_model_of_a_table_says_its_columns(tmp_path: Path) -> None:
     trained("ols", raw_table(), tmp_path)
     with pytest.raises(ValueError, match=r"the columns of the model: size, town$"):
-        prediction.predictions(str(tmp_path / "model"), tmp_path)
+        prediction.predictions(str(tmp_path / "model"), [tmp_path])
+
+
+class Brightest:
+    """Answers with the mean of the pixels of each image."""
+
+    columns, model = (), None
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"prediction": rows.mean(axis=1)})
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3)])
+def test_image_files_and_folders_are_predicted_with_their_names(
+    shape: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    types = signature_of(shape)
+    monkeypatch.setattr(prediction, "load_predictor", lambda _: (Brightest(), types))
+    (folder := tmp_path / "new" / "deep").mkdir(parents=True)
+    Image.new("RGB", (3, 2), (9, 9, 9)).save(folder / "b.png")
+    Image.new("L", (30, 20), 200).save(tmp_path / "a.bmp")
+    (tmp_path / "new" / "notes.md").write_text("no image")
+    found = prediction.predictions("m", [tmp_path / "a.bmp", tmp_path / "new"])
+    assert found["file"].tolist() == [
+        str(tmp_path / "a.bmp"),
+        str(folder / "b.png"),
+    ]
+    assert found["prediction"].tolist() == [200, 9]
+    said = capsys.readouterr().err
+    assert said == "images to predict: 1 of 2 images are resized to 2 x 3 pixels\n"
+    for path, message in (("none.png", "no such file"), ("new/notes.md", "an image")):
+        with pytest.raises(ValueError, match=message):
+            prediction.predictions("m", [tmp_path / path])
+
+
+def test_an_image_of_16_bits_is_not_scaled_by_a_guess(tmp_path: Path) -> None:
+    deep = np.full((2, 3), 999, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match=r"deep\.png: has more than 8 bits"):
+        image_rows.read_images([tmp_path / "deep.png"], (2, 3))

@@ -41,7 +41,7 @@ def test_no_code_of_a_stored_model_runs(
     rows = pd.DataFrame({"size": [1.0, 2.0], "town": ["Ulm", "Bonn"]})
     rows.to_csv(tmp_path / "rows.csv", index=False)
     for model in ("models:/a@champion", "runs:/0123abcd/model"):
-        assert len(prediction.predictions(model, tmp_path / "rows.csv")) == 2
+        assert len(prediction.predictions(model, [tmp_path / "rows.csv"])) == 2
     assert sys.path == before
     modules = [getattr(each, "__file__", None) or "" for each in sys.modules.values()]
     assert not [path for path in modules if path.startswith(str(stored))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlflow.entities import Metric, Run, RunData, RunInfo, RunTag
 
-from pipelines.cli.study_table import digest_of, newest, on_other_data
+from pipelines.cli.study_table import digest_of, newest, on_other_data, whose
 from pipelines.tracking.ownership import FOLDER
 
 ANNA, BOB = "a" * 32, "b" * 32
@@ -67,3 +67,13 @@ def test_an_unknown_digest_is_an_error_with_those_that_there_are(data: str) -> N
     runs = [run(ANNA), run(BOB, data="0123456789")]
     with pytest.raises(ValueError, match="--data: expected one of full, 01234567, got"):
         digest_of(runs, None, data)
+
+
+def test_a_line_says_whose_runs_are_shown_and_in_which_store() -> None:
+    where = "in the store http://127.0.0.1:9"
+    mine, others = run(ANNA), run(BOB)
+    assert whose([mine]) == f"runs of this folder {where}"
+    assert whose([mine, others]) == (
+        f"runs of this folder and 1 other folder (bob) {where}"
+    )
+    assert whose([others]) == f"runs of 1 other folder (bob) {where}"

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pipelines.datasets.plausibility import (
+    counts_rows,
     note_copies_of_target,
     note_order_of_rows,
     note_target,
@@ -48,6 +49,38 @@ def test_columns_in_the_order_of_the_rows_are_noted(
     assert ("file:a.csv: t increases with the row" in said) is expected
     assert ("set `split: {time: t}`" in said) is expected
     assert said.count("\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (np.arange(100), True),
+        (1000 - np.arange(100), True),
+        (np.delete(np.arange(105), [3, 50, 60, 61, 80]), True),
+        (np.arange(100) * 2, False),
+        (np.arange(100) + 0.5, False),
+        (np.arange(100) // 2, False),
+        (np.arange(100)[::-1] % 50, False),
+        (np.where(np.arange(100) == 50, np.nan, np.arange(100)), False),
+        (np.arange(10), False),
+        (DAYS, False),
+    ],
+)
+def test_a_column_numbers_the_rows_if_its_whole_numbers_leave_hardly_any_out(
+    column: Any, expected: bool
+) -> None:
+    assert counts_rows(pd.Series(column)) is expected
+
+
+def test_a_column_that_numbers_the_rows_is_named_with_the_key_that_drops_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = pd.DataFrame({"beleg": np.arange(100), "day": DAYS, "y": NOISE})
+    note_order_of_rows(data, SECTION)
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "; if beleg only numbers the rows, leave it out: `drop: [beleg]`\n"
+    )
 
 
 def test_the_first_date_is_named_as_the_time(

@@ -87,14 +87,27 @@ def crown(registry: Registry, found: Candidate, *, force: bool = False) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("folder", "digest", "score", "taken"),
+    ("folder", "digest", "score", "taken", "obstacle"),
     [
-        pytest.param(BOB, "d1", 2.0, ["champion", "champion-d1-mse"], id="better"),
-        pytest.param(BOB, "d1", 4.0, [], id="worse"),
-        pytest.param(BOB, "d1", 3.0, [], id="equal"),
-        pytest.param(BOB, "toy", 0.1, ["champion-toy-mse"], id="of other data"),
-        pytest.param(ANNA, "d1", 4.0, ["champion", "champion-d1-mse"], id="her own"),
-        pytest.param(ANNA, "d2", 9.0, ["champion", "champion-d2-mse"], id="new data"),
+        pytest.param(
+            BOB, "d1", 2.0, ["@champion", "@champion-d1-mse"], "", id="better"
+        ),
+        pytest.param(
+            BOB, "d1", 4.0, ["/2"], "is another folder's, which is better", id="worse"
+        ),
+        pytest.param(
+            BOB, "d1", 3.0, ["/2"], "is another folder's, which is as good", id="equal"
+        ),
+        pytest.param(
+            BOB,
+            "toy",
+            0.1,
+            ["@champion-toy-mse"],
+            "is another folder's, of other data",
+            id="of other data",
+        ),
+        pytest.param(ANNA, "d1", 4.0, ["@champion", "@champion-d1-mse"], "", id="own"),
+        pytest.param(ANNA, "d2", 9.0, ["@champion", "@champion-d2-mse"], "", id="new"),
     ],
 )
 def test_a_champion_is_replaced_by_a_better_one_on_its_data_or_by_its_own_folder(
@@ -102,19 +115,23 @@ def test_a_champion_is_replaced_by_a_better_one_on_its_data_or_by_its_own_folder
     digest: str,
     score: float,
     taken: list[str],
+    obstacle: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = Registry()
     monkeypatch.setenv("FTML_IDENTITY", ANNA)
-    assert crown(registry, candidate(registry, digest="d1", score=3.0)) == [
-        "models:/toy@champion",
-        "models:/toy@champion-d1-mse",
-    ]
+    first = crown(registry, candidate(registry, digest="d1", score=3.0))
+    assert first.addresses == ["models:/toy@champion", "models:/toy@champion-d1-mse"]
     monkeypatch.setenv("FTML_IDENTITY", folder)
     second = candidate(registry, digest=digest, score=score)
-    assert crown(registry, second) == [f"models:/toy@{name}" for name in taken]
-    assert {k for k, v in registry.aliases.items() if v == "2"} == set(taken)
-    assert crown(registry, second, force=True)
+    found = crown(registry, second)
+    assert found.addresses == [f"models:/toy{name}" for name in taken]
+    assert found.obstacle.startswith(obstacle)
+    assert bool(found.obstacle) == bool(obstacle)
+    assert {f"@{k}" for k, v in registry.aliases.items() if v == "2"} == set(taken) - {
+        "/2"
+    }
+    assert not crown(registry, second, force=True).obstacle
     assert registry.aliases["champion"] == "2"
 
 
@@ -127,7 +144,10 @@ def test_a_champion_of_an_earlier_version_is_replaced_in_the_store_of_the_folder
     registry.aliases["champion"] = registry.register(study="ridge")
     monkeypatch.setattr(champion, "is_default_store", lambda: default)
     taken = crown(registry, candidate(registry, digest="d", score=1.0))
-    assert ("models:/toy@champion" in taken) == default
+    assert ("models:/toy@champion" in taken.addresses) == default
+    assert taken.obstacle == (
+        "" if default else "was set by an earlier version of ftml"
+    )
 
 
 def test_a_version_that_the_store_lacks_becomes_no_champion() -> None:

@@ -162,6 +162,37 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "line"),
+    [
+        (records('{"town": "Ulm", "size": "183,6"}'), "application/json", "row 1"),
+        (
+            '{"dataframe_split": {"columns": ["size", "town"], '
+            '"data": [[7, "Ulm"], ["183,6", "Ulm"]]}}',
+            "application/json",
+            "row 2",
+        ),
+        (
+            '{"inputs": {"size": ["183,6"], "town": ["Ulm"]}}',
+            "application/json",
+            "row 1",
+        ),
+        ('size,town\n7,Ulm\n"183,6",Ulm\n', "text/csv", "row 2"),
+    ],
+)
+def test_a_decimal_comma_is_named_by_column_row_and_value(
+    post: Any, body: str, content_type: str, line: str
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException) as caught:
+        post(body, content_type)
+    assert caught.value.message == (
+        f"column size, {line}: expected a number, with a decimal point as in 183.6, "
+        "got '183,6'"
+    )
+
+
 @pytest.mark.parametrize(("body", "part"), WRONG)
 def test_a_wrong_request_is_400_with_one_line(
     post: Any, body: bytes | str, part: str
