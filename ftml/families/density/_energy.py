@@ -159,13 +159,11 @@ def singular(train: Table) -> str:
     return f"the {n} training rows do not fix a Gaussian of {d} columns: {why}"
 
 
-def random_bumps(
-    y: np.ndarray, *, n_bumps: int, width: float, rng: np.random.Generator
-) -> Bumps:
-    """Return bumps centred on random rows without replacement, at most on all
-    of them.
+def bumps_at(y: np.ndarray, rows: np.ndarray, *, width: float) -> Bumps:
+    """Return bumps centred on some rows of y (n, d).
+
+    rows: (m,) their indices. width: in units of the distance of two rows.
     """
-    rows = rng.permutation(len(y))[:n_bumps]
     # |y - y'| of independent rows is about sqrt(2 d).
     return Bumps(y[rows], width * np.sqrt(2 * y.shape[1]))
 
