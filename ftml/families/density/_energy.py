@@ -20,7 +20,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
 from ftml.data.rows import checked_rows
-from ftml.data.standardize import learn_scaling
+from ftml.data.standardize import check_inverse, learn_scaling
 from ftml.data.table import Table
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
@@ -138,6 +138,7 @@ def whitened_rows(train: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     X, n = train.X, len(train)
     scaling = learn_scaling(X)
+    check_inverse(scaling.scale)
     scaled = (X - scaling.center) / scaling.scale
     correlation = scaled.T @ scaled / n
     if np.linalg.eigvalsh(correlation)[0] <= SINGULAR:
