@@ -50,29 +50,23 @@ MOST = 4 << 30
 "Bytes that a fit may ask for, beyond which it fails instead of filling the machine."
 
 _CURVATURE = "its steps use a matrix of second derivatives, of all pairs of columns"
-_MINIMUM = "its metric, the distance from the minimum, needs such a matrix"
 _DIRECT = "weights from each value to all later ones, where a layer is narrow"
 _COVARIANCE = "its model has a covariance of all pairs of columns"
 MATHEMATICS = {
     ("factor_analysis", "columns"): _COVARIANCE,
     ("gmm", "columns"): _COVARIANCE,
     ("gmm_gradient", "columns"): _COVARIANCE,
-    ("gradient_descent", "columns"): _MINIMUM,
     ("kernel_ridge", "rows"): "its kernel is a matrix of all pairs of rows",
     ("linear_svm", "columns"): _CURVATURE,
     ("logistic_regression", "columns"): _CURVATURE,
     ("made", "columns"): _DIRECT,
     ("made", "pixels"): _DIRECT,
     ("nce", "columns"): _COVARIANCE,
-    ("nesterov", "columns"): _MINIMUM,
     ("newton", "columns"): _CURVATURE,
     ("one_vs_one", "classes"): "it trains a member for each pair of classes",
     ("one_vs_one", "columns"): _CURVATURE,
     ("one_vs_rest", "columns"): _CURVATURE,
-    ("sag", "columns"): _MINIMUM,
-    ("saga", "columns"): _MINIMUM,
     ("score_matching", "columns"): _COVARIANCE,
-    ("sgd", "columns"): _MINIMUM,
     ("softmax_regression", "columns"): _CURVATURE,
 }
 "The families that need the square of an axis by their mathematics, and why."

@@ -21,6 +21,11 @@ ORDINARY = 2.0**460
 the sum of the squares of any number of them is a double."""
 
 
+SMALLEST = 2.0**-1000
+"""About 9e-302: the least standard deviation by which a coefficient or a density may be
+divided, so that it is a double."""
+
+
 def unit_of(values: np.ndarray) -> np.ndarray:
     """Return a power of two for each column of values (n, d), or of (n,), by which they
     are divided before their moments are computed: 1 unless the squares of its largest
@@ -98,6 +103,16 @@ def learn_scaling(X: np.ndarray) -> Scaling:
     unit = unit_of(np.where(seen, X, 0.0))
     fill = np.nanmedian(known / unit, axis=0) * unit
     return Scaling(fill, *moments(np.where(seen, X, fill)))
+
+
+def check_inverse(scale: np.ndarray) -> None:
+    """Raise ValueError if a standard deviation (d,) is below `SMALLEST`."""
+    if (scale < SMALLEST).any():
+        j = int(scale.argmin())
+        raise ValueError(
+            f"column {j}, counted from 0, has a standard deviation of {scale[j]:.0e}, "
+            f"expected {SMALLEST:.0e} or more; change its unit, or leave it out"
+        )
 
 
 def apply_scaling(X: np.ndarray, scaling: Scaling) -> np.ndarray:

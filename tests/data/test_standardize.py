@@ -16,6 +16,7 @@ from ftml.data.standardize import (
     unit_of,
 )
 from ftml.families.decomposition import factor_analysis, nmf, pca, ppca
+from ftml.families.density import kde, nce, score_matching
 from ftml.families.linear import ridge, softmax_regression
 
 
@@ -120,3 +121,15 @@ def test_a_family_that_squares_columns_as_they_are_refuses_such_columns(
         data = Table(X, y.astype(float))
     with pytest.raises(ValueError, match=r"column x\d has values up to"):
         fit(module.Config(**settings), data)
+
+
+@pytest.mark.parametrize("factor", [5e-324, 1e-308])
+def test_column_whose_deviation_has_no_inverse_is_refused(factor: float) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2)) * [1.0, factor]
+    y = np.arange(20) % 2
+    refused = pytest.raises(ValueError, match="column 1, counted from 0, has a standar")
+    for family in (ridge, kde, nce, score_matching):
+        with refused:
+            fit(family.Config(), Table(X, y * 1.0))
+    with refused:
+        fit(softmax_regression.Config(), Table(X, y, classes=("a", "b")))

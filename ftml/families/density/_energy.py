@@ -20,7 +20,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import logsumexp
 
 from ftml.data.rows import checked_rows
-from ftml.data.standardize import learn_scaling
+from ftml.data.standardize import check_inverse, learn_scaling
 from ftml.data.table import Table
 from ftml.families.density._langevin import langevin_step
 from ftml.families.density.kde import squared_distances
@@ -138,6 +138,7 @@ def whitened_rows(train: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     X, n = train.X, len(train)
     scaling = learn_scaling(X)
+    check_inverse(scaling.scale)
     scaled = (X - scaling.center) / scaling.scale
     correlation = scaled.T @ scaled / n
     if np.linalg.eigvalsh(correlation)[0] <= SINGULAR:
@@ -159,13 +160,11 @@ def singular(train: Table) -> str:
     return f"the {n} training rows do not fix a Gaussian of {d} columns: {why}"
 
 
-def random_bumps(
-    y: np.ndarray, *, n_bumps: int, width: float, rng: np.random.Generator
-) -> Bumps:
-    """Return bumps centred on random rows without replacement, at most on all
-    of them.
+def bumps_at(y: np.ndarray, rows: np.ndarray, *, width: float) -> Bumps:
+    """Return bumps centred on some rows of y (n, d).
+
+    rows: (m,) their indices. width: in units of the distance of two rows.
     """
-    rows = rng.permutation(len(y))[:n_bumps]
     # |y - y'| of independent rows is about sqrt(2 d).
     return Bumps(y[rows], width * np.sqrt(2 * y.shape[1]))
 

@@ -25,7 +25,7 @@ from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.rows import checked_rows
-from ftml.data.standardize import learn_scaling
+from ftml.data.standardize import check_inverse, learn_scaling
 from ftml.data.table import sample_rows
 from ftml.families.clustering._assignment import middle_of
 
@@ -141,6 +141,7 @@ def train_many(
     waiting = [i for i, state in enumerate(states or steps) if state is None]
     for standardize in sorted({configs[i].standardize for i in waiting}):
         scale = learn_scaling(X).scale if standardize else np.ones(X.shape[1])
+        check_inverse(scale)
         alike = [i for i in waiting if configs[i].standardize == standardize]
         widths = np.array([configs[i].bandwidth for i in alike])
         checked_rows(X, X.shape[1], unit=widths.min() * scale)

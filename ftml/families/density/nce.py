@@ -41,12 +41,12 @@ from ftml.data import Splits, Table
 from ftml.families.density._energy import (
     Bumps,
     Model,
+    bumps_at,
     check_size,
     coefficients,
     estimated_log_z,
     features,
     gaussian_log_z,
-    random_bumps,
     split_coefficients,
     whitened_rows,
 )
@@ -218,7 +218,7 @@ def train(
     check_size(data.train.X.shape[1], min(config.n_bumps, len(data.train)))
     y, center, root = whitened_rows(data.train)
     rng = np.random.default_rng(config.seed)
-    bumps = random_bumps(y, n_bumps=config.n_bumps, width=config.width, rng=rng)
+    bumps = bumps_at(y, rng.permutation(len(y))[: config.n_bumps], width=config.width)
     problem = make_problem(config, y, bumps)
     state = {"n": 0, "theta": problem.start, "done": False} if state is None else state
     while state["n"] < config.n_iterations and not state["done"]:

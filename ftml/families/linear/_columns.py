@@ -10,7 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ftml.data.standardize import Scaling, apply_scaling, check_squares, learn_scaling
+from ftml.data.standardize import (
+    Scaling,
+    apply_scaling,
+    check_inverse,
+    check_squares,
+    learn_scaling,
+)
 
 
 def centred_and_scaled(
@@ -19,10 +25,13 @@ def centred_and_scaled(
     """Return X (n, d) centred, with unit standard deviation if `standardize`, and its
     scaling. names: of the columns, for messages.
 
-    Raises ValueError as `check_squares` for columns that are not scaled.
+    Raises ValueError as `check_squares` for columns that are not scaled, and as
+    `check_inverse` for others.
     """
     scaling = learn_scaling(X)
-    if not standardize:
+    if standardize:
+        check_inverse(scaling.scale)
+    else:
         check_squares(X, names)
         scaling = scaling._replace(scale=np.ones_like(scaling.scale))
     return apply_scaling(X, scaling), scaling

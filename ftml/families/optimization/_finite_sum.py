@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -116,8 +116,21 @@ LARGE = 10**9
 "n d^2 from which Newton's method starts near the minimum: a Hessian costs as much."
 
 
+def in_row_space(g: FiniteSum) -> FiniteSum:
+    """Return a sum of n coefficients with the minimum of g, whose rows are fewer than
+    its columns.
+
+    theta* is a sum of rows, as the penalty is lowest there: theta* = Q c, with the
+    columns of Q (d, n) an orthonormal basis, and |Q c| = |c|.
+    """
+    Q, _ = np.linalg.qr(g.X.T)
+    return replace(g, X=g.X @ Q)
+
+
 def minimum(g: FiniteSum) -> float:
     """Return g*, to rounding."""
+    if g.X.shape[0] < g.X.shape[1]:
+        g = in_row_space(g)
     n, d = g.X.shape
     theta = _near_minimum(g) if n * d**2 > LARGE else np.zeros(d)
     best = objective(g, theta)

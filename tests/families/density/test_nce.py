@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from ftml import Splits, Table, fit
 from ftml.families.density import nce, score_matching
-from ftml.families.density._energy import gaussian_log_z, random_bumps
+from ftml.families.density._energy import bumps_at, gaussian_log_z
 
 
 def test_constant_of_a_gaussian_is_minus_log_z() -> None:
@@ -53,7 +53,7 @@ def test_too_many_columns_are_refused_with_the_memory_they_take(
 def test_derivatives_by_central_differences(n: int, d: int, n_bumps: int) -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=(n, d))
-    bumps = random_bumps(y, n_bumps=n_bumps, width=0.5, rng=rng)
+    bumps = bumps_at(y, rng.permutation(len(y))[:n_bumps], width=0.5)
     problem = nce.make_problem(nce.Config(penalty=0.3), y, bumps)
     theta = problem.start + 0.05 * rng.normal(size=len(problem.start))
     gradient, hessian = nce.derivatives(problem, theta)
@@ -75,7 +75,7 @@ def test_end_is_stationary_and_rows_and_noise_balance() -> None:
     assert steps[-1].metrics["train_gradient"] < 1e-8
     # The constant is not penalised: rows not recognised weigh as much as noise taken.
     y, rng = nce.whitened_rows(Table(X))[0], np.random.default_rng(0)
-    bumps = random_bumps(y, n_bumps=10, width=config.width, rng=rng)
+    bumps = bumps_at(y, rng.permutation(len(y))[:10], width=config.width)
     problem = nce.make_problem(config, y, bumps)
     p = expit(nce.scores(problem, steps[-1].state["theta"]))
     assert (1 - p[:200]).sum() == pytest.approx(p[200:].sum(), rel=1e-8)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -14,11 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import ftml
+from ftml import Table
 from ftml.families.optimization import _finite_sum
 from ftml.families.optimization._finite_sum import (
     FiniteSum,
     gradient,
     hessian,
+    make_sum,
     minimum,
     newton_step,
     objective,
@@ -114,6 +118,28 @@ def test_minimum_of_a_large_sum_is_that_of_newton(
     monkeypatch.setattr(_finite_sum, "newton_step", counted)
     assert minimum(g) == pytest.approx(expected, abs=1e-15)
     assert len(steps) <= 3
+
+
+def test_minimum_of_few_rows_needs_no_matrix_of_all_columns() -> None:
+    n, d = 12, 1500
+    rng = np.random.default_rng(0)
+    table = Table(rng.normal(size=(n, d)), np.arange(n) % 2, classes=("no", "yes"))
+    g = make_sum(table, mu=0.1)
+    tracemalloc.start()
+    try:
+        found = minimum(g)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * d**2 / 8
+    # At the optimum the gradient is 0, so that theta is a sum of rows.
+    c = scipy.optimize.minimize(
+        lambda c: objective(g, g.X.T @ c),
+        np.zeros(n),
+        jac=lambda c: g.X @ gradient(g, g.X.T @ c),
+        tol=1e-12,
+    ).x
+    assert found == pytest.approx(objective(g, g.X.T @ c), rel=1e-9)
 
 
 def test_minimum_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
