@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ftml.nn.activations import ACTIVATIONS
+from ftml.nn.layers import Conv2d, Linear
 from ftml.nn.mlp import MLP
 
 
@@ -149,10 +150,10 @@ class Downward(nn.Module):
         super().__init__()
         channels, H, W = shape
         self.slope = slope
-        self.first = nn.Conv2d(channels, width, 3, stride=2, padding=1, device="meta")
-        self.second = nn.Conv2d(width, 2 * width, 3, 2, padding=1, device="meta")
+        self.first = Conv2d(channels, width, 3, stride=2, padding=1)
+        self.second = Conv2d(width, 2 * width, 3, stride=2, padding=1)
         places = -(-H // 4) * -(-W // 4)
-        self.dense = nn.Linear(2 * width * places, outputs, device="meta")
+        self.dense = Linear(2 * width * places, outputs)
         start(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,7 +183,7 @@ class Upward(nn.Module):
         super().__init__()
         channels, self.H, self.W = shape
         self.start = (2 * width, -(-self.H // 4), -(-self.W // 4))
-        self.dense = nn.Linear(code, math.prod(self.start), device="meta")
+        self.dense = Linear(code, math.prod(self.start))
         self.first = nn.ConvTranspose2d(
             2 * width, width, 4, stride=2, padding=1, device="meta"
         )

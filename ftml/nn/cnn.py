@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ftml.nn.layers import Conv2d, Linear
+
 GROUPS = 8
 "Groups of channels that are normalised together."
 
@@ -46,15 +48,13 @@ class CNN(nn.Module):
         sizes = (channels, width, 2 * width, 2 * width, 2 * width)
         # On "meta" a layer leaves the global random state unchanged.
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(
-                sizes[i], sizes[i + 1], 3, stride=1 + (i == 1), padding=1, device="meta"
-            )
+            Conv2d(sizes[i], sizes[i + 1], 3, stride=1 + (i == 1), padding=1)
             for i in range(4)
         )
         self.norms = nn.ModuleList(
             nn.GroupNorm(GROUPS, size, device="meta") for size in sizes[1:]
         )
-        self.head = nn.Linear(2 * width, n_classes, device="meta")
+        self.head = Linear(2 * width, n_classes)
         if generator is not None:
             self.to_empty(device=generator.device)
             self._draw(generator)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ftml.nn.layers import Draw, Inception, LocallyConnected
+from ftml.nn.layers import Conv2d, Draw, Inception, LocallyConnected
 from ftml.nn.mlp import MLP
 
 SMALLEST = 4
@@ -69,8 +69,8 @@ class LeNet(nn.Module):
         channels, H, W = image
         h, w = H // 2, W // 2
         padding = 0 if min(h, w) >= 6 else 2
-        self.first = nn.Conv2d(channels, 6, 5, padding=2, device="meta")
-        self.second = nn.Conv2d(6, 16, 5, padding=padding, device="meta")
+        self.first = Conv2d(channels, 6, 5, padding=2)
+        self.second = Conv2d(6, 16, 5, padding=padding)
         self.keeps_end = padding == 0 and 3 in (H % 4, W % 4)
         odd = int(self.keeps_end)
         h, w = ((side + 2 * padding - 4 + odd) // 2 for side in (h, w))
@@ -113,11 +113,11 @@ class InceptionNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(image)
-        self.stem = nn.Conv2d(image[0], width, 3, padding=1, device="meta")
+        self.stem = Conv2d(image[0], width, 3, padding=1)
         self.blocks = nn.ModuleList(
             [
-                Inception(width, width, device="meta"),
-                Inception(4 * width, width, device="meta"),
+                Inception(width, width),
+                Inception(4 * width, width),
             ]
         )
         self.dense = MLP((4 * width, n_classes), input_dropout=hidden_dropout)
@@ -152,7 +152,7 @@ class LocallyConnectedNet(nn.Module):
         _check(image)
         channels, H, W = image
         size = min(3, H // 2, W // 2)
-        self.shared = nn.Conv2d(channels, width, 3, padding=1, device="meta")
+        self.shared = Conv2d(channels, width, 3, padding=1)
         self.local = LocallyConnected(
             width, width, size, (H // 2, W // 2), device="meta"
         )

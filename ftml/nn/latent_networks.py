@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ftml.nn.autoencoder_networks import start
+from ftml.nn.layers import Linear
 from ftml.nn.mlp import MLP
 
 LOG_NOISE = -1.0
@@ -129,9 +130,7 @@ class DeepLatentGaussian(nn.Module):
         self.maps = nn.ModuleList(
             dense(above, hidden[0], size) for size, above in pairwise(code)
         )
-        self.mixing = nn.ModuleList(
-            nn.Linear(size, size, bias=False, device="meta") for size in code
-        )
+        self.mixing = nn.ModuleList(Linear(size, size, bias=False) for size in code)
         start(self.mixing, generator)
         self.log_noise = _log_noise(d, gaussian=gaussian, generator=generator)
 

@@ -19,6 +19,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Linear(nn.Linear):
+    """torch's affine map on the device "meta": the network that has it draws it."""
+
+    def __init__(self, d: int, k: int, *, bias: bool = True) -> None:
+        super().__init__(d, k, bias=bias, device="meta")
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: on "meta" torch's way costs more than the layer itself."""
+
+
+class Conv2d(nn.Conv2d):
+    """torch's convolution on the device "meta": the network that has it draws it."""
+
+    def __init__(
+        self,
+        channels: int,
+        n_filters: int,
+        size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            channels, n_filters, size, stride, padding, bias=bias, device="meta"
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw nothing, as in `Linear`."""
+
+
 class Draw:
     """Random numbers for a network, or for each entry of a stack from its generator."""
 
@@ -152,22 +183,21 @@ class Inception(nn.Module):
     """Four branches side by side: 1 x 1, 3 x 3, 5 x 5 and a pool, joined as channels.
 
     1 x 1 convolutions come before the larger filters, where they make fewer channels,
-    and after the pool. (B, C, H, W) becomes (B, 4 w, H, W); w is even.
+    and after the pool. (B, C, H, W) becomes (B, 4 w, H, W); w is even. The weights are
+    on "meta".
 
     Source: also Szegedy et al. 2015, "Going deeper with convolutions", figure 2(b).
     """
 
-    def __init__(
-        self, channels: int, width: int, *, device: torch.device | str | None = None
-    ) -> None:
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         few = width // 2
-        self.one = nn.Conv2d(channels, width, 1, device=device)
-        self.reduce3 = nn.Conv2d(channels, few, 1, device=device)
-        self.three = nn.Conv2d(few, width, 3, padding=1, device=device)
-        self.reduce5 = nn.Conv2d(channels, few, 1, device=device)
-        self.five = nn.Conv2d(few, width, 5, padding=2, device=device)
-        self.pooled = nn.Conv2d(channels, width, 1, device=device)
+        self.one = Conv2d(channels, width, 1)
+        self.reduce3 = Conv2d(channels, few, 1)
+        self.three = Conv2d(few, width, 3, padding=1)
+        self.reduce5 = Conv2d(channels, few, 1)
+        self.five = Conv2d(few, width, 5, padding=2)
+        self.pooled = Conv2d(channels, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the four branches, (B, 4 w, H, W), for x (B, C, H, W)."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ftml.nn.activations import ACTIVATIONS, maxout
-from ftml.nn.layers import BatchNorm, Draw, dense, dropout
+from ftml.nn.layers import BatchNorm, Draw, Linear, dense, dropout
 
 
 class MLP(nn.Module):
@@ -47,8 +47,7 @@ class MLP(nn.Module):
         *hidden, (last, k) = pairwise(sizes)
         # On "meta" a layer leaves the global random state unchanged.
         self.layers = nn.ModuleList(
-            [nn.Linear(i, o * n_pieces, device="meta") for i, o in hidden]
-            + [nn.Linear(last, k, device="meta")]
+            [Linear(i, o * n_pieces) for i, o in hidden] + [Linear(last, k)]
         )
         self.norms = nn.ModuleList(
             BatchNorm(o * n_pieces, device="meta") for _, o in hidden if batch_norm

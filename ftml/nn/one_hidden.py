@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ftml.nn.by_hand import OneHiddenLayer
-from ftml.nn.layers import Draw
+from ftml.nn.layers import Draw, Linear
 
 
 class OneHiddenNet(nn.Module):
@@ -28,8 +28,8 @@ class OneHiddenNet(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        self.hidden = nn.Linear(d, n_units, device="meta")
-        self.head = nn.Linear(n_units, k, device="meta")
+        self.hidden = Linear(d, n_units)
+        self.head = Linear(n_units, k)
         if generator is not None:
             self.to_empty(device=generator.device)
             with torch.no_grad():

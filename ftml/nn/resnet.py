@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ftml.nn.layers import Conv2d, Linear
+
 STAGES = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 "Blocks of each stage, by depth."
 SHOWN = 5
@@ -28,9 +30,7 @@ SHOWN = 5
 
 
 def _convolution(c_in: int, c_out: int, size: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(
-        c_in, c_out, size, stride, padding=size // 2, bias=False, device="meta"
-    )
+    return Conv2d(c_in, c_out, size, stride=stride, padding=size // 2, bias=False)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -121,7 +121,7 @@ class ResNet(nn.Module):
         self.layer2 = _stage(64 * wide, 128, second, stride=2, deep=deep)
         self.layer3 = _stage(128 * wide, 256, third, stride=2, deep=deep)
         self.layer4 = _stage(256 * wide, 512, fourth, stride=2, deep=deep)
-        self.fc = nn.Linear(512 * wide, n_classes, device="meta")
+        self.fc = Linear(512 * wide, n_classes)
         if generator is not None:
             self.to_empty(device=generator.device)
             self._draw(generator)

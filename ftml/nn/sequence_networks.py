@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ftml.nn.layers import Draw, dropout
+from ftml.nn.layers import Draw, Linear, dropout
 from ftml.nn.recurrent import Recurrent, draw_uniform
 
 Pooling = Literal["last", "mean", "max"]
@@ -43,10 +43,13 @@ class Embedding(nn.Embedding):
             with torch.no_grad():
                 self.weight.normal_(0.0, std, generator=generator)
 
+    def reset_parameters(self) -> None:
+        """Draw nothing: on "meta" torch first imports its compiler, for seconds."""
+
 
 def linear(d: int, k: int, generator: torch.Generator | None) -> nn.Linear:
     """Return an affine map whose weights are uniform in +- 1 / sqrt(d)."""
-    layer = nn.Linear(d, k, device="meta")
+    layer = Linear(d, k)
     if generator is not None:
         layer.to_empty(device=generator.device)
         draw_uniform(layer, d**-0.5, generator)

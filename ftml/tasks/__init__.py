@@ -21,6 +21,7 @@ them: a model that only predicts needs none of them, and importing them takes se
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
@@ -28,10 +29,11 @@ from types import ModuleType
 from ftml.config import nearest
 
 
-def tasks() -> list[str]:
-    """Return the name of every task."""
+@functools.cache
+def tasks() -> tuple[str, ...]:
+    """Return the name of every task: the folder is the registry, read once."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in names if not name.startswith("_"))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def task(name: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -10,9 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ftml.nn.cnn import CNN
 from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
 from ftml.nn.layers import BatchNorm, Draw, Inception, LocallyConnected, dropout
 from ftml.nn.mlp import MLP
+from ftml.nn.one_hidden import OneHiddenNet
+from ftml.nn.resnet import ResNet
+from ftml.nn.sequence_networks import Embedding
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -105,7 +110,10 @@ def test_filter_of_a_locally_connected_layer_acts_at_its_place_alone() -> None:
 
 
 def test_one_by_one_convolution_is_a_dense_layer_at_each_pixel() -> None:
-    block, x = Inception(3, 4).double(), normal(2, 3, 5, 5)
+    block, x = Inception(3, 4).to_empty(device="cpu").double(), normal(2, 3, 5, 5)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.uniform_(-1.0, 1.0, generator=generator())
     W, b = block.one.weight[:, :, 0, 0], block.one.bias
     by_pixel = (x.movedim(1, 3) @ W.T + b).movedim(3, 1)
     torch.testing.assert_close(block(x)[:, :4], F.relu(by_pixel), rtol=0, atol=1e-12)
@@ -119,6 +127,25 @@ NETWORKS = {
         image, 5, width=4, hidden=(8,), generator=g
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(lambda n=n: NETWORKS[n]((1, 8, 8), None) for n in NETWORKS),
+        lambda: CNN(1, 3, width=8),
+        lambda: ResNet(18, 3),
+        lambda: MLP((3, 4, 2)),
+        lambda: OneHiddenNet(3, 4, 2, activation="tanh"),
+        lambda: Embedding(5, 2),
+    ],
+)
+def test_network_on_meta_computes_no_initial_weights(
+    build: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kaiming_uniform_", "uniform_", "normal_"):
+        monkeypatch.setattr(nn.init, name, None)
+    assert all(each.is_meta for each in build().parameters())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
