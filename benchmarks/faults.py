@@ -53,7 +53,7 @@ ONE, CLONES, DVC, TWO = (
 SCENARIOS = {ONE: 5, CLONES: 3, DVC: 2, TWO: 2}
 "Scenarios, and how often each is taken."
 
-TARGETS = {"driver": 10, "worker": 5, "group": 4, "raylet": 1, "coordinator": 1}
+TARGETS = {"driver": 10, "worker": 8, "group": 4, "raylet": 1, "coordinator": 1}
 TARGETS_WITH_DVC = {"dvc": 8, "driver": 4, "group": 4, "worker": 2}
 SLOW = {"gcs": 1}
 "The driver notices a lost control service after half a minute: one in an episode."
@@ -110,6 +110,10 @@ def main() -> int:
     options = parsed()
     for name in ("RAY_TMPDIR", "FTML_STORAGE", "FTML_IDENTITY"):  # each has its own
         os.environ.pop(name, None)
+    # `nohup` and `&` have these ignored, also by the stages. A handler, unlike that, is
+    # not inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, lambda *_: None)
     root = Path(tempfile.mkdtemp(prefix="ff-", dir="/tmp"))  # Ray needs a short path
     try:
         template, store = prepare(root)
@@ -254,7 +258,7 @@ def kill_again_and_again(
     rerun_at_once: start the stage again while that of a killed dvc runs.
     """
     process, status = None, None
-    for number in range(rng.randint(3, 6)):
+    for number in range(rng.randint(4, 8)):
         store = place.store.exists()
         kill = drawn(rng, dvc=place.dvc, first=number == 0, store=store)
         if rerun_at_once and number == 0:

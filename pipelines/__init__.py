@@ -3,6 +3,8 @@ stage.
 """
 
 import os
+import sys
+from types import TracebackType
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -18,6 +20,16 @@ THREAD_VARIABLES = (
 # uses the threads of its study (`pipelines/common/threads.py`).
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
-from pipelines.common.errors import shorten_interrupts  # noqa: E402
 
-shorten_interrupts()
+def _report_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print an error that nothing catches, such as Ctrl-C while modules are imported.
+    This package imports nothing that takes time, so that it sets the hook early.
+    """
+    from pipelines.common.errors import report_uncaught
+
+    report_uncaught(kind, error, trace)
+
+
+sys.excepthook = _report_uncaught

@@ -50,13 +50,18 @@ def log(
     """Log the results on disk to the MLflow store in use, if it lacks them.
 
     After `dvc pull`, or when mlflow.db was lost: each study in experiments/ gets a run
-    of this folder with its trials, figures and model, once, without training.
+    of this folder with its trials, figures and model, once, without training. The exit
+    status is 1 if a study was not logged; its line says why.
     """
     with report_errors():
         from pipelines.cli import results_on_disk
 
+        failed = False
         for line in results_on_disk.log(datasets or [], force_champion=champion):
             print(line, flush=True)
+            failed |= results_on_disk.NOT_LOGGED in line
+        if failed:
+            raise typer.Exit(1)
 
 
 def reproduce(

@@ -23,6 +23,9 @@ from pipelines.tracking.claim_runs import ClaimRuns
 from pipelines.tracking.client import open_store
 from pipelines.tracking.log_again import Store
 
+NOT_LOGGED = "not logged, "
+"Precedes, in the line of a study, the reason why it was not logged."
+
 
 def log(datasets: Sequence[str], *, force_champion: bool = False) -> Iterator[str]:
     """Log the results of datasets, or of all datasets and claims if none is named;
@@ -82,7 +85,7 @@ def _log_studies(plan: Plan, name: str, *, force_champion: bool) -> Iterator[str
     for study in studies:
         if reason := reasons[study.name]:
             yield (
-                f"{name}/{study.name}: not logged, {reason}: run `dvc repro "
+                f"{name}/{study.name}: {NOT_LOGGED}{reason}: run `dvc repro "
                 f"experiment@{name}`"
             )
 
@@ -107,7 +110,7 @@ def _log_study(store: Store, study: Study) -> str:
     try:
         lacking = store.log_missing(study)
     except RestoreError as error:  # the other studies are logged
-        return f"not logged, {error}"
+        return f"{NOT_LOGGED}{error}"
     if not lacking:
         return "in the store already"
     return f"logged; the store lacked {', '.join(lacking)}"

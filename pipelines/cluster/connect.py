@@ -58,6 +58,7 @@ def ray_cluster() -> Iterator[None]:
     ray_internals.quiet_authentication()
     leftovers.check_space()
     ray_internals.shorten_messages()
+    ray_internals.keep_sigterm_handler()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     started: Any = None
     try:
@@ -97,8 +98,8 @@ def ray_cluster() -> Iterator[None]:
 def _own_sigterm_handler() -> Iterator[None]:
     """Restore the handler of SIGTERM after the block.
 
-    `ray.init` replaces it by one that exits with status 15, and Ray's core prints six
-    lines on where the process was. Restoring the handler in Python removes both.
+    `ray.init` has Ray's core print six lines at SIGTERM, on where the process was.
+    Restoring the handler in Python ends that.
     """
     before = signal.getsignal(signal.SIGTERM)
     try:

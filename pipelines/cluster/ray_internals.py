@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ray._private import worker
+from ray._private import utils, worker
 from ray._private.authentication import authentication_token_setup
 
 
@@ -35,6 +35,13 @@ def session_folder(started: Any) -> Path | None:
     """
     folder = getattr(started, "address_info", {}).get("session_dir")
     return Path(folder) if folder else None
+
+
+def keep_sigterm_handler() -> None:
+    """Have `ray.init` leave the handler of SIGTERM as it is. It would set one that
+    exits with status 1, and when it is connected another one that exits with 15.
+    """
+    utils.set_sigterm_handler = lambda _: None
 
 
 def shorten_messages() -> None:

@@ -42,6 +42,7 @@ HANGUP = {signal.Signals.SIGHUP} if hasattr(signal, "SIGHUP") else set()
 "The signal of a terminal or connection that is closed; Windows has none."
 
 INTERRUPTED = "interrupted; rerun the stage to complete it"
+ENDED = "ended by {}; rerun the stage to complete it"
 
 
 class StudyError(ValueError):
@@ -106,7 +107,8 @@ class _Stopped:
     """Whether a signal has asked this process to end; 0 before.
 
     The exception that a signal raises is not enough: a library that is being imported
-    may turn it into another one, or swallow it.
+    may turn it into another one, or swallow it, and `ray.get` and `ray.wait` replace
+    SystemExit by one with status 1.
     """
 
     number = 0
@@ -139,6 +141,9 @@ def stage_process(log: Path | None = None) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             _exit(signal.SIGINT)
+        except SystemExit:
+            if not stopped.number:
+                raise
         except Exception as error:
             if not stopped.number:
                 fail(error)
@@ -209,26 +214,24 @@ def _logging_to(path: Path | None) -> Iterator[None]:
             handler.close()
 
 
-def shorten_interrupts() -> None:
-    """Make Ctrl-C one line also while the modules of a process are imported, before
-    `stage_process` begins. A library may raise another error from it. The traceback of
-    any other error is printed without passwords.
+def report_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print Ctrl-C as one line, and exit with status 130: before `stage_process`
+    begins, modules are imported. A library may raise another error from it. The
+    traceback of any other error is printed without passwords.
     """
-
-    def hook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        interrupted = any(isinstance(e, KeyboardInterrupt) for e in chain(error))
-        if interrupted and not debugging():
-            print(INTERRUPTED, file=sys.stderr)
-        else:
-            print_traceback(kind, error, trace)
-
-    sys.excepthook = hook
+    interrupted = any(isinstance(e, KeyboardInterrupt) for e in chain(error))
+    if interrupted and not debugging():
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        os._exit(128 + signal.SIGINT)  # Python exits with 1 for `python -m`
+    else:
+        print_traceback(kind, error, trace)
 
 
 def _exit(number: int) -> NoReturn:
-    """Exit with the status of a process that a signal has ended."""
-    if number == signal.SIGINT:
-        print(INTERRUPTED, file=sys.stderr)
+    """Exit with one line and the status of a process that a signal has ended."""
+    line = ENDED.format(signal.Signals(number).name)
+    with suppress(OSError):  # a terminal that was closed
+        print(INTERRUPTED if number == signal.SIGINT else line, file=sys.stderr)
     sys.exit(128 + number)

@@ -27,10 +27,14 @@ def _of_one_gpu(gpu: float) -> float:
     return gpu
 
 
+MOST_CPUS = 4096
+"CPU cores that a trial can ask for: more than one machine has."
+
+
 class Resources(Schema):
     """The resources of one trial."""
 
-    cpu: Annotated[float, Field(gt=0)] = 1.0
+    cpu: Annotated[float, Field(gt=0, le=MOST_CPUS)] = 1.0
     """CPU cores of a trial, which also computes with as many threads, at least 1. More
     than one thread changes the last bits of results, and so the key of the study"""
 

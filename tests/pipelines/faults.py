@@ -238,6 +238,9 @@ STATES: dict[str, Callable[[Place], int]] = {
 }
 "For each aimed moment, a number that changes when the moment comes."
 
+SHORTEST = {"results are renamed": 0.001}
+"Seconds between two looks for a moment that passes in less than a hundredth of one."
+
 
 def _has_come(place: Place, moment: str) -> bool:
     found = STATES[moment](place)
@@ -259,7 +262,7 @@ def strike(
     while _runs(process, place):
         if isinstance(fraction, str):
             come = _has_come(place, fraction)
-            time.sleep(0 if come else 0.001)
+            time.sleep(0 if come else SHORTEST.get(fraction, 0.01))
         else:
             come = time.monotonic() - started >= fraction * duration
             time.sleep(0 if come else 0.01)
@@ -269,7 +272,7 @@ def strike(
     while _runs(process, place):
         if sent := _send(place, process, kill):
             return sent
-        time.sleep(0.02)
+        time.sleep(0.05)
     return False
 
 

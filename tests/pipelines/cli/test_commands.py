@@ -99,7 +99,11 @@ run_stage("sleeps", main)
     ("number", "status", "printed"),
     [
         (signal.SIGINT, 130, "closed\ninterrupted; rerun the stage to complete it\n"),
-        (signal.SIGTERM, 143, "closed\n"),
+        (
+            signal.SIGTERM,
+            143,
+            "closed\nended by SIGTERM; rerun the stage to complete it\n",
+        ),
     ],
 )
 def test_a_stopped_stage_cleans_up_and_exits_with_the_status_of_the_signal(

@@ -11,8 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from ray.cluster_utils import Cluster
 
 from pipelines.cluster import connect
 from pipelines.cluster.connect import SearchError, ray_cluster
+from pipelines.common.errors import stage_process
 from pipelines.stages import tables
 from tests.conftest import free_port, run_stage, stage
 
@@ -230,3 +232,19 @@ def test_a_sigterm_ends_the_driver_as_it_would_without_ray(
         signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_cluster")
+@pytest.mark.parametrize("wait", [ray.get, lambda ref: ray.wait([ref])])
+def test_a_sigterm_while_the_driver_waits_for_ray_has_its_status(
+    wait: Callable[[object], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending = ray.remote(num_cpus=1000)(lambda: None).remote()
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    with pytest.raises(SystemExit) as ended, stage_process():
+        wait(pending)
+    ray.cancel(pending)
+    assert ended.value.code == 143
+    assert capsys.readouterr().err.startswith("ended by SIGTERM; ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import signal
 
 import pytest
 from ray._private import node
@@ -43,3 +44,18 @@ def test_a_message_of_ray_is_its_first_line(monkeypatch: pytest.MonkeyPatch) -> 
         ray_internals.shorten_messages()
     worker.print_to_stdstream({"lines": ["a raylet\nits log"]}, ignore_prefix=False)
     assert printed == [["a raylet"]]
+
+
+def test_ray_sets_its_handlers_of_sigterm_by_the_function_that_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (node, ray_internals.worker):
+        source = inspect.getsource(module)
+        assert "ray._private.utils.set_sigterm_handler(sigterm_handler)" in source
+        assert "signal.signal(" not in source
+    utils = ray_internals.utils
+    monkeypatch.setattr(utils, "set_sigterm_handler", utils.set_sigterm_handler)
+    before = signal.getsignal(signal.SIGTERM)
+    ray_internals.keep_sigterm_handler()
+    utils.set_sigterm_handler(signal.SIG_DFL)
+    assert signal.getsignal(signal.SIGTERM) is before

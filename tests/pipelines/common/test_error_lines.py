@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import signal
 import sqlite3
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from ray.exceptions import RayTaskError
 from sqlalchemy.exc import OperationalError
 
+import pipelines
 from pipelines.common import errors
 from pipelines.common.explain import LONGEST, explain
 from pipelines.tracking.client import TrackingError
@@ -156,20 +158,21 @@ def test_a_signal_ends_a_stage_even_if_a_library_turns_it_into_its_own_error(
 def test_ctrl_c_during_an_import_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    errors.shorten_interrupts()
+    statuses: list[int] = []
+    monkeypatch.setattr(os, "_exit", statuses.append)
+    hook = getattr(pipelines, "_report_uncaught")  # noqa: B009
     wrapped = ImportError("numpy")
     wrapped.__cause__ = KeyboardInterrupt()
     for error in (KeyboardInterrupt(), wrapped):
-        sys.excepthook(type(error), error, None)
+        hook(type(error), error, None)
     assert capsys.readouterr().err == f"{errors.INTERRUPTED}\n" * 2
-    sys.excepthook(KeyError, KeyError("a"), None)
+    assert statuses == [130, 130]
+    hook(KeyError, KeyError("a"), None)
     assert capsys.readouterr().err == "KeyError: 'a'\n"
 
 
-def test_interrupts_are_shortened_before_anything_else_is_imported() -> None:
-    import pipelines
-
+def test_the_hook_for_interrupts_is_set_before_anything_else_is_imported() -> None:
     text = Path(str(pipelines.__file__)).read_text()
-    assert text.count("import ") == 2, "os, and what shortens them"
-    assert text.endswith("shorten_interrupts()\n")
+    imported = re.findall(r"^(?:import|from) (\w+)", text, flags=re.MULTILINE)
+    assert imported == ["os", "sys", "types"]
+    assert text.endswith("sys.excepthook = _report_uncaught\n")

@@ -277,6 +277,14 @@ def test_wrong_field_of_a_dataset_is_named(
         ("{resources: 2}", "resources: expected keys with values, got 2"),
         ("{resources: {cpu: 0}}", "resources.cpu: expected greater than 0, got 0"),
         (
+            "{resources: {cpu: 1.e+308}}",
+            "resources.cpu: expected less than or equal to 4096, got 1e+308",
+        ),
+        (
+            "{resources: {cpu: .nan}}",
+            "resources.cpu: expected a finite number, got nan",
+        ),
+        (
             "{resources: {cpu: .inf}}",
             "resources.cpu: expected a finite number, got inf",
         ),
