@@ -29,7 +29,7 @@ setup: $(READY) ## make the virtual environment from requirements.lock: what run
 setup-dev: $(READY_DEV) ## add the tools of test, lint, format and docs from requirements-dev.lock
 
 repro: $(READY) ## prepare data, search, refit, test and report: what params.yaml says
-	@ftml restore-lock && dvc repro
+	@ftml restore-lock && dvc repro --all-pipelines
 
 job: $(READY) ## run stages on the Ray cluster of RAY_ADDRESS: make job STAGES=experiment@digits
 	@ftml job submit $(STAGES)

@@ -15,7 +15,8 @@ So the stage `sources` makes links at such names, and DVC hashes what they point
 - `data/.sources/studies/<dataset>/`: a link to each input file of a study;
 - `data/.sources/datasets/<dataset>` and `data/.sources/experiments/<dataset>`: the
   sections of a dataset in params.yaml; not links. Stages depend on these files in place
-  of parameters, for each of which DVC would parse params.yaml again.
+  of parameters, for each of which DVC would parse params.yaml again;
+- `data/.sources/code/<stage>`: the digests of the code of a stage; no links.
 
 A folder without links holds an empty file, since DVC warns of empty folders; it warns
 of an empty file, too, if that is itself a dependency or an output.
@@ -40,7 +41,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from pipelines.common.files import check_target, remove_folder
+from pipelines.common.files import check_target, remove_folder, write_files
 from pipelines.common.project import project_folder
 
 SCHEME = "file:"
@@ -48,6 +49,7 @@ LINKS = Path("data/.sources")
 FILES, FOLDERS, NAMES = LINKS / "files", LINKS / "folders", LINKS / "names"
 STUDIES = LINKS / "studies"
 DATASETS, EXPERIMENTS = LINKS / "datasets", LINKS / "experiments"
+CODE = LINKS / "code"
 ALWAYS = NAMES / ".always"
 LOCK = Path("dvc.lock")
 
@@ -111,6 +113,21 @@ def write_section(path: Path, section: Any) -> None:
     """
     text = json.dumps(section, indent=1, default=str, skipkeys=True)
     path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def write_code(digests: Mapping[str, str]) -> set[str]:
+    """Write the digests of the code of each stage, by its name; return the paths of the
+    files of code that differ from what was written before.
+    """
+    changed: set[str] = set()
+    for stage, text in digests.items():
+        if (CODE / stage).is_file():
+            before = (CODE / stage).read_text(encoding="utf-8").splitlines()
+            different = {*before} ^ {*text.splitlines()}
+            changed |= {line.partition(" ")[2] for line in different}
+    shutil.rmtree(CODE, ignore_errors=True)
+    write_files(CODE, digests)
+    return changed
 
 
 def _link_dataset(name: str, places: Sequence[str]) -> bool:

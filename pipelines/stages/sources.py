@@ -2,7 +2,9 @@
 names that dvc.yaml can have (`pipelines.common.watched`).
 
 It also writes the sections of params.yaml, a file each, on which stages depend in place
-of parameters. Every stage depends on such a file, so that DVC runs this stage first.
+of parameters, and the digests of the code of each stage
+(`pipelines.common.stage_code`). Every stage depends on such a file, so that DVC runs
+this stage first.
 
 Of params.yaml it checks the names alone, since the names are part of the commands of
 the stages after it. The values are checked by these stages, so this one takes less than
@@ -16,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.common import watched
+from pipelines.common import stage_code, watched
 from pipelines.common.errors import run_stage
 from pipelines.common.files import PREPARED, check_target
 from pipelines.common.names import name_errors
@@ -29,6 +31,8 @@ CLAIMS = watched.LINKS / "claims"
 """The section `claims` of params.yaml, on which the stage `claims` depends. DVC refuses
 a stage with a parameter that params.yaml does not have, and this section may be absent.
 """
+REPORT = watched.LINKS / "report"
+"The sections of params.yaml on which the stage `report` depends, in their order."
 
 
 def main() -> None:
@@ -66,6 +70,11 @@ def main() -> None:
     for name, studies in experiments.items():
         watched.link_studies(name, watched.inputs_in(studies))
     watched.write_section(CLAIMS, dict(sorted(_sections(params, "claims").items())))
+    shown = {key: _sections(params, key) for key in ("datasets", "experiments")}
+    watched.write_section(REPORT, shown)
+    if changed := sorted(watched.write_code(stage_code.digests())):
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        print(f"changed code: {', '.join(changed[:5])}{more}")
     CHECKED.write_text("the names in params.yaml obey the rule\n")
 
 

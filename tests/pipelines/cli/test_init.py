@@ -248,7 +248,7 @@ def printed_params(folder: str) -> str:
     return Path(folder, "params.yaml").read_text()
 
 
-def test_its_stages_call_the_installed_command_and_depend_on_its_version() -> None:
+def test_its_stages_call_the_installed_command_and_depend_on_its_code() -> None:
     table().to_csv("her.csv", index=False)
     start()
     stages = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
@@ -256,7 +256,8 @@ def test_its_stages_call_the_installed_command_and_depend_on_its_version() -> No
         stage = section.get("do", section)
         assert stage["cmd"].startswith(f"ftml stage {name}")
         assert name in commands_stages.stage_names()
-        assert name == "installed" or "data/.ftml" in stage["deps"]
+        code = "data/.ftml" if name == "sources" else f"data/.sources/code/{name}"
+        assert name == "installed" or code in stage["deps"]
     assert stages["installed"]["always_changed"] is True
     for plot in stages["report"]["plots"]:
         (options,) = plot.values()
