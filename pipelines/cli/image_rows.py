@@ -36,7 +36,7 @@ def image_shape(predictor: Predictor, types: Mapping[str, str]) -> tuple[int, ..
             return ()
         places = [tuple(map(int, name.split("_")[1:])) for name in types]
         return tuple(max(axis) + 1 for axis in zip(*places, strict=True))
-    shape = getattr(predictor.model, "shape", ())  # (C, H, W) of a network
+    shape: tuple[int, ...] = getattr(predictor.model, "shape", ())  # (C, H, W)
     if len(shape) != 3:
         return ()
     channels, height, width = shape
