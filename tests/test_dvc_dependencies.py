@@ -155,7 +155,7 @@ def test_a_changed_module_changes_the_files_of_the_stages_that_import_it(
     before = stage_code.digests()
     assert watched.write_code(before) == set()
     results = {"experiment", "claims", "report"}
-    cases = {
+    cases: dict[str, set[str]] = {
         "ftml/data/tables.py": {*PREPARING} | results,
         "ftml/nn/layers.py": {"images"} | results,
         "ftml/families/linear/ols.py": results,
