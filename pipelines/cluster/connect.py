@@ -70,6 +70,7 @@ def ray_cluster() -> Iterator[None]:
                 environment = {"py_modules": code, "env_vars": variables}
                 ray.init(address, runtime_env=environment, **quiet)
             else:
+                ray_internals.start_fewer_processes()
                 with leftovers.starting_session():
                     started = ray.init("local", include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises Exception itself where a process of it ends

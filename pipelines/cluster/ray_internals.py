@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ray._private import utils, worker
+from ray._private import node, utils, worker
 from ray._private.authentication import authentication_token_setup
 
 
@@ -50,6 +50,28 @@ def shorten_messages() -> None:
     """
     if not isinstance(worker.print_to_stdstream, partial):
         worker.print_to_stdstream = partial(_first_lines, worker.print_to_stdstream)
+
+
+def start_fewer_processes() -> None:
+    """Start Ray on this machine without its API server, its log monitor and its
+    autoscaler, and with the agent of an installation without the dashboard.
+
+    `ray.init` starts them even with `include_dashboard=False` and
+    `log_to_driver=False`, waits for the first one, and each takes a second of CPU time
+    to start. Nothing here uses them: one node has no autoscaler, and logs are read from
+    their files.
+    """
+    for name in ("start_api_server", "start_log_monitor", "start_monitor"):
+        setattr(node.Node, name, _start_nothing)
+    setattr(utils, "get_dashboard_dependency_error", _not_used)  # noqa: B010
+
+
+def _start_nothing(_: node.Node, **__: Any) -> None:
+    """Start no process, in place of a method of Node that starts one."""
+
+
+def _not_used() -> ImportError:
+    return ImportError("the dashboard is not used")
 
 
 def _first_lines(printed: Any, data: dict[str, Any], *more: Any, **named: Any) -> None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ftml.config import input_files
@@ -98,6 +100,7 @@ def run_studies(
             reader.folds(study)  # raises before any study starts
             check_target(study.folder, root=workspace.RESULTS, marks=results.MARKS)
     storage.check()
+    threading.Thread(target=import_tracking, daemon=True).start()
     with (
         storage.dataset_lock(studies[0].dataset.name),
         connect.ray_cluster(),
@@ -106,7 +109,7 @@ def run_studies(
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
-        # MLflow is imported while the actor starts, since both take seconds.
+        # The actor starts while MLflow opens its store, since both take seconds.
         open_run = open_experiment(studies[0].dataset, digest=digest)
         driver.run(
             (
@@ -122,6 +125,19 @@ def run_studies(
             coordinator=coordinator,
             folder=workspace.checkpoint_folder(studies[0].dataset),
         )
+
+
+def import_tracking() -> None:
+    """Import what logs a study and draws its figures. That takes seconds, in which this
+    process otherwise only waits for the processes of Ray to start.
+    """
+    for module in (
+        "pipelines.tracking.study_run",  # the first: it configures MLflow
+        "mlflow.pyfunc",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "matplotlib.figure",
+    ):
+        import_module(module)
 
 
 def open_experiment(dataset: Dataset, *, digest: str) -> Callable[..., StudyRun]:

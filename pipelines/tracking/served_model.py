@@ -5,7 +5,8 @@ that it needs, and its requirements.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -29,6 +30,9 @@ TYPES = {
 }
 """The type in a signature of each kind of column. A date is a text, which the model
 reads by its format: MLflow would guess whether 03/04 is in March or in April."""
+
+PACKAGES = {"sklearn": "scikit-learn"}
+"The packages that ftml imports and whose name is not that of their module."
 
 
 def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:
@@ -84,17 +88,17 @@ def requirements(study: Study) -> list[str]:
     """
     modules = modules_of(study)
     tops = {name.split(".")[0] for path in modules.values() for name in imported(path)}
-    packages = _packages()
-    needed = {packages[top][0] for top in tops if top in packages and top != "ftml"}
-    return sorted(f"{name}=={_public(name)}" for name in needed | {"mlflow"})
+    needed = {PACKAGES.get(top, top) for top in tops - sys.stdlib_module_names}
+    versions = {name: version_of(name) for name in needed - {"ftml"} | {"mlflow"}}
+    return sorted(f"{name}=={version}" for name, version in versions.items() if version)
 
 
 @cache
-def _packages() -> Mapping[str, Sequence[str]]:
-    """Return the installed packages by the names of their modules; this takes 1 s."""
-    return metadata.packages_distributions()
-
-
-def _public(package: str) -> str:
-    """Return the installed version of a package without its local part (`+cpu`)."""
-    return metadata.version(package).split("+")[0]
+def version_of(package: str) -> str | None:
+    """Return the installed version of a package without its local part (`+cpu`); None
+    for one that is not installed.
+    """
+    try:
+        return metadata.version(package).split("+")[0]
+    except metadata.PackageNotFoundError:
+        return None

@@ -7,7 +7,7 @@ import logging
 import signal
 
 import pytest
-from ray._private import node
+from ray._private import node, services
 
 from pipelines.cluster import ray_internals
 
@@ -27,6 +27,25 @@ def test_hints_about_tokens_come_from_the_logger_that_is_quieted() -> None:
     assert setup.logger.name == setup.__name__
     ray_internals.quiet_authentication()
     assert setup.logger.getEffectiveLevel() == logging.ERROR
+
+
+def test_ray_starts_no_process_that_nothing_here_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    methods = ("start_api_server", "start_log_monitor", "start_monitor")
+    for name in methods:
+        assert f"self.{name}(" in inspect.getsource(node)
+        monkeypatch.setattr(node.Node, name, getattr(node.Node, name))
+    utils = ray_internals.utils
+    error = "utils.get_dashboard_dependency_error() is not None"
+    assert error in inspect.getsource(services.start_raylet)
+    monkeypatch.setattr(utils, "get_dashboard_dependency_error", lambda: None)
+    ray_internals.start_fewer_processes()
+    without_processes = object.__new__(node.Node)
+    without_processes.start_api_server(include_dashboard=False, raise_on_failure=False)
+    without_processes.start_log_monitor()
+    without_processes.start_monitor()
+    assert isinstance(utils.get_dashboard_dependency_error(), ImportError)
 
 
 def test_a_message_of_ray_is_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
