@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -132,8 +131,6 @@ def import_tracking() -> None:
     """Import what logs a study and draws its figures. That takes seconds, in which this
     process otherwise only waits for the processes of Ray to start.
     """
-    # MLflow warns of its own types when it is imported.
-    warnings.filterwarnings("ignore", message=".*Any type hint is inferred")
     for module in (
         "pipelines.tracking.study_run",  # the first: it configures MLflow
         "mlflow.pyfunc",
