@@ -133,7 +133,6 @@ def import_tracking() -> None:
     """
     for module in (
         "pipelines.tracking.study_run",  # the first: it configures MLflow
-        "mlflow.pyfunc",
         "mlflow.store.tracking.sqlalchemy_store",
         "matplotlib.figure",
     ):
