@@ -61,7 +61,7 @@ def test_a_stage_runs_by_its_name(project: Path) -> None:
         (["table", "iris"], "unknown stage 'table'; nearest: tables"),
         (["tables"], "usage: ftml stage tables DATASET"),
         (["report", "iris"], "usage: ftml stage report"),
-        (["claims"], "usage: ftml stage claims CHAPTER"),
+        (["claims", "linear"], "usage: ftml stage claims"),
         (["tables", "isis"], "unknown dataset 'isis'; known to tables: iris"),
     ],
 )
