@@ -56,9 +56,15 @@ from ftml.families.generative._training import (
 )
 from ftml.nn.activations import Activation
 from ftml.nn.inputs import inputs_of
-from ftml.nn.latent_networks import DrawOfRows
+from ftml.nn.latent_networks import (
+    DeepLatentGaussian,
+    DrawOfRows,
+    LatentGaussian,
+)
 from ftml.nn.layers import Draw
 from ftml.training import Problem, Turn
+
+Network = LatentGaussian | DeepLatentGaussian
 
 DRAWS = 8
 "Draws of an estimate of the ELBO."
@@ -149,7 +155,7 @@ class Model:
         The draws of a row depend on its values alone.
         """
 
-        def bound(network: Any, x: Tensor) -> Tensor:
+        def bound(network: Network, x: Tensor) -> Tensor:
             draw = DrawOfRows(x, n_draws=DRAWS)
             mu, log_v = network.encode(x)
             terms = [
@@ -166,14 +172,14 @@ class Model:
         The draws of a row depend on its values alone.
         """
 
-        def bound(network: Any, x: Tensor) -> Tensor:
+        def bound(network: Network, x: Tensor) -> Tensor:
             draw = DrawOfRows(x, n_draws=n_draws)
             return importance_bound(network, x, draw, n_draws=n_draws)
 
         return self._bound(X, bound)
 
     def _bound(
-        self, X: np.ndarray, bound: Callable[[Any, Tensor], Tensor]
+        self, X: np.ndarray, bound: Callable[[Network, Tensor], Tensor]
     ) -> np.ndarray:
         found: np.ndarray = mapped(self, X, bound)
         if self.scaling is None:
@@ -191,7 +197,7 @@ def drawn_code(mu: Tensor, log_v: Tensor, draw: Draw | DrawOfRows) -> Tensor:
     return mu + (0.5 * log_v).exp() * draw.normal(mu)
 
 
-def log_likelihood(network: Any, x: Tensor, z: Tensor) -> Tensor:
+def log_likelihood(network: Network, x: Tensor, z: Tensor) -> Tensor:
     """Return log p(x | z) of each row, (B,)."""
     outputs = network.outputs(z)
     if network.log_noise is None:
@@ -203,7 +209,7 @@ def log_likelihood(network: Any, x: Tensor, z: Tensor) -> Tensor:
 
 
 def importance_bound(
-    network: Any, x: Tensor, draw: Draw | DrawOfRows, *, n_draws: int
+    network: Network, x: Tensor, draw: Draw | DrawOfRows, *, n_draws: int
 ) -> Tensor:
     """Return log (1/K) sum_k p(x, z_k) / q(z_k | x) of each row, (B,)."""
     mu, log_v = network.encode(x)
@@ -270,7 +276,7 @@ def _is_gaussian(config: LatentConfig, *, is_images: bool) -> bool:
     return likelihood == "gaussian"
 
 
-def _turns(network: Any, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn]:
+def _turns(network: Network, x: Tensor, draw: Draw, *, beta: float) -> Iterator[Turn]:
     """Yield the one turn of an update."""
     mu, log_v = network.encode(x)
     likelihood = log_likelihood(network, x, drawn_code(mu, log_v, draw)).mean()
