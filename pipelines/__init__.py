@@ -1,5 +1,8 @@
-"""The pipeline: the only code that knows paths, DVC, Ray and MLflow. One module a
-stage.
+"""The pipeline: the only code that knows paths, DVC, Ray and MLflow.
+
+Its packages are layers, from the top: cli, stages, report, tracking, tuning, study,
+datasets, cluster, params, common. Imports point down only. Begin with `stages`, which
+has a module for each stage of dvc.yaml, or with docs/design.md.
 """
 
 import os

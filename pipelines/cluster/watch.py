@@ -3,7 +3,7 @@
 Order. When Ray's control service (GCS) is killed, a driver continues for 60 s; then Ray
 ends its process without running any Python code, so that runs in MLflow would stay
 RUNNING. When the raylet of the driver's node is killed, placement groups stay pending
-for ever. `watching` looks every CHECK_INTERVAL_S in a thread of its own, since the main
+forever. `watching` looks every CHECK_INTERVAL_S in a thread of its own, since the main
 thread may wait for Ray, and raises ClusterLostError in the main thread by a signal,
 early enough for the driver to close its runs. Tune may take the error for that of a
 trial, so the signal is repeated until the block is left. A control service that
@@ -107,7 +107,7 @@ def watching(
     left = threading.Event()
     found: list[ClusterLostError] = []
 
-    def look() -> None:
+    def check_until_left() -> None:
         while not left.wait(interval):
             try:
                 watch.check()
@@ -121,7 +121,7 @@ def watching(
             raise found[0]
 
     before = signal.signal(SIGNAL, handle)
-    thread = threading.Thread(target=look, name="ftml-watch", daemon=True)
+    thread = threading.Thread(target=check_until_left, name="ftml-watch", daemon=True)
     thread.start()
     try:
         yield

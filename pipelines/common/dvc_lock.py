@@ -1,9 +1,8 @@
 """Repairs dvc.lock, and DVC's file of read and write locks, after a kill.
 
 DVC truncates `dvc.lock` and writes it again, all stages of it, whenever a stage has
-ended. A signal in that time (0.65 s for 54 stages) leaves the beginning of the file,
-and every later command of DVC ends with `'./dvc.lock' validation failed` or `is
-invalid`.
+ended. A signal in that time leaves the beginning of the file, and every later command
+of DVC ends with `'./dvc.lock' validation failed` or `is invalid`.
 `repair` puts it together again, stage by stage, from
 
 1. the beginning that is left, without its last stage, which may be incomplete;

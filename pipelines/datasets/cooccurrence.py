@@ -69,7 +69,7 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
     about = {**about, **vars(how), "counting_seed": how.seed, "seed": about["seed"]}
     counts = cooccurrence.load_vocabulary(folder)[1]["train"]
     most = section.memory_mb // WORKER_MB
-    with executor(max_workers=most) as (carry, workers):
+    with executor(max_workers=most) as (parallel_map, workers):
         for split in parquet.SPLITS:
             # If a node is lost, its shards are counted again; that overwrites equal
             # files.
@@ -82,7 +82,7 @@ def count(section: CooccurrenceSchema, folder: Path, *, about: dict[str, Any]) -
                     how=how,
                     memory=section.memory_mb * MEGABYTE,
                     workers=workers,
-                    parallel_map=carry,
+                    parallel_map=parallel_map,
                 )
                 path = folder / f"{split}.parquet"
                 if not write_pairs(path, tables, {**about, "total_weight": total}):

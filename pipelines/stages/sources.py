@@ -7,8 +7,8 @@ of parameters, and the digests of the code of each stage
 this stage first.
 
 Of params.yaml it checks the names alone, since the names are part of the commands of
-the stages after it. The values are checked by these stages, so this one takes less than
-half a second, and a fault in one dataset does not stop the stages of another.
+the stages after it. The values are checked by these stages, so this one is short, and
+a fault in one dataset does not stop the stages of another.
 """
 
 from __future__ import annotations

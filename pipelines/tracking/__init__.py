@@ -14,7 +14,8 @@ says what is wrong with one. Then `study_run.py`, the run of a study, and
 the registry, and `comparison_run.py`; `claim_runs.py` is the same for claims.
 `recorded.py` finds what a store has of a study, `log_again.py` logs what it
 lacks from the results on disk, and `champion.py` decides who is the champion.
-`views.py` and `descriptions.py` hold what MLflow's pages show, and `mlflow_ui.py` what
-is known of the undocumented format of views. `serving.py` is the model that MLflow
-loads, and `migrate.py` moves a store to a server.
+`views.py` and `descriptions.py` hold what MLflow's pages show, `mlflow_ui.py` what is
+known of the undocumented format of views, and `mlflow_internals.py` what is used of
+MLflow's undocumented code. `serving.py` is the model that MLflow loads, and
+`migrate.py` moves a store to a server.
 """

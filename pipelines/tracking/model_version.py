@@ -10,19 +10,15 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Run
-from mlflow.utils import environment
 
 from ftml.saving import load
 from pipelines.common.project import folder_identity
 from pipelines.params.read import Study
 from pipelines.study.results import Outcome
 from pipelines.tracking import champion as champions
-from pipelines.tracking import descriptions, served_model
+from pipelines.tracking import descriptions, mlflow_internals, served_model
 from pipelines.tracking.ownership import FOLDER
 from pipelines.tracking.recorded import has_model_files, model_id_of
-
-CHECK_OF_REQUIREMENTS = "warn_dependency_requirement_mismatches"
-"The name of the function in which MLflow compares requirements."
 
 
 def model_outputs(client: MlflowClient, run_id: str) -> list[LoggedModelOutput]:
@@ -75,7 +71,7 @@ def register(
 def _log_model(study: Study, run_id: str, folder: Path, example: pd.DataFrame) -> str:
     """Log the model of a folder; return the id of the logged model."""
     predictor = load(folder)
-    skip_check_of_requirements()
+    mlflow_internals.skip_check_of_requirements()
     with (
         warnings.catch_warnings(),
         served_model.code_of(study) as code,
@@ -91,19 +87,6 @@ def _log_model(study: Study, run_id: str, folder: Path, example: pd.DataFrame) -
             pip_requirements=served_model.requirements(study),
         )
     return str(logged.model_id)
-
-
-def skip_check_of_requirements() -> None:
-    """Let MLflow not compare the requirements of a model with the installed packages.
-
-    They are the installed versions, and MLflow lists the modules of all packages to
-    compare them, which takes a second.
-    """
-    setattr(environment, CHECK_OF_REQUIREMENTS, _skip)
-
-
-def _skip(_: list[str]) -> None:
-    """Do nothing, in place of a function of MLflow."""
 
 
 def version_tags(study_run: Run, outcome: Outcome) -> dict[str, str]:

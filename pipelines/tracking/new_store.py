@@ -22,6 +22,7 @@ from mlflow import MlflowClient
 from pipelines.common.files import place_new
 from pipelines.common.processes import is_alive, read_process, this_process
 from pipelines.common.project import project_folder
+from pipelines.tracking import mlflow_internals
 from pipelines.tracking.local_store import ARTIFACTS, sqlite_address
 
 MAKER = "process.json"
@@ -54,9 +55,8 @@ def _create_tables(path: Path) -> None:
     an address, in which a quote is encoded.
     """
     if "'" in str(Path.cwd()):
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-        SqlAlchemyStore(sqlite_address(path), (project_folder() / ARTIFACTS).as_uri())
+        artifacts = (project_folder() / ARTIFACTS).as_uri()
+        mlflow_internals.create_tables(sqlite_address(path), artifacts=artifacts)
     MlflowClient(sqlite_address(path)).search_experiments(max_results=1)
 
 

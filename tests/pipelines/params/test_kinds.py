@@ -154,6 +154,7 @@ import json
 from pathlib import Path
 
 from pipelines.cli.schema import params_schema
+from pipelines.common.stage_code import digests
 from pipelines.params.kinds import KIND_OF_STAGE
 from pipelines.params.read import ParamsError, read_params
 from pipelines.study.folds import read_folds
@@ -173,6 +174,7 @@ print(json.dumps({
     "small": [len(part) for part in vars(small).values()],
     "tasks": kind.tasks,
     "schema": sorted(params_schema()["properties"]["datasets"]["properties"]),
+    "code": [line.split()[1] for line in digests()["spectra"].splitlines()],
     "problems": problems,
 }))
 """
@@ -195,6 +197,8 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / path).write_text(text)
     with (tmp_path / "pipelines/params/kinds.py").open("a") as kinds:
         kinds.write(RECORD)
+    with (tmp_path / "pipelines/common/stage_code.py").open("a") as code:
+        code.write('\n\nCODE["spectra"] = PREPARES\n')
     task = tmp_path / "ftml/tasks/classification.py"
     accepted = "DATA = (Table, Images, Sequences, Trees)"
     assert accepted in task.read_text()
@@ -226,6 +230,8 @@ def test_a_new_data_kind_is_read_prepared_loaded_and_given_to_a_study(
     assert answer["small"] == [12, 6, 6]
     assert answer["tasks"] == ["classification"]
     assert "spectra" in answer["schema"]
+    for package in ("datasets", "stages"):
+        assert f"pipelines/{package}/spectra.py" in answer["code"]
     assert answer["problems"] == [
         "datasets.spectra.toy.n_sample: unknown key; nearest: n_samples",
     ]

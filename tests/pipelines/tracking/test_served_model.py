@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-from mlflow.utils import environment
-
 import ftml
 from pipelines.params.keys import imported
-from pipelines.tracking import model_version, served_model
+from pipelines.tracking import served_model
 
 
 def test_each_module_that_ftml_imports_is_of_the_package_that_is_required() -> None:
@@ -30,15 +26,3 @@ def test_each_module_that_ftml_imports_is_of_the_package_that_is_required() -> N
 def test_a_package_that_is_not_installed_is_not_required() -> None:
     assert served_model.version_of("a-package-that-nobody-has") is None
     assert served_model.version_of("numpy") == metadata.version("numpy")
-
-
-def test_mlflow_does_not_look_through_all_packages_for_a_model(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    name = model_version.CHECK_OF_REQUIREMENTS
-    check = getattr(environment, name)
-    monkeypatch.setattr(environment, name, check)
-    source = inspect.getsource(environment._process_pip_requirements)
-    assert f"{name}(sanitized_pip_reqs)" in source
-    model_version.skip_check_of_requirements()
-    assert getattr(environment, name) is not check
