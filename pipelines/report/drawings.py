@@ -35,7 +35,7 @@ def _comparison(page: DatasetPage) -> Drawing:
     return figures.draw(
         figure,
         f"Test {metric}: mean ± standard error; small dots are single seeds. "
-        "The study that is best in validation is red.",
+        "The study that is best in validation is orange.",
         alt=f"Dot plot of the test {metric} of each study of {page.name}; the "
         "numbers are in the table above.",
     )
@@ -87,7 +87,7 @@ def _cost(page: DatasetPage) -> Drawing | None:
     return figures.draw(
         figure,
         f"Test {metric} against the duration of the search and the final fits. For a "
-        "study in red, no other study is both faster and better.",
+        "study in orange, no other study is both faster and better.",
         alt=f"Scatter plot of test {metric} by seconds for each study of {page.name}.",
     )
 
