@@ -12,6 +12,7 @@ from mlflow.utils import environment
 
 import ftml
 from pipelines.params.keys import imported
+from pipelines.params.read import read_params
 from pipelines.tracking import model_version, served_model
 
 
@@ -42,3 +43,24 @@ def test_mlflow_does_not_look_through_all_packages_for_a_model(
     assert f"{name}(sanitized_pip_reqs)" in source
     model_version.skip_check_of_requirements()
     assert getattr(environment, name) is not check
+
+
+PARAMS = """
+datasets: {tables: {toy: {source: "file:toy.csv", task: regression, target: y}}}
+experiments: {toy: {ridge: {trials: 1}}}
+"""
+
+
+def test_a_model_has_the_modules_of_its_family_and_none_of_other_families_or_claims(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (study,) = read_params(tmp_path / "params.yaml").experiments["toy"]
+    with served_model.code_of(study) as place:
+        files = {
+            path.relative_to(place).as_posix() for path in Path(place).rglob("*.py")
+        }
+    assert {"__init__.py", "predictor.py", "families/linear/ridge.py"} <= files
+    assert not [name for name in files if name.startswith("claims/")]
+    others = {"families/linear/logistic_regression.py", "families/neural/mlp.py"}
+    assert not others & files
