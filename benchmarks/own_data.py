@@ -5,8 +5,9 @@
 Writes benchmarks/own_data.md. For each table it does what a user would do, in a
 temporary project that holds nothing but the file and params.yaml: prepares the dataset,
 runs the experiment, serves the champion by `mlflow models serve`, and sends five raw
-rows. Beside it, scikit-learn's HistGradientBoosting with its defaults is trained on the
-training and validation rows of the same split, from the same columns.
+rows of the columns that the model uses. Beside it, scikit-learn's HistGradientBoosting
+with its defaults is trained on the training and validation rows of the same split, from
+the same columns.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def measure(name: str, folder: Path) -> tuple[str, str]:
     splits = table.read(folder / "data" / name)
     champion, score = champion_of(folder / "experiments" / name)
     rival, n_test = peer(splits), len(splits.test)
-    raw = pd.read_csv(file).head(5)
-    sent, answer, waited = ask(folder, name, raw)
+    used = [column.name for column in splits.train.columns]  # others are refused
+    sent, answer, waited = ask(folder, name, pd.read_csv(file).head(5)[used])
     interval = "" if splits.test.classes == () else wilson(rival, n_test)
     n = sum(len(part) for part in vars(splits).values())
     row = (

@@ -24,6 +24,7 @@ from pipelines.cli.app import app
 from pipelines.params.study import StudySchema
 from tests.conftest import ROOT
 from tests.doc_pages import blocks, commands, exists, pages
+from tests.shipped import shipped_params
 
 NOT_CHECKED = {
     ".venv/bin/pre-commit": "changes the hooks of the repository",
@@ -192,16 +193,9 @@ def stages() -> frozenset[str]:
 
 
 @cache
-def shipped() -> dict[str, Any]:
-    """Return params.yaml of this repository; not to be changed."""
-    found: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
-    return found
-
-
-@cache
 def params() -> dict[str, Any]:
     """Return params.yaml of this repository, with the examples of all pages."""
-    found = deepcopy(shipped())
+    found = deepcopy(shipped_params())
     for page, text in pages().items():
         for block in blocks(page, text):
             if block.language == "yaml":

@@ -48,6 +48,7 @@ from tests.doc_pages import (
     pages,
     prose,
 )
+from tests.shipped import shipped_params
 
 NOT_EXECUTED = {
     "text": "what a program prints, or a diagram",
@@ -135,6 +136,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a project like a clone, and one that `ftml init` has made; each has the
     models of the studies that the pages load.
     """
+    shipped_params()
     clone = tmp_path_factory.mktemp("clone")
     shutil.copy(ROOT / "params.yaml", clone)
     (clone / ".venv").mkdir()
@@ -291,7 +293,7 @@ def test_the_yaml_of_a_page_is_valid_params(page: str, tmp_path: Path) -> None:
             doc_commands.merge(given, YAML(typ="safe").load(block.text))
     whole: dict[str, Any] = {"datasets": {}, "experiments": {}}
     for part, name_of in (("datasets", 1), ("experiments", 0)):
-        for group, sections in doc_commands.shipped()[part].items():
+        for group, sections in shipped_params()[part].items():
             for name, section in sections.items():  # what the page adds studies to
                 if (group, name)[name_of] in given["experiments"]:
                     doc_commands.merge(whole, {part: {group: {name: section}}})

@@ -116,13 +116,15 @@ def predict(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file to write.")
+        Path | None, typer.Option("--output", "-o", help="A CSV file to write.")
     ] = None,
 ) -> None:
     """Write a model's predictions for the rows of a file, or for images, as CSV."""
     with report_errors():
         from pipelines.cli import prediction
 
+        if output:
+            prediction.check_output(output, files)
         write(prediction.predictions(model, files).to_csv(index=False), output)
 
 

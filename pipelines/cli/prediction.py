@@ -25,6 +25,18 @@ PIXELS = (
 )
 
 
+def check_output(output: Path, files: Sequence[Path]) -> None:
+    """Raise ValueError for a file to write that is one of the files to predict, or
+    whose name says another format than CSV.
+    """
+    if is_table_file(output.name) and not output.name.endswith((".csv", ".txt")):
+        raise ValueError(
+            f"{output}: predictions are CSV; give a name that ends in .csv"
+        )
+    if output.exists() and any(f.exists() and f.samefile(output) for f in files):
+        raise ValueError(f"{output}: is a file to predict; give another one to write")
+
+
 def predictions(model: str, files: Sequence[Path]) -> pd.DataFrame:
     """Return a row of predictions for each row of a file of a table; for a model of
     images also for each image file, with its name in the column `file`.

@@ -46,6 +46,23 @@ def test_a_model_of_a_table_says_its_columns(tmp_path: Path) -> None:
         prediction.predictions(str(tmp_path / "model"), [tmp_path])
 
 
+@pytest.mark.parametrize("name", ["out.xlsx", "out.parquet", "out.tsv", "out.csv.gz"])
+def test_a_file_to_write_of_another_format_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: predictions are CSV; give a name"):
+        prediction.check_output(Path(name), [Path("rows.csv")])
+
+
+def test_a_file_to_predict_is_not_overwritten(tmp_path: Path) -> None:
+    rows, link = tmp_path / "rows.csv", tmp_path / "link.csv"
+    rows.write_text("a\n1\n")
+    link.symlink_to(rows)
+    for output in (rows, link):
+        with pytest.raises(ValueError, match="is a file to predict; give another one"):
+            prediction.check_output(output, [rows])
+    for output in (tmp_path / "new.csv", Path("/dev/stdout"), tmp_path / "new"):
+        prediction.check_output(output, [rows])
+
+
 class Brightest:
     """Answers with the mean of the pixels of each image."""
 

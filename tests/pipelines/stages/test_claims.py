@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from ftml.evidence import Budget, claim, claims
@@ -28,7 +27,8 @@ from pipelines.report import render
 from pipelines.report.claim_pages import read_claims
 from pipelines.stages import claims as stage
 from pipelines.study.measurements import DueClaim, Measured, measure, measurement_of
-from tests.conftest import ROOT, forget_store
+from tests.conftest import forget_store
+from tests.shipped import shipped_params
 
 HOLDS = '''"""Two is twice one <on paper>.
 
@@ -324,5 +324,4 @@ def test_what_is_drawn_at_random_has_an_interval() -> None:
 
 
 def test_the_params_of_the_repository_have_each_chapter() -> None:
-    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    assert sorted(params["claims"]) == sorted(set(claims().values()))
+    assert sorted(shipped_params()["claims"]) == sorted(set(claims().values()))

@@ -11,6 +11,8 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -433,3 +435,28 @@ def test_each_domain_is_left_out_searched_fitted_and_tested(places: Path) -> Non
     names = {file.path for file in files}
     assert names == {"figure.png", "table.md", "table.parquet", "table.tex"}
     assert "| erm | oracle |" in compared.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        (None, "starting Ray"),
+        ("ray://her:secret@host:10001", "connecting to Ray at ray://***@host:10001"),
+    ],
+)
+def test_the_stage_says_at_once_that_it_starts_ray(
+    address: str | None,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(experiment, "DatasetReader", stop)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    study: Any = SimpleNamespace(dataset=None)
+    with pytest.raises(InterruptedError):
+        experiment.run_studies([study], keys={}, digest="")
+    assert capsys.readouterr().err == f"{line}\n"

@@ -36,10 +36,12 @@ def test_a_run_with_changes_does_not_promise_that_its_commit_suffices(
     assert "`ftml reproduce RUN_ID` finds" in text
 
 
+@pytest.mark.parametrize("name", ["standalone/tmp1", "tmp2"])
 def test_the_default_store_is_that_of_the_project_of_an_experiment(
-    tmp_path, monkeypatch
+    name, tmp_path, monkeypatch
 ) -> None:
-    copy = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
+    """In the folders of `dvc exp run --temp` and of `--queue`."""
+    copy = tmp_path / ".dvc/tmp/exps" / name
     copy.mkdir(parents=True)
     monkeypatch.chdir(copy)
     found = []
