@@ -16,20 +16,23 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 import ftml
 from ftml.predictor import Predictor
 from pipelines.params.keys import imported, source_modules, study_modules
 from pipelines.params.read import Study
 
-TYPES = {
+TYPES: dict[str, DataType | AnyType] = {
     "number": DataType.double,
-    "boolean": DataType.boolean,
+    "boolean": AnyType(),
     "category": DataType.string,
     "date": DataType.string,
 }
 """The type in a signature of each kind of column. A date is a text, which the model
-reads by its format: MLflow would guess whether 03/04 is in March or in April."""
+reads by its format: MLflow would guess whether 03/04 is in March or in April. The model
+also reads booleans itself: MLflow would make false of a missing value, and true of any
+text."""
 
 PACKAGES = {"sklearn": "scikit-learn"}
 "The packages that ftml imports and whose name is not that of their module."

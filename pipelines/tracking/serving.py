@@ -8,8 +8,8 @@ In the HTTP server of MLflow, this file also replaces the function that answers 
 request. MLflow answers some wrong requests with status 500, others with the page of a
 traceback or the whole input, and drops columns that a model does not have. `answer`
 calls MLflow's function and turns whatever is wrong with a request into status 400 with
-one line. Of a text in a column of numbers, the line has the column, the row and the
-value.
+one line. What is no number in a column of numbers is refused before MLflow converts it:
+MLflow makes 1 of `true`, and its message on a text has no row.
 """
 
 import io
@@ -27,7 +27,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
-from mlflow.types import DataType
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 from ftml.saving import load
 
@@ -115,19 +116,21 @@ def answer(
         )
     if not content_type:
         raise refused("expected a header Content-Type: application/json or text/csv")
+    if text := wrong_number(data, content_type, input_schema):
+        raise refused(text)
+    if content_type.startswith("text/csv"):
+        input_schema = readable(input_schema)
     try:
         return invocations(data, content_type, CheckedModel(model), input_schema)
     except Exception as error:
-        text = wrong_number(data, content_type, input_schema) or reason(error)
-        raise refused(text) from error
+        raise refused(reason(error)) from error
 
 
 def wrong_number(data: bytes | str, content_type: str, input_schema: Any) -> str:
     """Return which value of a request is the first that is no number, in a column of
     numbers; "" if there is none, or if the request is no table with named columns.
-
-    MLflow converts columns before the model sees them, and its message has no row.
     """
+    is_number = is_text_of_number if content_type.startswith("text/csv") else is_real
     try:
         rows = rows_of(data, content_type)
         numbers = [
@@ -143,7 +146,7 @@ def wrong_number(data: bytes | str, content_type: str, input_schema: Any) -> str
             if value is not None and not is_number(value)
         )
         return next(found, "")
-    except Exception:  # what is wrong with such a request, MLflow has said
+    except Exception:  # what is wrong with such a request, MLflow says
         return ""
 
 
@@ -158,15 +161,33 @@ def rows_of(data: bytes | str, content_type: str) -> pd.DataFrame:
     return pd.DataFrame(value, dtype=object)
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value of a request is a number, or a text that is one."""
+def is_real(value: object) -> bool:
+    """Return whether a value of JSON is a number, and neither a text nor true."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_text_of_number(value: object) -> bool:
+    """Return whether a value of a CSV file is a number; an absent one is NaN."""
     try:
         float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
-    except OverflowError:  # a whole number that no double holds
-        return True
     return True
+
+
+def readable(schema: Any) -> Any:
+    """Return a schema by which MLflow reads CSV: it fails on a column of any type, such
+    as a boolean, which is then read as texts.
+    """
+    if not schema or not any(isinstance(each.type, AnyType) for each in schema):
+        return schema
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string, each.name, each.required)
+        if isinstance(each.type, AnyType)
+        else each
+        for each in schema
+    ]
+    return Schema(columns)
 
 
 def refused(text: str) -> MlflowException:

@@ -14,6 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ftml.data.columns import describe, encode
+from ftml.data.preprocessing import Preprocessing
+from ftml.data.table import RawTable
 from pipelines.tracking import client, served_model
 from tests.test_predictor import raw_table, trained
 
@@ -156,6 +159,8 @@ WRONG = [
     (records('{"town": "Ulm", "sise": 2}'), "missing inputs.*size"),
     (records('{"town": "Ulm", "size": "x"}'), "size"),
     (records('{"town": "Ulm", "size": [1]}'), "size"),
+    (records('{"town": "Ulm", "size": true}'), "column size, row 1: .* got True"),
+    (records('{"town": "Ulm", "size": "7"}'), "column size, row 1: .* got '7'"),
     (records('{"town": "Ulm", "size": 1' + 400 * "0" + "}"), "."),
     ("[" * 100_000, "."),
     (b"\xff\xfe", "."),
@@ -227,3 +232,55 @@ def test_a_value_that_is_missing_where_it_may_be_is_answered(tmp_path: Path) -> 
     ask = answered(trained("logistic_regression", raw, tmp_path), raw.frame()[:3])
     (found,) = json.loads(ask(records('{"town": "Ulm", "size": null}')))["predictions"]
     assert found["notes"] == "size: no value (median)"
+
+
+def boolean_table(**spec: Any) -> RawTable:
+    """Return the rows of `raw_table` with a column of booleans that says the target."""
+    raw = raw_table(("healthy", "sick"))
+    frame = raw.frame().assign(smoker=raw.y == 1)
+    columns = describe(frame)
+    return RawTable(
+        encode(frame, columns),
+        raw.y,
+        ("size", "town", "smoker"),
+        classes=raw.classes,
+        columns=columns,
+        preprocessing=Preprocessing(scale=True, **spec),
+    )
+
+
+@pytest.mark.parametrize("value", ["null", '""', "[]", '"maybe"', "2", "NaN"])
+def test_what_is_neither_true_nor_false_is_refused_for_a_boolean(
+    value: str, ask: Any
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    body = records(f'{{"town": "Ulm", "size": 7, "smoker": {value}}}')
+    with pytest.raises(MlflowException, match=r"column smoker.* row 1") as caught:
+        ask(body)
+    assert caught.value.get_http_status_code() == 400
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    raw = boolean_table()
+    folder = tmp_path_factory.mktemp("booleans")
+    return answered(trained("logistic_regression", raw, folder), raw.frame()[:3])
+
+
+def test_a_boolean_is_answered_as_it_was_sent(ask: Any) -> None:
+    body = records('{"town": "Ulm", "size": 5, "smoker": true}')
+    (yes,) = json.loads(ask(body))["predictions"]
+    (no,) = json.loads(ask(body.replace("true", "false")))["predictions"]
+    assert (yes["prediction"], no["prediction"]) == ("sick", "healthy")
+    assert "healthy" in ask("size,town,smoker\n5,Ulm,False\n", "text/csv")
+
+
+def test_a_missing_boolean_is_replaced_by_its_strategy_and_noted(
+    tmp_path: Path,
+) -> None:
+    raw = boolean_table(missing={"smoker": "most_frequent"})
+    ask = answered(trained("logistic_regression", raw, tmp_path), raw.frame()[:3])
+    body = records('{"town": "Ulm", "size": 5, "smoker": null}')
+    (found,) = json.loads(ask(body))["predictions"]
+    assert found["notes"] == "smoker: no value (most_frequent)"
