@@ -359,7 +359,7 @@ def test_a_model_predicts_the_rows_of_a_file_and_says_which_columns_do_not_fit(
     assert error_of("predict", uri, "mor.csv") == (
         "mor.csv: no such file; nearest: more.csv"
     )
-    assert "expected a file .csv" in error_of("predict", uri, "rows.png")
+    assert "expected one file .csv" in error_of("predict", uri, "rows.png")
     Path("broken.parquet").write_text("no")
     assert "not a table (" in error_of("predict", uri, "broken.parquet")
     said = error_of("predict", "models:/tox/1", file)
