@@ -23,7 +23,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -159,12 +158,8 @@ def prepare(root: Path) -> tuple[Path, Path]:
     template = root / "template"
     faults.write_project(template)
     faults.pad_lock(template, PADDING)
-    made = "from pipelines.tracking.client import open_store; open_store()"
     (root / "empty").mkdir()
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", made]
-    subprocess.run(command, cwd=root / "empty", env=variables, check=True)
-    return template, root / "empty/mlflow.db"
+    return template, faults.make_store(root / "empty")
 
 
 def undisturbed(root: Path, template: Path, store: Path) -> Reference:

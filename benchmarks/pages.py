@@ -19,7 +19,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -130,7 +129,7 @@ def run(root: Path, trials: int) -> Iterator[tuple[str, list[str]]]:
     for number, which in enumerate((BESIDE, THROUGH)):
         place = faults.make_place(root / f"p{number}", root / "template")
         place.temporary.mkdir()
-        make_store(place)
+        faults.make_store(place.folder, **place.variables())
         port = free_port()
         with sqlite_server(place.folder, port):
             reader = Reader(f"http://127.0.0.1:{port}")
@@ -138,12 +137,6 @@ def run(root: Path, trials: int) -> Iterator[tuple[str, list[str]]]:
                 place.address = reader.address
             seconds = read_while_it_runs(place, reader)
         yield row_of(which, seconds, reader), problems_of(which, place, reader)
-
-
-def make_store(place: Place) -> None:
-    made = "from pipelines.tracking.client import open_store; open_store()"
-    command = [sys.executable, "-c", made]
-    subprocess.run(command, cwd=place.folder, env=place.variables(), check=True)
 
 
 def read_while_it_runs(place: Place, reader: Reader) -> float:

@@ -22,10 +22,10 @@ from ftml.config import search_space
 from pipelines.cluster import connect
 from pipelines.params.read import read_params
 from pipelines.params.study import Resources
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.plan import (
     Search,
     on_every_fold,
-    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.record import Record

@@ -10,9 +10,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# The package `families` is imported first, so that its name in this module is then
-# rebound to the function: a later import of a family does not bind the package again.
-import ftml.families  # noqa: F401
+# The package `families` is imported before the function of that name, which the name
+# then means here: a later import of a family does not bind the package again.
+import ftml.data
+import ftml.families
 from ftml.core import Family, Step, device, families, family, fit
 
 if TYPE_CHECKING:
@@ -53,27 +54,15 @@ __all__ = [
     "save",
 ]
 
-# The modules of these names import pandas and pydantic, which takes a second.
+# The modules of these names import pandas and pydantic, which takes long.
 _MODULES = {
-    **dict.fromkeys(
-        (
-            "Cooccurrence",
-            "Domains",
-            "Images",
-            "Pairs",
-            "Sequences",
-            "Splits",
-            "Table",
-            "Trees",
-        ),
-        "ftml.data",
-    ),
+    **dict.fromkeys(ftml.data.__all__, "ftml.data"),
     "FamilyConfig": "ftml.config",
     "Predictor": "ftml.predictor",
     "load": "ftml.saving",
     "save": "ftml.saving",
 }
-_SUBMODULES = ("config", "data", "predictor", "saving", "tasks")
+_SUBMODULES = ("config", "predictor", "saving", "tasks")
 "Modules that `import ftml` makes available, as `ftml.tasks`."
 
 

@@ -29,7 +29,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Return the class of a data kind; its module is imported when it is first asked
-    for, since importing those of all kinds, and pandas, takes a second.
+    for, since importing those of all kinds, and pandas, takes long.
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

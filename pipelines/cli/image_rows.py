@@ -91,10 +91,9 @@ def read_images(files: Sequence[Path], shape: tuple[int, ...]) -> pd.DataFrame:
             resized = resized.convert("L")
         pixels[i] = np.asarray(resized)
     said.write()
+    of = f"of {counted(len(files), 'image')}"
     if n_resized:
-        of = f"of {counted(len(files), 'image')}"
         note(f"{where}: {n_resized} {of} are resized to {size[0]} x {size[1]} pixels")
     if n_grey:
-        of = f"of {counted(len(files), 'image')}"
         note(f"{where}: {n_grey} {of} have colours, and become grey")
     return frame_of(pixels)

@@ -183,7 +183,7 @@ def study_row(run: Run, metric: str, best: str | None) -> StudyRow:
     """Return the results of a finished study by a test metric; `best` is the id of the
     champion's run.
     """
-    from scipy.special import stdtrit  # scipy.stats takes a second to import
+    from scipy.special import stdtrit  # scipy.stats takes long to import
 
     metrics = _metrics(run)
     seeds = int(run.data.params.get("seeds", 1))

@@ -37,7 +37,7 @@ def executor(*, max_workers: int) -> Iterator[tuple[ParallelMap, int]]:
             yield map_over_ray_tasks, 1
         return
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    from ftml.data.sharding import threads  # imports numba, which takes half a second
+    from ftml.data.sharding import threads  # imports numba, which takes time
 
     workers = max(1, min(cpus, max_workers))
     with threads(workers) as parallel_map:

@@ -57,9 +57,8 @@ def start_fewer_processes() -> None:
     autoscaler, and with the agent of an installation without the dashboard.
 
     `ray.init` starts them even with `include_dashboard=False` and
-    `log_to_driver=False`, waits for the first one, and each takes a second of CPU time
-    to start. Nothing here uses them: one node has no autoscaler, and logs are read from
-    their files.
+    `log_to_driver=False`, and waits for the first one. Nothing here uses them: one node
+    has no autoscaler, and logs are read from their files.
     """
     for name in ("start_api_server", "start_log_monitor", "start_monitor"):
         setattr(node.Node, name, _start_nothing)

@@ -34,9 +34,9 @@ def take_from_zip(source: str, archive: Path, member: str, folder: Path) -> None
             if archive.suffix != ".whl":
                 infos = without_top_folder(infos)
             _take(source, member, infos, opened.open, folder, lambda i: i.file_size)
-    # zipfile raises RuntimeError for an encrypted member, and NotImplementedError for a
-    # compression that it does not have.
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    # RuntimeError is for an encrypted member; NotImplementedError, which is one, for a
+    # compression that zipfile does not have.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ValueError(f"{source}: not a whole archive ({error})") from None
 
 

@@ -47,12 +47,13 @@ def note_order_of_rows(data: pd.DataFrame, section: TableSchema) -> None:
         counters = ", ".join(n for n in ordered if counts_rows(others[n]))
         identifiers = (
             f"; if {counters} only numbers the rows, leave it out: `drop: [{counters}]`"
+            if counters
+            else ""
         )
         note(
             f"{section.source}: {names} {verb} with the row, "
             "and the rows are split at random. If rows depend on earlier rows, the "
-            f"test score will be too good: set `split: {{time: {time}}}`"
-            + (identifiers if counters else "")
+            f"test score will be too good: set `split: {{time: {time}}}`{identifiers}"
         )
 
 

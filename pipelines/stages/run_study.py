@@ -14,17 +14,15 @@ from pipelines.cluster import storage
 from pipelines.common.replacing import replaced_folder
 from pipelines.params.read import Study
 from pipelines.study import completeness, failures, restore, results, workspace
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.folds import Data, Folds
-from pipelines.study.metrics import (
-    write_run_metadata,
-)
+from pipelines.study.metrics import write_run_metadata
 from pipelines.study.plan import (
     Search,
     choose,
     on_every_fold,
     plan_final_fits,
     plan_search,
-    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.progress import Progress, ProgressDisplay

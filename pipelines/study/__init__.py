@@ -1,8 +1,8 @@
 """The logic of a study, without Ray and without MLflow.
 
 The package decides what a study trains (`plan`, `folds`, `cross_validation`), which
-trials are pruned (`pruning`), what is recorded while it runs (`record`, `progress`,
-`workspace`), and what its results are (`results`, `metrics`, `figures`,
+trials are pruned (`pruning`, `decisions`), what is recorded while it runs (`record`,
+`progress`, `workspace`), and what its results are (`results`, `metrics`, `figures`,
 `comparison`). `measurements` holds the results of claims.
 
 Layers of `pipelines`, from the top: cli, stages, report, tracking, tuning, study,

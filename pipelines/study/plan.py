@@ -1,4 +1,4 @@
-"""What a search consists of: its trials, their resources, and its pruning decisions."""
+"""What a search consists of: its trials, their resources, and its rungs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from ftml.selection import SELECTIONS, Choice
 from pipelines.params.read import Study
 from pipelines.params.study import EarlyStopping, Resources
 from pipelines.study.folds import Fold, Folds
-from pipelines.study.pruning import PruningDecision, decide
-from pipelines.study.record import Record
 
 
 @dataclass(frozen=True)
@@ -234,36 +232,6 @@ def final_fits_of(
         Assignment(fold, {**configs[choice.trial], "seed": seed}, choice.n)
         for seed in range(first, first + study.section.seeds)
     ]
-
-
-def pruning_decisions(search: Search, record: Record) -> dict[int, PruningDecision]:
-    """Return the pruning decision on each trial of a search that has started.
-
-    Trials are compared with trials of the same fold (`pipelines.study.pruning`).
-    """
-    if search.early_stopping is None or not reached_first_rung(search, record):
-        return dict.fromkeys(record.trials, PruningDecision())
-    decisions: dict[int, PruningDecision] = {}
-    for indices in search.by_fold.values():
-        started = {
-            n: record.trials[i] for n, i in enumerate(indices) if i in record.trials
-        }
-        of_fold = decide(
-            started,
-            metric=f"valid_{search.metric}",
-            mode=search.mode,
-            grace=search.early_stopping.grace * search.report_every,
-            factor=search.early_stopping.reduction_factor,
-        )
-        decisions |= {indices[n]: decision for n, decision in of_fold.items()}
-    return decisions
-
-
-def reached_first_rung(search: Search, record: Record) -> bool:
-    """Return whether any trial has reached the first rung; before, none is pruned."""
-    if search.early_stopping is None:
-        return False
-    return record.longest >= search.early_stopping.grace * search.report_every
 
 
 def is_rung(search: Search, n: int) -> bool:

@@ -50,9 +50,6 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[int, Trial] = {}
-        self.longest = 0
-        "the largest step that any trial has reported"
-
         self.ended = 0
         "the number of trials that have ended"
 
@@ -167,7 +164,6 @@ class Record:
                 **line["metrics"],
             }
             trial.seconds = max(trial.seconds, line["seconds"])
-            self.longest = max(self.longest, line["n"])
         elif "checkpoint" in line:
             self.trials[line["trial"]].checkpoint = line["checkpoint"]
         else:

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from pipelines.params.read import Study
 from pipelines.study.completeness import disagreement
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.folds import Folds
 from pipelines.study.metrics import RunMetadata, load_metrics, load_run_metadata
 from pipelines.study.plan import (
@@ -35,7 +36,6 @@ from pipelines.study.plan import (
     on_every_fold,
     plan_final_fits,
     plan_search,
-    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision

@@ -544,6 +544,15 @@ stages:
 """
 
 
+def make_store(folder: Path, **variables: str) -> Path:
+    """Make an empty MLflow store in a folder, in a process of its own; return it."""
+    made = "from pipelines.tracking.client import open_store; open_store()"
+    command = [sys.executable, "-c", made]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    return folder / "mlflow.db"
+
+
 def write_project(folder: Path, *, dvc: bool = True) -> None:
     """Make the project in a folder, with prepared data."""
     folder.mkdir()

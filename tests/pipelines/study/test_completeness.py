@@ -15,6 +15,7 @@ from ftml import Splits, Table
 from ftml.saving import save
 from pipelines.params.study import EarlyStopping, Resources
 from pipelines.study.completeness import digests, problems
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.metrics import (
     METRICS,
     RUN_METADATA,
@@ -23,7 +24,7 @@ from pipelines.study.metrics import (
     write_metrics,
     write_run_metadata,
 )
-from pipelines.study.plan import Search, on_every_fold, pruning_decisions
+from pipelines.study.plan import Search, on_every_fold
 from pipelines.study.record import Record
 from pipelines.study.restore import restore_search
 from pipelines.study.results import BEST, FITS, MODEL, TRIALS, runs_table

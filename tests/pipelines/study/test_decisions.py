@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.params.study import EarlyStopping, Resources
-from pipelines.study.decisions import SearchDecisions, SuccessiveHalving
-from pipelines.study.plan import Assignment, Search, pruning_decisions
-from pipelines.study.pruning import PruningDecision, decide
+from pipelines.study.decisions import SearchDecisions, pruning_decisions
+from pipelines.study.plan import Assignment, Search
+from pipelines.study.pruning import PruningDecision, SuccessiveHalving
 from pipelines.study.record import Record, Trial
+from tests.pipelines.study.halving_from_scratch import decide
 
 values = st.floats(0, 9, width=16) | st.just(math.nan)
 curves = st.lists(st.lists(values, max_size=9), min_size=1, max_size=8)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.study.pruning import PruningDecision, decide
+from pipelines.study.pruning import PruningDecision, SuccessiveHalving
 from pipelines.study.record import Trial
 
 RULE = {"metric": "valid_mse", "mode": "min", "grace": 1, "factor": 2}
+
+
+def decide(trials: dict[int, Trial], **rule: Any) -> dict[int, PruningDecision]:
+    halving = SuccessiveHalving(range(max(trials) + 1), trials, **rule)
+    for index in trials:
+        halving.update(index)
+    return {index: halving.decision(index) for index in trials}
 
 
 def trial(values: list[float], *, ended: bool = True) -> Trial:

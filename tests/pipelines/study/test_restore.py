@@ -12,6 +12,7 @@ import ftml
 from ftml.data import domains, table
 from pipelines.params.read import Study, read_params
 from pipelines.study import results
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.folds import Folds, read_folds
 from pipelines.study.metrics import MlflowIds, write_run_metadata
 from pipelines.study.plan import (
@@ -20,7 +21,6 @@ from pipelines.study.plan import (
     on_every_fold,
     plan_final_fits,
     plan_search,
-    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision

@@ -27,12 +27,12 @@ from ftml.data.domains import leave_out
 from ftml.tasks import task
 from pipelines.cluster.resources import ResourcesUnavailableError
 from pipelines.params.study import EarlyStopping, Resources
+from pipelines.study.decisions import pruning_decisions
 from pipelines.study.folds import Data
 from pipelines.study.plan import (
     Assignment,
     Search,
     on_every_fold,
-    pruning_decisions,
     sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision
