@@ -134,16 +134,24 @@ def fit(config: FamilyConfig, data: Any) -> Step:
     """Train the family of `config` to its end and return the last step.
 
     `data` is `Splits`, or one block of a data kind, which is then all training data.
-    The trained model is `fit(...).model`.
+    The trained model is `fit(...).model`. Raises TypeError for a data kind that the
+    family is not trained on, and what the family raises.
     """
     from ftml.data.splits import Splits
+    from ftml.tasks import task
 
     splits = data if isinstance(data, Splits) else Splits(train=data)
-    last = deque(
-        sys.modules[type(config).__module__].train(config, splits, None), maxlen=1
-    )
+    module = sys.modules[type(config).__module__]
+    accepted = getattr(module, "DATA", None) or task(module.TASK).DATA[:1]
+    if not isinstance(splits.train, accepted):
+        names = " or ".join(each.__name__ for each in accepted)
+        raise TypeError(
+            f"{module.__name__} is trained on {names}, "
+            f"got {type(splits.train).__name__}"
+        )
+    last = deque(module.train(config, splits, None), maxlen=1)
     if not last:
-        raise ValueError(f"{type(config).__module__}.train yielded no step")
+        raise ValueError(f"{module.__name__}.train yielded no step")
     return last[0]
 
 

@@ -159,6 +159,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"{self.name} requires y to be passed, but the target y is None"
             )
+        if numeric:
+            self._check_numbers(y)
         self.preprocessor_: Preprocessor | None = None
         if self._has_raw_columns(X):
             y = self._checked_target(X, y)
@@ -177,6 +179,20 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ValueError(f"{self.name} needs two classes, y has only one class")
         return Table(X, index, classes=tuple(map(str, self.classes_)))
+
+    def _check_numbers(self, y: Any) -> None:
+        """Raise ValueError for a target of text or of dates."""
+        values = np.asarray(y)
+        try:
+            if values.dtype.kind in "mM":
+                raise ValueError(f"its type is {values.dtype}")
+            if values.dtype.kind in "OSU":
+                values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.name} is for regression and expects numbers in y, got another "
+                f"target ({error}); for classes, choose a family for classification"
+            ) from None
 
     def _has_raw_columns(self, X: Any) -> bool:
         """Return whether X needs preprocessing: it is asked for, or X is a DataFrame

@@ -130,3 +130,10 @@ def test_device_is_the_cpu_where_there_is_no_gpu(
 def test_everything_that_the_package_names_is_there() -> None:
     assert all(hasattr(ftml, name) for name in ftml.__all__)
     assert "ftml" in sys.modules
+
+
+def test_fit_on_a_data_kind_that_the_family_does_not_take_says_so() -> None:
+    images = ftml.Images(np.zeros((4, 5, 5), np.uint8), np.arange(4) % 2, ("a", "b"))
+    for name in ("softmax_regression", "ols", "gmm", "glove", "erm"):
+        with pytest.raises(TypeError, match=f"{name} is trained on .*, got Images"):
+            ftml.fit(ftml.family(name).Config(), images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,6 +118,27 @@ def test_wrong_name_or_value_is_refused_by_fit(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         estimator.fit(*DIABETES)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array(["x", "y"] * 3),
+        np.array(["x", "y"] * 3, object),
+        pd.Series(["x", "y"] * 3, dtype="category"),
+        pd.Series(pd.date_range("2020-01-01", periods=6)),
+        pd.Series(pd.date_range("2020-01-01", periods=6, tz="UTC")),
+    ],
+    ids=["text", "object", "category", "dates", "dates of a zone"],
+)
+@pytest.mark.parametrize("preprocessing", [None, {"scale": True}])
+def test_a_target_of_text_or_dates_is_refused_for_regression(
+    y: Any, preprocessing: dict[str, Any] | None
+) -> None:
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 2)))
+    estimator = Estimator("ridge", preprocessing=preprocessing)
+    with pytest.raises(ValueError, match="ridge is for regression and expects numbers"):
+        estimator.fit(X, y)
 
 
 def test_family_of_two_classes_refuses_three() -> None:

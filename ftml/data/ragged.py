@@ -110,6 +110,20 @@ def check_symbols(values: np.ndarray, n_symbols: int) -> None:
         )
 
 
+def check_vocabulary(
+    found: Sequence[str], vocabulary: Sequence[str], *, what: str
+) -> None:
+    """Raise ValueError unless the symbols are those that a model was fitted on.
+
+    what: the data that have the symbols found, such as `sequences`.
+    """
+    if tuple(found) != tuple(vocabulary):
+        raise ValueError(
+            f"the {what} have a vocabulary of {len(found)} symbols, the model was "
+            f"fitted on another, of {len(vocabulary)}"
+        )
+
+
 def taken(offsets: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of the values of some sequences, and their offsets."""
     lengths = np.diff(offsets)[index]

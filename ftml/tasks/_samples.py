@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from ftml.data.standardize import apply_scaling, learn_scaling
+from ftml.data.standardize import apply_scaling, learn_scaling, unit_of
 
 NEIGHBOURS = 3
 SEED = 0
@@ -135,8 +135,9 @@ def classes_of(split: Any, X: np.ndarray) -> np.ndarray | None:
             if split.feature_extractor is None
             else split.feature_extractor.predict(X)
         )
-    present = np.unique(split.y)
-    groups = [split.X[split.y == c] for c in present]
+    unit = unit_of(split.X.reshape(-1))  # without it, squares may overflow
+    X, present = X / unit, np.unique(split.y)
+    groups = [split.X[split.y == c] / unit for c in present]
     means = np.stack([each.mean(axis=0) for each in groups])
     radii = np.sqrt([group.var(axis=0).sum() for group in groups])
     # A class of one sample has no radius: nothing but that sample is in it.

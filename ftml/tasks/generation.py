@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ftml.data.images import Images
+from ftml.data.standardize import check_squares
 from ftml.data.table import Table
 from ftml.tasks._inputs import frame_of
 from ftml.tasks._models import Decoder, Generator, Reconstruction
@@ -104,8 +105,14 @@ def compared_rows(X: np.ndarray) -> np.ndarray:
 
 
 def reconstruction_error(model: Reconstruction, X: np.ndarray) -> float:
-    """Return the mean squared error per value of X, of pixels from 0 to 1."""
-    unit = 255.0 if X.dtype == np.uint8 else 1.0
+    """Return the mean squared error per value of X, of pixels from 0 to 1.
+
+    Raises ValueError for features whose squares overflow or underflow.
+    """
+    unit = 255.0
+    if X.dtype != np.uint8:
+        unit = 1.0
+        check_squares(X)
     each = [
         np.sum(((some - model.reconstruct(some)) / unit) ** 2)
         for some in (X[i : i + MOST] for i in range(0, len(X), MOST))

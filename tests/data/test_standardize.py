@@ -16,7 +16,7 @@ from ftml.data.standardize import (
     unit_of,
 )
 from ftml.families.decomposition import factor_analysis, nmf, pca, ppca
-from ftml.families.density import kde, nce, score_matching
+from ftml.families.density import gmm_gradient, kde, nce, score_matching
 from ftml.families.linear import ridge, softmax_regression
 
 
@@ -128,7 +128,7 @@ def test_column_whose_deviation_has_no_inverse_is_refused(factor: float) -> None
     X = np.random.default_rng(0).normal(size=(20, 2)) * [1.0, factor]
     y = np.arange(20) % 2
     refused = pytest.raises(ValueError, match="column 1, counted from 0, has a standar")
-    for family in (ridge, kde, nce, score_matching):
+    for family in (ridge, kde, nce, score_matching, gmm_gradient):
         with refused:
             fit(family.Config(), Table(X, y * 1.0))
     with refused:

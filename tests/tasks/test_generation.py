@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from ftml import Images, Splits, Table, fit
+from ftml.core import family
 from ftml.data.ring import ring
 from ftml.families.neural import lenet
 from ftml.tasks import generation
@@ -47,6 +48,23 @@ def test_the_frechet_distance_of_more_features_than_samples_is_the_same(
     # Twenty-fold samples have the same moments, and more rows than columns.
     many = frechet_distance(np.tile(A, (40, 1)), np.tile(B, (40, 1)))
     assert frechet_distance(A, B) == pytest.approx(many, rel=1e-6)
+
+
+def test_classes_are_covered_alike_where_squares_overflow() -> None:
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    X[y == 1] += 9.0
+    large = 2.0**1000
+    rows = Table(large * X, y, classes=("a", "b"))
+    for generated in (X, X[y == 1]):
+        found = covered(rows, large * generated)
+        assert found == covered(Table(X, y, classes=("a", "b")), generated)
+
+
+def test_a_squared_error_that_overflows_is_refused() -> None:
+    rows = Table(1e300 * np.random.default_rng(0).normal(size=(6, 2)))
+    model = fit(family("vae").Config(n_epochs=1, hidden=(4,)), rows).model
+    with pytest.raises(ValueError, match="change the unit of the columns"):
+        generation.evaluate(model, rows)
 
 
 def test_large_images_without_a_feature_extractor_are_compared() -> None:

@@ -14,7 +14,7 @@ from ftml.data.reading.typed_files import typed
 
 
 def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
-    import openpyxl  # 0.2 s, which only a reader of .xlsx pays
+    import openpyxl  # here, because it is slow and only .xlsx needs it
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:

@@ -37,7 +37,7 @@ from scipy.special import log_softmax, softmax
 from ftml.config import FamilyConfig, Integers, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
-from ftml.data.standardize import apply_scaling, learn_scaling
+from ftml.data.standardize import apply_scaling, check_inverse, learn_scaling
 from ftml.families.density import gmm
 from ftml.families.density._em import Moments, expect
 from ftml.families.density._mixture import Model, whitening
@@ -162,6 +162,7 @@ def _by_member(moments: Moments, R: int) -> tuple[np.ndarray, np.ndarray, np.nda
 def whitened(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return y (n, d) of X = m + y C', the centre m and the lower triangle C (d, d)."""
     scaling = learn_scaling(X)
+    check_inverse(scaling.scale)
     scaled = apply_scaling(X, scaling)
     correlation = scaled.T @ scaled / len(X) + RIDGE * np.eye(X.shape[1])
     root = np.linalg.cholesky(correlation)

@@ -79,9 +79,18 @@ def objective(
 def weights(
     C: Rows, *, count_max: float, exponent: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return f(C_ij) and log C_ij of each entry, (m,) float32."""
-    f = np.minimum(1.0, (C.value / count_max) ** exponent)
-    return f.astype(np.float32), np.log(C.value).astype(np.float32)
+    """Return f(C_ij) and log C_ij of each entry, (m,) float32.
+
+    Raises ValueError if all f(C_ij) are 0 in float32.
+    """
+    f = np.minimum(1.0, (C.value / count_max) ** exponent).astype(np.float32)
+    if not f.any():
+        raise ValueError(
+            f"the largest count is {C.value.max():g}, so that every weight "
+            f"(C / count_max)^exponent is 0 in float32; lower count_max, which is "
+            f"{count_max:g}, or multiply the counts"
+        )
+    return f, np.log(C.value).astype(np.float32)
 
 
 def train(
@@ -90,8 +99,8 @@ def train(
     """Yield after each pass. `train_loss` is the weighted mean square of the errors,
     each before its own step.
 
-    Raises ValueError for data without pairs, and FloatingPointError when the loss is no
-    longer finite.
+    Raises ValueError for data without pairs and as `weights`, and FloatingPointError
+    when the loss is no longer finite.
     """
     C = symmetric(data.train)
     row, words = C.row(), data.train.words

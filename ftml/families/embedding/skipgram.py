@@ -131,6 +131,9 @@ def objective(
 NOISE_DRAWS = 1 << 20
 "Noise words of the reported objective, all rows together."
 
+MOST_PAIRS = 2.0**63
+"Pairs of a pass from which on their number is no 64-bit integer."
+
 
 def train(
     config: Config, data: Splits[Cooccurrence], state: State | None = None
@@ -138,10 +141,11 @@ def train(
     """Yield after each pass. `train_objective` is J per counted pair, `train_positive`
     the part of it that is exact; both below zero, and the larger the better.
 
-    Raises ValueError for data without pairs, and FloatingPointError when the objective
-    is no longer finite.
+    Raises ValueError for data without pairs and for counts that sum to 2^63 or more,
+    and FloatingPointError when the objective is no longer finite.
     """
     C = symmetric(data.train)
+    _check_sum(C)
     counts, words, d = data.train.counts, data.train.words, config.dimension
     passes = _passes(config, data, C, state)
     for state in passes:
@@ -156,6 +160,16 @@ def train(
         X, Z = (np.ascontiguousarray(each[:, :d]) for each in (X, Z))
         model = Vectors(words, X, Z, summed=config.summed)
         yield Step(state["n"], metrics, model, state)
+
+
+def _check_sum(C: Rows) -> None:
+    with np.errstate(over="ignore"):
+        pairs = float(C.value.sum())
+    if pairs >= MOST_PAIRS:
+        raise ValueError(
+            f"the counts sum to {pairs:g} pairs, and a pass visits as many; expected "
+            f"fewer than {MOST_PAIRS:.0e}, divide the counts"
+        )
 
 
 def _numpy(table: object) -> np.ndarray:

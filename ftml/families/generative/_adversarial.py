@@ -35,7 +35,6 @@ from torch import Tensor
 from ftml.config import LogUniform
 from ftml.core import State, device
 from ftml.data import Images, Splits, Table
-from ftml.data.standardize import Scaling
 from ftml.families.generative._autoencoder import Size
 from ftml.families.generative._model import (
     NETWORKS,
@@ -43,7 +42,6 @@ from ftml.families.generative._model import (
     as_samples,
     decoded,
     mapped,
-    rows_of,
 )
 from ftml.families.generative._training import (
     TrainingConfig,
@@ -52,12 +50,8 @@ from ftml.families.generative._training import (
 )
 from ftml.nn.inputs import inputs_of
 from ftml.nn.layers import Draw
+from ftml.nn.network_model import NetworkModel
 from ftml.training import Problem, Turn
-
-SHOWN = 12
-"Samples that are kept of an epoch."
-SHOWN_OF_TABLE = 256
-"The same for features, which are plotted as points."
 
 
 class AdversarialConfig(TrainingConfig):
@@ -83,22 +77,7 @@ class AdversarialConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class Model:
-    network: str
-    "a name of `NETWORKS`"
-
-    options: Mapping[str, Any]
-    "what both networks are made with"
-
-    weights: dict[str, Tensor]
-    "parameters of both, float32"
-
-    shape: tuple[int, ...]
-    "of one row: (d,), or (C, H, W) of images"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features; None for images"
-
+class Model(NetworkModel):
     history: dict[str, list[float]]
     "the metrics of each epoch"
 
@@ -122,22 +101,20 @@ class Model:
     def discriminate(self, X: np.ndarray) -> np.ndarray:
         """Return D(x), (n,): how probable each row is of the data, as D has it."""
         log_odds = mapped(self, X, lambda network, x: network.log_odds(x))
-        chances: np.ndarray = 1.0 / (1.0 + np.exp(-log_odds))
-        return chances
+        return 1.0 / (1.0 + np.exp(-log_odds))
 
 
 def problem_of(
     config: AdversarialConfig, data: Splits[Images | Table], options: Mapping[str, Any]
 ) -> Problem:
     """Return the problem of two adversaries; options: of their networks."""
-    inputs = inputs_of(data.train)
+    inputs, is_images = inputs_of(data.train), isinstance(data.train, Images)
     made = {
         "shape": inputs.shape,
         "code": config.n_code,
-        "pixels": inputs.scaling is None,
+        "pixels": is_images,
         **options,
     }
-    shown = SHOWN if inputs.scaling is None else SHOWN_OF_TABLE
 
     def model(weights: dict[str, Tensor], record: State) -> Model:
         return Model(
@@ -152,11 +129,11 @@ def problem_of(
 
     return rows_problem(
         config,
-        rows_of(data.train, inputs).to(device()),
+        inputs.tensor(data.train.X).to(device()),
         network=lambda generator: NETWORKS["adversaries"](**made, generator=generator),
         turns=partial(_turns, config),
         model=model,
-        shown=shown_codes((shown, config.n_code)),
+        shown=shown_codes(config.n_code, is_images=is_images),
         batches_per_update=config.discriminator_steps,
         beta=config.momentum,
     )

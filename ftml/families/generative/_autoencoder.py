@@ -21,12 +21,12 @@ from torch import Tensor
 
 from ftml.core import State, device
 from ftml.data import Images, Splits, Table
-from ftml.data.standardize import Scaling
-from ftml.families.generative._model import NETWORKS, as_data, decoded, mapped, rows_of
+from ftml.families.generative._model import NETWORKS, as_data, decoded, mapped
 from ftml.families.generative._training import TrainingConfig, rows_problem
 from ftml.nn.activations import Activation
 from ftml.nn.inputs import Inputs, inputs_of
 from ftml.nn.layers import Draw
+from ftml.nn.network_model import NetworkModel
 from ftml.training import Problem, Turn
 
 Size = Annotated[int, Field(ge=1)]
@@ -68,29 +68,13 @@ def dense(config: DenseConfig, **more: Any) -> Options:
 
 
 @dataclass(frozen=True)
-class Model:
-    network: str
-    "a name of `NETWORKS`"
-
-    options: Mapping[str, object]
-    "what the network is made with"
-
-    weights: dict[str, Tensor]
-    "its parameters, float32"
-
-    shape: tuple[int, ...]
-    "of one row: (d,), or (C, H, W) of images"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features; None for images"
-
+class Model(NetworkModel):
     noise: float = 0.0
     "standard deviation of the noise that training adds, in units of scaled inputs"
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes (n, m) float64 of X, features or images."""
-        found: np.ndarray = mapped(self, X, lambda network, x: network.encode(x))
-        return found
+        return mapped(self, X, lambda network, x: network.encode(x))
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """Return what is made of the codes of X, of its shape and unit, float64."""
@@ -141,7 +125,7 @@ def problem_of(
 
     return rows_problem(
         config,
-        rows_of(data.train, inputs).to(device()),
+        inputs.tensor(data.train.X).to(device()),
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, penalty=penalty, noise=noise),
         model=model,

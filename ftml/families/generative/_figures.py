@@ -24,7 +24,7 @@ POINTS = 8
 "Panels of points over training: the last ones."
 
 
-def latent_figures(model: Any, data: Any) -> Mapping[str, Figure]:
+def latent_figures(config: Any, model: Any, data: Any) -> Mapping[str, Figure]:
     """Return samples over training and, of images, the plane of two variables."""
     found = over_training(model, data)
     if model.scaling is None and model.n_code >= 2:
@@ -32,7 +32,7 @@ def latent_figures(model: Any, data: Any) -> Mapping[str, Figure]:
     return found
 
 
-def adversarial_figures(model: Any, data: Any) -> Mapping[str, Figure]:
+def adversarial_figures(config: Any, model: Any, data: Any) -> Mapping[str, Figure]:
     """Return the losses of both players, and samples over training."""
     return {"adversaries": _adversaries(model), **over_training(model, data)}
 

@@ -47,7 +47,6 @@ from ftml.families.generative._model import (
     as_samples,
     decoded,
     mapped,
-    rows_of,
 )
 from ftml.families.generative._training import (
     TrainingConfig,
@@ -62,16 +61,13 @@ from ftml.nn.latent_networks import (
     LatentGaussian,
 )
 from ftml.nn.layers import Draw
+from ftml.nn.network_model import NetworkModel
 from ftml.training import Problem, Turn
 
 Network = LatentGaussian | DeepLatentGaussian
 
 DRAWS = 8
 "Draws of an estimate of the ELBO."
-SHOWN = 12
-"Samples that are kept of an epoch."
-SHOWN_OF_TABLE = 256
-"The same for features, which are plotted as points."
 
 
 class LatentConfig(TrainingConfig):
@@ -88,22 +84,7 @@ class LatentConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class Model:
-    network: str
-    "a name of `NETWORKS`"
-
-    options: Mapping[str, Any]
-    "what the network is made with"
-
-    weights: dict[str, Tensor]
-    "its parameters, float32"
-
-    shape: tuple[int, ...]
-    "of one row: (d,), or (C, H, W) of images"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features; None for images"
-
+class Model(NetworkModel):
     binary: bool
     "whether all training pixels were black or white"
 
@@ -122,8 +103,7 @@ class Model:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the means mu(x) (n, m) of the codes of X."""
-        found: np.ndarray = mapped(self, X, lambda network, x: network.encode(x)[0])
-        return found
+        return mapped(self, X, lambda network, x: network.encode(x)[0])
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         """Return the mean of p(x | z) for codes z (n, m), in the data's units."""
@@ -181,7 +161,7 @@ class Model:
     def _bound(
         self, X: np.ndarray, bound: Callable[[Network, Tensor], Tensor]
     ) -> np.ndarray:
-        found: np.ndarray = mapped(self, X, bound)
+        found = mapped(self, X, bound)
         if self.scaling is None:
             return found
         return found - np.log(Scaling(*self.scaling).scale).sum()
@@ -246,7 +226,6 @@ def problem_of(
     }
     # 255 + 1 is 0 in uint8. np.isin would take eight times the memory of the images.
     binary = is_images and int((block.X + np.uint8(1)).max()) <= 1
-    shown = SHOWN if is_images else SHOWN_OF_TABLE
 
     def model(weights: dict[str, Tensor], record: State) -> Model:
         return Model(
@@ -261,11 +240,11 @@ def problem_of(
 
     return rows_problem(
         config,
-        rows_of(block, inputs).to(device()),
+        inputs.tensor(block.X).to(device()),
         network=lambda generator: NETWORKS[network](**made, generator=generator),
         turns=partial(_turns, beta=beta),
         model=model,
-        shown=shown_codes((shown, int(np.sum(options["code"])))),
+        shown=shown_codes(int(np.sum(options["code"])), is_images=is_images),
     )
 
 

@@ -18,29 +18,20 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ftml.config import FamilyConfig, LogUniform
 from ftml.core import State, device
 from ftml.nn.inputs import as_float
 from ftml.nn.layers import Draw
 from ftml.optim.optimizers import adam
-from ftml.optim.schedules import Schedule
-from ftml.training import Context, Problem, RunningMean, Turn
+from ftml.training import AdamConfig, Context, Problem, RunningMean, Turn
 
+SHOWN, SHOWN_OF_TABLE = 12, 256
+"Samples that are kept of an epoch: images, and features, which are plotted as points."
 SHOWN_SEED = 0
-"Of the codes that samples over training are generated from."
+"Of the codes that these samples are generated from."
 
 
-class TrainingConfig(FamilyConfig):
+class TrainingConfig(AdamConfig):
     """How a network is trained, by Adam."""
-
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-2)] = 3e-3
-    "step size of Adam"
-
-    schedule: Schedule = "cosine"
-    "how the learning rate decreases over the epochs"
-
-    clip: Annotated[float, Field(gt=0)] | None = None
-    "largest norm of a gradient; a longer gradient is scaled down to this norm"
 
     batch_size: Annotated[int, Field(ge=1)] = 32
     "rows of an update; an epoch visits all rows in a random order"
@@ -119,7 +110,10 @@ def _record(
     return {"history": history, "snapshots": snapshots}
 
 
-def shown_codes(size: tuple[int, int]) -> Tensor:
-    """Return standard normal codes on the device, independent of the config's seed."""
+def shown_codes(n_code: int, *, is_images: bool) -> Tensor:
+    """Return standard normal codes (SHOWN, m) on the device, independent of the
+    config's seed.
+    """
     generator = torch.Generator().manual_seed(SHOWN_SEED)
+    size = (SHOWN if is_images else SHOWN_OF_TABLE, n_code)
     return torch.randn(size, generator=generator).to(device())

@@ -10,19 +10,15 @@ deep convolutional generative adversarial networks".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits
 from ftml.families.generative._adversarial import AdversarialConfig, Model, problem_of
 from ftml.families.generative._autoencoder import Size
-from ftml.families.generative._figures import adversarial_figures
+from ftml.families.generative._figures import adversarial_figures as figures
 from ftml.nn.inputs import check_images
 from ftml.training import run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -41,8 +37,3 @@ def train(
     """Yield after each epoch. Raises ValueError for data that are no images."""
     check_images(data.train)
     yield from run(config, problem_of(config, data, {"width": config.width}), state)
-
-
-def figures(config: Config, model: Model, data: Splits[Images]) -> Mapping[str, Figure]:
-    """Return both players' losses, and samples over training."""
-    return adversarial_figures(model, data)

@@ -12,20 +12,17 @@ generative models".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
 from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._autoencoder import Size
-from ftml.families.generative._figures import latent_figures
+from ftml.families.generative._figures import latent_figures as figures
 from ftml.families.generative._latent import LatentConfig, Model, problem_of
 from ftml.training import run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -48,10 +45,3 @@ def train(
     """Yield after each epoch. Raises ValueError for features as Bernoulli."""
     problem = problem_of(config, data, "deep_latent", {"code": config.code})
     yield from run(config, problem, state)
-
-
-def figures(
-    config: Config, model: Model, data: Splits[Images | Table]
-) -> Mapping[str, Figure]:
-    """Return the plane of the codes, and samples over training."""
-    return latent_figures(model, data)

@@ -10,8 +10,8 @@ adversarial nets".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,11 +19,8 @@ from ftml.core import State, Step
 from ftml.data import Images, Splits, Table
 from ftml.families.generative._adversarial import AdversarialConfig, Model, problem_of
 from ftml.families.generative._autoencoder import Size
-from ftml.families.generative._figures import adversarial_figures
+from ftml.families.generative._figures import adversarial_figures as figures
 from ftml.training import run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -41,10 +38,3 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from run(config, problem_of(config, data, {"hidden": config.hidden}), state)
-
-
-def figures(
-    config: Config, model: Model, data: Splits[Images | Table]
-) -> Mapping[str, Figure]:
-    """Return both players' losses, and samples over training."""
-    return adversarial_figures(model, data)

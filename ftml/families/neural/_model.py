@@ -5,7 +5,7 @@ Axes: n samples, d features, k classes, C channels, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,11 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ftml.data.standardize import Scaling
 from ftml.nn.image_networks import InceptionNet, LeNet, LocallyConnectedNet
-from ftml.nn.inputs import Inputs, as_float, check_images
+from ftml.nn.inputs import Inputs, check_images
 from ftml.nn.mlp import MLP
+from ftml.nn.network_model import NetworkModel, mapped
 from ftml.nn.one_hidden import OneHiddenNet
-from ftml.nn.prediction import in_chunks, loaded, rows_at_once
 from ftml.nn.soft_sharing import SharedMLP
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -34,22 +33,7 @@ OF_IMAGES = ("lenet", "inception", "locally_connected")
 
 
 @dataclass(frozen=True)
-class Model:
-    network: str
-    "a name of `NETWORKS`"
-
-    options: Mapping[str, object]
-    "what the network is made with"
-
-    weights: dict[str, Tensor]
-    "its parameters and buffers, float32"
-
-    shape: tuple[int, ...]
-    "of one sample: (d,), or (C, H, W) of images"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features, learnt from the training rows; None for images"
-
+class Model(NetworkModel):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k) float64.
 
@@ -69,7 +53,7 @@ class Model:
 
 
 def outputs(
-    model: Any,
+    model: NetworkModel,
     X: np.ndarray,
     *,
     of: Callable[[Any, Tensor], Tensor] = lambda network, x: network(x),
@@ -78,15 +62,12 @@ def outputs(
 
     of: what is computed from the network and its inputs instead of the outputs.
     """
-    network, where = loaded(NETWORKS[model.network](**model.options), model.weights)
-    inputs = Inputs(tuple(model.shape), model.scaling)
-    inputs.check(X)  # here too, because an error names a row of X, not of a chunk
-
-    def chunk(rows: slice) -> Tensor:
-        x = as_float(inputs.tensor(X[rows]).to(where))
-        return of(network, arranged(x, model.network))
-
-    return in_chunks(chunk, len(X), size=rows_at_once(X.shape[1:]))
+    return mapped(
+        model,
+        NETWORKS[model.network](**model.options),
+        X,
+        lambda network, x: of(network, arranged(x, model.network)),
+    )
 
 
 def arranged(x: Tensor, network: str) -> Tensor:

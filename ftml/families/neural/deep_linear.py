@@ -34,7 +34,7 @@ from ftml.config import Choice, FamilyConfig, LogUniform
 from ftml.core import State, Step
 from ftml.data import Splits, Table
 from ftml.data.checks import check_rows
-from ftml.data.standardize import learn_scaling
+from ftml.data.standardize import check_inverse, learn_scaling
 from ftml.plots import COLOURS, new_figure
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def moments_of(table: Table) -> Moments:
     if (table.X.min(axis=0) == table.X.max(axis=0)).all():
         raise ValueError("every column is constant: there is nothing to learn from")
     _, mean, scale = learn_scaling(table.X)
+    check_inverse(scale)
     scaled = (table.X - mean) / scale
     _, singular, turned = np.linalg.svd(scaled, full_matrices=False)
     kept = singular**2 > DIRECTIONS * singular[0] ** 2

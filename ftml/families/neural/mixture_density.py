@@ -42,6 +42,7 @@ from ftml.nn.mixture import (
     mixture_of,
     variance_of,
 )
+from ftml.nn.network_model import NetworkModel
 from ftml.plots import new_figure
 from ftml.training import Problem, run
 
@@ -92,16 +93,16 @@ class Model:
 
     network: str = "mlp"
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.options["sizes"][0],)
-
     def mixture(self, X: np.ndarray) -> Mixture:
         """Return the mixture for each row of X (n, d), of the original target.
 
         log_share, mean, log_variance: (n, K) float64 tensors.
         """
-        found = mixture_of(outputs(self, X))
+        d = self.options["sizes"][0]
+        perceptron = NetworkModel(
+            self.network, self.options, self.weights, (d,), self.scaling
+        )
+        found = mixture_of(outputs(perceptron, X))
         return Mixture(
             found.log_share,
             found.mean * self.scale + self.centre,

@@ -13,7 +13,7 @@ from inputs alone); Caruana 1997, "Multitask learning".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
@@ -34,6 +34,7 @@ from ftml.families.neural._model import outputs
 from ftml.families.neural._problem import Rows, supervised_problem
 from ftml.nn.activations import Activation
 from ftml.nn.inputs import Inputs, as_float, inputs_of, n_inputs
+from ftml.nn.network_model import NetworkModel
 from ftml.training import Problem, run
 
 TASK = "classification"
@@ -55,18 +56,10 @@ class Config(DropoutConfig):
 
 
 @dataclass(frozen=True)
-class Model:
-    options: Mapping[str, object]
-    "what the network, an MLP with both heads in its last layer, is made with"
-
-    weights: dict[str, Tensor]
-    "of the network, float32"
-
-    shape: tuple[int, ...]
-    "of one input: (d,), or (C, H, W) of images"
-
-    scaling: Scaling | tuple[np.ndarray, ...] | None
-    "of the features, inputs alone; None for images"
+class Model(NetworkModel):
+    """An MLP with both heads in its last layer; its shape and scaling are those of the
+    inputs, without auxiliary columns.
+    """
 
     n_classes: int
 
@@ -75,8 +68,6 @@ class Model:
 
     n_columns: int
     "of X"
-
-    network: str = "mlp"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, k) float64, for X (n, n_columns).
@@ -159,6 +150,7 @@ def problem_of(config: Config, data: Splits[Images | Table]) -> Problem:
         "hidden_dropout": config.hidden_dropout,
     }
     empty = Model(
+        network="mlp",
         options=options,
         weights={},
         shape=inputs.shape,

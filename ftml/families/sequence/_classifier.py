@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ftml.data import Sequences
-from ftml.data.ragged import Ragged
+from ftml.data.ragged import Ragged, check_vocabulary
 from ftml.data.standardize import Scaling, apply_scaling, learn_scaling
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
@@ -83,11 +83,7 @@ def made(model: Any) -> tuple[Any, torch.device]:
 
 def scaled(X: Ragged, scaling: Any, vocabulary: tuple[str, ...] | list[str]) -> Ragged:
     """Return sequences as a network takes them; ValueError for those of others."""
-    if X.vocabulary != tuple(vocabulary):
-        raise ValueError(
-            f"the sequences have a vocabulary of {len(X.vocabulary)} symbols, the "
-            f"model was fitted on another, of {len(vocabulary)}"
-        )
+    check_vocabulary(X.vocabulary, vocabulary, what="sequences")
     if scaling is None:
         return X
     scaling = Scaling(*scaling)

@@ -80,7 +80,9 @@ def train_recurrent(
     yield from run(config, problem, state)
 
 
-def recurrent_figures(model: Model, data: Splits[Sequences]) -> Mapping[str, Figure]:
+def figures(
+    config: RecurrentConfig, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
     """Return how large the gradient of the loss is at each time of the first layer."""
     from matplotlib.ticker import MaxNLocator
 

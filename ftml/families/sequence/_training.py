@@ -17,22 +17,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ftml.config import FamilyConfig, LogUniform
 from ftml.data.ragged import by_length
 from ftml.nn.layers import Draw
 from ftml.optim.optimizers import adam
-from ftml.optim.schedules import Schedule
-from ftml.training import Context, Problem, RunningMean, Turn
+from ftml.training import AdamConfig, Context, Problem, RunningMean, Turn
 
 
-class TrainingConfig(FamilyConfig):
+class TrainingConfig(AdamConfig):
     """How a network is trained, by Adam."""
-
-    learning_rate: Annotated[float, Field(gt=0), LogUniform(1e-3, 1e-2)] = 3e-3
-    "step size of Adam"
-
-    schedule: Schedule = "cosine"
-    "how the learning rate decreases over the epochs"
 
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     "largest norm of a gradient; a longer gradient is scaled down to this norm"

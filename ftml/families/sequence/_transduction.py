@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ftml.core import State, Step
 from ftml.data import Pairs, Splits
-from ftml.data.ragged import Ragged, shifted
+from ftml.data.ragged import Ragged, check_vocabulary, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.beam_search import beam_search
 from ftml.nn.inputs import tensor
@@ -80,7 +80,7 @@ class Model:
 
         Raises ValueError for sources of other symbols than the model's.
         """
-        check_symbols_of(X, self.source_symbols)
+        check_vocabulary(X.vocabulary, self.source_symbols, what="sources")
         network, where = made(self)
         end, found = len(self.target_symbols), {}
         size = chunk_size(self.beam_width * (end + 1), CHUNK)
@@ -98,15 +98,6 @@ class Model:
                 for i, row in zip(index, written.cpu().numpy(), strict=True):
                     found[i] = row[: np.argmax(np.append(row, end) == end)]
         return [found[i] for i in range(len(X))]
-
-
-def check_symbols_of(X: Ragged, symbols: tuple[str, ...] | list[str]) -> None:
-    """Raise ValueError unless the sources have the symbols of the model."""
-    if X.vocabulary != tuple(symbols):
-        raise ValueError(
-            f"the sources have a vocabulary of {len(X.vocabulary)} symbols, the model "
-            f"was fitted on another, of {len(symbols)}"
-        )
 
 
 def made(model: Model) -> tuple[Any, torch.device]:
@@ -139,10 +130,10 @@ def train_transducer(
 
     def loss(made: Any, index: np.ndarray, draw: Draw | None) -> tuple[Tensor, int]:
         x, mask = (tensor(each) for each in X.padded(index))
-        read, told, inside = shifted(Y, index)
+        read, following, inside = shifted(Y, index)
         memory, start = made.read(x, mask, draw)
         logits, _, _ = made.write(tensor(read), start, memory, draw)
-        target = tensor(told[inside])
+        target = tensor(following[inside])
         found = logits[tensor(inside)]
         return F.cross_entropy(found, target, reduction="sum"), len(target)
 
@@ -164,7 +155,9 @@ def train_transducer(
     yield from run(config, problem, state)
 
 
-def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
+def figures(
+    config: TransductionConfig, model: Model, data: Splits[Pairs]
+) -> Mapping[str, Figure]:
     """Return where the decoder looks, symbol by symbol, for the longest pair."""
     X = data.train.X
     index = np.array([int(np.argmax(X.lengths + data.train.Y.lengths))])
@@ -182,8 +175,8 @@ def attention_figure(model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
         share[0].cpu().numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto"
     )
     axes.set_xticks(range(X.lengths[index[0]]), X.rows(index).texts()[0].split())
-    told = [*(model.target_symbols[v] for v in written), "end"]
-    axes.set_yticks(range(len(told)), told)
+    predicted = [*(model.target_symbols[v] for v in written), "end"]
+    axes.set_yticks(range(len(predicted)), predicted)
     axes.set(xlabel="source", ylabel="predicted")
     figure.colorbar(image, ax=axes, label="attention", shrink=0.8)
     return {"attention": figure}

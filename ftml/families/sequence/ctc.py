@@ -2,10 +2,11 @@
 
     P(y | x) = sum over alignments with B(path) = y of prod_t P(path_t | x)
 
-A bidirectional LSTM reads the source and gives `n_outputs` laws over the target's
-symbols and a blank for each symbol read; B drops repeats, then blanks. No decoder and
-no teacher: given x, what is told at different times is independent, and a target is
-never longer than the times allow. `ftml/nn/ctc.py` has the sums.
+A bidirectional LSTM reads the source and gives `n_outputs` distributions over the
+target's symbols and a blank for each symbol read; B drops repeats, then blanks. There
+is no decoder and no teacher forcing: given x, the symbols of different times are
+independent, and a target is never longer than the times allow. `ftml/nn/ctc.py` has the
+sums.
 
 Source: Deep learning cheat sheet, section 16.3 (by name); Graves et al. 2006,
 "Connectionist temporal classification".
@@ -25,9 +26,8 @@ from torch import Tensor
 
 from ftml.core import State, Step
 from ftml.data import Pairs, Splits
-from ftml.data.ragged import Ragged
+from ftml.data.ragged import Ragged, check_vocabulary
 from ftml.families.sequence._training import TrainingConfig, length_problem
-from ftml.families.sequence._transduction import check_symbols_of
 from ftml.families.text import ngram_lm
 from ftml.nn.ctc import LanguageModel, beam, ctc_loss, greedy, times_needed
 from ftml.nn.inputs import tensor
@@ -92,7 +92,7 @@ class Model:
 
     def _log_probs(self, X: Ragged) -> Iterator[tuple[int, np.ndarray]]:
         """Yield each source and its log P, (T, V + 1), those of a chunk at a time."""
-        check_symbols_of(X, self.source_symbols)
+        check_vocabulary(X.vocabulary, self.source_symbols, what="sources")
         network, where = loaded(CTCNetwork(**self.options), self.weights)
         times = self.options["n_outputs"] * X.lengths
         width = int(times.max(initial=1)) * (len(self.target_symbols) + 1)
@@ -108,8 +108,10 @@ class Model:
 
         Raises ValueError for sources of other symbols than the model's.
         """
-        told = language_of(self.language)
-        options: Any = {"language_model": told, "weight": self.language_weight}
+        options: Any = {
+            "language_model": language_of(self.language),
+            "weight": self.language_weight,
+        }
 
         def target(rows: np.ndarray) -> np.ndarray:
             if self.beam_width == 1:
@@ -127,14 +129,14 @@ def language_of(fields: Mapping[str, Any] | None) -> LanguageModel | None:
     model, known = ngram_lm.Model(**fields), dict[tuple[int, ...], float]()
     end = len(model.vocabulary)
 
-    def told(y: tuple[int, ...], v: int) -> float:
+    def log_prob(y: tuple[int, ...], v: int) -> float:
         history = [end] * (model.order - 1) + list(y)
         gram = (*history[len(history) - model.order + 1 :], end if v < 0 else v)
         if gram not in known:
             known[gram] = float(np.log(model.probability(np.array([gram]))[0]))
         return known[gram]
 
-    return told
+    return log_prob
 
 
 def train(

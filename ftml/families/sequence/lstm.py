@@ -12,20 +12,16 @@ Hochreiter and Schmidhuber 1997, "Long short-term memory".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
 from ftml.families.sequence._recurrent import (
     RecurrentConfig,
-    recurrent_figures,
+    figures,
     train_recurrent,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -42,10 +38,3 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from train_recurrent(config, data, state, cell="lstm")
-
-
-def figures(
-    config: Config, model: Model, data: Splits[Sequences]
-) -> Mapping[str, Figure]:
-    """Return the norm of the gradient by time."""
-    return recurrent_figures(model, data)

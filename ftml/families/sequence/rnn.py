@@ -12,8 +12,8 @@ Source: Deep learning cheat sheet, section 15.3; Homework 4 answers, problem 2; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -23,12 +23,9 @@ from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
 from ftml.families.sequence._recurrent import (
     RecurrentConfig,
-    recurrent_figures,
+    figures,
     train_recurrent,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -53,10 +50,3 @@ def train(
 ) -> Iterator[Step]:
     """Yield after each epoch."""
     yield from train_recurrent(config, data, state, cell="rnn")
-
-
-def figures(
-    config: Config, model: Model, data: Splits[Sequences]
-) -> Mapping[str, Figure]:
-    """Return the norm of the gradient by time."""
-    return recurrent_figures(model, data)

@@ -14,8 +14,8 @@ approaches to attention-based neural machine translation", whose general score i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -24,12 +24,9 @@ from ftml.data import Pairs, Splits
 from ftml.families.sequence._transduction import (
     Model,
     TransductionConfig,
-    attention_figure,
+    figures,
     train_transducer,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["TASK", "Config", "Model", "figures", "train"]
 
@@ -47,8 +44,3 @@ def train(
     """Yield after each epoch."""
     options = {"units": config.units, "reverse": False, "attention": True}
     yield from train_transducer(config, data, state, "encoder_decoder", options)
-
-
-def figures(config: Config, model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
-    """Return where the decoder looks."""
-    return attention_figure(model, data)

@@ -13,8 +13,8 @@ transformer architecture".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -24,12 +24,9 @@ from ftml.data import Pairs, Splits
 from ftml.families.sequence._transduction import (
     Model,
     TransductionConfig,
-    attention_figure,
+    figures,
     train_transducer,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["TASK", "Config", "Model", "figures", "train"]
 
@@ -55,8 +52,3 @@ def train(
     """
     options = {"heads": config.heads}
     yield from train_transducer(config, data, state, "transformer", options)
-
-
-def figures(config: Config, model: Model, data: Splits[Pairs]) -> Mapping[str, Figure]:
-    """Return where the decoder looks."""
-    return attention_figure(model, data)

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import nn
 
 from ftml.config import InputFile, LogUniform
-from ftml.data import Sequences
+from ftml.data import Sequences, Splits
 from ftml.data.text import read_lines
 from ftml.families.sequence._classifier import Model, classification
 from ftml.families.sequence._training import TrainingConfig
@@ -112,7 +112,9 @@ def parameters_by_part(model: Model) -> dict[str, int]:
     return counts
 
 
-def text_figures(model: Model) -> Mapping[str, Figure]:
+def figures(
+    config: TextConfig, model: Model, data: Splits[Sequences]
+) -> Mapping[str, Figure]:
     """Return where the parameters are: nearly all of them in the vectors of words."""
     counts = parameters_by_part(model)
     figure, axes = new_figure(5.2, 3.2)

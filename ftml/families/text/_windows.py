@@ -31,12 +31,3 @@ def check_symbols(X: Ragged) -> None:
     """Raise ValueError for sequences without a vocabulary."""
     if not X.vocabulary:
         raise ValueError("a language model needs sequences of symbols")
-
-
-def check_vocabulary(X: Ragged, vocabulary: tuple[str, ...] | list[str]) -> None:
-    """Raise ValueError unless the symbols are those a model was fitted on."""
-    if X.vocabulary != tuple(vocabulary):
-        raise ValueError(
-            f"the text has a vocabulary of {len(X.vocabulary)} symbols, the model was "
-            f"fitted on another, of {len(vocabulary)}"
-        )

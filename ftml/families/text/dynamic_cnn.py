@@ -14,20 +14,17 @@ convolutional neural network for modelling sentences".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
 from ftml.families.sequence._classifier import Model
-from ftml.families.text._networks import TextConfig, text_figures, text_problem
+from ftml.families.text._networks import TextConfig, figures, text_problem
 from ftml.nn.text_networks import halvings
 from ftml.training import run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA", "TASK", "Config", "Model", "figures", "train"]
 
@@ -62,10 +59,3 @@ def train(
         )
     problem = text_problem(config, data.train, "dynamic_cnn", k_top=config.k_top)
     yield from run(config, problem, state)
-
-
-def figures(
-    config: Config, model: Model, data: Splits[Sequences]
-) -> Mapping[str, Figure]:
-    """Return where the parameters are."""
-    return text_figures(model)

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.data.ragged import Ragged
+from ftml.data.ragged import Ragged, check_vocabulary
 from ftml.families.sequence._training import TrainingConfig, length_problem
-from ftml.families.text._windows import check_symbols, check_vocabulary, windows
+from ftml.families.text._windows import check_symbols, windows
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LogBilinear
 from ftml.nn.layers import Draw
@@ -63,7 +63,7 @@ class Model:
 
     def log_prob(self, X: Ragged) -> np.ndarray:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
-        check_vocabulary(X, self.vocabulary)
+        check_vocabulary(X.vocabulary, self.vocabulary, what="texts")
         grams = windows(X, self.options["n_past"] + 1)
         network, where = loaded(LogBilinear(**self.options), self.weights)
 

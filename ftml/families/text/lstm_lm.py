@@ -25,9 +25,9 @@ from torch import Tensor
 
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.data.ragged import Ragged, offsets_of, shifted
+from ftml.data.ragged import Ragged, check_vocabulary, offsets_of, shifted
 from ftml.families.sequence._training import TrainingConfig, length_problem
-from ftml.families.text._windows import check_symbols, check_vocabulary
+from ftml.families.text._windows import check_symbols
 from ftml.nn.inputs import tensor
 from ftml.nn.language_networks import LSTMLanguage, summed_loss
 from ftml.nn.layers import Draw
@@ -66,7 +66,7 @@ class Model:
 
     def log_prob(self, X: Ragged) -> np.ndarray:
         """Return the log-probability of each symbol and each end, (N + n,), in nats."""
-        check_vocabulary(X, self.vocabulary)
+        check_vocabulary(X.vocabulary, self.vocabulary, what="texts")
         network, where = loaded(LSTMLanguage(**self.options), self.weights)
         ends = offsets_of(X.lengths + 1)
         found = np.empty(ends[-1])
@@ -88,8 +88,8 @@ def _losses(network: LSTMLanguage, states: Tensor, target: Tensor) -> Tensor:
     parts = zip(states.split(size), target.split(size), strict=True)
     return torch.cat(
         [
-            F.cross_entropy(network.logits(part).double(), told, reduction="none")
-            for part, told in parts
+            F.cross_entropy(network.logits(part).double(), symbols, reduction="none")
+            for part, symbols in parts
         ]
     )
 

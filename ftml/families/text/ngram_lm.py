@@ -28,8 +28,8 @@ from pydantic import Field
 from ftml.config import FamilyConfig, Integers, LogUniform
 from ftml.core import State, Step
 from ftml.data import Sequences, Splits
-from ftml.data.ragged import Ragged
-from ftml.families.text._windows import check_symbols, check_vocabulary, windows
+from ftml.data.ragged import Ragged, check_vocabulary
+from ftml.families.text._windows import check_symbols, windows
 from ftml.plots import new_figure
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Model:
 
         Raises ValueError for another vocabulary than the model's.
         """
-        check_vocabulary(X, self.vocabulary)
+        check_vocabulary(X.vocabulary, self.vocabulary, what="texts")
         return np.log(self.probability(windows(X, self.order)))
 
     def probability(self, grams: np.ndarray) -> np.ndarray:

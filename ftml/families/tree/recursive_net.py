@@ -25,6 +25,7 @@ from torch import Tensor
 from ftml.config import Integers
 from ftml.core import State, Step
 from ftml.data import Splits, Trees
+from ftml.data.ragged import check_vocabulary
 from ftml.data.trees import Forest
 from ftml.families.sequence._training import TrainingConfig, length_problem
 from ftml.nn.inputs import tensor
@@ -67,11 +68,7 @@ class Model:
 
         Raises ValueError for trees of another vocabulary than the model's.
         """
-        if X.vocabulary != tuple(self.vocabulary):
-            raise ValueError(
-                f"the trees have a vocabulary of {len(X.vocabulary)} symbols, the "
-                f"model was fitted on another, of {len(self.vocabulary)}"
-            )
+        check_vocabulary(X.vocabulary, self.vocabulary, what="trees")
         network, _ = loaded(RecursiveNet(**self.options), self.weights)
         n, every = len(X), np.arange(len(X))
         logits = in_chunks(lambda rows: network(X.rows(every[rows])), n, size=CHUNK)

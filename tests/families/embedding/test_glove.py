@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,12 @@ def test_two_threads_come_as_near(data):
 def test_a_rate_that_diverges_is_an_error_that_names_it(data):
     with pytest.raises(FloatingPointError, match=r"learning_rate 1e\+30 is too large"):
         list(train(Config(learning_rate=1e30), Splits(train=data)))
+
+
+def test_counts_whose_weights_are_all_zero_are_refused(data):
+    small = replace(data, weight=1e-300 * data.weight)
+    with pytest.raises(ValueError, match="lower count_max, which is 10"):
+        list(train(Config(), Splits(train=small)))
 
 
 def test_data_without_pairs_are_refused(data):

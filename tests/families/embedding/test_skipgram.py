@@ -297,6 +297,13 @@ def test_an_objective_that_is_not_finite_is_an_error_that_names_the_rate(data):
         list(steps_of(data, engine="batches", adagrad_rate=1e38))
 
 
+@pytest.mark.parametrize("engine", ["loops", "batches"])
+def test_more_pairs_than_a_pass_can_visit_are_refused(data, engine):
+    large = replace(data, weight=1e300 * data.weight)
+    with pytest.raises(ValueError, match="divide the counts"):
+        list(steps_of(large, engine=engine))
+
+
 def test_data_without_pairs_are_refused(data):
     none = np.zeros(0, np.int32)
     empty = Cooccurrence(WORDS, data.counts, none, none, np.zeros(0))

@@ -201,7 +201,11 @@ def test_features_are_rebuilt_in_their_units() -> None:
 
 def test_a_family_of_images_refuses_features() -> None:
     with pytest.raises(ValueError, match="needs data of the kind Images, got Table"):
-        fit(conv_autoencoder.Config(), Table(np.zeros((4, 9))))
+        next(
+            conv_autoencoder.train(
+                conv_autoencoder.Config(), Splits(train=Table(np.zeros((4, 9))))
+            )
+        )
 
 
 def test_features_of_another_width_are_refused() -> None:
