@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.common import stage_code, watched
+from pipelines.params import kinds
 from pipelines.params.kinds import KINDS
 from pipelines.stages import sources
 from tests.conftest import ROOT
@@ -63,6 +64,8 @@ def import_closure(module: str, *, skipped: Sequence[str]) -> set[str]:
         if path is None or name in found:
             continue
         found[name] = path
+        if name == kinds.__name__:  # it imports the records of all data kinds
+            waiting += [f"{name}.{stage}" for stage in kinds.KIND_OF_STAGE]
         parents = [name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1)]
         in_params = name.startswith("pipelines.params.")
         waiting += [

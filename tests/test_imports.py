@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.params.kinds import KINDS
+from pipelines.params import kinds
 from tests.conftest import ROOT
 
 READING = {"numpy", "pandas", "pyarrow", "pydantic", "ruamel"}
@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipelines.params.read": READING,
     "pipelines.stages.sources": {"ruamel"},
     "pipelines.stages.installed": set(),
-    **{f"pipelines.stages.{kind.stage}": DATA for kind in KINDS},
+    **{f"pipelines.stages.{kind.stage}": DATA for kind in kinds.KINDS},
     "pipelines.stages.images": DATA | {"PIL"},
     "pipelines.stages.domains": DATA | {"PIL"},
     "pipelines.stages.cooccurrence": DATA | {"numba"},
@@ -136,6 +136,8 @@ def packages_imported_by(entry: str) -> set[str]:
             continue
         parts = module.split(".")
         waiting += [".".join(parts[:i]) for i in range(1, len(parts))]
+        if module == kinds.__name__:  # it imports the records of all data kinds
+            waiting += [f"{module}.{stage}" for stage in kinds.KIND_OF_STAGE]
         for name, attribute in imports_of(tree_of(path).body):
             waiting.append(name)
             if attribute is None or (package := file_of(name)) is None:

@@ -28,7 +28,16 @@ import numpy as np
 import pytest
 
 from ftml.core import Family, families, family
-from ftml.data import Cooccurrence, Domains, Images, Sequences, Splits, Table, Trees
+from ftml.data import (
+    Cooccurrence,
+    Domains,
+    Images,
+    Pairs,
+    Sequences,
+    Splits,
+    Table,
+    Trees,
+)
 from ftml.tasks import task
 from tests.contract import pictures, structured
 from tests.contract.answers import answers, rows_of
@@ -152,6 +161,7 @@ AXES: dict[type, Callable[[str], dict[str, Callable[[int], Splits]]]] = {
     Images: _images,
     Domains: _domains,
     Sequences: _sequences,
+    Pairs: _pairs,
     Trees: _trees,
     Cooccurrence: _counts,
 }
@@ -163,7 +173,7 @@ def axes_of(kind: Family) -> dict[str, Callable[[int], Splits]]:
     for data in kind.data or (task(kind.task).DATA[0],):
         binary = data is Table and kind.name in BINARY
         name = "binary_density" if binary else kind.task
-        found |= AXES.get(data, _pairs)(name)
+        found |= AXES[data](name) if data in AXES else {}
     if kind.n_classes is not None:
         found.pop("classes", None)  # their number is the family's
     return found

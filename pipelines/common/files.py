@@ -17,16 +17,13 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-PREPARED = (
-    "table.parquet",
-    "images.parquet",
-    "domains.parquet",
-    "vocabulary.parquet",
-    "sequences.parquet",
-    "pairs.parquet",
-    "trees.parquet",
-)
-"Marks of prepared data: the file that each data kind writes."
+from pipelines.common.stage_code import PREPARING
+
+_OTHER_NAMES = {"tables": "table.parquet", "cooccurrence": "vocabulary.parquet"}
+PREPARED = tuple(_OTHER_NAMES.get(stage, f"{stage}.parquet") for stage in PREPARING)
+"""Marks of prepared data: the file that each data kind writes, which has the name of
+the stage, or one of the other names.
+"""
 LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
 "Name of a temporary folder of `ftml.saving.whole_folder`."
 

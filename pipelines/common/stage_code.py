@@ -53,14 +53,16 @@ RESULTS = (
     "pipelines/tracking",
 )
 
+PREPARING = tuple(
+    sorted(path.stem for path in (ROOT / "pipelines/params/kinds").glob("[!_]*.py"))
+)
+"""The stages that prepare data: each data kind has a module of the name of its stage.
+They are listed without an import, which would take the stage `sources` seconds.
+"""
+
 CODE: dict[str, tuple[str, ...]] = {
-    "tables": PREPARES,
+    **dict.fromkeys(PREPARING, PREPARES),
     "images": (*PREPARES, *AUTOENCODERS),
-    "domains": PREPARES,
-    "cooccurrence": PREPARES,
-    "sequences": PREPARES,
-    "pairs": PREPARES,
-    "trees": PREPARES,
     "experiment": (
         *RESULTS,
         "pipelines/cluster",

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from ftml.core import Family
 from ftml.data import Domains, Images, Sequences, Table
 from ftml.tasks import task
+from pipelines.params.kinds import KIND_OF_STAGE
 from tests.contract.pictures import domain_sizes, image_sizes
 from tests.contract.size import Size
 from tests.contract.structured import (
@@ -80,15 +82,20 @@ def _sizes(kind: Family, data: type) -> Iterator[Size]:
 
 
 def structured(kind: Family, data: type) -> Iterator[Size]:
-    """Yield the sizes of sequences, pairs, trees and counts."""
+    """Yield the sizes of sequences, pairs, trees and counts; of a data kind that has no
+    sizes, the small data of its record.
+    """
     labelled = kind.task != "language_model"
     made = {
         "Pairs": (PAIRS,),
         "Trees": (TREES,),
         "Cooccurrence": (COOCCURRENCES,),
         "Sequences": (SEQUENCES, TEXTS) if kind.chapter == "sequence" else (TEXTS,),
-    }[data.__name__]
-    labelled = kind.task != "language_model"
+    }.get(data.__name__)
+    if made is None:
+        (record,) = (each for each in KIND_OF_STAGE.values() if each.data is data)
+        yield Size("small data", partial(record.small, kind.task))
+        return
     if data is Sequences and labelled:
         made = (*made, LABELLED_TEXTS)
     for table_of_sizes in made:

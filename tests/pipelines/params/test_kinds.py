@@ -1,21 +1,33 @@
-"""A data kind is added by its module, its stage and its record; all else follows.
+"""A data kind is added by its module, its stage, its record and a task that accepts it;
+all else follows.
 
-The test copies the code into a temporary folder, adds the kind Spectra there, and runs
-its stage, the reading of params.yaml and the loading of a study's data.
+The tests write the kind Spectra into a temporary folder that continues the packages of
+the code, and run its stage, the reading of params.yaml and a family on it.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import runpy
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import ftml
+from ftml import folders
+from ftml.data import Splits
+from ftml.tasks import classification
+from pipelines.common import stage_code
+from pipelines.common.files import PREPARED
+from pipelines.params.kinds import KIND_OF_STAGE, KINDS, record
+from pipelines.params.read import ParamsError, read_params
+from pipelines.study.folds import read_folds
 from tests.conftest import ROOT
+from tests.contract.sizes import sizes_of
 
 MODULE = '''
 """The data kind Spectra: intensities by frequency. Axes: n samples, f frequencies."""
@@ -87,22 +99,18 @@ def prepare(section, folder):
 '''
 
 MAIN = """
-from pipelines.common.errors import run_stage
 from pipelines.datasets.spectra import prepare
 from pipelines.datasets.stage import prepare_dataset
 
 
 def main(dataset):
     prepare_dataset(dataset, stage="spectra", prepare=prepare)
-
-
-if __name__ == "__main__":
-    run_stage("spectra", main)
 """
 
 RECORD = '''
-
 from ftml.data import spectra
+from pipelines.params.base import DatasetSchema
+from pipelines.params.data_kind import DataKind
 
 
 class SpectraSchema(DatasetSchema):
@@ -112,16 +120,18 @@ class SpectraSchema(DatasetSchema):
     "number of spectra"
 
 
-KINDS += (
-    DataKind("spectra", spectra.Spectra, SpectraSchema, spectra.load, spectra.small),
-)
-KIND_OF_STAGE = {kind.stage: kind for kind in KINDS}
+KIND = DataKind("spectra", spectra.Spectra, SpectraSchema, spectra.load, spectra.small)
 '''
 
 FAMILY = '''
 """The mean spectrum of each class. Source: none."""
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from ftml.config import FamilyConfig
+from ftml.core import Step
 from ftml.data.spectra import Spectra
 
 TASK, DATA = "classification", (Spectra,)
@@ -131,12 +141,20 @@ class Config(FamilyConfig):
     pass
 
 
+@dataclass(frozen=True)
 class Model:
-    pass
+    means: np.ndarray
+
+    def predict_proba(self, X):
+        distance = ((X[:, None] - self.means) ** 2).sum(2)
+        weight = np.exp(-distance)
+        return weight / weight.sum(1, keepdims=True)
 
 
 def train(config, data, state=None):
-    yield
+    X, y = data.train.X, data.train.y
+    means = np.stack([X[y == k].mean(0) for k in range(len(data.train.classes))])
+    yield Step(1, {}, Model(means), {})
 '''
 
 PARAMS = """
@@ -149,89 +167,96 @@ datasets: {spectra: {toy: {source: "made:spectra", n_sample: 20}}}
 experiments: {toy: {ridge: {}}}
 """
 
-SCRIPT = """
-import json
-from pathlib import Path
+RECORD_FILE = "pipelines/params/kinds/spectra.py"
+FILES = {
+    "ftml/data/spectra.py": MODULE,
+    "pipelines/datasets/spectra.py": STAGE,
+    "pipelines/stages/spectra.py": MAIN,
+    RECORD_FILE: RECORD,
+    "ftml/families/sequence/mean_spectrum.py": FAMILY,
+}
+"What a new data kind is, with a family that is trained on it."
 
-from pipelines.cli.schema import params_schema
-from pipelines.common.stage_code import digests
-from pipelines.params.kinds import KIND_OF_STAGE
-from pipelines.params.read import ParamsError, read_params
-from pipelines.study.folds import read_folds
 
-kind = KIND_OF_STAGE["spectra"]
-(study,) = read_params().experiments["toy"]
-splits = read_folds(study).splits(())
-small = kind.small("classification")
-try:
-    read_params(Path("faulty.yaml"))
-except ParamsError as error:
-    problems = str(error).split("\\n  ")[1:]
-print(json.dumps({
-    "task": study.dataset.task,
-    "sizes": [len(part) for part in vars(splits).values()],
-    "classes": splits.train.classes,
-    "small": [len(part) for part in vars(small).values()],
-    "tasks": kind.tasks,
-    "schema": sorted(params_schema()["properties"]["datasets"]["properties"]),
-    "code": [line.split()[1] for line in digests()["spectra"].splitlines()],
-    "problems": problems,
-}))
-"""
+def continue_package(monkeypatch: pytest.MonkeyPatch, folder: Path, root: Path) -> None:
+    """Let a package find modules in a folder below `root`, too."""
+    package = import_module(".".join(folder.relative_to(root).parts))
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+
+
+def forget_families() -> None:
+    """Let the folder of families be read again."""
+    folders.chapter_by_name.cache_clear()
+    ftml.core.family.cache_clear()
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Return a copy of the code to which the kind Spectra was added."""
-    for package in ("ftml", "pipelines"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    for path, text in {
-        "ftml/data/spectra.py": MODULE,
-        "pipelines/datasets/spectra.py": STAGE,
-        "pipelines/stages/spectra.py": MAIN,
-        "ftml/families/sequence/mean_spectrum.py": FAMILY,
-        "params.yaml": PARAMS,
-        "faulty.yaml": FAULTY,
-    }.items():
-        (tmp_path / path).write_text(text)
-    with (tmp_path / "pipelines/params/kinds.py").open("a") as kinds:
-        kinds.write(RECORD)
-    with (tmp_path / "pipelines/common/stage_code.py").open("a") as code:
-        code.write('\n\nCODE["spectra"] = PREPARES\n')
-    task = tmp_path / "ftml/tasks/classification.py"
-    accepted = "DATA = (Table, Images, Sequences, Trees)"
-    assert accepted in task.read_text()
-    added = f"from ftml.data.spectra import Spectra\n\n{accepted[:-1]}, Spectra)"
-    task.write_text(task.read_text().replace(accepted, added))
-    return tmp_path
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Go to a folder with a project of the data kind Spectra, which the task
+    classification accepts.
+    """
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+    modules = [path.removesuffix(".py").replace("/", ".") for path in FILES]
+    for path, text in FILES.items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        continue_package(monkeypatch, file.parent, tmp_path)
+    continue_package(monkeypatch, tmp_path / "ftml/families", tmp_path)
+    forget_families()
+    data = import_module("ftml.data.spectra").Spectra
+    monkeypatch.setattr(classification, "DATA", (*classification.DATA, data))
+    monkeypatch.setitem(KIND_OF_STAGE, "spectra", record("spectra"))
+    yield tmp_path
+    forget_families()
+    for module in modules:
+        if sys.modules.pop(module, None):
+            package, _, name = module.rpartition(".")
+            delattr(sys.modules[package], name)
 
 
-def run(tree: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def test_a_new_data_kind_is_read_prepared_loaded_and_learnt(tree: Path) -> None:
+    import_module("pipelines.stages.spectra").main("toy")
+    (study,) = read_params().experiments["toy"]
+    assert study.dataset.task == "classification"
+    splits = read_folds(study).splits(())
+    assert [len(part) for part in vars(splits).values()] == [12, 4, 4]
+    model = ftml.fit(study.config, splits).model
+    metrics = classification.evaluate(model, splits.test)
+    assert metrics["accuracy"] == 1
 
 
-def test_a_new_data_kind_is_read_prepared_loaded_and_given_to_a_study(
-    tree: Path,
-) -> None:
-    run(tree, "-m", "pipelines.stages.spectra", "toy")
-    answer = json.loads(run(tree, "-c", SCRIPT))
-    assert answer["task"] == "classification"
-    assert answer["sizes"] == [12, 4, 4]
-    assert answer["classes"] == ["low", "high"]
-    assert answer["small"] == [12, 6, 6]
-    assert answer["tasks"] == ["classification"]
-    assert "spectra" in answer["schema"]
-    for package in ("datasets", "stages"):
-        assert f"pipelines/{package}/spectra.py" in answer["code"]
-    assert answer["problems"] == [
+def test_the_contract_tests_have_small_data_of_a_new_kind(tree: Path) -> None:
+    kind = KIND_OF_STAGE["spectra"]
+    assert kind.tasks == ("classification",)
+    assert not kind.section_names_task
+    (size,) = sizes_of(ftml.family("mean_spectrum"))
+    small = size.make()
+    assert isinstance(small, Splits)
+    assert [len(part) for part in vars(small).values()] == [12, 6, 6]
+    assert np.array_equal(small.train.X, kind.small("classification").train.X)
+
+
+def test_a_fault_in_a_section_of_a_new_kind_is_named(tree: Path) -> None:
+    Path("params.yaml").write_text(FAULTY)
+    with pytest.raises(ParamsError) as caught:
+        read_params()
+    assert str(caught.value).split("\n  ")[1:] == [
         "datasets.spectra.toy.n_sample: unknown key; nearest: n_samples",
     ]
+
+
+def test_the_stage_of_a_new_kind_depends_on_its_code(tree: Path) -> None:
+    """The list of stages follows from the folder of records, without importing one."""
+    file = tree / "pipelines/common/stage_code.py"
+    file.parent.mkdir()
+    shutil.copy(ROOT / "pipelines/common/stage_code.py", file)
+    listed = runpy.run_path(str(file))
+    assert listed["PREPARING"] == ("spectra",)
+    assert listed["CODE"]["spectra"] == listed["PREPARES"]
+
+
+def test_the_folder_of_records_is_the_registry() -> None:
+    assert stage_code.PREPARING == tuple(kind.stage for kind in KINDS)
+    assert len(KINDS) == len({kind.data for kind in KINDS}) == len({*PREPARED})

@@ -1,17 +1,4 @@
-"""The data kinds: one record for each, from which everything else about it follows.
-
-Reading of params.yaml, its JSON schema, the loaders of studies, the generated pages of
-the documentation and the contract tests are written over `KINDS`. To add a data kind:
-
-1. `ftml/data/<kind>.py`: its class, `write`, `load` and `small`;
-2. its stage: `pipelines/datasets/<stage>.py` with `prepare`, the main
-   `pipelines/stages/<stage>.py` and the stage in `dvc.yaml`;
-3. its schema and its record, below;
-4. its test.
-
-Which tasks a dataset of the kind may have follows from the task modules: each names in
-`DATA` the data kinds that it accepts.
-"""
+"""What a record of a data kind holds; `pipelines/params/kinds/` has one for each."""
 
 from __future__ import annotations
 
@@ -20,25 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftml.data import (
-    Splits,
-    cooccurrence,
-    domains,
-    images,
-    pairs,
-    sequences,
-    table,
-    trees,
-)
+from ftml.data import Splits
 from ftml.tasks import task, tasks
-from pipelines.params.arrays import DomainsSchema, ImagesSchema, TableSchema
 from pipelines.params.base import DatasetSchema
-from pipelines.params.text import (
-    CooccurrenceSchema,
-    PairsSchema,
-    SequencesSchema,
-    TreesSchema,
-)
 
 
 @dataclass(frozen=True)
@@ -79,28 +50,3 @@ class DataKind:
         if self.section_names_task:
             schema["properties"]["task"]["enum"] = list(self.tasks)
         return schema
-
-
-KINDS = (
-    DataKind("tables", table.Table, TableSchema, table.read, table.small),
-    DataKind("images", images.Images, ImagesSchema, images.load, images.small),
-    DataKind("domains", domains.Domains, DomainsSchema, domains.read, domains.small),
-    DataKind(
-        "cooccurrence",
-        cooccurrence.Cooccurrence,
-        CooccurrenceSchema,
-        cooccurrence.load,
-        cooccurrence.small,
-    ),
-    DataKind(
-        "sequences",
-        sequences.Sequences,
-        SequencesSchema,
-        sequences.load,
-        sequences.small,
-    ),
-    DataKind("pairs", pairs.Pairs, PairsSchema, pairs.load, pairs.small),
-    DataKind("trees", trees.Trees, TreesSchema, trees.load, trees.small),
-)
-
-KIND_OF_STAGE = {kind.stage: kind for kind in KINDS}
