@@ -225,7 +225,7 @@ class RecordCallback(tune.Callback):
                 assigned = active.search.trials[index]
                 config = dict(assigned.config)
                 active.record.start(index, config, assigned.fold, assigned.share)
-                active.request.on_trial_update(active.record, index)
+            active.notify(indices)
 
     def on_checkpoint(
         self, iteration: int, trials: list, trial: Any, checkpoint: Any, **info: Any
@@ -246,8 +246,8 @@ class RecordCallback(tune.Callback):
         with self.session.contained(active):
             for index in indices:
                 active.record.end(index)
-                active.request.on_trial_update(active.record, index)
             self.session.update_decisions(active, indices)
+            active.notify(indices)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **info: Any
@@ -304,8 +304,9 @@ class PruningScheduler(FIFOScheduler):
         if "fatal" in result:
             self.session.fatal = active.fatal = result["fatal"]
         with self.session.contained(active):
-            decisive = self._record(active, result.get("rows", ()))
-            self.session.update_decisions(active, decisive)
+            rows = result.get("rows", ())
+            self.session.update_decisions(active, self._record(active, rows))
+            active.notify(row["trial"] for row in rows)
         if self.session.find(trial) is None:
             return TrialScheduler.STOP
         decisions = active.decisions
@@ -333,5 +334,4 @@ class PruningScheduler(FIFOScheduler):
                 if "traceback" in row:
                     where = f"{active.search.folder}: trial {index} failed"
                     LOG.error("%s\n%s", where, row["traceback"])
-            active.request.on_trial_update(active.record, index)
         return decisive
