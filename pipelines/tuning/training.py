@@ -15,8 +15,10 @@ from ftml.data import Splits
 from ftml.predictor import Interface, interface_of
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
+from pipelines.study.configuration import seed_of
 from pipelines.study.cross_validation import cross_validation, train_folds
 from pipelines.study.plan import Assignment, Search
+from pipelines.tuning.coordinator import CoordinatorHandle
 
 
 @dataclass
@@ -58,9 +60,7 @@ class TrainingJob:
     assignment: Assignment
     "of the first trial of the batch"
 
-    coordinator: Any
-    "handle of the coordinator actor"
-
+    coordinator: CoordinatorHandle
     waiting: Sequence[TrialState] = ()
     """trials that train after those in training have ended; checkpoints hold them
     too"""
@@ -82,7 +82,7 @@ class TrainingJob:
             return self.splits.prepared()
         whole, share = self.splits.for_final_fit().train, self.assignment.share
         if share != 1.0:
-            whole = whole.sample(share, seed=self.assignment.config["seed"])
+            whole = whole.sample(share, seed=seed_of(self.assignment.config))
         return Splits(train=whole, test=self.splits.test).prepared()
 
     @property
@@ -95,7 +95,7 @@ class TrainingJob:
         """The cross-validation folds of a trial; empty without cross-validation."""
         if self.is_final_fit or self.search.cv is None:
             return []
-        seed = self.search.config["seed"]
+        seed = seed_of(self.search.config)
         folds = cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
         return [fold.prepared() for fold in folds]
 
