@@ -20,10 +20,10 @@ from pipelines.study.metrics import write_run_metadata
 from pipelines.study.plan import (
     Search,
     choose,
+    configurations_of,
     on_every_fold,
     plan_final_fits,
     plan_search,
-    sample_configurations,
 )
 from pipelines.study.progress import Progress, ProgressDisplay
 from pipelines.study.pruning import PruningDecision
@@ -49,12 +49,7 @@ def run_study(
     start = time.monotonic()
     directory = workspace.working_directory(study, key)
     failures.remove_failure(directory)
-    configs = sample_configurations(
-        study.space,
-        count=study.section.trials,
-        defaults=study.config.model_dump(mode="json"),
-        seed=study.config.seed,
-    )
+    configs = configurations_of(study)
     search = plan_search(
         study,
         directory,

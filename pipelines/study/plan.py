@@ -137,6 +137,16 @@ def sample_configurations(
     return found
 
 
+def configurations_of(study: Study) -> list[Configuration]:
+    """Return the configurations that a study tries, which follow from its params."""
+    return sample_configurations(
+        study.space,
+        count=study.section.trials,
+        defaults=study.config.model_dump(mode="json"),
+        seed=study.config.seed,
+    )
+
+
 def on_every_fold(
     configs: Sequence[Configuration], folds: Sequence[Fold]
 ) -> tuple[Assignment, ...]:

@@ -32,10 +32,10 @@ from pipelines.study.plan import (
     Assignment,
     Search,
     choose,
+    configurations_of,
     on_every_fold,
     plan_final_fits,
     plan_search,
-    sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
@@ -58,12 +58,7 @@ def restore_outcome(
 
     Raises RestoreError if the tables do not give the metrics.json of the folder.
     """
-    configs = sample_configurations(
-        study.space,
-        count=study.section.trials,
-        defaults=study.config.model_dump(mode="json"),
-        seed=study.config.seed,
-    )
+    configs = configurations_of(study)
     runs, metadata = load_trials(study), load_run_metadata(study.folder)
     tried = on_every_fold(configs, folds.tried)
     search = plan_search(study, Path(), tried, storage="")

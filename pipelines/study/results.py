@@ -26,6 +26,7 @@ from pipelines.common.figures import write_pngs
 from pipelines.common.formatting import counted
 from pipelines.params.read import Study
 from pipelines.study.configuration import Configuration, seed_of
+from pipelines.study.failures import failed
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
 from pipelines.study.metrics import (
@@ -209,7 +210,7 @@ class Outcome:
             metric=study.dataset.metric,
             mode=study.dataset.mode,
             trials=len(trials),
-            failed_trials=sum(bool(t.error) and not t.diverged for t in trials),
+            failed_trials=sum(map(failed, trials)),
             diverged_trials=sum(t.diverged for t in trials),
             seeds=self.seeds,
             selection=self.selection,

@@ -116,7 +116,7 @@ class TrainingJob:
         """What is between the rows of a user and the model that is trained."""
         return interface_of(task(family(self.search.family).task), self.prepared)
 
-    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
+    def evaluate(self, model: object, split: object) -> dict[str, float]:
         """Return the metrics of the family's task for a model on a split."""
         scores: dict[str, float] = task(family(self.search.family).task).evaluate(
             model, split
@@ -160,7 +160,7 @@ def validation_scores(model: Any, job: TrainingJob) -> dict[str, float]:
     return scores
 
 
-def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, float]:
+def _scores_over_folds(models: Sequence[object], job: TrainingJob) -> dict[str, float]:
     """Return the means over the folds that have a metric, and the metric of each: a
     fold without a sample of one of two classes has no `auc`.
     """
@@ -179,7 +179,7 @@ def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, flo
     return scores | by_fold
 
 
-def test_scores(model: Any, job: TrainingJob) -> dict[str, float]:
+def test_scores(model: object, job: TrainingJob) -> dict[str, float]:
     """Return the test metrics of a final fit, `test_<metric>`.
 
     Where the search asks for them, also the metrics on the data that the model was
