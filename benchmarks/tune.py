@@ -74,7 +74,7 @@ def measure(trials: int, data: Splits[Table], folder: Path) -> dict[str, float]:
     times: list[float] = []
     start = time.perf_counter()
 
-    def on_trial_update(record: Record, index: int) -> None:
+    def on_trial_update(*_: object) -> None:
         times.append(time.perf_counter() - start)
 
     (record,) = searched([plan], data, on_trial_update=on_trial_update)
@@ -134,7 +134,7 @@ def in_batches(
     (record,) = searched(
         [plan],
         data,
-        on_trial_update=lambda record, index: times.append(time.perf_counter() - start),
+        on_trial_update=lambda *_: times.append(time.perf_counter() - start),
     )
     lowest = {
         index: min(step[f"valid_{plan.metric}"] for step in trial.steps.values())
@@ -154,7 +154,7 @@ def studies(count: int, data: Splits[Table], folder: Path) -> list[str]:
             start = time.perf_counter()
             for first in range(0, count, size):
                 several = plans[first : first + size]
-                searched(several, data, on_trial_update=lambda record, index: None)
+                searched(several, data, on_trial_update=lambda *_: None)
             found.append(time.perf_counter() - start)
     return [
         "## Studies",

@@ -27,7 +27,6 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from pipelines.common.files import write_files
 from pipelines.common.locks import is_locked
@@ -59,7 +58,7 @@ def repair() -> None:
         write_files(COPY.parent, {COPY.name: content.decode()})
 
 
-def stages_of(content: bytes) -> dict[str, Any] | None:
+def stages_of(content: bytes) -> dict[str, object] | None:
     """Return the stages of a dvc.lock; None for a file that DVC rejects."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA  # type: ignore[import-untyped]
     from ruamel.yaml import YAML
@@ -70,7 +69,7 @@ def stages_of(content: bytes) -> dict[str, Any] | None:
         found = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe", pure=True).load(content))
     except (YAMLError, Invalid, UnicodeDecodeError):
         return None
-    stages: dict[str, Any] = found.get("stages") or {}
+    stages: dict[str, object] = found.get("stages") or {}
     return stages
 
 
@@ -94,13 +93,13 @@ def _restore(content: bytes) -> None:
     )
 
 
-def _beginning(content: bytes) -> dict[str, Any]:
+def _beginning(content: bytes) -> dict[str, object]:
     """Return the stages of an incomplete dvc.lock but the last one that it begins."""
     heads = [match.start() for match in re.finditer(rb"(?m)^  [^\s#-]", content)]
     return (stages_of(content[: heads[-1]]) or {}) if len(heads) > 1 else {}
 
 
-def _earlier() -> dict[str, Any]:
+def _earlier() -> dict[str, object]:
     """Return the stages of the last whole file, and others of the last commit."""
     try:
         kept = stages_of(COPY.read_bytes()) or {}
@@ -114,7 +113,7 @@ def _earlier() -> dict[str, Any]:
     return (stages_of(done.stdout) or {}) | kept
 
 
-def _format(stages: dict[str, Any]) -> str:
+def _format(stages: dict[str, object]) -> str:
     """Return the text of a dvc.lock, as DVC writes it."""
     from ruamel.yaml import YAML
 

@@ -6,9 +6,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import with_config
+
 from pipelines.common.formatting import format_mean_and_error
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Estimate:
     """The mean of a quantity over seeds, its standard error and the values."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 MAX_LENGTH = 64
 RULE = (
@@ -66,7 +65,7 @@ def check_name(name: str, *, what: str = "name") -> None:
         raise ValueError(f"{shown(name)}: {reason}; {RULE}")
 
 
-def name_errors(params: Any) -> list[str]:
+def name_errors(params: object) -> list[str]:
     """Return a line for each wrong name in the content of params.yaml.
 
     What is not a mapping, or not named by a text, is left to the schemas.
@@ -86,11 +85,11 @@ def name_errors(params: Any) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def without_wrong_names(params: dict[Any, Any]) -> dict[Any, Any]:
+def without_wrong_names(params: Mapping[str, object]) -> dict[str, object]:
     """Return the content of params.yaml without the sections whose name is wrong."""
     wrong = {name for _, what, name in _names(params) if name_error(name, what=what)}
 
-    def kept(sections: Any) -> Any:
+    def kept(sections: object) -> object:
         if not isinstance(sections, dict):
             return sections
         return {name: each for name, each in sections.items() if name not in wrong}
@@ -98,8 +97,12 @@ def without_wrong_names(params: dict[Any, Any]) -> dict[Any, Any]:
     parts = dict(params)
     for part in ("datasets", "experiments"):
         if isinstance(groups := params.get(part), dict):
-            outer = kept(groups) if part == "experiments" else groups
-            parts[part] = {key: kept(each) for key, each in outer.items()}
+            named = part == "experiments"  # the keys of datasets are stages
+            parts[part] = {
+                key: kept(each)
+                for key, each in groups.items()
+                if not named or key not in wrong
+            }
     if "claims" in parts:
         parts["claims"] = kept(parts["claims"])
     return parts
@@ -110,7 +113,7 @@ def shown(name: str) -> str:
     return name if re.fullmatch(r"[\w.-]+", name) else repr(name[: 2 * MAX_LENGTH])
 
 
-def _names(params: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _names(params: object) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Yield the section of each name, what it names, and the name."""
     for stage, sections in _items(_get(params, "datasets")):
         for name, _ in _items(sections):
@@ -123,10 +126,10 @@ def _names(params: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:
         yield ("claims",), "chapter", chapter
 
 
-def _get(value: Any, key: str) -> Any:
+def _get(value: object, key: str) -> object:
     return value.get(key) if isinstance(value, Mapping) else None
 
 
-def _items(value: Any) -> list[tuple[str, Any]]:
+def _items(value: object) -> list[tuple[str, object]]:
     pairs = value.items() if isinstance(value, Mapping) else ()
     return [(name, each) for name, each in pairs if isinstance(name, str)]

@@ -39,7 +39,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any
 
 from pipelines.common.files import check_target, remove_folder, write_files
 from pipelines.common.project import project_folder
@@ -57,7 +56,7 @@ N_FOLDERS = 2
 "Folders that DVC watches as a whole, for each dataset; dvc.yaml names them."
 
 
-def sources_in(section: Any) -> Iterator[str]:
+def sources_in(section: object) -> Iterator[str]:
     """Yield the path or pattern of every `file:` source in a section of params.yaml, at
     any depth.
     """
@@ -71,7 +70,7 @@ def sources_in(section: Any) -> Iterator[str]:
             yield from sources_in(value)
 
 
-def inputs_in(studies: Any) -> Iterator[str]:
+def inputs_in(studies: object) -> Iterator[str]:
     """Yield the values in the configurations of studies that name files.
 
     Values that are not read as files may be among them.
@@ -83,7 +82,7 @@ def inputs_in(studies: Any) -> Iterator[str]:
                 yield value
 
 
-def link_datasets(sections: Mapping[str, Any]) -> None:
+def link_datasets(sections: Mapping[str, object]) -> None:
     """Make the links of all datasets, given their sections by name."""
     for folder in (FILES, FOLDERS, NAMES):
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,7 +97,7 @@ def link_datasets(sections: Mapping[str, Any]) -> None:
         _link(ALWAYS, LOCK)
 
 
-def write_sections(folder: Path, sections: Mapping[str, Any]) -> None:
+def write_sections(folder: Path, sections: Mapping[str, object]) -> None:
     """Write sections of params.yaml into a folder, each by the name of its dataset."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -107,7 +106,7 @@ def write_sections(folder: Path, sections: Mapping[str, Any]) -> None:
     _fill(folder)
 
 
-def write_section(path: Path, section: Any) -> None:
+def write_section(path: Path, section: object) -> None:
     """Write a section of params.yaml as JSON, for DVC to hash. Values that are not in
     JSON become texts; keys that are not in JSON are wrong, and are left out.
     """

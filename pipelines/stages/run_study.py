@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,13 @@ from pipelines.study.metrics import write_run_metadata
 from pipelines.study.plan import (
     Search,
     choose,
+    configurations_of,
     on_every_fold,
     plan_final_fits,
     plan_search,
-    sample_configurations,
 )
 from pipelines.study.progress import Progress, ProgressDisplay
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 from pipelines.study.results import Outcome
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
@@ -48,12 +49,7 @@ def run_study(
     start = time.monotonic()
     directory = workspace.working_directory(study, key)
     failures.remove_failure(directory)
-    configs = sample_configurations(
-        study.space,
-        count=study.section.trials,
-        defaults=study.config.model_dump(mode="json"),
-        seed=study.config.seed,
-    )
+    configs = configurations_of(study)
     search = plan_search(
         study,
         directory,
@@ -67,15 +63,16 @@ def run_study(
             file=sys.stderr,
             flush=True,
         )
-    tried = yield from run_search(search, folds.splits, run.children("trial"), display)
+    tried, decisions = yield from run_search(
+        search, folds.splits, run.children("trial"), display
+    )
     failures.check_trials(tried)
-    decisions = pruning_decisions(search, tried)
     runs = results.runs_table(tried, decisions, n_folds=len(folds.tried))
     choices = choose(study, runs, folds)
     fits = plan_final_fits(study, search, choices, configs)
     lost_fits.restart_lost_fits(fits)
     fit_runs = run.children("fit")
-    fitted = yield from run_search(fits, folds.splits, fit_runs, display)
+    fitted, _ = yield from run_search(fits, folds.splits, fit_runs, display)
     failures.check_final_fits(fitted)
     outcome = Outcome(study, runs, configs, choices, fits.trials, tried, fitted)
     seconds = _write_results(outcome, folds, run, fit_runs, key=key, start=start)
@@ -140,8 +137,9 @@ def write_model_figures(outcome: Outcome, folds: Folds, folder: Path) -> None:
 
 def run_search(
     search: Search, data: Data, runs: ChildRuns, display: ProgressDisplay
-) -> Generator[SearchRequest, Record, Record]:
-    """Request a search, show its progress and log its trials; return its record.
+) -> Generator[SearchRequest, Record, tuple[Record, dict[int, PruningDecision]]]:
+    """Request a search, show its progress and log its trials; return its record and
+    the pruning decisions on its trials.
 
     Metrics are logged while the search runs if MLflow's server responds, and completely
     at the end, where the call waits for the server.
@@ -156,11 +154,13 @@ def run_search(
         search.mode,
         display,
     )
-    log = TrialLog(runs, search)
+    log = TrialLog(runs)
 
-    def on_trial_update(record: Record, index: int) -> None:
+    def on_trial_update(
+        record: Record, decisions: Mapping[int, PruningDecision], index: int
+    ) -> None:
         progress.show(record, index)
-        log.update(record, index)
+        log.update(record, decisions, index)
 
     try:
         record = yield SearchRequest(search, data, on_trial_update)
@@ -170,4 +170,4 @@ def run_search(
     retry_until_available(
         partial(runs.log, record.trials, decisions, set(record.trials))
     )
-    return record
+    return record, decisions

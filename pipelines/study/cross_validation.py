@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -157,7 +156,7 @@ def _last_step(
 
 def _mean_step(steps: Sequence[Step]) -> Step:
     """Return the step over all folds, given the step of each fold."""
-    names: dict[str, Any] = dict.fromkeys(name for s in steps for name in s.metrics)
+    names = dict.fromkeys(name for s in steps for name in s.metrics)
     metrics = {
         name: float(np.mean([s.metrics[name] for s in steps if name in s.metrics]))
         for name in names

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from ftml.data import Domains, Splits, domains
+from ftml.data.splits import Block
 from ftml.tasks import classification
 from pipelines.params.read import Dataset, Study
 from pipelines.params.study import EACH
 from pipelines.study.cross_validation import cross_validation
 
 Fold = tuple[str, ...]
-Data = Callable[[Fold], Splits[Any]]
+Data = Callable[[Fold], Splits[Block]]
 "Function from a fold to its splits; Ray sends it with its dataset to each node once."
 
 
@@ -127,7 +128,7 @@ def _domain_folds(
     return tuple(tested), tuple(tried)
 
 
-def _check_classes(study: Study, splits: Splits[Any]) -> None:
+def _check_classes(study: Study, splits: Splits[Block]) -> None:
     expected, classes = study.family.n_classes, getattr(splits.train, "classes", ())
     if expected is not None and len(classes) != expected:
         raise ValueError(
@@ -153,7 +154,7 @@ def _in_dataset_order(fold: Sequence[str], names: Sequence[str]) -> Fold:
     return (*known, *(name for name in fold if name not in names))
 
 
-def _same_splits(splits: Splits[Any], fold: Fold) -> Splits[Any]:
+def _same_splits(splits: Splits[Block], fold: Fold) -> Splits[Block]:
     return splits
 
 

@@ -6,35 +6,26 @@ and the MLflow ids. `table.csv` and `figure.png` exist for claims that have them
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import with_config
 
 from ftml.evidence import Budget, Claim, Evidence, claim, claims
+from pipelines.common.json_files import json_text, read_json
 from pipelines.params.claims import ClaimsSchema
 from pipelines.params.keys import imported, source_modules
 
 CLAIMS = Path("claims")
 EVIDENCE, RUN, TABLE, FIGURE = "evidence.json", "run.json", "table.csv", "figure.png"
-NUMBERS = (
-    "expected",
-    "measured",
-    "tolerance",
-    "value_in_source",
-    "standard_error",
-    "chance",
-)
-"The fields of `ftml.evidence.Evidence` that are numbers."
-
 DEFAULT = Budget()
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Measurement:
     """The content of evidence.json: a claim, how it was measured, and the result."""
@@ -75,6 +66,7 @@ class Measurement:
         return CLAIMS / self.chapter / self.claim
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class ClaimMlflowIds:
     """The ids by which MLflow finds a measurement: its experiment and its run."""
@@ -83,6 +75,7 @@ class ClaimMlflowIds:
     run: str
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class ClaimRunMetadata:
     """The content of run.json of a claim: the duration and the MLflow ids."""
@@ -139,10 +132,7 @@ def measurement_of(
     claim: Claim, evidence: Evidence, section: ClaimsSchema, *, key: str
 ) -> Measurement:
     """Return the measurement of a claim from its evidence."""
-    values = {name: getattr(evidence, name) for name in NUMBERS}
-    numbers: dict[str, Any] = {
-        name: None if value is None else float(value) for name, value in values.items()
-    }
+    printed = evidence.value_in_source
     return Measurement(
         claim=claim.name,
         chapter=claim.chapter,
@@ -152,27 +142,25 @@ def measurement_of(
         seed=section.seed,
         budget=section.budget,
         key=key,
-        **numbers,
+        expected=float(evidence.expected),
+        measured=float(evidence.measured),
+        tolerance=float(evidence.tolerance),
+        value_in_source=None if printed is None else float(printed),
+        standard_error=float(evidence.standard_error),
+        chance=float(evidence.chance),
         passed=evidence.passed,
     )
 
 
 def write_evidence(folder: Path, measurement: Measurement, evidence: Evidence) -> None:
     """Write evidence.json, the table and the figure into a folder."""
-    content = {name: _as_json(value) for name, value in asdict(measurement).items()}
-    (folder / EVIDENCE).write_text(json.dumps(content, indent=1) + "\n")
+    (folder / EVIDENCE).write_text(json_text(measurement))
     if evidence.table is not None:
         evidence.table.to_csv(folder / TABLE, index=False)
     if evidence.figure is not None:
         from pipelines.common.figures import write_png
 
         write_png(folder / FIGURE, evidence.figure())
-
-
-def _as_json(value: object) -> object:
-    """Return a value for JSON, in which NaN and infinities become strings."""
-    special = isinstance(value, float) and not math.isfinite(value)
-    return str(value) if special else value
 
 
 def read_measurement(folder: Path) -> Measurement | None:
@@ -183,10 +171,8 @@ def read_measurement(folder: Path) -> Measurement | None:
     if not path.exists():
         return None
     try:
-        content: Mapping[str, Any] = json.loads(path.read_bytes())
-        numbers = {k: float(content[k]) for k in NUMBERS if content[k] is not None}
-        return Measurement(**{**content, **numbers})
-    except (ValueError, KeyError, TypeError) as error:
+        return read_json(path, Measurement)
+    except ValueError as error:
         reason = " ".join(str(error).split())
         print(f"{path}: is damaged ({reason})", file=sys.stderr, flush=True)
         return None
@@ -194,13 +180,12 @@ def read_measurement(folder: Path) -> Measurement | None:
 
 def write_run_metadata(folder: Path, metadata: ClaimRunMetadata) -> None:
     """Write run.json into the folder of a claim."""
-    (folder / RUN).write_text(json.dumps(asdict(metadata), indent=1) + "\n")
+    (folder / RUN).write_text(json_text(metadata))
 
 
 def load_run_metadata(folder: Path) -> ClaimRunMetadata:
     """Return the content of run.json in the folder of a claim."""
-    content = json.loads((folder / RUN).read_text())
-    return ClaimRunMetadata(**content | {"mlflow": ClaimMlflowIds(**content["mlflow"])})
+    return read_json(folder / RUN, ClaimRunMetadata)
 
 
 def read_measurements() -> list[Measurement]:

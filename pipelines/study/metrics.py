@@ -11,18 +11,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydantic import with_config
 
 from pipelines.common.estimate import Estimate
 from pipelines.common.files import write_files
+from pipelines.common.json_files import json_text, read_json
+from pipelines.study.configuration import Configuration
 
 METRICS, RUN_METADATA = "metrics.json", "run.json"
 SUMMARIES = Path("metrics")
 "Folder with a metrics file of DVC for each dataset."
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class ChosenConfiguration:
     """The configuration that a model selection chose for one tested fold."""
@@ -37,10 +41,11 @@ class ChosenConfiguration:
     steps: int
     "training step at which the validation score is best"
 
-    config: Mapping[str, object]
+    config: Configuration
     "values of the searched hyper-parameters, sorted by name"
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class StudyMetrics:
     """The content of metrics.json. The fields are written in this order."""
@@ -100,6 +105,7 @@ class StudyMetrics:
         return self.tests.get(selection)
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class MlflowIds:
     """The ids by which MLflow finds a study: its experiment, its run, the registered
@@ -112,6 +118,7 @@ class MlflowIds:
     model_version: str
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class RunMetadata:
     """The content of run.json. The fields are written in this order."""
@@ -136,25 +143,14 @@ class RunMetadata:
 
 def write_metrics(folder: Path, metrics: StudyMetrics) -> None:
     """Write metrics.json into the folder of a study."""
-    _write_json(folder / METRICS, asdict(metrics))
+    (folder / METRICS).write_text(json_text(metrics))
 
 
 def load_metrics(folder: Path) -> StudyMetrics:
-    """Return the content of metrics.json in the folder of a study.
-
-    Raises FileNotFoundError for a file that is absent, and ValueError for a file that
-    is not JSON or lacks a field.
+    """Return the content of metrics.json in the folder of a study, with the errors of
+    `read_json`.
     """
-    content = _read_json(folder / METRICS, StudyMetrics)
-    try:
-        chosen = [ChosenConfiguration(**each) for each in content["chosen"]]
-        tests = {name: _estimates(test) for name, test in content["tests"].items()}
-        search = {name: float(value) for name, value in content["search"].items()}
-        test = _estimates(content["test"])
-        parts = {"chosen": chosen, "search": search, "test": test, "tests": tests}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{METRICS}: {error}") from None
-    return StudyMetrics(**content | parts)
+    return read_json(folder / METRICS, StudyMetrics)
 
 
 def summary(metrics: StudyMetrics) -> dict[str, float | None]:
@@ -186,21 +182,14 @@ def write_summary(dataset: str, studies: Sequence[StudyMetrics]) -> None:
 
 def write_run_metadata(folder: Path, metadata: RunMetadata) -> None:
     """Write run.json into the folder of a study, as a whole."""
-    write_files(folder, {RUN_METADATA: _json_text(asdict(metadata))})
+    write_files(folder, {RUN_METADATA: json_text(metadata)})
 
 
 def load_run_metadata(folder: Path) -> RunMetadata:
-    """Return the content of run.json in the folder of a study.
-
-    Raises FileNotFoundError for a file that is absent, and ValueError for a file that
-    is not JSON or lacks a field.
+    """Return the content of run.json in the folder of a study, with the errors of
+    `read_json`.
     """
-    content = _read_json(folder / RUN_METADATA, RunMetadata)
-    try:
-        ids = MlflowIds(**content["mlflow"])
-    except TypeError as error:
-        raise ValueError(f"{RUN_METADATA}: {error}") from None
-    return RunMetadata(**content | {"mlflow": ids})
+    return read_json(folder / RUN_METADATA, RunMetadata)
 
 
 def finished_key(folder: Path) -> str | None:
@@ -211,51 +200,3 @@ def finished_key(folder: Path) -> str | None:
         return load_run_metadata(folder).key
     except (OSError, ValueError):
         return None
-
-
-def _estimates(test: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
-    return {
-        name: Estimate(**{key: _as_float(value) for key, value in each.items()})
-        for name, each in test.items()
-    }
-
-
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    path.write_text(_json_text(content))
-
-
-def _json_text(content: Mapping[str, object]) -> str:
-    return json.dumps(_as_json(content), indent=1, allow_nan=False) + "\n"
-
-
-def _as_json(value: object) -> object:
-    """Return a value for JSON, in which NaN and infinities become strings."""
-    if isinstance(value, Mapping):
-        return {key: _as_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(each) for each in value]
-    special = isinstance(value, float) and not math.isfinite(value)
-    return str(value) if special else value
-
-
-def _as_float(value: Any) -> Any:
-    """Return the number of a field that `_as_json` wrote as a string."""
-    if isinstance(value, list):
-        return [_as_float(each) for each in value]
-    return float(value) if isinstance(value, str) else value
-
-
-def _read_json(path: Path, kind: type[StudyMetrics | RunMetadata]) -> dict[str, Any]:
-    """Return a JSON object; ValueError if it lacks a field of the dataclass."""
-    content = json.loads(path.read_text())
-    found = set(content) if isinstance(content, dict) else set()
-    required = {
-        each.name
-        for each in fields(kind)
-        if each.default is MISSING and each.default_factory is MISSING
-    }
-    if missing := sorted(required - found):
-        raise ValueError(f"{path.name} lacks {', '.join(missing)}")
-    if unknown := sorted(found - {each.name for each in fields(kind)}):
-        raise ValueError(f"{path.name} has unknown fields {', '.join(unknown)}")
-    return content

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from ftml.config import Distribution, Grid, input_files
 from ftml.selection import SELECTIONS, Choice
 from pipelines.params.read import Study
 from pipelines.params.study import EarlyStopping, Resources
+from pipelines.study.configuration import Configuration
 from pipelines.study.folds import Fold, Folds
 
 
@@ -31,7 +31,7 @@ class Assignment:
     """
 
     fold: Fold
-    config: Mapping[str, Any]
+    config: Configuration
     "values that the search does not fix"
 
     last_step: int | None = None
@@ -47,7 +47,7 @@ class Search:
     "folder of its record until the study is complete"
 
     family: str
-    config: Mapping[str, Any]
+    config: Configuration
     "values that are the same in all trials"
 
     trials: tuple[Assignment, ...]
@@ -112,9 +112,9 @@ def sample_configurations(
     space: Mapping[str, Distribution],
     *,
     count: int,
-    defaults: Mapping[str, Any],
+    defaults: Configuration,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[Configuration]:
     """Return `count` configurations sampled from a space, as JSON values.
 
     The first is the default configuration. Where the space has grids, each sampled
@@ -133,12 +133,22 @@ def sample_configurations(
     ]
     combined = [{**each, **point} for each in sampled for point in points]
     ordered = [{name: each[name] for name in space} for each in combined]
-    found: list[dict[str, Any]] = json.loads(json.dumps(ordered))
+    found: list[Configuration] = json.loads(json.dumps(ordered))
     return found
 
 
+def configurations_of(study: Study) -> list[Configuration]:
+    """Return the configurations that a study tries, which follow from its params."""
+    return sample_configurations(
+        study.space,
+        count=study.section.trials,
+        defaults=study.config.model_dump(mode="json"),
+        seed=study.config.seed,
+    )
+
+
 def on_every_fold(
-    configs: Sequence[Mapping[str, Any]], folds: Sequence[Fold]
+    configs: Sequence[Configuration], folds: Sequence[Fold]
 ) -> tuple[Assignment, ...]:
     """Return the trials of a search: each configuration on each fold in turn."""
     return tuple(Assignment(fold, config) for config in configs for fold in folds)
@@ -196,7 +206,7 @@ def plan_final_fits(
     study: Study,
     search: Search,
     choices: Mapping[tuple[str, Fold], Choice],
-    configs: Sequence[Mapping[str, Any]],
+    configs: Sequence[Configuration],
 ) -> Search:
     """Return the final fits of a study: the chosen configurations, trained again under
     seeds that the search did not use.
@@ -224,7 +234,7 @@ def plan_final_fits(
 
 
 def final_fits_of(
-    study: Study, fold: Fold, choice: Choice, configs: Sequence[Mapping[str, Any]]
+    study: Study, fold: Fold, choice: Choice, configs: Sequence[Configuration]
 ) -> list[Assignment]:
     """Return the final fits of what is chosen for a fold, one for each seed."""
     first = study.config.seed + 1

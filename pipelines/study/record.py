@@ -13,9 +13,51 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast, final
+
+from pydantic import JsonValue
+
+
+@final
+class StartLine(TypedDict):
+    """A trial starts, or starts again."""
+
+    trial: int
+    config: dict[str, JsonValue]
+    fold: Sequence[str]
+    share: float
+
+
+@final
+class StepLine(TypedDict):
+    """A trial has reported a step; `seconds` is its training time so far."""
+
+    trial: int
+    n: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+@final
+class CheckpointLine(TypedDict):
+    """A checkpoint of a trial is written."""
+
+    trial: int
+    checkpoint: str
+
+
+@final
+class EndLine(TypedDict):
+    """A trial has ended."""
+
+    trial: int
+    error: str | None
+
+
+Line = StartLine | StepLine | CheckpointLine | EndLine
 
 
 @dataclass
@@ -24,7 +66,7 @@ class Trial:
     samples that it trains on, its metrics by step, and how it ended.
     """
 
-    config: dict[str, Any]
+    config: dict[str, JsonValue]
     fold: tuple[str, ...] = ()
     share: float = 1.0
     steps: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -64,34 +106,32 @@ class Record:
     def start(
         self,
         trial: int,
-        config: dict[str, Any],
+        config: dict[str, JsonValue],
         fold: tuple[str, ...] = (),
         share: float = 1.0,
     ) -> None:
         if trial not in self.trials:
-            about = {"config": config, "fold": fold, "share": share}
-            self._append({"trial": trial, **about})
+            self._append(StartLine(trial=trial, config=config, fold=fold, share=share))
 
     def step(
         self, trial: int, n: int, metrics: dict[str, float], seconds: float
     ) -> None:
         if not metrics.keys() <= self.trials[trial].steps.get(n, {}).keys():
-            self._append(
-                {"trial": trial, "n": n, "metrics": metrics, "seconds": seconds}
-            )
+            self._append(StepLine(trial=trial, n=n, metrics=metrics, seconds=seconds))
 
     def checkpoint(self, trial: int, checkpoint: str) -> None:
-        self._append({"trial": trial, "checkpoint": checkpoint})
+        self._append(CheckpointLine(trial=trial, checkpoint=checkpoint))
 
     def end(self, trial: int, *, error: str | None = None) -> None:
         if not self.trials[trial].ended:
-            self._append({"trial": trial, "error": error})
+            self._append(EndLine(trial=trial, error=error))
 
     def retry(self, trial: int) -> None:
         """Forget what a trial that has ended has reported, so that it is run again."""
         old = self.trials[trial]
-        about = {"config": old.config, "fold": old.fold, "share": old.share}
-        self._append({"trial": trial, **about})
+        self._append(
+            StartLine(trial=trial, config=old.config, fold=old.fold, share=old.share)
+        )
 
     def _read(self) -> None:
         """Read the file up to its first line that is incomplete or damaged, and remove
@@ -116,7 +156,7 @@ class Record:
         if size < len(content):
             os.truncate(self.path, size)
 
-    def _checked(self, text: bytes) -> dict[str, Any]:
+    def _checked(self, text: bytes) -> Line:
         """Return a line as an object. Raises ValueError for one that `_append` does not
         write, also where it is valid JSON.
         """
@@ -124,7 +164,7 @@ class Record:
         if not isinstance(line, dict) or type(line.get("trial")) is not int:
             raise ValueError("expected an object with the index of a trial")
         if "config" in line:
-            expected: dict[str, Any] = {
+            expected: dict[str, type | tuple[type, ...]] = {
                 "config": dict,
                 "fold": list,
                 "share": (int, float),
@@ -140,18 +180,18 @@ class Record:
         for name, kind in expected.items():
             if name not in line or not isinstance(line[name], kind):
                 raise ValueError(f"no valid {name!r}")
-        return line
+        return cast(Line, line)
 
     def complete(self, trials: int) -> bool:
         """Return whether that number of trials have started and all have ended."""
         return len(self.trials) == trials == self.ended
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, line: Line) -> None:
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         self._take(line)
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _take(self, line: Line) -> None:
         if "config" in line:
             fold = tuple(line["fold"])
             if (old := self.trials.get(line["trial"])) and old.ended:

@@ -12,10 +12,8 @@ it writes again if other results of the study are lost.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.common.json_files import json_text
 from pipelines.params.read import Study
 from pipelines.study.completeness import disagreement
 from pipelines.study.decisions import pruning_decisions
@@ -33,10 +32,10 @@ from pipelines.study.plan import (
     Assignment,
     Search,
     choose,
+    configurations_of,
     on_every_fold,
     plan_final_fits,
     plan_search,
-    sample_configurations,
 )
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
@@ -59,12 +58,7 @@ def restore_outcome(
 
     Raises RestoreError if the tables do not give the metrics.json of the folder.
     """
-    configs = sample_configurations(
-        study.space,
-        count=study.section.trials,
-        defaults=study.config.model_dump(mode="json"),
-        seed=study.config.seed,
-    )
+    configs = configurations_of(study)
     runs, metadata = load_trials(study), load_run_metadata(study.folder)
     tried = on_every_fold(configs, folds.tried)
     search = plan_search(study, Path(), tried, storage="")
@@ -82,7 +76,9 @@ def restore_outcome(
             _record(tried, of_trials, metadata.search_seconds),
             _record(fits, of_fits, metadata.fit_seconds),
         )
-        agrees = _text(outcome.metrics()) == _text(load_metrics(study.folder))
+        stored = load_metrics(study.folder)
+        # As text, in which two NaN are equal.
+        agrees = json_text(outcome.metrics()) == json_text(stored)
     except (KeyError, IndexError):
         agrees = False
     if not agrees:
@@ -256,8 +252,3 @@ def _decisions(rows: Sequence[Sequence[Row]]) -> dict[int, PruningDecision]:
         else PruningDecision()
         for index, of_trial in enumerate(rows)
     }
-
-
-def _text(content: Any) -> str:
-    """Return a dataclass as JSON, in which two NaN are equal."""
-    return json.dumps(asdict(content))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from ruamel.yaml import YAML
@@ -25,6 +25,8 @@ from pipelines.common.estimate import Estimate, estimate
 from pipelines.common.figures import write_pngs
 from pipelines.common.formatting import counted
 from pipelines.params.read import Study
+from pipelines.study.configuration import Configuration, seed_of
+from pipelines.study.failures import failed
 from pipelines.study.figures import study_figures
 from pipelines.study.folds import Fold
 from pipelines.study.metrics import (
@@ -86,7 +88,7 @@ class Outcome:
     runs: pd.DataFrame
     "see `runs_table`"
 
-    configs: Sequence[Mapping[str, Any]]
+    configs: Sequence[Configuration]
     "sampled configurations, by the number in the column `trial` of the table of runs"
 
     choices: Mapping[tuple[str, Fold], Choice]
@@ -109,7 +111,7 @@ class Outcome:
     @property
     def seeds(self) -> list[int]:
         """The seeds of the final fits, sorted."""
-        return sorted({fit.config["seed"] for fit in self.fits})
+        return sorted({seed_of(fit.config) for fit in self.fits})
 
     def fits_of(self, fold: Fold, *, selection: str | None = None) -> list[int]:
         """Return the indices of the final fits of a tested fold, one for each seed.
@@ -208,7 +210,7 @@ class Outcome:
             metric=study.dataset.metric,
             mode=study.dataset.mode,
             trials=len(trials),
-            failed_trials=sum(bool(t.error) and not t.diverged for t in trials),
+            failed_trials=sum(map(failed, trials)),
             diverged_trials=sum(t.diverged for t in trials),
             seeds=self.seeds,
             selection=self.selection,

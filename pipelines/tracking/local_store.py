@@ -14,14 +14,18 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ftml.config import nearest
 from pipelines.common.project import project_folder
+
+T = TypeVar("T")
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -116,20 +120,29 @@ def has_study(key: str, *, n_fits: int) -> bool:
 
     False for a store that is not local, and where only MLflow's client can tell.
     """
-    address = store_address()
-    path = Path(address.removeprefix(SQLITE))
-    local = address.startswith(SQLITE) and "?" not in address and path.is_file()
+
+    def read(database: sqlite3.Connection) -> bool:
+        return any(
+            _is_whole(database, *run, n_fits=n_fits)
+            for run in database.execute(RUNS_OF_STUDY, (key,))
+        )
+
+    return bool(_read(store_address(), read))
+
+
+def _read(address: str, read: Callable[[sqlite3.Connection], T]) -> T | None:
+    """Return what a function reads in the database of a store; None for a store that is
+    not local or has no such tables, and where only MLflow's client can tell.
+    """
+    local = address.startswith(SQLITE) and "?" not in address
     if not local or "MLFLOW_REGISTRY_URI" in os.environ:
-        return False
-    place = f"{path.absolute().as_uri()}?mode=ro"
+        return None
+    place = f"{Path(address.removeprefix(SQLITE)).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(place, uri=True)) as database:
-            return any(
-                _is_whole(database, *run, n_fits=n_fits)
-                for run in database.execute(RUNS_OF_STUDY, (key,))
-            )
+            return read(database)
     except sqlite3.Error:
-        return False
+        return None
 
 
 def _is_whole(
@@ -159,15 +172,7 @@ def model_folder(address: str, model: str) -> Path | None:
     `runs:/<id>/<name>`, whose id may be the beginning of a run's id. Raises ValueError,
     with the nearest name, if the store has no such model.
     """
-    local = address.startswith(SQLITE) and "?" not in address
-    if not local or "MLFLOW_REGISTRY_URI" in os.environ:
-        return None
-    place = f"{Path(address.removeprefix(SQLITE)).absolute().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(place, uri=True)) as database:
-            location = _location(database, model)
-    except sqlite3.Error:
-        return None
+    location = _read(address, partial(_location, model=model))
     return None if location is None else _local_folder(location)
 
 

@@ -13,10 +13,10 @@ what it lacks stays due. At the end of a search, `ChildRuns.log` logs the rest.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 
-from pipelines.study.decisions import SearchDecisions
-from pipelines.study.plan import Search
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 from pipelines.tracking.child_runs import ChildRuns
 from pipelines.tracking.client import try_call
@@ -29,9 +29,8 @@ ends within that time is logged once, when it has ended."""
 class TrialLog:
     """What is due to be logged of the trials of a search."""
 
-    def __init__(self, runs: ChildRuns, search: Search) -> None:
-        self._runs, self._search = runs, search
-        self._decisions: SearchDecisions | None = None
+    def __init__(self, runs: ChildRuns) -> None:
+        self._runs = runs
         self._changed: set[int] = set()
         "trials that have changed since they last became due"
 
@@ -43,19 +42,20 @@ class TrialLog:
 
         self._next_turn = self._last + FLUSH_INTERVAL_S
 
-    def update(self, record: Record, index: int) -> None:
+    def update(
+        self, record: Record, decisions: Mapping[int, PruningDecision], index: int
+    ) -> None:
         """Note that a trial has changed, and log some of those that are due."""
-        if self._decisions is None:
-            self._decisions = SearchDecisions(self._search, record)
-        self._decisions.update(index)
         self._changed.add(index)
         if not self._due and time.monotonic() >= self._next_turn:
             self._due = sorted(self._changed, reverse=True)
             self._changed.clear()
         if self._due:
-            self._log_some(record, self._decisions)
+            self._log_some(record, decisions)
 
-    def _log_some(self, record: Record, decisions: SearchDecisions) -> None:
+    def _log_some(
+        self, record: Record, decisions: Mapping[int, PruningDecision]
+    ) -> None:
         start = time.monotonic()
         deadline = start + (start - self._last)
         while self._due:

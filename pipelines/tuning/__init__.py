@@ -8,7 +8,8 @@ passes a function that logs the trials.
 Begin with `queue.py`, the searches of all studies and the next trial batch; then read
 `driver.py`, which runs the batches as Tune trials and writes the records,
 `coordinator.py`, the actor from which workers read, `worker.py`, the process of a
-worker, and `training.py`, how it trains a batch. `waiting.py` says which trials the
-driver waits for, `lost_fits.py` starts final fits whose checkpoints are lost again, and
+worker, and `training.py`, how it trains a batch. `messages.py` has the types of what
+driver and workers send one another, `waiting.py` says which trials the driver waits
+for, `lost_fits.py` starts final fits whose checkpoints are lost again, and
 `ray_internals.py` holds what is known of the undocumented parts of Tune.
 """

@@ -22,12 +22,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import ray
+from ray import ObjectRef
+from ray.actor import ActorProxy
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError
 
 from pipelines.cluster import storage
@@ -40,8 +42,12 @@ from pipelines.study.failures import failed
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search
 from pipelines.study.pruning import PruningDecision
+from pipelines.tuning.messages import BatchConfig, batch_config
 from pipelines.tuning.queue import ActiveSearch, StudyQueue
 from pipelines.tuning.waiting import WaitingTrials
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial as TuneTrial
 
 COPY_INTERVAL_S = 5.0
 "Records are copied to the shared storage, if there is one, at most this often."
@@ -59,13 +65,13 @@ class Coordinator:
     """The actor that workers ask for work. A search is known by its name."""
 
     def __init__(self) -> None:
-        self._searches: dict[str, tuple[Search, list[Any]]] = {}
+        self._searches: dict[str, tuple[Search, list[ObjectRef[Data]]]] = {}
         self._decisions: dict[str, dict[int, PruningDecision]] = {}
         self._expected: dict[str, int] = {}
         self._started: dict[str, set[str]] = {}
         self._gave_up: set[str] = set()
 
-    def open(self, search: Search, data: list[Any]) -> None:
+    def open(self, search: Search, data: list[ObjectRef[Data]]) -> None:
         """Store a search, and in a list the reference of its data in the object
         store.
         """
@@ -76,7 +82,9 @@ class Coordinator:
         del self._searches[name]
         self._decisions.pop(name, None)
 
-    def find(self, name: str, shape: str, worker: str) -> tuple[Search, list[Any]]:
+    def find(
+        self, name: str, shape: str, worker: str
+    ) -> tuple[Search, list[ObjectRef[Data]]]:
         """Return a search and its data to a worker with resources of that shape."""
         self._started.setdefault(shape, set()).add(worker)
         return self._searches[name]
@@ -107,6 +115,30 @@ class Coordinator:
         return {index: known[index] for index in indices if index in known}
 
 
+CoordinatorHandle = ActorProxy[Coordinator]
+"""The actor, as the driver and the workers hold it. Its methods are called through
+`remote_method`: Ray's types do not know the methods of a handle."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RemoteMethod(Protocol[P, R]):
+    """A method of an actor."""
+
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
+
+
+def remote_method(
+    coordinator: CoordinatorHandle, method: Callable[Concatenate[Coordinator, P], R]
+) -> RemoteMethod[P, R]:
+    """Return a method of the coordinator, such as `Coordinator.open`, with the types of
+    its arguments and of its result.
+    """
+    found: RemoteMethod[P, R] = getattr(coordinator, method.__name__)
+    return found
+
+
 class TuneSession:
     """The driver's state of one Tune run: its queue, its coordinator, its data.
 
@@ -114,7 +146,9 @@ class TuneSession:
     which is never restored; this object is left out of it.
     """
 
-    def __init__(self, queue: StudyQueue, coordinator: Any, folder: str) -> None:
+    def __init__(
+        self, queue: StudyQueue, coordinator: CoordinatorHandle, folder: str
+    ) -> None:
         self.queue, self.coordinator, self.folder = queue, coordinator, folder
         self.waiting = WaitingTrials()
         self.fatal = ""
@@ -122,7 +156,7 @@ class TuneSession:
 
         self.finished = False
         self._opened: set[str] = set()
-        self._put: list[tuple[Data, Any]] = []
+        self._put: list[tuple[Data, ObjectRef[Data]]] = []
         "data in the object store, with their references"
 
         self._resources: dict[str, dict[str, float]] = {}
@@ -138,14 +172,13 @@ class TuneSession:
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
 
-    def find(self, trial: Any) -> tuple[ActiveSearch, list[int]] | None:
+    def find(self, trial: TuneTrial) -> tuple[ActiveSearch, list[int]] | None:
         """Return the search of a Tune trial and the indices of the trials of its batch;
         None when the search has failed.
         """
-        active = self.queue.find(trial.config["search"])
-        return (
-            (active, active.search.batches[trial.config["batch"]]) if active else None
-        )
+        config = batch_config(trial)
+        active = self.queue.find(config["search"])
+        return (active, active.search.batches[config["batch"]]) if active else None
 
     def open(self, active: ActiveSearch) -> dict[str, float]:
         """Give the coordinator a search and its data; return the resources of a trial.
@@ -159,11 +192,12 @@ class TuneSession:
                 self._say_no_gpu(active.search.folder.parent)
             self._opened.add(active.name)
             reference = [self._reference(active.request.data)]
-            ray.get(self.coordinator.open.remote(active.search, reference))
+            open_search = remote_method(self.coordinator, Coordinator.open)
+            ray.get(open_search.remote(active.search, reference))
             self.publish(active, active.decisions)
         return self._resources[active.name]
 
-    def _reference(self, data: Data) -> Any:
+    def _reference(self, data: Data) -> ObjectRef[Data]:
         """Return the reference of data in the object store, where they are put once:
         searches of several studies can have the same data.
         """
@@ -189,7 +223,7 @@ class TuneSession:
                 flush=True,
             )
 
-    def batch_suggested(self, config: dict[str, Any]) -> None:
+    def batch_suggested(self, config: BatchConfig) -> None:
         """Count a batch that waits for a worker."""
         shape = resource_key(config["resources"])
         self._capacity[shape] = capacity(config["resources"])
@@ -197,7 +231,7 @@ class TuneSession:
         batches.add((config["search"], config["batch"]))
         self._update_expected_workers(shape)
 
-    def batch_started(self, config: dict[str, Any]) -> None:
+    def batch_started(self, config: BatchConfig) -> None:
         """Count a batch that a worker has started."""
         shape = resource_key(config["resources"])
         self._waiting[shape].discard((config["search"], config["batch"]))
@@ -210,7 +244,8 @@ class TuneSession:
         count = self._capacity[shape] if len(self._waiting[shape]) > 1 else 0
         if count != self._expected.get(shape, 0):
             self._expected[shape] = count
-            self.coordinator.set_expected_workers.remote(shape, count)
+            expect = remote_method(self.coordinator, Coordinator.set_expected_workers)
+            expect.remote(shape, count)
 
     def advance(self) -> None:
         """Resume studies whose search is complete; remove searches that have ended."""
@@ -221,7 +256,8 @@ class TuneSession:
         for name in [n for n in self._opened if self.queue.find(n) is None]:
             self._opened.remove(name)
             del self._resources[name]
-            ray.get(self.coordinator.close.remote(name))
+            close = remote_method(self.coordinator, Coordinator.close)
+            ray.get(close.remote(name))
         self._put = [each for each in self._put[:-1] if self._needs(each[0])] + (
             self._put[-1:]
         )
@@ -291,7 +327,8 @@ class TuneSession:
         """
         decisions = {index: active.decisions[index] for index in decided}
         if decisions and active.search.batch_size > 1:
-            ray.get(self.coordinator.publish.remote(active.name, decisions))
+            publish = remote_method(self.coordinator, Coordinator.publish)
+            ray.get(publish.remote(active.name, decisions))
 
     def copy_records(self) -> None:
         """Copy the records that have grown to the shared storage, if there is one."""

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 from ray import tune
@@ -38,21 +38,28 @@ from pipelines.study.plan import is_rung
 from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record, Trial
 from pipelines.tuning import ray_internals
-from pipelines.tuning.coordinator import Coordinator, TuneSession
+from pipelines.tuning.coordinator import Coordinator, CoordinatorHandle, TuneSession
+from pipelines.tuning.messages import BatchConfig, Row, batch_config
 from pipelines.tuning.queue import ActiveSearch, StudyCoroutine, StudyQueue
 from pipelines.tuning.worker import run_trial_batch
 
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial as TuneTrial
 
-def start_coordinator() -> Any:
+
+def start_coordinator() -> CoordinatorHandle:
     """Start the coordinator actor on this node; return its handle without waiting."""
     here = NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    actor: Any = ray.remote(Coordinator)
-    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
+    actor = ray.remote(Coordinator).options(num_cpus=0, scheduling_strategy=here)
+    return actor.remote()
 
 
-def run(studies: Iterable[StudyCoroutine], *, coordinator: Any, folder: str) -> None:
+def run(
+    studies: Iterable[StudyCoroutine], *, coordinator: CoordinatorHandle, folder: str
+) -> None:
     """Run the searches that studies request, until all studies have ended.
 
     A study that fails does not stop the others; its error is printed when it fails.
@@ -129,9 +136,10 @@ def _tuner(session: TuneSession) -> tune.Tuner:
     )
 
 
-def _folder_name(trial: Any) -> str:
-    search = Path(trial.config["search"])
-    return "-".join([*search.parts[-2:], str(trial.config["batch"])])
+def _folder_name(trial: TuneTrial) -> str:
+    config = batch_config(trial)
+    search = Path(config["search"])
+    return "-".join([*search.parts[-2:], str(config["batch"])])
 
 
 def delete_checkpoints(record: Record) -> None:
@@ -166,7 +174,9 @@ class QueueSearcher(Searcher):
         super().__init__()
         self.session = session
 
-    def suggest(self, trial_id: str) -> Any:
+    def suggest(  # type: ignore[override]  # Ray's type lacks FINISHED
+        self, trial_id: str
+    ) -> BatchConfig | str | None:
         """Return the config of the next Tune trial; None to be called again later,
         and `Searcher.FINISHED` when all studies have ended.
         """
@@ -195,7 +205,7 @@ class QueueSearcher(Searcher):
 
 def _tune_config(
     active: ActiveSearch, batch: int, resources: dict[str, float]
-) -> dict[str, Any]:
+) -> BatchConfig:
     """Return the config of the Tune trial of a batch."""
     first = active.record.trials.get(active.search.batches[batch][0])
     return {
@@ -213,9 +223,9 @@ class RecordCallback(tune.Callback):
         self.session = session
 
     def on_trial_start(
-        self, iteration: int, trials: list, trial: Any, **info: Any
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
-        self.session.batch_started(trial.config)
+        self.session.batch_started(batch_config(trial))
         if (found := self.session.find(trial)) is None:
             return
         active, indices = found
@@ -225,10 +235,15 @@ class RecordCallback(tune.Callback):
                 assigned = active.search.trials[index]
                 config = dict(assigned.config)
                 active.record.start(index, config, assigned.fold, assigned.share)
-                active.request.on_trial_update(active.record, index)
+            active.notify(indices)
 
     def on_checkpoint(
-        self, iteration: int, trials: list, trial: Any, checkpoint: Any, **info: Any
+        self,
+        iteration: int,
+        trials: list[TuneTrial],
+        trial: TuneTrial,
+        checkpoint: tune.Checkpoint,
+        **info: object,
     ) -> None:
         if (found := self.session.find(trial)) is not None:
             active, indices = found
@@ -237,7 +252,7 @@ class RecordCallback(tune.Callback):
                 active.record.checkpoint(indices[0], uri)
 
     def on_trial_complete(
-        self, iteration: int, trials: list, trial: Any, **info: Any
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
         self.session.waiting.ended(trial.trial_id)
         if (found := self.session.find(trial)) is None:
@@ -246,11 +261,11 @@ class RecordCallback(tune.Callback):
         with self.session.contained(active):
             for index in indices:
                 active.record.end(index)
-                active.request.on_trial_update(active.record, index)
             self.session.update_decisions(active, indices)
+            active.notify(indices)
 
     def on_trial_error(
-        self, iteration: int, trials: list, trial: Any, **info: Any
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
         self.session.waiting.ended(trial.trial_id)
         if (found := self.session.find(trial)) is None:
@@ -262,7 +277,9 @@ class RecordCallback(tune.Callback):
         )
         self.session.queue.fail(active, error)
 
-    def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+    def on_step_end(
+        self, iteration: int, trials: list[TuneTrial], **info: object
+    ) -> None:
         self.session.advance()
         self.session.print_errors()
         self.session.waiting.show()
@@ -281,10 +298,10 @@ class PruningScheduler(FIFOScheduler):
         self.session = session
         self._order: dict[str, int] = {}
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
         self._order[trial.trial_id] = len(self._order)
 
-    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
         """Return the first pending trial among those that have not ended.
 
         FIFOScheduler looks through all trials of the run at every step, which takes
@@ -296,7 +313,9 @@ class PruningScheduler(FIFOScheduler):
         pending = (trial for trial in live if trial.status == trial.PENDING)
         return min(pending, key=lambda t: self._order[t.trial_id], default=None)
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
+    def on_trial_result(
+        self, tune_controller: TuneController, trial: TuneTrial, result: dict
+    ) -> str:
         if (found := self.session.find(trial)) is None:
             return TrialScheduler.STOP
         active, indices = found
@@ -304,8 +323,9 @@ class PruningScheduler(FIFOScheduler):
         if "fatal" in result:
             self.session.fatal = active.fatal = result["fatal"]
         with self.session.contained(active):
-            decisive = self._record(active, result.get("rows", ()))
-            self.session.update_decisions(active, decisive)
+            rows: Sequence[Row] = result.get("rows", ())
+            self.session.update_decisions(active, self._record(active, rows))
+            active.notify(row["trial"] for row in rows)
         if self.session.find(trial) is None:
             return TrialScheduler.STOP
         decisions = active.decisions
@@ -313,9 +333,7 @@ class PruningScheduler(FIFOScheduler):
             return TrialScheduler.STOP
         return TrialScheduler.CONTINUE
 
-    def _record(
-        self, active: ActiveSearch, rows: Iterable[dict[str, Any]]
-    ) -> list[int]:
+    def _record(self, active: ActiveSearch, rows: Iterable[Row]) -> list[int]:
         """Record reported rows; return the trials that have reached a rung or ended, on
         which a pruning decision may depend.
         """
@@ -326,12 +344,13 @@ class PruningScheduler(FIFOScheduler):
                 active.record.step(index, row["n"], row["metrics"], row["seconds"])
                 if is_rung(active.search, row["n"]):
                     decisive.append(index)
-            else:
-                active.record.end(index, error=row.get("error"))
-                decisive.append(index)
+                continue
+            decisive.append(index)
+            if "error" in row:
+                active.record.end(index, error=row["error"])
                 self.session.print_trial_error(active, index)
-                if "traceback" in row:
-                    where = f"{active.search.folder}: trial {index} failed"
-                    LOG.error("%s\n%s", where, row["traceback"])
-            active.request.on_trial_update(active.record, index)
+                where = f"{active.search.folder}: trial {index} failed"
+                LOG.error("%s\n%s", where, row["traceback"])
+            else:
+                active.record.end(index)
         return decisive

@@ -15,7 +15,7 @@ again: a study with such a result has failed, and its reason may be gone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,10 +24,12 @@ from pipelines.study.decisions import SearchDecisions
 from pipelines.study.failures import to_retry
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 
-TrialUpdateCallback = Callable[[Record, int], None]
-"Called with the record of a search and the index of a trial that has changed."
+TrialUpdateCallback = Callable[[Record, Mapping[int, PruningDecision], int], None]
+"""Called with the record of a search, the pruning decisions on its trials, and the
+index of a trial that has changed."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class ActiveSearch:
     @property
     def complete(self) -> bool:
         return self.record.complete(len(self.search.trials))
+
+    def notify(self, indices: Iterable[int]) -> None:
+        """Call `on_trial_update` for the trials with these indices."""
+        for index in indices:
+            self.request.on_trial_update(self.record, self.decisions, index)
 
 
 class StudyQueue:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
 
 NODE_OUT_OF_MEMORY = "killed due to the node running low on memory"
 """Part of Ray's message when its memory monitor kills a worker. Tune treats this as an
@@ -23,13 +26,13 @@ def set_max_pending_trials(count: int) -> None:
     os.environ[MAX_PENDING_TRIALS] = str(count)
 
 
-def live_trials(tune_controller: Any) -> Collection[Any]:
+def live_trials(tune_controller: Any) -> Collection[Trial]:
     """Return the trials of a Tune run that have not ended."""
-    live: Collection[Any] = tune_controller.get_live_trials()
+    live: Collection[Trial] = tune_controller.get_live_trials()
     return live
 
 
-def forget_ended_trials(tune_controller: Any) -> list[Any]:
+def forget_ended_trials(tune_controller: Any) -> list[Trial]:
     """Remove from a Tune run the trials that have ended, but for the last one, which a
     run needs at its end; return them.
 
@@ -54,7 +57,6 @@ def forget_ended_trials(tune_controller: Any) -> list[Any]:
     return gone
 
 
-def error_of(trial: Any) -> Exception | str | None:
+def error_of(trial: Trial) -> Exception | str | None:
     """Return the error of a failed Tune trial, the original exception if known."""
-    error: Exception | str | None = trial.get_pickled_error() or trial.get_error()
-    return error
+    return trial.get_pickled_error() or trial.get_error()

@@ -15,8 +15,10 @@ from ftml.data import Splits
 from ftml.predictor import Interface, interface_of
 from ftml.tasks import task
 from ftml.tasks.domain_generalization import domain_key
+from pipelines.study.configuration import seed_of
 from pipelines.study.cross_validation import cross_validation, train_folds
 from pipelines.study.plan import Assignment, Search
+from pipelines.tuning.coordinator import CoordinatorHandle
 
 
 @dataclass
@@ -58,9 +60,7 @@ class TrainingJob:
     assignment: Assignment
     "of the first trial of the batch"
 
-    coordinator: Any
-    "handle of the coordinator actor"
-
+    coordinator: CoordinatorHandle
     waiting: Sequence[TrialState] = ()
     """trials that train after those in training have ended; checkpoints hold them
     too"""
@@ -82,7 +82,7 @@ class TrainingJob:
             return self.splits.prepared()
         whole, share = self.splits.for_final_fit().train, self.assignment.share
         if share != 1.0:
-            whole = whole.sample(share, seed=self.assignment.config["seed"])
+            whole = whole.sample(share, seed=seed_of(self.assignment.config))
         return Splits(train=whole, test=self.splits.test).prepared()
 
     @property
@@ -95,7 +95,7 @@ class TrainingJob:
         """The cross-validation folds of a trial; empty without cross-validation."""
         if self.is_final_fit or self.search.cv is None:
             return []
-        seed = self.search.config["seed"]
+        seed = seed_of(self.search.config)
         folds = cross_validation(self.splits, n_folds=self.search.cv, seed=seed)
         return [fold.prepared() for fold in folds]
 
@@ -116,7 +116,7 @@ class TrainingJob:
         """What is between the rows of a user and the model that is trained."""
         return interface_of(task(family(self.search.family).task), self.prepared)
 
-    def evaluate(self, model: Any, split: Any) -> dict[str, float]:
+    def evaluate(self, model: object, split: object) -> dict[str, float]:
         """Return the metrics of the family's task for a model on a split."""
         scores: dict[str, float] = task(family(self.search.family).task).evaluate(
             model, split
@@ -160,7 +160,7 @@ def validation_scores(model: Any, job: TrainingJob) -> dict[str, float]:
     return scores
 
 
-def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, float]:
+def _scores_over_folds(models: Sequence[object], job: TrainingJob) -> dict[str, float]:
     """Return the means over the folds that have a metric, and the metric of each: a
     fold without a sample of one of two classes has no `auc`.
     """
@@ -179,7 +179,7 @@ def _scores_over_folds(models: Sequence[Any], job: TrainingJob) -> dict[str, flo
     return scores | by_fold
 
 
-def test_scores(model: Any, job: TrainingJob) -> dict[str, float]:
+def test_scores(model: object, job: TrainingJob) -> dict[str, float]:
     """Return the test metrics of a final fit, `test_<metric>`.
 
     Where the search asks for them, also the metrics on the data that the model was

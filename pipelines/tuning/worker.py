@@ -1,9 +1,6 @@
 """What a Ray worker does: train a trial batch, report its metrics, save checkpoints.
 
-A report is `{"rows": [...]}`. A row is `{trial, n, seconds, metrics}` for a step,
-`{trial, error, traceback}` for a trial whose family raised an error, or `{trial,
-ended}` for a trial of a larger batch that has ended. `{"fatal": reason}` ends the
-search: a checkpoint could not be written, so the work of the trial is at risk.
+The forms of a report are in `messages`.
 
 A checkpoint holds the states of all trials of the batch that have not ended, their
 steps and their training seconds. It is written at the end of training and otherwise at
@@ -21,7 +18,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import tune
@@ -35,7 +31,13 @@ from pipelines.common.threads import use_threads
 from pipelines.study.folds import Data
 from pipelines.study.plan import Search, is_rung
 from pipelines.study.pruning import PruningDecision
-from pipelines.tuning.coordinator import resource_key
+from pipelines.tuning.coordinator import (
+    Coordinator,
+    CoordinatorHandle,
+    remote_method,
+    resource_key,
+)
+from pipelines.tuning.messages import BatchConfig, EndRow, ErrorRow, Row, StepRow
 from pipelines.tuning.training import (
     TrainingJob,
     TrialState,
@@ -61,7 +63,7 @@ class CheckpointError(OSError):
     """A checkpoint could not be written, which ends the search."""
 
 
-def run_trial_batch(config: dict[str, Any], *, coordinator: Any) -> None:
+def run_trial_batch(config: BatchConfig, *, coordinator: CoordinatorHandle) -> None:
     """Train the trials of a batch, then wait until other workers have started.
 
     Training resumes from the latest checkpoint of the batch, if there is one. An error
@@ -70,26 +72,24 @@ def run_trial_batch(config: dict[str, Any], *, coordinator: Any) -> None:
     """
     leftovers.remove_checkpoints()
     shape = resource_key(config["resources"])
-    worker = ray.get_runtime_context().get_actor_id()
+    worker = str(ray.get_runtime_context().get_actor_id())
     name = config["search"]
-    search, [data] = ray.get(coordinator.find.remote(name, shape, worker))
+    find = remote_method(coordinator, Coordinator.find)
+    search, [data] = ray.get(find.remote(name, shape, worker))
     _train(config, search, ray.get(data), coordinator)
     _wait_for_workers(coordinator, shape)
 
 
-def _wait_for_workers(coordinator: Any, shape: str) -> None:
+def _wait_for_workers(coordinator: CoordinatorHandle, shape: str) -> None:
     """Wait at the start barrier (`pipelines.tuning.coordinator`)."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while ray.get(
-        coordinator.workers_starting.remote(
-            shape, timed_out=time.monotonic() >= deadline
-        )
-    ):
+    starting = remote_method(coordinator, Coordinator.workers_starting)
+    while ray.get(starting.remote(shape, timed_out=time.monotonic() >= deadline)):
         time.sleep(0.05)
 
 
 def _train(
-    config: dict[str, Any], search: Search, data: Data, coordinator: Any
+    config: BatchConfig, search: Search, data: Data, coordinator: CoordinatorHandle
 ) -> None:
     use_threads(search.resources.threads)  # for what the family imports
     indices = search.batches[config["batch"]]
@@ -121,7 +121,7 @@ def _run(trials: Sequence[TrialState], job: TrainingJob) -> None:
     trained alone from its last state.
     """
     while trials:
-        failure: dict[str, str] = {}
+        failure: tuple[str, str] | None = None
         try:
             trials = _train_until_one_stops(trials, job)
         except CheckpointError as error:
@@ -129,15 +129,16 @@ def _run(trials: Sequence[TrialState], job: TrainingJob) -> None:
             tune.report({"fatal": str(error)})
             raise
         except Exception as error:
-            failure = {
-                "error": format_error(error),
-                "traceback": as_text("".join(traceback.format_exception(error))),
-            }
+            trace = "".join(traceback.format_exception(error))
+            failure = format_error(error), as_text(trace)
         if failure:
             # Outside the handler, in which the error's traceback holds GPU memory.
             _free_gpu_memory()
             if len(trials) == 1:
-                tune.report({"rows": [{"trial": trials[0].index, **failure}]})
+                reason, trace = failure
+                index = trials[0].index
+                row = ErrorRow(trial=index, error=reason, traceback=trace)
+                tune.report({"rows": [row]})
                 return
             for i, trial in enumerate(trials):
                 _run([trial], replace(job, waiting=trials[i + 1 :]))
@@ -220,9 +221,10 @@ def _pruned(trials: Sequence[TrialState], n: int, job: TrainingJob) -> set[int]:
     if job.search.batch_size == 1 or not is_rung(job.search, n):
         return set()
     deadline = time.monotonic() + RUNG_WAIT_TIMEOUT_S
+    decisions = remote_method(job.coordinator, Coordinator.decisions)
     indices = [trial.index for trial in trials]
     while True:
-        known = ray.get(job.coordinator.decisions.remote(job.search.name, indices))
+        known = ray.get(decisions.remote(job.search.name, indices))
         pending = PruningDecision.pending_at(n)
         own = {trial.index: known.get(trial.index, pending) for trial in trials}
         decided = all(each.pruned or each.step > n for each in own.values())
@@ -252,9 +254,10 @@ def _report(
         for trial in ended
         if trial.step and (job.is_final_fit or trial.reported < trial.step.n)
     ]
-    rows = [_row(trial, job, end=end) for trial in [*due, *unreported]]
+    steps = [_row(trial, job, end=end) for trial in [*due, *unreported]]
+    rows: list[Row] = [*steps]
     if job.search.batch_size > 1:  # the end of a batch of one is that of Tune's trial
-        rows += [{"trial": trial.index, "ended": True} for trial in ended]
+        rows += [EndRow(trial=trial.index, ended=True) for trial in ended]
     if not rows:
         return
     if not save_checkpoint:
@@ -266,7 +269,7 @@ def _report(
             checkpoint = tune.Checkpoint.from_directory(folder)
             tune.report({"rows": rows}, checkpoint=checkpoint)
     except OSError as error:
-        n = max(row.get("n", 0) for row in rows)
+        n = max((row["n"] for row in steps), default=0)
         raise CheckpointError(
             f"no checkpoint of step {n} could be written: {explain(error)}"
         ) from None
@@ -287,7 +290,7 @@ def _write_checkpoint(
         save(folder / "model", trial.last_step.model, trial.config, job.interface)
 
 
-def _row(trial: TrialState, job: TrainingJob, *, end: bool) -> dict[str, Any]:
+def _row(trial: TrialState, job: TrainingJob, *, end: bool) -> StepRow:
     """Return the report of a trial's last step: its training metrics and scores."""
     step = trial.last_step
     metrics = dict(step.metrics)

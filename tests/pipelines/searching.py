@@ -15,7 +15,7 @@ from pipelines.tuning.driver import start_coordinator
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine, TrialUpdateCallback
 
 
-def ignore(record: Record, index: int) -> None:
+def ignore(*_: object) -> None:
     pass
 
 

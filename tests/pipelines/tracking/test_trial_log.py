@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from requests import ConnectionError
 
-from pipelines.params.study import Resources
-from pipelines.study.plan import Assignment, Search
 from pipelines.study.record import Record
 from pipelines.tracking.trial_log import FLUSH_INTERVAL_S, TrialLog
 
@@ -42,20 +40,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def started(folder: Path, runs: Runs, n: int) -> tuple[TrialLog, Record]:
-    search = Search(
-        folder=folder,
-        family="ridge",
-        config={},
-        trials=tuple(Assignment((), {}) for _ in range(n)),
-        metric="mse",
-        mode="min",
-        resources=Resources(),
-    )
     record = Record(folder / "record.jsonl")
     for index in range(n):
         record.start(index, {})
     log: Any = runs
-    return TrialLog(log, search), record
+    return TrialLog(log), record
 
 
 def test_between_two_reports_logging_takes_as_long_as_since_the_last(
@@ -64,19 +53,19 @@ def test_between_two_reports_logging_takes_as_long_as_since_the_last(
     runs = Runs(clock)
     log, record = started(tmp_path, runs, 100)
     for index in range(50):
-        log.update(record, index)
+        log.update(record, {}, index)
     assert runs.logged == []
     clock.now += FLUSH_INTERVAL_S
-    log.update(record, 50)
+    log.update(record, {}, 50)
     assert runs.logged == list(range(20)), "5 s have passed"
     clock.now += 0.1
-    log.update(record, 51)
+    log.update(record, {}, 51)
     assert runs.logged == list(range(21)), "one at least"
     for index in range(52, 82):
-        log.update(record, index)
+        log.update(record, {}, index)
     assert runs.logged == list(range(51)), "those that were due"
     clock.now += FLUSH_INTERVAL_S
-    log.update(record, 82)
+    log.update(record, {}, 82)
     assert runs.logged[51:] == list(range(51, 71))
 
 
@@ -90,9 +79,9 @@ def test_a_server_that_does_not_respond_is_asked_once_in_an_interval(
         clock.now += FLUSH_INTERVAL_S
         before = clock.now
         for index in (0, 1, 2, 0):
-            log.update(record, index)
+            log.update(record, {}, index)
         assert clock.now - before == pytest.approx(0.25)
     runs.fails = False
     clock.now += FLUSH_INTERVAL_S
-    log.update(record, 1)
+    log.update(record, {}, 1)
     assert runs.logged == [0, 1, 2]

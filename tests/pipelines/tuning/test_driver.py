@@ -197,7 +197,7 @@ def of_two_workers(
 
     def alike(plan: Search) -> StudyCoroutine:
         records[plan.folder] = yield SearchRequest(
-            plan, same(data), lambda _, index: updated.append(index)
+            plan, same(data), lambda *found: updated.append(found[-1])
         )
 
     driver.run(

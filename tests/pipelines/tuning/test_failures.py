@@ -17,7 +17,6 @@ from ray.tune.schedulers import TrialScheduler
 
 from ftml.core import Step
 from pipelines.cluster.watch import SearchError
-from pipelines.study.record import Record
 from pipelines.tuning import coordinator, driver, waiting, worker
 from pipelines.tuning.coordinator import TuneSession
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine, StudyQueue
@@ -99,7 +98,7 @@ def session_of_two(
     ended: list[str] = []
 
     def study(name: str) -> StudyCoroutine:
-        def update(record: Record, index: int) -> None:
+        def update(*_: object) -> None:
             if name == "bad":
                 raise error
 

@@ -26,7 +26,7 @@ def request(folder: Path, *, trials: int = 1) -> SearchRequest:
         mode="min",
         resources=Resources(),
     )
-    return SearchRequest(search, lambda fold: None, lambda record, index: None)
+    return SearchRequest(search, lambda fold: None, lambda *_: None)
 
 
 class Log:
