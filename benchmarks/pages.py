@@ -1,12 +1,14 @@
 """Whether MLflow's pages and API answer while a search runs, without harm to it.
 
-    python benchmarks/pages.py [--trials 100] [--write]
+    python benchmarks/pages.py [--trials 30] [--write]
 
 A stage searches and logs twice: to the default store mlflow.db, which a server of
-MLflow reads at the same time (`make ui`), and to a server. Meanwhile what the pages of
-MLflow ask for is read each second: experiments, runs, the history of a metric,
-artifacts, registered and logged models, and the page itself. An answer other than 200,
-an error in the log of the server, and anything unusual that the stage prints count.
+MLflow reads at the same time (`make ui`), and to a server. Meanwhile a page of MLflow
+is read each second, one kind after the other: the list of experiments, the runs of an
+experiment, a run with the history of its metrics and its artifacts, and the models. An
+answer other than 200, an error in the log of the server, and anything unusual that the
+stage prints count. A server needs CPU time for a page, which the stage lacks if both
+share few cores: all pages at each second would take most of a core.
 
 --write writes benchmarks/pages.md. The exit status is 1 if something is wrong.
 """
@@ -15,6 +17,7 @@ an error in the log of the server, and anything unusual that the stage prints co
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -24,9 +27,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -46,11 +50,14 @@ BESIDE, THROUGH = "a server beside the driver's mlflow.db", "the driver's server
 ABOUT = """# MLflow's pages during a search
 
 Written by `python benchmarks/pages.py --trials {trials} --write`. A stage of {trials}
-trials runs while what the pages of MLflow ask for is read each second.
+trials runs while a page of MLflow is read each second, one kind after the other.
 
-| the pages are of | seconds | requests | median ms | slowest ms | errors |
-|---|---|---|---|---|---|
+| the pages are of | seconds | page | read | median ms | slowest ms | errors |
+|---|---|---|---|---|---|---|
 """
+
+
+API = "ajax-api/2.0/mlflow"
 
 
 @dataclass
@@ -58,7 +65,9 @@ class Reader:
     """Asks a server what its pages ask, and notes what goes wrong."""
 
     address: str
-    milliseconds: list[float] = field(default_factory=list)
+    milliseconds: dict[str, list[float]] = field(default_factory=dict)
+    "how long each page took, by the name of the page"
+
     errors: list[str] = field(default_factory=list)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -68,7 +77,6 @@ class Reader:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        start = time.perf_counter()
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 text = answer.read()
@@ -76,41 +84,64 @@ class Reader:
             detail = error.read() if isinstance(error, urllib.error.HTTPError) else b""
             self.errors.append(f"{path}: {error} {detail[:200]!r}")
             return {}
-        self.milliseconds.append(1000 * (time.perf_counter() - start))
         return json.loads(text) if text.startswith(b"{") else {}
 
-    def look(self) -> None:
-        """Ask for what the pages of an experiment, a run and a model show."""
-        api = "ajax-api/2.0/mlflow"
-        self.ask("")
-        found = self.ask(f"{api}/experiments/search", {"max_results": 100})
+    def ask_in_experiments(self, kind: str) -> Any:
+        """Return the first 100 objects of a kind, such as runs, of all experiments."""
+        found = self.ask(f"{API}/experiments/search", {"max_results": 100})
         ids = [each["experiment_id"] for each in found.get("experiments", [])]
-        asked = {"experiment_ids": ids, "max_results": 100}
-        runs = self.ask(f"{api}/runs/search", asked).get("runs", [])
-        self.ask(f"{api}/registered-models/search?max_results=100")
-        self.ask(f"{api}/model-versions/search?max_results=100")
-        self.ask(f"{api}/logged-models/search", asked)
-        for run in runs[:3]:
-            run_id = run["info"]["run_id"]
-            self.ask(f"{api}/runs/get?run_id={run_id}")
-            self.ask(f"{api}/artifacts/list?run_id={run_id}")
-            for metric in run["data"].get("metrics", [])[:2]:
-                key = metric["key"]
-                self.ask(f"{api}/metrics/get-history?run_id={run_id}&metric_key={key}")
+        return self.ask(f"{API}/{kind}/search", {"experiment_ids": ids})
+
+    def read(self, page: str) -> None:
+        """Read a page, and note how long that took."""
+        start = time.perf_counter()
+        PAGES[page](self)
+        taken = 1000 * (time.perf_counter() - start)
+        self.milliseconds.setdefault(page, []).append(taken)
+
+
+def read_experiments(reader: Reader) -> None:
+    reader.ask("")
+    reader.ask(f"{API}/experiments/search", {"max_results": 100})
+
+
+def read_run(reader: Reader) -> None:
+    """Read the newest run, the history of its metrics, and its artifacts."""
+    for run in reader.ask_in_experiments("runs").get("runs", [])[:1]:
+        run_id = run["info"]["run_id"]
+        reader.ask(f"{API}/runs/get?run_id={run_id}")
+        reader.ask(f"{API}/artifacts/list?run_id={run_id}")
+        for metric in run["data"].get("metrics", []):
+            asked = f"run_id={run_id}&metric_key={metric['key']}"
+            reader.ask(f"{API}/metrics/get-history?{asked}")
+
+
+def read_models(reader: Reader) -> None:
+    reader.ask(f"{API}/registered-models/search?max_results=100")
+    reader.ask(f"{API}/model-versions/search?max_results=100")
+    reader.ask_in_experiments("logged-models")
+
+
+PAGES: dict[str, Callable[[Reader], object]] = {
+    "experiments": read_experiments,
+    "runs": lambda reader: reader.ask_in_experiments("runs"),
+    "a run": read_run,
+    "models": read_models,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="fp-", dir="/tmp"))  # Ray needs a short path
     try:
         rows: list[str] = []
         problems: list[str] = []
-        for row, found in run(root, options.trials):
-            rows.append(row)
-            problems += found
+        for found, wrong in run(root, options.trials):
+            rows += found
+            problems += wrong
     finally:
         shutil.rmtree(root, ignore_errors=True)
     lines = [ABOUT.format(trials=options.trials) + "\n".join(rows), ""]
@@ -121,8 +152,8 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def run(root: Path, trials: int) -> Iterator[tuple[str, list[str]]]:
-    """Yield a row of the table, and what was wrong, for both servers."""
+def run(root: Path, trials: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield rows of the table, and what was wrong, for both servers."""
     faults.write_project(root / "template", dvc=False)
     params = root / "template/params.yaml"
     params.write_text(re.sub("trials: 6", f"trials: {trials}", params.read_text()))
@@ -136,26 +167,32 @@ def run(root: Path, trials: int) -> Iterator[tuple[str, list[str]]]:
             if which == THROUGH:
                 place.address = reader.address
             seconds = read_while_it_runs(place, reader)
-        yield row_of(which, seconds, reader), problems_of(which, place, reader)
+        yield rows_of(which, seconds, reader), problems_of(which, place, reader)
 
 
 def read_while_it_runs(place: Place, reader: Reader) -> float:
-    """Run the stage and read each second; return the seconds that the stage took."""
+    """Run the stage and read a page each second; return the seconds that the stage
+    took.
+    """
     start, process = time.monotonic(), place.start()
-    while process.poll() is None:
+    for page in itertools.cycle(PAGES):
+        if process.poll() is not None:
+            break
         asked = time.monotonic()
-        reader.look()
+        reader.read(page)
         time.sleep(max(0.0, INTERVAL_S - (time.monotonic() - asked)))
     if process.returncode:
         reader.errors.append(f"the stage has ended with status {process.returncode}")
     return time.monotonic() - start
 
 
-def row_of(which: str, seconds: float, reader: Reader) -> str:
-    taken = sorted(reader.milliseconds)
-    cells = [which, f"{seconds:.0f}", len(taken), f"{taken[len(taken) // 2]:.0f}"]
-    cells += [f"{taken[-1]:.0f}", len(reader.errors)]
-    return "| " + " | ".join(map(str, cells)) + " |"
+def rows_of(which: str, seconds: float, reader: Reader) -> list[str]:
+    rows = []
+    for page, taken in reader.milliseconds.items():
+        cells = [which, f"{seconds:.0f}", page, len(taken), f"{median(taken):.0f}"]
+        cells += [f"{max(taken):.0f}", len(reader.errors)]
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return rows
 
 
 def problems_of(which: str, place: Place, reader: Reader) -> list[str]:

@@ -6,7 +6,8 @@
 
 A fake trial sleeps and then solves a ridge regression of 20 rows, so that four of them
 run at once on any machine and what is measured is the driver: Tune, the record, and
-MLflow on its default store.
+MLflow on its default store. Its memory is printed when a quarter, a half, three
+quarters and all of the trials have ended: what it is at a quarter, it should be at all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,9 +68,23 @@ def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
     return data
 
 
-def as_study(requests: Generator[SearchRequest, Record, Record]) -> StudyCoroutine:
-    """Return a study that consists of one search."""
-    yield from requests
+def as_study(
+    requests: Generator[SearchRequest, Record, Record], memory: dict[int, float]
+) -> StudyCoroutine:
+    """Return a study that consists of one search. It notes the memory of the driver in
+    MB, by the number of trials that have ended, after each quarter of them.
+    """
+    request, process = next(requests), psutil.Process()
+    quarter = max(1, len(request.search.trials) // 4)
+
+    def on_trial_update(record: Record, index: int) -> None:
+        request.on_trial_update(record, index)
+        if record.ended and record.ended % quarter == 0:
+            memory.setdefault(record.ended, process.memory_info().rss / 1e6)
+
+    record = yield replace(request, on_trial_update=on_trial_update)
+    with suppress(StopIteration):
+        requests.send(record)
 
 
 def search(
@@ -106,8 +121,9 @@ def search(
         ):
             plan = replace(plan, batch_size=1)
             requests = run_search(plan, data, run.children("trial"), display)
+            found["memory"] = {}
             driver.run(
-                [as_study(requests)],
+                [as_study(requests, found["memory"])],
                 coordinator=driver.start_coordinator(),
                 folder=str(Path("checkpoints").resolve()),
             )
@@ -149,12 +165,14 @@ def measured() -> Iterator[dict[str, Any]]:
 
 def report(name: str, found: dict[str, Any]) -> None:
     each = found["trials"]
+    memory = ", ".join(f"{mb:.0f} at {n}" for n, mb in found["memory"].items())
+    each_s = found["mlflow_rows"] / found["seconds"]
     print(
         f"{name}: {found['seconds']:.1f} s, {each / found['seconds']:.1f} trials/s "
         f"({60 * each / found['seconds']:.0f} a minute), driver CPU "
         f"{found['driver_cpu']:.1f} s = {1000 * found['driver_cpu'] / each:.1f} ms a "
-        f"trial, {found['driver_mb']:.0f} MB, MLflow {found['mlflow_rows']} rows = "
-        f"{found['mlflow_rows'] / found['seconds']:.0f} a second; load "
+        f"trial, {found['driver_mb']:.0f} MB ({memory}), "
+        f"MLflow {found['mlflow_rows']} rows = {each_s:.0f} a second; load "
         f"{os.getloadavg()[0]:.1f}",
         flush=True,
     )

@@ -18,7 +18,8 @@ def check_database(path: Path, *, timeout: float | None = None) -> None:
     """Raise sqlite3.Error for a database that is locked for `timeout` seconds (by
     default LOCK_TIMEOUT_S), that cannot be written, or that is no database.
 
-    Nothing is written: a transaction is begun and taken back.
+    Nothing is written: a transaction is begun and taken back. For a database that
+    cannot be written, SQLite begins one that reads, and raises at the first change.
     """
     seconds = LOCK_TIMEOUT_S if timeout is None else timeout
     address = f"{path.absolute().as_uri()}?mode=rw"
@@ -26,6 +27,8 @@ def check_database(path: Path, *, timeout: float | None = None) -> None:
     with closing(database):
         database.execute("begin immediate")
         database.execute("select count(*) from sqlite_master").fetchone()
+        (version,) = database.execute("pragma user_version").fetchone()
+        database.execute(f"pragma user_version = {version}")
         database.execute("rollback")
 
 

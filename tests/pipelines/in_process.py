@@ -26,6 +26,10 @@ from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 from pipelines.tuning.training import TrainingJob, TrialState
 
 
+def after_search() -> None:
+    """Do nothing after a search; tests have something happen then."""
+
+
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make stages train in this process, one trial after the other."""
     fitted: dict[str, Predictor] = {}
@@ -35,7 +39,9 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
             request = next(study)
             while True:
                 try:
-                    request = study.send(train(request, fitted))
+                    record = train(request, fitted)
+                    after_search()
+                    request = study.send(record)
                 except StopIteration:
                     break
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import ray
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 import ftml
 import ftml.tasks
@@ -269,6 +271,69 @@ def test_a_failing_search_closes_its_runs_and_says_why(
     assert (run.info.status, run.data.tags["ftml.error"]) == ("FAILED", reason)
     assert read_failure(Path(".search/toy/ridge")) == f"ridge: {reason}"
     assert not Path("experiments").exists()
+
+
+def delete_experiment() -> None:
+    client = mlflow.MlflowClient()
+    client.delete_experiment(client.get_experiment_by_name("toy").experiment_id)
+
+
+def delete_study() -> None:
+    mlflow.MlflowClient().delete_run(runs(role="study")[0].info.run_id)
+
+
+def refuse_writing(connection: Any, *_: object) -> None:
+    """Make SQLite answer as for a database whose file cannot be written."""
+    connection.execute("pragma query_only = on")
+
+
+def allow_writing(connection: Any, *_: object) -> None:
+    connection.execute("pragma query_only = off")
+
+
+LISTENERS = (("checkout", refuse_writing), ("checkin", allow_writing))
+
+
+def make_read_only() -> None:
+    for name, listener in LISTENERS:
+        event.listen(Pool, name, listener)
+
+
+def make_writable() -> None:
+    for name, listener in LISTENERS:
+        if event.contains(Pool, name, listener):
+            event.remove(Pool, name, listener)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        pytest.param(
+            delete_experiment,
+            "was deleted in MLflow meanwhile; rerun the stage",
+            marks=pytest.mark.long,
+        ),
+        (delete_study, "was deleted in MLflow meanwhile; rerun the stage"),
+        (make_read_only, "this user cannot write the MLflow database; change the"),
+    ],
+)
+def test_a_store_that_is_changed_during_a_search_is_one_line_and_a_rerun_completes(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[], None],
+    advice: str,
+) -> None:
+    monkeypatch.setattr(in_process, "after_search", change)
+    try:
+        with pytest.raises(StudyError, match=advice) as caught:
+            experiment.main("toy")
+    finally:
+        make_writable()
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(in_process, "after_search", lambda: None)
+    experiment.main("toy")
+    assert {run.info.status for run in runs()} <= {"FINISHED", "KILLED"}
+    assert len(runs(role="study", current="true")) == 2
 
 
 def test_a_trial_that_diverges_is_left_out_with_that_word(project: Path) -> None:

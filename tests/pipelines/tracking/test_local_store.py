@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -143,3 +144,24 @@ def test_a_database_that_another_process_holds_is_an_error_after_the_timeout(
         assert is_locked(caught.value)
         other.execute("rollback")
     check_database(path)
+
+
+def test_a_database_that_this_user_may_not_write_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is opened without the right to write, which root always has."""
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table runs (a)")
+    connect = sqlite3.connect
+
+    def read_only(address: str, **options: Any) -> sqlite3.Connection:
+        return connect(address.replace("mode=rw", "mode=ro"), **options)
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        check_database(path)
+    assert explain(caught.value) == (
+        "attempt to write a readonly database; this user cannot write the MLflow "
+        "database; change the rights of the file and of its folder, then rerun"
+    )
