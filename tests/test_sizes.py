@@ -228,7 +228,7 @@ BROKEN = [
     (of_model(CountsTheRows), "7 rows", "permuted_rows_have_permuted_answers"),
     (of_model(AcceptsAnyWidth), "base", "inputs_of_another_shape_are_refused"),
     (of_model(FillsMissingValues), "base", "inputs_that_are_not_finite_are_refused"),
-    (of_model(RefusesNoRows), "base", "no_rows_have_no_answers"),
+    (of_model(RefusesNoRows), "base", "no_rows_have_no_answers_and_no_scores"),
     (of_model(LeavesOutARow), "1,100 rows to predict", "answers_are_finite"),
     (of_model(GrowsFar), "one-hot columns", "predictions_lie_near_the_targets"),
     (of_model(Rounds), "base", "a_saved_and_loaded_model_has_the_same_answers"),

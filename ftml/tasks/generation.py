@@ -20,7 +20,7 @@ import pandas as pd
 from ftml.data.images import Images
 from ftml.data.standardize import check_squares
 from ftml.data.table import Table
-from ftml.tasks._inputs import frame_of
+from ftml.tasks._inputs import check_samples, frame_of
 from ftml.tasks._models import Decoder, Generator, Reconstruction
 from ftml.tasks._pictures import is_picture, panels_figure, pictures_figure
 from ftml.tasks._samples import (
@@ -69,9 +69,10 @@ def evaluate(model: Generator, split: Images | Table) -> dict[str, float]:
     `samples_compared` says how many. `classes_covered` counts the classes that are
     generated. `log_likelihood` and `elbo` are means over all samples, in nats;
     `reconstruction_error` is the mean squared error per value, of pixels from 0 to 1.
-    Raises FloatingPointError, which says `diverged`, for generated values that are not
-    finite.
+    Raises ValueError for a split without samples, and FloatingPointError, which says
+    `diverged`, for generated values that are not finite.
     """
+    check_samples(split)
     rows = compared_rows(split.X)
     generated = model.sample(len(rows), seed=SEED)
     if not np.isfinite(generated).all():

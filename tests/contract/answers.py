@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from ftml.data import Cooccurrence, Domains
 from ftml.data.ragged import Ragged
 from ftml.data.trees import Forest
+from ftml.families.sequence._transduction import made
+from ftml.nn.inputs import tensor
 from tests.contract.structured import repeated
 
 Answers = np.ndarray | list[np.ndarray]
@@ -71,14 +74,17 @@ def _conditional(model: Any, rows: Rows) -> np.ndarray:
     )
 
 
-def _likelihoods(model: Any, rows: Rows) -> np.ndarray | None:
+METHODS = ("log_likelihood", "elbo", "discriminate", "transform", "reconstruct")
+
+
+def _likelihoods(model: Any, rows: Rows) -> np.ndarray:
     found = []
-    for name in ("log_likelihood", "elbo", "transform", "reconstruct"):
+    for name in METHODS:
         method = getattr(model, name, None)
         if method is None or (name == "elbo" and found):
             continue  # a bound that the likelihood bounds too, from more draws
         found.append(_of_two_draws(method, rows.X))
-    return _columns(*found) if found else None
+    return _columns(*found)
 
 
 def _of_two_draws(method: Callable[..., np.ndarray], X: Any) -> np.ndarray:
@@ -88,12 +94,41 @@ def _of_two_draws(method: Callable[..., np.ndarray], X: Any) -> np.ndarray:
     return method(X)
 
 
+def _targets(model: Any, rows: Rows) -> list[np.ndarray]:
+    """Return the log-probabilities of symbols, and the target that is decoded: after
+    a few steps of training the latter hardly depends on the source.
+    """
+    if hasattr(model, "log_probs"):
+        found = model.log_probs(rows.X)
+    else:
+        found = list(_next_symbols(model, rows.X))
+    decoded = model.decode(rows.X)
+    return [
+        np.concatenate([one.ravel(), np.asarray(other, np.float64)])
+        for one, other in zip(found, decoded, strict=True)
+    ]
+
+
+def _next_symbols(model: Any, X: Ragged) -> np.ndarray:
+    """Return log P of the first symbol of each target, and of the one after symbol 0,
+    (n, 2, U + 1).
+    """
+    network, where = made(model)
+    end = len(model.target_symbols)
+    x, mask = (tensor(each, where) for each in X.padded())
+    read = tensor(np.tile([end, 0], (len(X), 1)), where)
+    with torch.inference_mode():
+        memory, start = network.read(x, mask)
+        logits, _, _ = network.write(read, start, memory)
+    return logits.double().log_softmax(dim=2).cpu().numpy()
+
+
 def _log_probabilities(model: Any, rows: Rows) -> list[np.ndarray]:
     ends = np.cumsum(rows.X.lengths + 1)
     return np.split(model.log_prob(rows.X), ends[:-1])
 
 
-ANSWERS: dict[str, Callable[[Any, Rows], Answers | None]] = {
+ANSWERS: dict[str, Callable[[Any, Rows], Answers]] = {
     "classification": lambda model, rows: _columns(model.predict_proba(rows.X)),
     "domain_generalization": lambda model, rows: _columns(model.predict_proba(rows.X)),
     "regression": lambda model, rows: _columns(model.predict(rows.X)),
@@ -110,14 +145,12 @@ ANSWERS: dict[str, Callable[[Any, Rows], Answers | None]] = {
     "generation": _likelihoods,
     "embedding": lambda model, rows: _columns(model.pair_score(*rows.X.T)),
     "language_model": _log_probabilities,
-    "transduction": lambda model, rows: [
-        np.asarray(each, np.float64) for each in model.decode(rows.X)
-    ],
+    "transduction": _targets,
 }
 
 
-def answers(task_name: str, model: Any, rows: Rows) -> Answers | None:
-    """Return the answers to rows; None if the model has none for single rows."""
+def answers(task_name: str, model: Any, rows: Rows) -> Answers:
+    """Return the answers to rows."""
     return ANSWERS[task_name](model, rows)
 
 
@@ -170,7 +203,5 @@ def changed_answers(
         X = np.concatenate([rows.X, *changed])
     y = None if rows.y is None else rows.y[every]
     found = answers(task_name, model, Rows(X, y))
-    if found is None:
-        return np.full(m, np.nan)
     split = [taken(found, np.arange(n) + i * n) for i in range(m + 1)]
     return np.array([difference(split[0], each) for each in split[1:]])

@@ -13,7 +13,7 @@ IN_UNITS = {
     "pca": "variances of the columns as they are define its components",
     "ppca": "its noise has one variance for all columns as they are",
     "nmf": "squared errors of the columns as they are define its factors",
-    "gmm": "its components do not depend on a unit, its starts do",
+    "gmm": "its starts and `reg_covar` have the units of the columns",
 }
 "Families whose definition depends on the units of the columns, and why."
 
