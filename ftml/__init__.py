@@ -18,34 +18,17 @@ from ftml.core import Family, Step, device, families, family, fit
 
 if TYPE_CHECKING:
     from ftml.config import FamilyConfig
-    from ftml.data import (
-        Cooccurrence,
-        Domains,
-        Images,
-        Pairs,
-        Sequences,
-        Splits,
-        Table,
-        Trees,
-    )
+    from ftml.data import *  # noqa: F403
     from ftml.predictor import Predictor
     from ftml.saving import load, save
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Cooccurrence",
-    "Domains",
     "Family",
     "FamilyConfig",
-    "Images",
-    "Pairs",
     "Predictor",
-    "Sequences",
-    "Splits",
     "Step",
-    "Table",
-    "Trees",
     "device",
     "families",
     "family",
@@ -53,6 +36,7 @@ __all__ = [
     "load",
     "save",
 ]
+__all__ += ftml.data.__all__
 
 # The modules of these names import pandas and pydantic, which takes long.
 _MODULES = {

@@ -112,12 +112,13 @@ def later_names(path: Path) -> dict[str, str]:
         for node in tree.body
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
     ]
-    return {
-        name: module
-        for body in blocks
-        for module, name in imports_of(body)
-        if name is not None
-    }
+    found: dict[str, str] = {}
+    for module, name in (each for body in blocks for each in imports_of(body)):
+        if name == "*" and (package := file_of(module)):
+            found |= later_names(package)
+        elif name is not None:
+            found[name] = module
+    return found
 
 
 def packages_imported_by(entry: str) -> set[str]:
