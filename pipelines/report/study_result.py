@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipelines.common import figures, formatting
 from pipelines.common.estimate import Estimate
 from pipelines.common.figures import Picture
 from pipelines.params.read import Study
+from pipelines.study.configuration import Configuration
 from pipelines.study.metrics import (
     ChosenConfiguration,
     RunMetadata,
@@ -22,7 +22,7 @@ from pipelines.study.metrics import (
     load_metrics,
     load_run_metadata,
 )
-from pipelines.study.results import load_trials
+from pipelines.study.results import load_best, load_trials
 from pipelines.tracking import mlflow_ui, views
 
 MLFLOW = "http://127.0.0.1:5000"
@@ -36,7 +36,7 @@ class StudyResult:
     study: Study
     metrics: StudyMetrics
     run: RunMetadata
-    best: Mapping[str, object]
+    best: Configuration
     "the complete configuration that was chosen for the first tested fold"
 
     trials: pd.DataFrame
@@ -77,7 +77,7 @@ class StudyResult:
         return _join_distinct([str(each.steps) for each in self.chosen])
 
     @property
-    def fixed_values(self) -> dict[str, object]:
+    def fixed_values(self) -> Configuration:
         """The values that params.yaml fixes, as the final fits used them."""
         return {k: self.best[k] for k in self.study.section.config if k in self.best}
 
@@ -125,7 +125,7 @@ def read_result(study: Study, problems: list[str]) -> StudyResult | None:
             study=study,
             metrics=load_metrics(folder),
             run=load_run_metadata(folder),
-            best=YAML(typ="safe", pure=True).load(folder / "best.yaml")[0]["config"],
+            best=load_best(folder),
             trials=load_trials(study),
             fits=pd.read_parquet(folder / "fits.parquet"),
         )

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ftml.saving import load_tree
@@ -26,7 +25,7 @@ from pipelines.study.metrics import (
     load_metrics,
     load_run_metadata,
 )
-from pipelines.study.results import BEST, FITS, MODEL, TRIALS
+from pipelines.study.results import BEST, FITS, MODEL, TRIALS, load_best
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -67,7 +66,7 @@ def _unreadable(folder: Path) -> list[str]:
     """Return which files of a study without digests are missing or cannot be read."""
     readers: dict[str, Callable[[], object]] = {
         METRICS: lambda: load_metrics(folder),
-        BEST: lambda: YAML(typ="safe", pure=True).load(folder / BEST)[0]["config"],
+        BEST: lambda: load_best(folder),
         TRIALS: lambda: pq.read_table(folder / TRIALS),
         FITS: lambda: pq.read_table(folder / FITS),
         MODEL: lambda: load_tree(folder / MODEL),

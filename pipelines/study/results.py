@@ -295,6 +295,16 @@ def _fits_table(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def load_best(folder: Path) -> Configuration:
+    """Return the complete configuration that was chosen for the first tested fold, as
+    the best.yaml of a study has it.
+
+    Raises OSError, YAMLError, and IndexError, KeyError or TypeError for other content.
+    """
+    best: Configuration = YAML(typ="safe", pure=True).load(folder / BEST)[0]["config"]
+    return best
+
+
 def load_trials(study: Study) -> pd.DataFrame:
     """Return the table of runs in a study's trials.parquet (see `runs_table`)."""
     return pd.read_parquet(study.folder / TRIALS)
