@@ -36,12 +36,15 @@ with narrow layers and batches of 8 rows, and each check is made that applies to
 - refused: training, or a score, raises one clear ValueError; the messages are below;
 - FAIL: a defect, listed below;
 - an empty cell: the size is of another data kind or task.
+
+Where a check does not apply to a family, the reason is below, too.
 """
 
 
 def main(names: Iterable[str]) -> None:
     found = {name: outcomes_of(family(name)) for name in names}
-    parts = [ABOUT, _checks(found), *_tables(found), _refusals(found), _defects(found)]
+    parts = [ABOUT, _checks(found), *_tables(found), _refusals(found)]
+    parts += [_exemptions(found), _defects(found)]
     PAGE.write_text("\n".join(parts))
 
 
@@ -102,6 +105,30 @@ def _refusals(found: Mapping[str, Outcomes]) -> str:
                     said.setdefault(outcome.removeprefix("refused: "), []).append(where)
     lines += [f"- {message}: {', '.join(where)}" for message, where in said.items()]
     return "\n".join([*lines, ""])
+
+
+def _exemptions(found: Mapping[str, Outcomes]) -> str:
+    """Return for each check why it does not apply, and to how many sizes of which
+    families.
+    """
+    sizes: dict[tuple[str, str], Counter[str]] = {}
+    for name, outcomes in found.items():
+        for checked in outcomes.values():
+            for check, outcome in checked.items():
+                if outcome.startswith("n/a: "):
+                    key = check.replace("_", " "), outcome.removeprefix("n/a: ")
+                    sizes.setdefault(key, Counter())[name] += 1
+    lines = []
+    for (check, reason), counts in sorted(sizes.items()):
+        where = ", ".join(f"{name} ({n})" for name, n in counts.items())
+        if len(counts) > MANY:
+            where = f"{len(counts)} families, {counts.total()} sizes"
+        lines.append(f"- {check}: {reason}: {where}")
+    return "\n".join(["## What does not apply\n", *lines, ""])
+
+
+MANY = 12
+"Families that a reason lists by their names; of more, it counts them."
 
 
 def _defects(found: Mapping[str, Outcomes]) -> str:

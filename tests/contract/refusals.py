@@ -46,8 +46,6 @@ def may_refuse(run: Run) -> bool:
     """Return whether a size may be refused by this family."""
     if run.size.refused or run.size.name in REFUSES.get(run.kind.name, ()):
         return True
-    if run.size.unit and run.kind.name in IN_UNITS:
-        return True
     wanted = run.kind.n_classes
     return wanted is not None and len(run.data.train.classes) != wanted
 
@@ -55,6 +53,8 @@ def may_refuse(run: Run) -> bool:
 REFUSES: dict[str, set[str]] = {
     # Their base is a Gaussian with the covariance of the rows.
     "nce": {"40 inputs", "constant column", "duplicated column", "one-hot columns"},
+    # It trains a member for each pair of classes.
+    "one_vs_one": {"1 class"},
     # They have fewer dimensions than columns, 2 unless told otherwise.
     "factor_analysis": {"1 input"},
     "ppca": {"1 input"},

@@ -95,16 +95,13 @@ def classes(
 
         return lambda: map_splits(make(k, 18), part_of)
 
-    yield Size("1 class", lambda: make(1, 18), refused=True, scored=True)
+    yield Size("1 class", lambda: make(1, 18), refused=probed, scored=True)
     yield Size("30 classes", lambda: make(30, 66), refused=probed, scored=True)
     yield Size("1 class absent", lambda: _absent(make(3, 18)), scored=True)
-    yield Size(
-        "1 of 2 classes", lambda: _one_trained(make(2, 18)), refused=True, inputs=()
-    )
+    yield Size("1 of 2 classes", lambda: _one_trained(make(2, 18)), inputs=())
     yield Size(
         "labels of int32",
         relabelled(lambda y: y.astype(np.int32)),
-        refused=True,
         same_as="base",
     )
     yield Size(

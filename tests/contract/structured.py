@@ -191,7 +191,7 @@ def _absent(make: Any) -> Make:
 
 def _of_classes(make: Any) -> dict[str, dict[str, Any]]:
     return {
-        "1 class": {"make": partial(make, k=1), "refused": True, "scored": True},
+        "1 class": {"make": partial(make, k=1), "scored": True},
         "30 classes": {"make": partial(make, k=30, n=60), "scored": True},
         "1 class absent": {"make": _absent(make)},
     }
@@ -199,8 +199,8 @@ def _of_classes(make: Any) -> dict[str, dict[str, Any]]:
 
 SEQUENCES: dict[str, dict[str, Any]] = {
     "base": {"make": vectors, "whole": True, "scored": True},
-    "1 row": {"make": partial(vectors, n=1), "refused": True},
-    "2 rows": {"make": partial(vectors, n=2), "refused": True},
+    "1 row": {"make": partial(vectors, n=1)},
+    "2 rows": {"make": partial(vectors, n=2)},
     "batch + 1 rows": {"make": partial(vectors, n=9), "whole": True},
     "1 channel": {"make": partial(vectors, d=1)},
     "40 channels": {"make": partial(vectors, d=40)},
@@ -227,10 +227,10 @@ SEQUENCES: dict[str, dict[str, Any]] = {
 }
 TEXTS: dict[str, dict[str, Any]] = {
     "texts": {"make": texts, "whole": True, "scored": True},
-    "1 text": {"make": partial(texts, n=1), "refused": True},
-    "2 texts": {"make": partial(texts, n=2), "refused": True},
+    "1 text": {"make": partial(texts, n=1)},
+    "2 texts": {"make": partial(texts, n=2)},
     "batch + 1 texts": {"make": partial(texts, n=9), "whole": True},
-    "1 word": {"make": partial(texts, V=1), "refused": True},
+    "1 word": {"make": partial(texts, V=1)},
     "2 words": {"make": partial(texts, V=2)},
     "40 words": {"make": partial(texts, V=40)},
     "a word that training lacks": {"make": partial(texts, unused=1)},
@@ -242,11 +242,11 @@ TEXTS: dict[str, dict[str, Any]] = {
 LABELLED_TEXTS = {f"texts of {name}": v for name, v in _of_classes(texts).items()}
 PAIRS: dict[str, dict[str, Any]] = {
     "base": {"make": pairs, "whole": True, "scored": True},
-    "1 pair": {"make": partial(pairs, n=1), "refused": True},
-    "2 pairs": {"make": partial(pairs, n=2), "refused": True},
+    "1 pair": {"make": partial(pairs, n=1)},
+    "2 pairs": {"make": partial(pairs, n=2)},
     "batch + 1 pairs": {"make": partial(pairs, n=9), "whole": True},
     "1 source symbol": {"make": partial(pairs, V=1)},
-    "1 target symbol": {"make": partial(pairs, U=1), "refused": True},
+    "1 target symbol": {"make": partial(pairs, U=1)},
     "2 symbols": {"make": partial(pairs, V=2, U=2)},
     "40 symbols": {"make": partial(pairs, V=40, U=40)},
     "sources of 1 and 300": {"make": partial(pairs, lengths=(1, LONG))},
@@ -258,8 +258,8 @@ PAIRS: dict[str, dict[str, Any]] = {
 }
 TREES: dict[str, dict[str, Any]] = {
     "base": {"make": trees, "whole": True, "scored": True},
-    "1 tree": {"make": partial(trees, n=1), "refused": True},
-    "2 trees": {"make": partial(trees, n=2), "refused": True},
+    "1 tree": {"make": partial(trees, n=1)},
+    "2 trees": {"make": partial(trees, n=2)},
     "batch + 1 trees": {"make": partial(trees, n=9), "whole": True},
     "1 symbol": {"make": partial(trees, V=1)},
     "trees of one leaf": {"make": partial(trees, leaves=(1,))},

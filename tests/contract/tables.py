@@ -121,16 +121,10 @@ def tables(name: str) -> Iterator[Size]:
         yield Size(
             "whole numbers as uint8",
             changed(lambda X: whole(X).astype(np.uint8)),
-            refused=True,
             same_as="whole numbers",
         )
     yield Size("1,100 rows to predict", lambda: with_many_to_predict(table(name)))
-    yield Size(
-        "1 row to score",
-        lambda: scored_by_one(table(name)),
-        refused=name == "representation",
-        scored=True,
-    )
+    yield Size("1 row to score", lambda: scored_by_one(table(name)), scored=True)
     if name in ("regression", "conditional_density"):
         yield Size(
             "constant target",

@@ -268,7 +268,9 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     inertia = [step.metrics["train_inertia"] for step in last]
     (line,) = axes.plot(ks, inertia, marker="o", markersize=4, label="inertia")
     axes.axvline(config.n_clusters, color="black", linewidth=0.8, label="this model")
-    axes.set(xlabel="k", ylabel="inertia, per row", ylim=(0, None))
+    n, of = len(table), len(data.train)
+    used = f" of {n:,} of {of:,}" if n < of else ""
+    axes.set(xlabel="k", ylabel=f"inertia, per row{used}", ylim=(0, None))
     other = axes.twinx()
     other.grid(False)
     other.spines["right"].set_visible(True)

@@ -41,7 +41,7 @@ TASK = "density"
 
 KMEANS_STEPS = 10
 "Steps of k-means that a restart begins with."
-MOST_COMPONENTS, FIGURE_ROWS = 10, 5000
+MOST_COMPONENTS, FIGURE_ROWS = 10, 1000
 """Largest number of components in the figure over k, and of rows that it is computed
 from.
 """
@@ -260,7 +260,7 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     """Return criteria for the number of components: held-out likelihood and BIC.
 
     A fifth of the rows is held out from the mixtures of 1, 2, ... components, which are
-    trained at once; at most 5,000 random rows are used. BIC is divided by -2n: it is
+    trained at once; at most 1,000 random rows are used. BIC is divided by -2n: it is
     then the log-likelihood less a penalty.
     """
     from ftml.plots import new_figure
@@ -281,6 +281,8 @@ def figures(config: Config, model: Model, data: Splits[Table]) -> Mapping[str, F
     for name, values in curves.items():
         axes.plot(ks, values, marker="o", markersize=4, label=name)
     axes.axvline(config.n_components, color="black", linewidth=0.8, label="this model")
-    axes.set(xlabel="components", ylabel="mean log-likelihood, nats")
+    n, of = len(table), len(data.train)
+    used = f" of {n:,} of {of:,} rows" if n < of else ""
+    axes.set(xlabel="components", ylabel=f"mean log-likelihood{used}, nats")
     axes.legend()
     return {"number_of_components": figure}

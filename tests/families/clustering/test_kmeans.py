@@ -270,3 +270,14 @@ def test_figure_over_k_marks_the_k_of_the_model() -> None:
     assert (np.diff(line.get_ydata()) < 0).all()
     assert list(mark.get_xdata()) == [3, 3]
     assert len(other.get_lines()[0].get_xdata()) == 11
+
+
+def test_figure_of_a_sample_says_how_many_rows_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kmeans, "ELBOW_ROWS", 40)
+    data = Splits(Table(np.random.default_rng(0).normal(size=(60, 2))))
+    config = kmeans.Config(n_clusters=2, n_init=1)
+    drawn = kmeans.figures(config, fit(config, data).model, data)
+    axes, _ = drawn["number_of_clusters"].axes
+    assert axes.get_ylabel() == "inertia, per row of 40 of 60"

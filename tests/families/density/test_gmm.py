@@ -287,3 +287,14 @@ def test_figure_over_components_has_held_out_likelihood_and_bic() -> None:
     (axes,) = drawn["number_of_components"].axes
     names = [line.get_label() for line in axes.get_lines()]
     assert names == ["training rows", "held-out rows", "BIC / -2n", "this model"]
+
+
+def test_figure_of_a_sample_says_how_many_rows_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gmm, "FIGURE_ROWS", 40)
+    config = gmm.Config(n_components=1, n_init=1, n_iterations=2)
+    data = Splits(Table(IRIS))
+    drawn = gmm.figures(config, fit(config, data).model, data)
+    (axes,) = drawn["number_of_components"].axes
+    assert axes.get_ylabel() == "mean log-likelihood of 40 of 150 rows, nats"
