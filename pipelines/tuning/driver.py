@@ -130,7 +130,7 @@ def _tuner(session: TuneSession) -> tune.Tuner:
             storage_path=session.folder,
             failure_config=tune.FailureConfig(max_failures=3),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
-            callbacks=[RecordCallback(session)],
+            callbacks=[RecordCallback(session), ray_internals.NoProgress()],
             verbose=0,
         ),
     )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
+from ray.tune.progress_reporter import TrialProgressCallback
+
 NODE_OUT_OF_MEMORY = "killed due to the node running low on memory"
 """Part of Ray's message when its memory monitor kills a worker. Tune treats this as an
 error of the run and does not retry the trial."""
@@ -37,7 +39,8 @@ def forget_ended_trials(tune_controller: Any) -> list[Trial]:
     run needs at its end; return them.
 
     Tune keeps all trials of a run, and goes through them whenever it writes its
-    experiment state, which is never restored here.
+    experiment state, which is never restored here. Its list of pending trials also
+    keeps those that have ended, as long as Tune waits for a worker to start.
     """
     controller = tune_controller._tune_controller
     ended = controller._stopped_trials
@@ -49,12 +52,27 @@ def forget_ended_trials(tune_controller: Any) -> list[Trial]:
         if trial in ended and trial not in controller._trial_to_actor
     ]
     gone = free[:-1]
+    pending, forgotten = controller._pending_trials_list, set(gone)
+    controller._pending_trials_list = [
+        each for each in pending if each not in forgotten
+    ]
     for trial in gone:
         controller._trials.remove(trial)
         ended.remove(trial)
         controller._trials_to_cache.discard(trial)
         controller._trial_metadata.pop(trial.trial_id, None)
     return gone
+
+
+class NoProgress(TrialProgressCallback):
+    """Takes the place of the callback by which Tune prints the progress of trials, and
+    which keeps every trial of a run in memory, also if it prints nothing.
+    """
+
+    def on_trial_result(self, *_: object, **__: object) -> None:
+        """Print and keep nothing."""
+
+    on_trial_error = on_trial_complete = on_trial_result
 
 
 def error_of(trial: Trial) -> Exception | str | None:

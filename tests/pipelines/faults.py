@@ -168,7 +168,8 @@ class Place:
 
     def drivers(self) -> list[psutil.Process]:
         """Return the processes of stages that run in this folder."""
-        return [p for p in self.processes() if STAGE in " ".join(_command_of(p))]
+        stages = (p for p in psutil.process_iter() if STAGE in _title(p, None))
+        return [process for process in stages if self._is_own(process)]
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that were started here. Those of Ray, which overwrite
@@ -202,8 +203,8 @@ def _command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def _title(process: psutil.Process) -> str:
-    return " ".join(_command_of(process))[:100]
+def _title(process: psutil.Process, length: int | None = 100) -> str:
+    return " ".join(_command_of(process))[:length]
 
 
 def _reports(place: Place, phase: str) -> int:
@@ -304,7 +305,7 @@ def _send(place: Place, process: subprocess.Popen[bytes], kill: Kill) -> bool:
         else:
             below = [each for d in drivers for each in d.children(recursive=True)]
             title = TITLES[kill.target]
-            found = [each for each in below if title in " ".join(_command_of(each))]
+            found = [each for each in below if title in _title(each, None)]
         for each in found[:1]:
             each.send_signal(kill.number)
         return bool(found)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.utils.callback import _create_default_callbacks
 
 from pipelines.tuning import ray_internals
 from tests.conftest import ROOT
@@ -47,6 +51,7 @@ def test_tune_forgets_the_trials_that_have_ended_but_for_the_last() -> None:
     *ended, stopping, running = trials = [Ended(trial_id=i) for i in range(6)]
     controller = SimpleNamespace(
         _trials=[*trials],
+        _pending_trials_list=[*trials],
         _stopped_trials={*ended, stopping},
         _trial_to_actor={stopping: "its actor"},
         _trials_to_cache={*trials},
@@ -59,10 +64,23 @@ def test_tune_forgets_the_trials_that_have_ended_but_for_the_last() -> None:
     assert ray_internals.forget_ended_trials(wrapper) == ended[:-1]
     left = [ended[-1], stopping, running]
     assert controller._trials == left
+    assert controller._pending_trials_list == left
     assert controller._stopped_trials == {ended[-1], stopping}
     assert controller._trials_to_cache == {*left}
     assert list(controller._trial_metadata) == [each.trial_id for each in left]
     assert ray_internals.forget_ended_trials(wrapper) == []
+
+
+def test_no_callback_of_tune_keeps_the_trials_that_report() -> None:
+    ours = ray_internals.NoProgress()
+    callbacks = _create_default_callbacks([ours], air_verbosity=None)
+    assert [c for c in callbacks if isinstance(c, TrialProgressCallback)] == [ours]
+    before = pickle.dumps(vars(ours))
+    told: dict[str, Any] = {"iteration": 1, "trials": [], "trial": Ended(trial_id=1)}
+    ours.on_trial_result(**told, result={"valid_mse": 1.0})
+    ours.on_trial_complete(**told)
+    ours.on_trial_error(**told)
+    assert pickle.dumps(vars(ours)) == before
 
 
 def test_ray_says_so_when_a_node_is_out_of_memory() -> None:
