@@ -1,7 +1,7 @@
 """A whole experiment: files, MLflow, reuse, errors.
 
 One experiment runs on Ray, and MLflow logs its models. The others run in this process
-without Ray, and the files of their models alone are logged.
+without Ray and with small figures, and the files of their models alone are logged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pipelines.tracking.client import TrackingError
 from pipelines.tuning import driver
 from pipelines.tuning.queue import StudyCoroutine
 from tests.conftest import forget_store
-from tests.pipelines import in_process, quick_models
+from tests.pipelines import in_process, quick_figures, quick_models
 from tests.pipelines.searching import coordinator
 
 pytestmark = pytest.mark.slow
@@ -81,9 +81,12 @@ def folder(
 
 @pytest.fixture
 def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run experiments in this process, and log the files of their models alone."""
+    """Run experiments in this process, with small figures, and log the files of their
+    models alone.
+    """
     in_process.use(monkeypatch)
     quick_models.use(monkeypatch)
+    quick_figures.use(monkeypatch)
     return folder
 
 

@@ -28,7 +28,7 @@ from pipelines.tracking.log_again import Store
 from pipelines.tracking.ownership import FOLDER
 from pipelines.tracking.recorded import model_id_of
 from tests.conftest import forget_store
-from tests.pipelines import in_process, quick_models
+from tests.pipelines import in_process, quick_figures, quick_models
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         quick_models.use(patch)
+        quick_figures.use(patch)
         patch.chdir(folder)
         patch.setenv("FTML_IDENTITY", "a" * 32)
         patch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
@@ -76,6 +77,7 @@ def project(
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     monkeypatch.chdir(tmp_path)
     quick_models.use(monkeypatch)
+    quick_figures.use(monkeypatch)
     monkeypatch.setenv("FTML_IDENTITY", "a" * 32)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}/mlflow.db")
