@@ -97,10 +97,10 @@ def run_studies(
     reader = DatasetReader(studies[0].dataset)
     for study in studies:
         with naming(study):
-            reader.folds(study)  # raises before any study starts
             check_target(study.folder, root=workspace.RESULTS, marks=results.MARKS)
     storage.check()
-    threading.Thread(target=import_tracking, daemon=True).start()
+    importing = threading.Thread(target=import_tracking, daemon=True)
+    importing.start()
     with (
         storage.dataset_lock(studies[0].dataset.name),
         connect.ray_cluster(),
@@ -109,7 +109,12 @@ def run_studies(
         for study in studies:
             resolve_resources(study.section.resources)
         coordinator = driver.start_coordinator()
-        # The actor starts while MLflow opens its store, since both take seconds.
+        # The actor and the processes of the workers start while this process makes the
+        # folds and MLflow opens its store, since all of that takes seconds.
+        importing.join()
+        for study in studies:
+            with naming(study):
+                reader.folds(study)  # raises before any study starts
         open_run = open_experiment(studies[0].dataset, digest=digest)
         driver.run(
             (

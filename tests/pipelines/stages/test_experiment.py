@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ import ftml.tasks
 from ftml.data import domains, table
 from ftml.data.ring import ring
 from ftml.names import name_part
+from pipelines.cluster import connect
 from pipelines.cluster.watch import SearchError
 from pipelines.common.errors import StudyError
 from pipelines.common.estimate import Estimate
@@ -528,3 +530,43 @@ def test_the_stage_says_at_once_that_it_starts_ray(
     with pytest.raises(InterruptedError):
         experiment.run_studies([study], keys={}, digest="")
     assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_ray_starts_before_the_folds_are_made_and_ends_if_a_study_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    @contextmanager
+    def ray_cluster() -> Iterator[None]:
+        calls.append("ray starts")
+        try:
+            yield
+        finally:
+            calls.append("ray ends")
+
+    def folds(study: Any) -> None:
+        calls.append(f"folds of {study.name}")
+        if study.name == "bad":
+            raise ValueError("9 samples, expected 10 or more")
+
+    in_process.use(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(connect, "ray_cluster", ray_cluster)
+    monkeypatch.setattr(driver, "run", lambda *_, **__: calls.append("run"))
+    monkeypatch.setattr(experiment, "import_tracking", lambda: None)
+    monkeypatch.setattr(
+        experiment, "DatasetReader", lambda _: SimpleNamespace(folds=folds)
+    )
+    studies: Any = [
+        SimpleNamespace(
+            name=name,
+            dataset=SimpleNamespace(name="toy"),
+            folder=Path("experiments") / "toy" / name,
+            section=SimpleNamespace(resources=None),
+        )
+        for name in ("good", "bad")
+    ]
+    with pytest.raises(StudyError, match=r"^bad: 9 samples, expected 10"):
+        experiment.run_studies(studies, keys={}, digest="")
+    assert calls == ["ray starts", "folds of good", "folds of bad", "ray ends"]
