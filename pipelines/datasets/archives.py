@@ -16,10 +16,11 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.datasets.downloads import max_bytes, too_large
 
+Entry = TypeVar("Entry", zipfile.ZipInfo, tarfile.TarInfo)
 MAX_MEMBERS = 200_000
 "Largest number of members of an archive."
 
@@ -76,10 +77,10 @@ def _check_number(source: str, number: int) -> None:
 def _take(
     source: str,
     member: str,
-    names: Mapping[str, Any],
-    opened: Callable[[Any], Any],
+    names: Mapping[str, Entry],
+    opened: Callable[[Entry], Any],
     folder: Path,
-    size: Callable[[Any], int],
+    size: Callable[[Entry], int],
 ) -> None:
     """Copy the members that match into a folder; `names` maps names to entries."""
     matching = (
@@ -99,7 +100,7 @@ def _take(
             shutil.copyfileobj(read, written)
 
 
-def without_top_folder(names: Mapping[str, Any]) -> dict[str, Any]:
+def without_top_folder(names: Mapping[str, Entry]) -> dict[str, Entry]:
     """Return the members of a source archive, named without its top folder."""
     return {
         name.partition("/")[2]: place for name, place in names.items() if "/" in name
