@@ -61,5 +61,5 @@ if ! with_uv; then
     with_pip
 fi
 # Packages that no stage and no command imports are compiled when something imports them.
-"$python" -m compileall -qq -j 0 -x '/(tests|celery|databricks|pip|uv|ray/(llm|rllib|serve)|torch/(_inductor/[^/]*|testing/_internal))/' \
+"$python" -m compileall -qq -j 0 -x '/(tests|celery|databricks|pip|uv|ray/(llm|rllib|serve)|torch/(_inductor/(codegen|fx_passes|kernel)|testing/_internal))/' \
     .venv/lib || true
