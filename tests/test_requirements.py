@@ -52,12 +52,19 @@ def test_the_lock_holds_what_builds_the_project_itself() -> None:
 # A Python that notes what it is called with; two packages are installed.
 PYTHON = """#!/bin/sh
 case "$*" in
-*"config list"*) echo "$CONFIG" ;;
+"-m pip config list") printf '%s\\n' "$CONFIG" ;;
 *freeze*) printf 'installed==1\\ntorch==2+cpu\\n' ;;
 *) echo "$@" >> calls ;;
 esac
 """
-UV = '#!/bin/sh\necho uv "$@" >> calls\n'
+# A uv that also notes where packages come from, and fails if it is told to.
+UV = """#!/bin/sh
+echo uv "$@" >> calls
+for each in "${UV_DEFAULT_INDEX-}" "${UV_EXTRA_INDEX_URL-}" "${UV_FIND_LINKS-}"; do
+    [ -z "$each" ] || echo "$each" >> calls
+done
+[ -z "${FAILS-}" ]
+"""
 
 
 @pytest.fixture
@@ -87,23 +94,31 @@ def calls(folder: Path, lock: str, **environment: str) -> list[str]:
 
 
 def test_uv_installs_where_it_is_there(folder: Path) -> None:
-    (call,) = calls(folder, "new==1\n")
+    call, compiled = calls(folder, "new==1\n")
     assert call.startswith("uv pip install")
-    assert "--compile-bytecode" in call
+    assert compiled.startswith("-m compileall ")
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"UV": ""},
-        {"UV": "absent"},
-        {"CONFIG": "global.index-url='https://example.com'"},
-    ],
-)
+def test_uv_takes_packages_from_where_pip_does(folder: Path) -> None:
+    configuration = """:env:.find-links='/a /b'
+:env:.index-url='file:///mine'
+global.extra-index-url='\\nfile:///c\\nfile:///d'
+global.index-url='file:///theirs'"""
+    noted = calls(folder, "new==1\n", CONFIG=configuration)[1:-1]
+    assert noted == ["file:///mine", "file:///c file:///d", "/a,/b"]
+
+
+def test_pip_brings_uv_where_it_is_not(folder: Path) -> None:
+    found = calls(folder, "new==1\n", UV="absent")
+    assert found[0].endswith("install --no-compile --target .venv/uv uv<1")
+    assert " wheel " in found[1]  # no uv has come, so pip installs
+
+
+@pytest.mark.parametrize("environment", [{"UV": ""}, {"FAILS": "1"}])
 def test_pip_installs_what_is_missing_and_compiles_once(
     folder: Path, environment: dict[str, str]
 ) -> None:
-    wheel, install, check, compiled = calls(
+    *_, wheel, install, check, compiled = calls(
         folder, "installed==1\nnew==1\ntorch==2\n", **environment
     )
     assert " wheel " in wheel
