@@ -51,7 +51,7 @@ TRAIN, VALID = 6400, 1600
 
 WHY = [
     "An update of ERM or Fish on the MLP is mostly products of matrices, the same for",
-    "both; a run gains by its batches, its scoring and what stands between products.",
+    "both; a run gains by its batches, its scoring and what lies between products.",
     "IDGM at 20 domains and 784 inputs stays below four times the pairs: of the 10 ms",
     "by vmap, the four products that no way can do without take 6.5, each measured",
     "alone. Where the layers are smaller, or the domains more, it is above.",

@@ -5,7 +5,7 @@ corpus-large`: CPU seconds, peak memory, objective, held-out score and word list
 
 A corpus that is not there is assembled, lists that are not given are fetched. Every job
 is a process of its own with one thread, one after the other; gensim (`pip install
-gensim`) stands in the middle of them. Its sentences are shuffled once: as they stand,
+gensim`) is in the middle of them. Its sentences are shuffled once: in their order,
 it ends on the last of the sources.
 """
 

@@ -281,7 +281,7 @@ def kill_again_and_again(
         if faults.strike(place, process, kill, started=started, duration=duration):
             episode.kills.append(kill)
             if kill.target == "worker":
-                continue  # the driver goes on
+                continue  # the driver continues
         status = faults.wait(place, process, limit=setting.limit)
         if not rerun_at_once:
             faults.wait_for_drivers(place, limit=setting.limit)

@@ -152,21 +152,21 @@ def plain_gan(X: np.ndarray, n_epochs: int) -> None:
             layers += [nn.Linear(i, o), nn.ReLU()]
         return nn.Sequential(*layers[:-1])
 
-    maker, judge = dense(CODE, WIDTH, WIDTH, d), dense(d, WIDTH, WIDTH, 1)
+    maker, discriminator = dense(CODE, WIDTH, WIDTH, d), dense(d, WIDTH, WIDTH, 1)
     options: Any = {"lr": 1e-3, "betas": (0.5, 0.999), "fused": True}
-    first = torch.optim.Adam(judge.parameters(), **options)
+    first = torch.optim.Adam(discriminator.parameters(), **options)
     second = torch.optim.Adam(maker.parameters(), **options)
     for _ in range(n_epochs):
         for index in torch.randperm(len(x)).split(BATCH):
             rows = x[index].float() / 255
             made_up = torch.sigmoid(maker(torch.randn(len(rows), CODE)))
-            real, fake = judge(rows), judge(made_up.detach())
+            real, fake = discriminator(rows), discriminator(made_up.detach())
             first.zero_grad()
             (0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())).backward()
             first.step()
             made_up = torch.sigmoid(maker(torch.randn(len(rows), CODE)))
             second.zero_grad()
-            F.softplus(-judge(made_up)).mean().backward()
+            F.softplus(-discriminator(made_up)).mean().backward()
             second.step()
 
 

@@ -602,7 +602,7 @@ HEAD = [
 
 
 def write(name: str, lines: Lines) -> None:
-    """Put a section into the file, in place of what stands there under its name."""
+    """Put a section into the file, in place of the section of its name."""
     marks = {each: f"<!-- {each} -->" for each in SECTIONS}
     parts = {}
     if OUT.exists():

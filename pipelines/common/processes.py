@@ -27,7 +27,7 @@ class Process:
         host: name of the machine.
         pid: process id.
         origin: `<boot>:<namespace>:<start>`, whose parts are empty where the system
-            does not tell them; "" for a process of which only host and id are known.
+            does not know them; "" for a process of which only host and id are known.
     """
 
     host: str

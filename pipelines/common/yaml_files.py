@@ -22,7 +22,7 @@ from ruamel.yaml.events import (
 MAX_BYTES = 1 << 20
 "Largest file, 1 MiB; a params file of a hundred studies has 20 KiB."
 MAX_VALUES = 20_000
-"Largest number of values when each alias stands for what it names."
+"Largest number of values when each alias is replaced by what it names."
 MAX_DEPTH = 100
 "Largest number of lists and mappings inside one another."
 

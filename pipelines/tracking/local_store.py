@@ -118,7 +118,7 @@ def has_study(key: str, *, n_fits: int) -> bool:
     its trials and of at least `n_fits` final fits, its files, and a registered model
     with its files.
 
-    False for a store that is not local, and where only MLflow's client can tell.
+    False for a store that is not local, and where only MLflow's client can know.
     """
 
     def read(database: sqlite3.Connection) -> bool:
@@ -132,7 +132,7 @@ def has_study(key: str, *, n_fits: int) -> bool:
 
 def _read(address: str, read: Callable[[sqlite3.Connection], T]) -> T | None:
     """Return what a function reads in the database of a store; None for a store that is
-    not local or has no such tables, and where only MLflow's client can tell.
+    not local or has no such tables, and where only MLflow's client can know.
     """
     local = address.startswith(SQLITE) and "?" not in address
     if not local or "MLFLOW_REGISTRY_URI" in os.environ:
@@ -166,7 +166,7 @@ def _is_whole(
 
 def model_folder(address: str, model: str) -> Path | None:
     """Return the folder that holds the files of a model; None for a store that is not
-    local, and where only MLflow's client can tell.
+    local, and where only MLflow's client can know.
 
     model: `models:/<name>@<alias>`, `models:/<name>/<version>`, `models:/<id>` or
     `runs:/<id>/<name>`, whose id may be the beginning of a run's id. Raises ValueError,

@@ -55,7 +55,7 @@ REFUSES: dict[str, set[str]] = {
     "nce": {"40 inputs", "constant column", "duplicated column", "one-hot columns"},
     # It trains a member for each pair of classes.
     "one_vs_one": {"1 class"},
-    # They have fewer dimensions than columns, 2 unless told otherwise.
+    # They have fewer dimensions than columns, 2 unless set otherwise.
     "factor_analysis": {"1 input"},
     "ppca": {"1 input"},
 }

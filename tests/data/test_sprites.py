@@ -48,8 +48,8 @@ def test_colour_tells_the_class_in_training_domains_and_nothing_in_the_test() ->
     colour = colour_of(data)
     for s in range(5):
         rows = data.domain == s
-        told = mutual_info_score(colour[rows], data.y[rows])
-        assert told == pytest.approx(np.log(2))  # all there is to know
+        information = mutual_info_score(colour[rows], data.y[rows])
+        assert information == pytest.approx(np.log(2))  # all there is to know
     # 2 n times the information is chi-square of 9 degrees: below 40 but for 1 in 10^5.
     test = mutual_info_score(colour[~trained], data.y[~trained])
     assert 2 * 2000 * test < 40

@@ -24,7 +24,7 @@ def count(n: int, *shape: int) -> Tensor:
 
 
 def test_matrix_of_the_notes_with_stride_one() -> None:
-    # w1 = 1, ..., w4 = 4 tell the places.
+    # w1 = 1, ..., w4 = 4 identify the places.
     expected = [
         [1, 2, 0, 3, 4, 0, 0, 0, 0],
         [0, 1, 2, 0, 3, 4, 0, 0, 0],

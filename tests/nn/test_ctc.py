@@ -150,9 +150,9 @@ def test_a_language_model_counts_in_the_beam() -> None:
         beam(rows, width=10_000, language_model=language_model, weight=0.7, bonus=0.2)
     )
     for y, p in law.items():
-        told = sum(language_model(y[:u], y[u]) for u in range(len(y)))
-        told += language_model(y, -1)
-        expected = np.log(p) + 0.7 * told + 0.2 * len(y)
+        language = sum(language_model(y[:u], y[u]) for u in range(len(y)))
+        language += language_model(y, -1)
+        expected = np.log(p) + 0.7 * language + 0.2 * len(y)
         assert found[y] == pytest.approx(expected, rel=1e-12)
 
 

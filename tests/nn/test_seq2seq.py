@@ -58,8 +58,8 @@ def log_prob(net: Transducer, x: Tensor, target: list[int]) -> float:
     memory, state = net.read(x[None], torch.ones(1, len(x), dtype=torch.bool))
     read = torch.tensor([[END, *target]])
     logits, _, _ = net.write(read, state, memory)
-    told = torch.tensor([*target, END])
-    return -F.cross_entropy(logits[0], told, reduction="sum").item()
+    following = torch.tensor([*target, END])
+    return -F.cross_entropy(logits[0], following, reduction="sum").item()
 
 
 @pytest.mark.parametrize(("d", "units", "longest"), [(8, 6, 4), (18, 3, 2)])

@@ -51,7 +51,7 @@ class Watched:
 
 
 def watched(browser: Browser, **about: Any) -> Watched:
-    """Open a page that tells its requests and errors; `about` is of its context."""
+    """Open a page that records its requests and errors; `about` is of its context."""
     found = Watched(browser.new_context(**about).new_page())
     found.page.on("request", lambda request: found.requests.append(request.url))
     found.page.on("pageerror", lambda error: found.errors.append(str(error)))

@@ -564,8 +564,8 @@ def write_project(folder: Path, *, dvc: bool = True) -> None:
         run = [sys.executable, "-m", "dvc"]
         subprocess.run([*run, "init", "-q", "--no-scm"], cwd=folder, check=True)
         for name in ("analytics", "check_update"):
-            told = [*run, "config", f"core.{name}", "false"]
-            subprocess.run(told, cwd=folder, check=True)
+            configure = [*run, "config", f"core.{name}", "false"]
+            subprocess.run(configure, cwd=folder, check=True)
         command = [*run, "repro", "-q", f"tables@{DATASET}"]
     place = Place(folder, folder / "mlflow.db")
     place.temporary.mkdir()

@@ -111,10 +111,14 @@ def mlflow_server(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run MLflow's server; what is left of it is killed at the end."""
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), *options]
-    told = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **environment}
+    merged = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **environment,
+    }
     with log.open("ab") as file:
         server = subprocess.Popen(
-            command, env=told, stdout=file, stderr=file, start_new_session=True
+            command, env=merged, stdout=file, stderr=file, start_new_session=True
         )
     try:
         deadline = time.monotonic() + 120

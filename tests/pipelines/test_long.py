@@ -251,25 +251,25 @@ def test_a_driver_in_another_clone_goes_on_from_the_checkpoints_in_s3(
     study = ".search/digits/softmax_regression"
     experiment = ("pipelines.stages.experiment", "digits")
     with storage("checkpoints") as variables:
-        told = {
+        environment = {
             **variables,
             "FTML_STORAGE": "s3://checkpoints/ftml",
             "FTML_CHECKPOINT_SECONDS": "0.5",
             "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
             "FTML_IDENTITY": "0" * 32,  # the clone takes the place of the folder
         }
-        missing = {**told, "FTML_STORAGE": "s3://no-such-bucket/ftml"}
+        missing = {**environment, "FTML_STORAGE": "s3://no-such-bucket/ftml"}
         status, printed = run_stage(project, *experiment, **missing)
         assert (status, printed.count("\n")) == (1, 1)
         assert "error: FTML_STORAGE=s3://no-such-bucket/ftml: cannot be" in printed
-        driver = stage(project, *experiment, **told)
+        driver = stage(project, *experiment, **environment)
         wait_for_steps(project, 1000)
         driver.kill()
         driver.communicate(timeout=60)
         assert not (project / ".search/digits" / CHECKPOINTS).exists()
         assert any(f"/{CHECKPOINTS}/" in name for name in objects(variables))
         shutil.rmtree(project / ".search")
-        driver = stage(clone, *experiment, **told)
+        driver = stage(clone, *experiment, **environment)
         wait_for_steps(clone, 1)
         brought = (clone / study / "search/record.jsonl").read_text().count('"n"')
         printed, _ = driver.communicate(timeout=400)
@@ -326,7 +326,7 @@ def test_a_job_with_a_token_brings_its_results_back(
     dvc = [sys.executable, "-m", "dvc", "remote", "add", "-q", "--default", "store"]
     subprocess.run([*dvc, str(tmp_path / "store")], check=True, cwd=clone)
     port = free_port()
-    told = {
+    environment = {
         "RAY_ADDRESS": f"http://127.0.0.1:{head}",
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
         "RAY_AUTH_MODE": "token",
@@ -334,10 +334,10 @@ def test_a_job_with_a_token_brings_its_results_back(
     }
     job = ("pipelines.cli", "job", "submit", "experiment@digits")
     with sqlite_server(tmp_path, port):
-        status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN="b" * 64)
+        status, printed = run_stage(clone, *job, **environment, RAY_AUTH_TOKEN="b" * 64)
         assert status == 1
         assert "no job submitted" in printed
-        status, printed = run_stage(clone, *job, **told, RAY_AUTH_TOKEN=TOKEN)
+        status, printed = run_stage(clone, *job, **environment, RAY_AUTH_TOKEN=TOKEN)
     assert status == 0, printed
     assert TOKEN not in printed
     assert "softmax_regression: 4 trials" in printed

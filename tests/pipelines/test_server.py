@@ -105,14 +105,14 @@ def client(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[mlflow.MlflowClient]:
     """Return a client of the server with the account of a person."""
-    for name, value in told(address).items():
+    for name, value in client_of(address).items():
         monkeypatch.setenv(name, value)
     mlflow.set_tracking_uri(address)
     yield mlflow.MlflowClient(address)
     forget_store()
 
 
-def told(address: str, *, password: str = PERSON[1]) -> dict[str, str]:
+def client_of(address: str, *, password: str = PERSON[1]) -> dict[str, str]:
     return {
         "MLFLOW_TRACKING_URI": address,
         "MLFLOW_TRACKING_USERNAME": PERSON[0],
@@ -185,7 +185,7 @@ def test_a_moved_store_is_read_through_the_server_as_it_was(
 def test_a_whole_experiment_goes_through_the_server(
     project: Path, client: mlflow.MlflowClient, address: str, servers: dict[str, str]
 ) -> None:
-    wrong = told(address, password="wrong")
+    wrong = client_of(address, password="wrong")
     status, printed = run_stage(
         project, "pipelines.stages.experiment", "diabetes", **wrong
     )
@@ -193,7 +193,7 @@ def test_a_whole_experiment_goes_through_the_server(
     assert "not authenticated" in printed.lower() or "401" in printed
     assert "Traceback" not in printed
     status, printed = run_stage(
-        project, "pipelines.stages.experiment", "diabetes", **told(address)
+        project, "pipelines.stages.experiment", "diabetes", **client_of(address)
     )
     assert status == 0, printed
     assert PERSON[1] not in printed

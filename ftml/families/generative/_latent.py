@@ -11,7 +11,7 @@ From K draws of q
 
 which rises with K to log p(x).
 
-Two distributions p(x | z). Bernoulli, of pixels: a grey pixel x stands for black with
+Two distributions p(x | z). Bernoulli, of pixels: a grey pixel x means black with
 probability x, and its term x log p + (1 - x) log (1 - p) is the mean over black and
 white; so both bounds hold for the mean log-probability of images drawn so. Gaussian,
 its variances learnt, one for each value: densities in the units of the data, pixels

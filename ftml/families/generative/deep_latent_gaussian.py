@@ -5,7 +5,7 @@
 All that is random is e = (e_1, ..., e_L), so that the bound is that of a variational
 autoencoder whose code is e: the encoder gives N(mu(x), diag v(x)) for it.
 
-Source: Deep learning cheat sheet, section 19.3, whose heading stands alone; Rezende,
+Source: Deep learning cheat sheet, section 19.3, which has a heading only; Rezende,
 Mohamed and Wierstra 2014, "Stochastic backpropagation and approximate inference in deep
 generative models".
 """

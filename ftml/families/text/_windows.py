@@ -13,7 +13,7 @@ from ftml.data.ragged import Ragged, offsets_of
 def windows(X: Ragged, order: int) -> np.ndarray:
     """Return the N + n windows of `order` symbols, the predicted one last.
 
-    The number V stands for the boundary: before the first symbol, as often as it takes,
+    The number V means the boundary: before the first symbol, as often as it takes,
     and after the last one, where it is predicted.
     """
     V = len(X.vocabulary)

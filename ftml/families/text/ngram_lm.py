@@ -186,7 +186,7 @@ def _discount(config: Config, counts: np.ndarray) -> float:
     if config.discount is not None:
         return config.discount
     once, twice = (int((counts == n).sum()) for n in (1, 2))
-    # Where nothing stands once there is nothing to learn from: a small share.
+    # Where nothing occurs once there is nothing to learn from: a small share.
     return once / (once + 2 * twice) if once and twice else 0.5
 
 

@@ -114,7 +114,7 @@ def test_training_beats_independent_columns_by_far(persistent: bool) -> None:
         np.zeros_like(model.W), model.base, np.zeros_like(model.b), model.base
     )
     gain = model.log_density(held).mean() - alone.log_density(held).mean()
-    assert gain > 3.0  # nats a row
+    assert gain > 3.0  # nats per sample
 
 
 def test_rows_that_are_not_binary_are_refused() -> None:

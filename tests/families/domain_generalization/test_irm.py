@@ -110,7 +110,7 @@ def test_gradients_agree_with_differences(sampled: bool) -> None:
 
 
 def test_calibrated_predictions_have_no_penalty() -> None:
-    # Two classes at rates 1/4 and 3/4, told so in one domain and in doubled rows.
+    # Two classes at rates 1/4 and 3/4, given in one domain and in doubled rows.
     y = torch.tensor([0, 1, 1, 1] * 2)
     logits = torch.tensor([1.0, 3.0], dtype=torch.float64).log().expand(8, 2)
     for sizes in ((8,), (4, 4)):

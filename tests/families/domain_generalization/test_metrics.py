@@ -43,15 +43,15 @@ def test_family_tells_its_loss_and_what_it_adds_to_it(name: str) -> None:
         ("mldg", "beta", {}),
     ],
 )
-def test_what_is_told_has_no_weight_that_the_loss_gives_it(
+def test_a_reported_metric_has_no_weight_that_the_loss_gives_it(
     name: str, weight: str, settings: dict
 ) -> None:
     without, one = (first_metrics(name, **settings, **{weight: w}) for w in (0.0, 7.0))
-    (told,) = BESIDE_THE_LOSS[name]
-    assert one[told] == without[told] > 0
+    (metric,) = BESIDE_THE_LOSS[name]
+    assert one[metric] == without[metric] > 0
     sign = -1 if name == "idgm" else 1
     assert one["train_loss"] == pytest.approx(
-        without["train_loss"] + sign * 7 * one[told], rel=1e-5
+        without["train_loss"] + sign * 7 * one[metric], rel=1e-5
     )
 
 

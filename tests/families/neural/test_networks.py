@@ -160,7 +160,7 @@ def test_training_ends_when_validation_gets_no_better() -> None:
     assert len(run) < 200
     assert [step.state["waited"] for step in run[-3:]] == [1, 2, 3]
     assert run_of(config, state=run[-1].state) == []
-    # Without validation data nobody can tell.
+    # Without validation data the point is unknown.
     alone = Splits(TABLE.train)
     short = config.model_copy(update={"n_epochs": 20})
     assert len(list(mlp.train(short, alone))) == 20

@@ -190,9 +190,9 @@ def test_tasks_on_one_trunk_are_trained_as_in_torch(
 ) -> None:
     data, generator = table(n, d), torch.Generator().manual_seed(3)
     x, y = inputs(data), torch.from_numpy(data.y)
-    told = [int(name[1:]) for name in auxiliary]
-    z = x[:, told] if told else x
-    kept = [j for j in range(d) if j not in told]
+    columns = [int(name[1:]) for name in auxiliary]
+    z = x[:, columns] if columns else x
+    kept = [j for j in range(d) if j not in columns]
 
     def loss(found: Tensor, rows: Tensor) -> Tensor:
         squares = (found[:, 3:] - z[rows]).square().mean()

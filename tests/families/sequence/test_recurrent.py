@@ -104,7 +104,7 @@ def test_what_is_predicted_does_not_depend_on_the_company(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_speakers_of_a_toy_are_learnt(name: str) -> None:
-    # What tells the speakers is which channel is larger on the mean.
+    # What distinguishes the speakers is which channel is larger on the mean.
     options = {"n_epochs": 30, "units": 16, "learning_rate": 0.01, "pooling": "mean"}
     config = family(name).Config(**options)
     model = fit(config, DATA.train).model

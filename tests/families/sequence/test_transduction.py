@@ -84,8 +84,8 @@ def test_a_language_model_of_the_targets_counts_in_the_beam() -> None:
     model: Any = fit(config, DATA).model
     X = DATA.X.rows(np.array([0]))
     (rows,) = model.log_probs(X)
-    told = ctc.language_of(model.language)
-    assert told is not None
+    language = ctc.language_of(model.language)
+    assert language is not None
     # Against all targets of up to 4 symbols, each scored by itself.
     acoustic = dict(beam(rows, 100_000))
     targets = itertools.chain(
@@ -93,7 +93,7 @@ def test_a_language_model_of_the_targets_counts_in_the_beam() -> None:
     )
     score = {
         y: acoustic[y]
-        + 0.8 * (sum(told(y[:u], y[u]) for u in range(len(y))) + told(y, -1))
+        + 0.8 * (sum(language(y[:u], y[u]) for u in range(len(y))) + language(y, -1))
         for y in targets
         if y in acoustic
     }

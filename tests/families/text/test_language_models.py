@@ -62,7 +62,7 @@ def add_k(X: Ragged, order: int, k: float) -> Callable[..., float]:
 
 
 def kneser_ney(X: Ragged, order: int, D: float) -> Callable[..., float]:
-    """Return P(w | h) by recursion, from sets of what stands before and behind."""
+    """Return P(w | h) by recursion, from sets of what is before and behind."""
     longest, V = Counter(naive_windows(X, order)), len(X.vocabulary)
     before: dict[tuple[int, ...], set[int]] = defaultdict(set)
     for gram in longest:
@@ -159,8 +159,8 @@ def test_lstm_gives_the_probabilities_of_torchs_layers(
             h, _ = core(read[line[None, :-1]])
             z = F.linear(h[0], w["project.weight"], w["project.bias"])
             expected = F.log_softmax(z @ written.T + w["bias"], dim=1)
-        told = expected[torch.arange(len(line) - 1), line[1:]]
-        np.testing.assert_allclose(each, told.numpy(), atol=1e-5)
+        following = expected[torch.arange(len(line) - 1), line[1:]]
+        np.testing.assert_allclose(each, following.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -176,9 +176,9 @@ def test_lstm_reads_what_came_before_alone(tied: bool) -> None:
 
 
 def test_what_is_read_and_told_is_shifted_by_one() -> None:
-    read, told, mask = lstm_lm.shifted(TEXT, np.array([1, 2]))
+    read, following, mask = lstm_lm.shifted(TEXT, np.array([1, 2]))
     np.testing.assert_array_equal(read, [[4, 1, 2, 0], [4, 0, 1, 3]])
-    np.testing.assert_array_equal(told, [[1, 2, 4, 0], [0, 1, 3, 4]])
+    np.testing.assert_array_equal(following, [[1, 2, 4, 0], [0, 1, 3, 4]])
     np.testing.assert_array_equal(mask, [[True] * 3 + [False], [True] * 4])
 
 

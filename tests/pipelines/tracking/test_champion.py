@@ -81,7 +81,7 @@ def candidate(registry: Registry, *, digest: str, score: float) -> Candidate:
     return replace(found, version=registry.register(**found.tags()))
 
 
-def crown(registry: Registry, found: Candidate, *, force: bool = False) -> Any:
+def set_alias(registry: Registry, found: Candidate, *, force: bool = False) -> Any:
     client: Any = registry
     return set_champion(client, found, force=force)
 
@@ -120,18 +120,18 @@ def test_a_champion_is_replaced_by_a_better_one_on_its_data_or_by_its_own_folder
 ) -> None:
     registry = Registry()
     monkeypatch.setenv("FTML_IDENTITY", ANNA)
-    first = crown(registry, candidate(registry, digest="d1", score=3.0))
+    first = set_alias(registry, candidate(registry, digest="d1", score=3.0))
     assert first.addresses == ["models:/toy@champion", "models:/toy@champion-d1-mse"]
     monkeypatch.setenv("FTML_IDENTITY", folder)
     second = candidate(registry, digest=digest, score=score)
-    found = crown(registry, second)
+    found = set_alias(registry, second)
     assert found.addresses == [f"models:/toy{name}" for name in taken]
     assert found.obstacle.startswith(obstacle)
     assert bool(found.obstacle) == bool(obstacle)
     assert {f"@{k}" for k, v in registry.aliases.items() if v == "2"} == set(taken) - {
         "/2"
     }
-    assert not crown(registry, second, force=True).obstacle
+    assert not set_alias(registry, second, force=True).obstacle
     assert registry.aliases["champion"] == "2"
 
 
@@ -143,7 +143,7 @@ def test_a_champion_of_an_earlier_version_is_replaced_in_the_store_of_the_folder
     registry = Registry()
     registry.aliases["champion"] = registry.register(study="ridge")
     monkeypatch.setattr(champion, "is_default_store", lambda: default)
-    taken = crown(registry, candidate(registry, digest="d", score=1.0))
+    taken = set_alias(registry, candidate(registry, digest="d", score=1.0))
     assert ("models:/toy@champion" in taken.addresses) == default
     assert taken.obstacle == (
         "" if default else "was set by an earlier version of ftml"
@@ -151,7 +151,7 @@ def test_a_champion_of_an_earlier_version_is_replaced_in_the_store_of_the_folder
 
 
 def test_a_version_that_the_store_lacks_becomes_no_champion() -> None:
-    assert crown(Registry(), Candidate("toy", "7", "d", "mse", "min", 1.0)) is None
+    assert set_alias(Registry(), Candidate("toy", "7", "d", "mse", "min", 1.0)) is None
 
 
 def test_drivers_that_start_at_once_make_one_experiment_and_one_model(

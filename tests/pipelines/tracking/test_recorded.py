@@ -1,4 +1,4 @@
-"""What the store lacks of a finished study is told by the indices of its children."""
+"""What the store lacks of a finished study is known by the indices of its children."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def of_two_workers(
     events: list[str] = []
     updated: list[int] = []
 
-    def told(fold: Any) -> Splits[Table]:
+    def logged(fold: Any) -> Splits[Table]:
         with log.open("a") as file:
             file.write(f"{os.getpid()}\n")
         return data
@@ -192,7 +192,7 @@ def of_two_workers(
 
     def short() -> StudyCoroutine:
         yield SearchRequest(
-            search(folder / "short", count=16, resources=cpu), told, ignore
+            search(folder / "short", count=16, resources=cpu), logged, ignore
         )
 
     def alike(plan: Search) -> StudyCoroutine:

@@ -120,8 +120,8 @@ def test_a_trial_that_is_too_large_for_the_gpu_fails_alone_with_that_message(
 ) -> None:
     train([2, MOST + 1, 1])
     errors = {row["trial"]: row["error"] for row in rows if "error" in row}
-    told = "CUDA out of memory. Tried to allocate 9 GiB"
-    assert errors == {1: f"out of GPU memory: {told}"}
+    message = "CUDA out of memory. Tried to allocate 9 GiB"
+    assert errors == {1: f"out of GPU memory: {message}"}
     assert sorted(row["trial"] for row in rows if "ended" in row) == [0, 2]
 
 
