@@ -51,6 +51,7 @@ def forget_ended_trials(tune_controller: Any) -> list[Trial]:
         for trial in controller._trials
         if trial in ended and trial not in controller._trial_to_actor
     ]
+    _forget_actors_that_never_started(controller._actor_manager)
     gone = free[:-1]
     pending, forgotten = controller._pending_trials_list, set(gone)
     controller._pending_trials_list = [
@@ -62,6 +63,17 @@ def forget_ended_trials(tune_controller: Any) -> list[Trial]:
         controller._trials_to_cache.discard(trial)
         controller._trial_metadata.pop(trial.trial_id, None)
     return gone
+
+
+def _forget_actors_that_never_started(manager: Any) -> None:
+    """Remove the tasks of actors that were cancelled before they had started, which a
+    trial that gets an idle actor leaves behind.
+    """
+    tasks = manager._pending_actors_to_enqueued_actor_tasks
+    pending = manager._pending_actors_to_attrs
+    live = manager._live_actors_to_ray_actors_resources
+    for actor in [each for each in tasks if each not in pending and each not in live]:
+        del tasks[actor]
 
 
 class NoProgress(TrialProgressCallback):

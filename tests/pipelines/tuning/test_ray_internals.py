@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.air.execution._internal import RayActorManager
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -49,7 +50,15 @@ class Ended(SimpleNamespace):
 
 def test_tune_forgets_the_trials_that_have_ended_but_for_the_last() -> None:
     *ended, stopping, running = trials = [Ended(trial_id=i) for i in range(6)]
+    manager = SimpleNamespace(
+        _pending_actors_to_enqueued_actor_tasks={name: ["task"] for name in "abc"},
+        _pending_actors_to_attrs={"a": "its class"},
+        _live_actors_to_ray_actors_resources={"b": "its actor"},
+    )
+    text = inspect.getsource(RayActorManager.__init__)
+    assert all(f"self.{name}" in text for name in vars(manager))
     controller = SimpleNamespace(
+        _actor_manager=manager,
         _trials=[*trials],
         _pending_trials_list=[*trials],
         _stopped_trials={*ended, stopping},
@@ -65,6 +74,7 @@ def test_tune_forgets_the_trials_that_have_ended_but_for_the_last() -> None:
     left = [ended[-1], stopping, running]
     assert controller._trials == left
     assert controller._pending_trials_list == left
+    assert [*manager._pending_actors_to_enqueued_actor_tasks] == ["a", "b"]
     assert controller._stopped_trials == {ended[-1], stopping}
     assert controller._trials_to_cache == {*left}
     assert list(controller._trial_metadata) == [each.trial_id for each in left]
