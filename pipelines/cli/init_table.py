@@ -60,7 +60,8 @@ def read_options(text: str | None) -> ReadOptions:
 
 
 def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions]:
-    """Return the table in a file, and the options that it is read with.
+    """Return the table in a file, and the options that it is read with, those that were
+    detected for the whole file among them.
 
     Options that a message of the reader names, and without which a column cannot be
     read, are added and noted. Raises ValueError if the message leaves a choice.
@@ -74,12 +75,14 @@ def read_table(file: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOpti
             more = with_advice(file, column, more)
         if more == options:
             raise ValueError(f"{error}; give read: by --read") from None
+        if options.decimal is None:
+            more = with_one_decimal_mark(file, more)
         data, options = read_with_marks(file, more, before=options)
     for text in data.attrs["notes"]:
         notes.note(f"file:{file.name}: {text}")
     if not len(data):
         raise ValueError(f"{file.name}: has no row")
-    return data, options
+    return data, options.model_copy(update=data.attrs["detected"])
 
 
 def check_table_file(file: Path) -> None:
@@ -139,6 +142,20 @@ def names_of_columns(file: Path, options: ReadOptions, error: ValueError) -> lis
         return load(file, options, lambda names: names[:1]).all_names
     except ValueError:
         raise ValueError(f"{error}; give read: by --read") from None
+
+
+def with_one_decimal_mark(file: Path, options: ReadOptions) -> ReadOptions:
+    """Return options whose decimal comma holds for the whole file, if some columns need
+    one and the others can be read with it.
+    """
+    whole = options.model_copy(update={"decimal": ","})
+    if options.decimal is None:
+        return options
+    try:
+        read_frame(file, whole, name=file.name)
+    except ValueError:
+        return options
+    return whole
 
 
 def with_advice(file: Path, column: str, options: ReadOptions) -> ReadOptions:

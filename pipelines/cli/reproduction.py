@@ -5,6 +5,10 @@ there with the code of that commit. If it equals the key of the run, then the co
 params and data of the run are those of the commit, and the run depends on nothing else.
 Otherwise the run was made from a working tree with changes. These may have been
 committed after the run, so the next commit and HEAD are tried too.
+
+The key contains the digest of the prepared data. Where a commit holds local files of
+the dataset, its stage prepares them in the clone, and the digest of the result must be
+that of the run. Other sources are taken to be unchanged; `--verify` prepares them.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
+from pipelines.cli import committed_data
 from pipelines.cli.packages import other_packages
 from pipelines.cli.records import ROLES, open_existing_store, role, run_of
 from pipelines.common.names import check_name
@@ -201,10 +206,9 @@ def candidates(recorded: Recorded, clone: Path) -> list[str]:
 def mismatch(recorded: Recorded, clone: Path, commit: str) -> str:
     """Return why a run was not made from the commit of a clone; "" if it was."""
     tags = recorded.study.data.tags
-    digest = tags["ftml.data"]
     # -P: a folder `pipelines` of a user's own project is not imported.
     command = [sys.executable, "-P", "-c", PROBE]
-    command += [recorded.dataset, recorded.name, digest]
+    command += [recorded.dataset, recorded.name, tags["ftml.data"]]
     done = subprocess.run(
         command, cwd=clone, env=environment(clone), capture_output=True, text=True
     )
@@ -221,7 +225,13 @@ def mismatch(recorded: Recorded, clone: Path, commit: str) -> str:
     if keys != [tags["ftml.key"]]:
         theirs = f"key {tags['ftml.key'][:12]}, of the commit {keys[0][:12]}"
         return _other_key(recorded.name, short, theirs, has_code=holds_code(clone))
-    return ""
+    return committed_data.mismatch(
+        clone,
+        recorded.dataset,
+        digest=tags["ftml.data"],
+        commit=short,
+        environment=environment(clone),
+    )
 
 
 def _other_key(name: str, commit: str, keys: str, *, has_code: bool) -> str:
@@ -242,11 +252,7 @@ def _other_key(name: str, commit: str, keys: str, *, has_code: bool) -> str:
 def _origin_at(recorded: Recorded, clone: Path, commit: str) -> Origin:
     """Return what the commit of a clone contains about a run."""
     params = YAML(typ="safe", pure=True).load((clone / "params.yaml").read_text())
-    stage, section = next(
-        (stage, sections[recorded.dataset])
-        for stage, sections in params["datasets"].items()
-        if recorded.dataset in sections
-    )
+    stage, section = committed_data.prepared_by(params, recorded.dataset)
     study = params["experiments"][recorded.dataset][recorded.name]
     only: dict[str, Any] = {
         "datasets": {each: {} for each in params["datasets"]},

@@ -66,14 +66,12 @@ def choose_columns(
 
 
 def preprocessing_of(data: pd.DataFrame, section: ColumnsSchema) -> Preprocessing:
-    """Return how the columns of a frame become features, with the decimal commas that
-    were detected in its file: rows to predict are read in the same way.
+    """Return how the columns of a frame become features, with the decimal comma that
+    was detected for its file: rows to predict are read with it in every column.
     """
     spec = section.preprocessing
-    commas = data.attrs.get("decimal_commas", [])
-    if not commas or spec.read.decimal is not None:
-        return spec
-    read = spec.read.model_copy(update={"decimal": dict.fromkeys(commas, ",")})
+    decimal = data.attrs.get("detected", {}).get("decimal", spec.read.decimal)
+    read = spec.read.model_copy(update={"decimal": decimal})
     return spec.model_copy(update={"read": read})
 
 
@@ -178,5 +176,6 @@ def drop_rows_without(
     counts = ", ".join(f"{c} ({n})" for c, n in blank.sum().items() if n)
     of_test = f"{source}: " if source != section.source else ""
     n_rows = int(blank.any(axis=1).sum())
-    note(f"{of_test}{n_rows} rows are left out, without {counts}")
+    are = "row is" if n_rows == 1 else "rows are"
+    note(f"{of_test}{n_rows} {are} left out, without {counts}")
     return data[~blank.any(axis=1)]

@@ -37,7 +37,10 @@ def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
     notes: list[str] = []
     data = utf8(path, options.encoding, notes)
     first, header = _header(data)
-    separator = _separator(path, options, header, notes)
+    detected: dict[str, str] = {}
+    separator = _separator(path, options, header, detected)
+    if detected:
+        notes.append(f"columns are separated by {separator!r}, as in the header")
     header_lines = 0
     if options.names is None:
         fields, header_lines = next(_records(data, separator), ([], 0))
@@ -62,7 +65,9 @@ def load(path: Path, options: ReadOptions, choose: Choose) -> Loaded:
             return [f"line {row + n_before + 1}" for row in rows]
         return _lines(data, separator, rows, n_before=n_before)
 
-    return Loaded(columns, names, where, separator=separator, notes=notes)
+    return Loaded(
+        columns, names, where, separator=separator, notes=notes, detected=detected
+    )
 
 
 def _check_header(names: Sequence[str]) -> None:
@@ -192,9 +197,11 @@ def refuse_bytes(data: pa.Buffer) -> None:
     _transcoded(pa.BufferReader(data), "utf-8")
 
 
-def _separator(path: Path, options: ReadOptions, header: str, notes: list[str]) -> str:
+def _separator(
+    path: Path, options: ReadOptions, header: str, detected: dict[str, str]
+) -> str:
     """Return the separator: the given one, that of the suffix, or the only one of the
-    header, which is said.
+    header, which is put into `detected`.
     """
     if options.sep is not None:
         return options.sep
@@ -210,7 +217,7 @@ def _separator(path: Path, options: ReadOptions, header: str, notes: list[str]) 
         )
     if not found:
         return usual
-    notes.append(f"columns are separated by {found[0]!r}, as in the header")
+    detected["sep"] = found[0]
     return found[0]
 
 

@@ -46,7 +46,8 @@ def read_frame(
     detected, converted or left out),
     `missing_texts` (by column, how often each text was read as missing) and
     `missing_lines` (by column, where the first missing values are) and
-    `decimal_commas` (the columns whose decimal comma was detected).
+    `detected` (the options `sep` and `decimal` that were detected for the whole file
+    and are not the defaults).
     Raises ValueError for a file that cannot be read, a column that it does not have,
     and a column whose type is not certain.
     """
@@ -118,9 +119,9 @@ def _read(
         if getattr(options, key) is not None and not applies:
             notes.append(f"read.{key} does not apply to this kind of file")
     loaded = _sampled(loaded, options, notes)
-    decided, commas = _decide_all(loaded, options, notes)
+    decided, decimal = _decide_all(loaded, options, notes)
     frame = _frame(decided, loaded, notes)
-    frame.attrs["decimal_commas"] = _SharedList(commas)
+    frame.attrs["detected"] = _Shared(loaded.detected | decimal)
     return frame
 
 
@@ -180,8 +181,8 @@ def _sampled(loaded: Loaded, options: ReadOptions, notes: list[str]) -> Loaded:
 
 def _decide_all(
     loaded: Loaded, options: ReadOptions, notes: list[str]
-) -> tuple[dict[str, Decided], list[str]]:
-    """Return each column with its type, and the columns whose decimal comma was
+) -> tuple[dict[str, Decided], dict[str, str]]:
+    """Return each column with its type, and the decimal comma of the file if it was
     detected. ValueError lists the columns without a type.
     """
 
@@ -204,12 +205,12 @@ def _decide_all(
     problems: dict[str, Problem] = {}
     attempt(list(loaded.columns), options)
     commas = [name for name, each in problems.items() if each.comma]
-    detected: list[str] = []
+    detected: dict[str, str] = {}
     points = any(each.has_point for each in decided.values())
     sure = any(problems[name].comma == "sure" for name in commas)
     if sure and not points and loaded.separator != "," and options.decimal is None:
-        attempt(commas, options.model_copy(update={"decimal": ","}))
-        detected = commas
+        detected = {"decimal": ","}
+        attempt(commas, options.model_copy(update=detected))
         notes.append(f"numbers have a decimal comma (columns {', '.join(commas)})")
     if problems:
         texts = [

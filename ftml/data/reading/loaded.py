@@ -19,7 +19,8 @@ class Loaded:
     all_names: every column of the file. where: returns how a person finds rows, which
     are counted from 0: `line 6` of a text file. usual_missing: whether texts such as NA
     are read as missing; a file with types has a value of its own for that. separator:
-    of the columns of a text file.
+    of the columns of a text file. detected: the options that were detected and are not
+    the defaults.
     """
 
     columns: dict[str, pa.ChunkedArray]
@@ -28,6 +29,7 @@ class Loaded:
     usual_missing: bool = True
     separator: str = ","
     notes: list[str] = field(default_factory=list)
+    detected: dict[str, str] = field(default_factory=dict)
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ class ReadOptions(StrictModel):
     decimal: Mark | dict[str, Mark] | None = None
     """decimal mark of numbers, `.` or `,`; or the mark by column, such as
     `{price: ","}`. By default a point; in a file whose columns are not separated by
-    commas, a comma if all numbers that are not whole have one"""
+    commas, a comma for all columns if all numbers that are not whole have one"""
 
     thousands: str | dict[str, str] | None = None
     """mark between groups of three digits, such as `,` in 1,234; or the mark by column.

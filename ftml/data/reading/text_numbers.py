@@ -80,7 +80,9 @@ def marked_numbers(
     numbers = parse_numbers(texts, **marks)
     wrong = np.isnan(numbers)
     if wrong.any() and all_rows:
-        column.refuse(wrong, "a number")
+        mark = marks["decimal"]
+        decimal = "" if mark == "." else f" with the decimal mark {mark!r}"
+        column.refuse(wrong, f"a number{decimal}")
     if wrong.any():
         return None
     fractions = any(marks["decimal"] in text or "e" in text.lower() for text in texts)

@@ -59,7 +59,9 @@ def test_a_mark_of_a_missing_value_is_one_in_every_column(
     known = ["size"] if also_in_numbers else []
     known += [column] if also_in_numbers or column in ("iso", "german") else []
     marks = {"na_values": {key: ["k.A."] for key in known}} if known else {}
-    assert options.model_dump(exclude_defaults=True) == {**expected, **marks}
+    file_has = {"sep": ";", "decimal": ","}
+    found = options.model_dump(exclude_defaults=True)
+    assert found == {**file_has, **expected, **marks}
     assert list(data.isna().sum()[known]) == [1] * len(known)
     assert data[column].isna().sum() == (column in known)
 
@@ -82,7 +84,7 @@ def test_what_is_no_certain_mark_is_an_error_with_the_option_to_type(
     with pytest.raises(ValueError, match=r"--read '\{na_values: \[\"0000-00-00\"\]\}'"):
         read_table(file, ReadOptions())
     options = ReadOptions(na_values=["0000-00-00"])
-    assert read_table(file, options)[1] == options
+    assert read_table(file, options)[1].na_values == options.na_values
     write(file, day=marked(DAYS, *"abcde"))
     with pytest.raises(ValueError, match="25 of 30 values of column day are dates"):
         read_table(file, ReadOptions())
@@ -131,3 +133,24 @@ def test_what_is_no_file_of_a_table_is_said_with_what_it_needs(
     (tmp_path / "shapes/a.png").touch()
     with pytest.raises(ValueError, match=said):
         read_table(tmp_path / name, ReadOptions())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;n\n1,5;2\n2,5;3\n", {"sep": ";", "decimal": ","}),
+        ("a;n\n1.5;2\n", {"sep": ";"}),
+        ('a,n\n"1,5",2\n"2,5",3\n', {"decimal": ","}),
+        ("a;n\n1.234,5;2\n2.345,5;3\n",
+         {"sep": ";", "decimal": ",", "thousands": {"a": "."}}),
+        ("a,n\n1.5,2\n", {}),
+    ],
+)  # fmt: skip
+def test_separator_and_decimal_mark_are_decided_and_written_for_the_whole_file(
+    file: Path, text: str, expected: dict[str, object]
+) -> None:
+    file.write_text(text)
+    data, options = read_table(file, ReadOptions())
+    assert options.model_dump(exclude_defaults=True) == expected
+    again, _ = read_table(file, options)
+    pd.testing.assert_frame_equal(again, data)

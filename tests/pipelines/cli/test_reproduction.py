@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 from pipelines.cli import records, reproduction
 from pipelines.cli.app import app
 from pipelines.cli.verification import Compared, compared, verdict
-from pipelines.params.keys import study_key
+from pipelines.params.keys import data_digest, study_key
 from pipelines.params.read import read_params
+from pipelines.stages import tables
 from pipelines.tracking import client as tracking_client
 from tests.conftest import ROOT, forget_store
 
@@ -69,16 +70,18 @@ def project(
     forget_store()
 
 
-def record(**tags: str) -> tuple[str, str]:
+def record(
+    *, dataset: str = "diabetes", digest: str = "digest", **tags: str
+) -> tuple[str, str]:
     """Record a study and one trial of it; return the ids of their runs."""
-    (ridge, _) = read_params().experiments["diabetes"]
+    ridge = read_params().experiments[dataset][0]
     client = tracking_client.open_store()
-    experiment = tracking_client.open_experiment(client, ridge.dataset, digest="digest")
+    experiment = tracking_client.open_experiment(client, ridge.dataset, digest=digest)
     about = {
         "ftml.role": "study",
         "ftml.study": "ridge",
-        "ftml.key": study_key(ridge, "digest"),
-        "ftml.data": "digest",
+        "ftml.key": study_key(ridge, digest),
+        "ftml.data": digest,
         "mlflow.source.git.commit": git("rev-parse", "HEAD"),
     }
     study = client.create_run(experiment, tags=about | tags).info.run_id
@@ -155,6 +158,65 @@ def test_a_run_of_a_project_without_the_code_of_ftml_is_found_in_its_subfolder(
         outside = clone / "../diabetes"  # of the source file:../diabetes
         assert "ftml-reproduce-" in str(outside.resolve())
     forget_store()
+
+
+HOUSES = """
+datasets: {tables: {houses: {source: "file:houses.csv", task: regression, target: y}}}
+experiments: {houses: {ridge: {trials: 3}}}
+"""
+
+
+def houses(*, slope: float) -> str:
+    """Return the text of a CSV file."""
+    rows = (f"{i % 7},{slope * i}\n" for i in range(30))
+    return "x,y\n" + "".join(rows)
+
+
+@pytest.fixture
+def own_project(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Go to a repository of a user's own params.yaml and CSV file, with one commit."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "mlflow.db")
+    Path("params.yaml").write_text(HOUSES)
+    Path("houses.csv").write_text(houses(slope=1.0))
+    Path(".gitignore").write_text("/data\n/mlflow.db\n/.ftml\n")
+    git("init", "--quiet", ".")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "First houses")
+    yield tmp_path
+    forget_store()
+
+
+def record_houses() -> str:
+    """Prepare the data and record a study on them; return the id of its run."""
+    tables.main("houses")
+    digest = data_digest(Path("data/houses"))
+    return record(dataset="houses", digest=digest)[0]
+
+
+def commit_all(message: str) -> None:
+    git("commit", "--quiet", "--all", "--message", message)
+
+
+@pytest.mark.parametrize("first", ["run", "commit"])
+def test_the_commit_of_a_changed_csv_is_named_whether_it_was_made_first_or_the_run(
+    first: str, own_project: Path
+) -> None:
+    Path("houses.csv").write_text(houses(slope=2.0))
+    if first == "commit":
+        commit_all("Second houses")
+    run = record_houses()
+    if first == "run":
+        assert "houses.csv" in error_of(run)
+        commit_all("Second houses")
+    second = git("rev-parse", "HEAD")
+    Path("houses.csv").write_text(houses(slope=3.0))
+    commit_all("Third houses")
+    result = reproduce(run)
+    assert result.exit_code == 0, result.output
+    assert f"commit   {second} (Second houses)" in result.stdout
 
 
 def test_another_version_of_the_installed_ftml_may_be_the_reason() -> None:

@@ -82,7 +82,7 @@ def test_rows_of_the_test_file_that_are_left_out_are_counted_under_its_name(
     splits = prepared(tmp_path, rows, missing_target="drop")
     assert splits.test is not None
     assert splits.test.y.tolist() == [5.0]
-    said = f"file:{tmp_path}/test.csv: 1 rows are left out, without y (1)\n"
+    said = f"file:{tmp_path}/test.csv: 1 row is left out, without y (1)\n"
     assert said in capsys.readouterr().err
 
 

@@ -127,8 +127,8 @@ def test_rows_without_a_target_are_left_out_and_counted_where_that_is_asked_for(
 
 
 def test_detected_decimal_commas_are_kept_for_rows_to_predict(tmp_path: Path) -> None:
-    rows = "".join(f"{i},5;{'pq'[i % 2]};{i}\n" for i in range(12))
-    (tmp_path / "d.csv").write_text(f"x;s;y\n{rows}")
+    rows = "".join(f"{i},5;{'pq'[i % 2]};{i};{i}\n" for i in range(12))
+    (tmp_path / "d.csv").write_text(f"x;s;n;y\n{rows}")
     given = TableSchema(source=f"file:{tmp_path}/d.csv", task="regression", target="y")
     prepare(given, tmp_path)
     preprocessor = table.load(tmp_path).train.preprocessor
@@ -136,8 +136,15 @@ def test_detected_decimal_commas_are_kept_for_rows_to_predict(tmp_path: Path) ->
     options = preprocessor.spec.read.model_copy(
         update={"types": {c.name: c.kind for c in preprocessor.columns}}
     )
-    same = read_frame(tmp_path / "d.csv", options, columns=["x", "s"])
+    names = ["x", "s", "n"]
+    same = read_frame(tmp_path / "d.csv", options, columns=names)
     assert preprocessor.features(same)["x"].tolist() == [i + 0.5 for i in range(12)]
+    # `n` has whole numbers in training: the mark of the file is its mark, too.
+    (tmp_path / "e.csv").write_text("x;s;n\n1,5;p;65,5\n")
+    assert read_frame(tmp_path / "e.csv", options, columns=names)["n"].item() == 65.5
+    (tmp_path / "e.csv").write_text("x;s;n\n1,5;p;6.500\n")
+    with pytest.raises(ValueError, match=r"n, line 2 .* with the decimal mark ','"):
+        read_frame(tmp_path / "e.csv", options, columns=names)
 
 
 def test_missing_values_are_filled_in_and_said(
