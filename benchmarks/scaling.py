@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,7 @@ from pipelines.params.read import read_params
 from pipelines.stages.run_study import run_search
 from pipelines.study.plan import on_every_fold, plan_search, sample_configurations
 from pipelines.study.progress import ProgressDisplay
+from pipelines.study.pruning import PruningDecision
 from pipelines.study.record import Record
 from pipelines.tuning.queue import SearchRequest, StudyCoroutine
 
@@ -44,7 +45,7 @@ PARAMS = """
 datasets: {{tables: {{toy: {{source: s, task: {task}}}}}}}
 experiments: {{toy: {{{family}: {section}}}}}
 """
-FAKE = {"seconds": 0.1, "at_once": 4}
+SECONDS, AT_ONCE = 0.1, 4
 
 
 def splits(n: int, d: int) -> Splits[Table]:
@@ -69,7 +70,7 @@ def after(seconds: float, data: Splits[Table], fold: Any) -> Splits[Table]:
 
 
 def as_study(
-    requests: Generator[SearchRequest, Record, Record], memory: dict[int, float]
+    requests: Generator[SearchRequest, Record, object], memory: dict[int, float]
 ) -> StudyCoroutine:
     """Return a study that consists of one search. It notes the memory of the driver in
     MB, by the number of trials that have ended, after each quarter of them.
@@ -77,8 +78,10 @@ def as_study(
     request, process = next(requests), psutil.Process()
     quarter = max(1, len(request.search.trials) // 4)
 
-    def on_trial_update(record: Record, index: int) -> None:
-        request.on_trial_update(record, index)
+    def on_trial_update(
+        record: Record, decisions: Mapping[int, PruningDecision], index: int
+    ) -> None:
+        request.on_trial_update(record, decisions, index)
         if record.ended and record.ended % quarter == 0:
             memory.setdefault(record.ended, process.memory_info().rss / 1e6)
 
@@ -145,7 +148,8 @@ def measured() -> Iterator[dict[str, Any]]:
     """Give a dictionary that then holds the seconds, CPU seconds and peak memory of
     this process.
     """
-    process, found, ended = psutil.Process(), {}, threading.Event()
+    found: dict[str, Any] = {}
+    process, ended = psutil.Process(), threading.Event()
     peak = [0]
 
     def sample_memory() -> None:
@@ -180,14 +184,14 @@ def report(name: str, found: dict[str, Any]) -> None:
 
 @contextmanager
 def session(cpus: int) -> Iterator[None]:
+    import pipelines.cluster.connect  # noqa: I001, F401  # sets what Ray reads
     import ray
 
-    from pipelines.cluster import connect  # noqa: F401
+    from pipelines.cluster import ray_internals
 
-    ray.init(
-        "local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
-        logging_level="ERROR",
-    )  # fmt: skip
+    ray_internals.start_fewer_processes()
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
     try:
         yield
     finally:
@@ -211,11 +215,11 @@ def workers(cpus: int) -> None:
 
 def driver(trials: int) -> None:
     """Print what fake trials cost the driver."""
-    data = partial(after, FAKE["seconds"], splits(40, 3))
-    with session(FAKE["at_once"]):
+    data = partial(after, SECONDS, splits(40, 3))
+    with session(AT_ONCE):
         section = {"trials": trials, "batch_trials": 1}
         found = search("ridge", "regression", section, data)
-    report(f"{trials} trials of {FAKE['seconds']} s, {FAKE['at_once']} at once", found)
+    report(f"{trials} trials of {SECONDS} s, {AT_ONCE} at once", found)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,9 @@ def local_cluster() -> Iterator[None]:
     """
     import ray
 
+    from pipelines.cluster import ray_internals
+
+    ray_internals.start_fewer_processes()
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pipelines.cli.app import app
 from pipelines.cluster import connect, processes
 from pipelines.cluster.parallel_map import claim_budget, map_over_ray_tasks
 from pipelines.common.errors import call_stage
+from pipelines.params import keys
 from pipelines.params.claims import ClaimsSchema
 from pipelines.report import render
 from pipelines.report.claim_pages import read_claims
@@ -85,13 +87,19 @@ def toy(
     monkeypatch.chdir(project)
     monkeypatch.setattr(processes, "available_cpus", lambda: 1)  # has the registry
     shutil.copy(empty_store, "mlflow.db")
-    for cached in (chapter_by_name, claim):
-        cached.cache_clear()
+    forget_claims()
     write_params(seed=0)
     yield folder
-    for cached in (chapter_by_name, claim):
-        cached.cache_clear()
+    forget_claims()
     forget_store()
+
+
+def forget_claims() -> None:
+    """Let the folder of claims be read again, and the modules in it be found again."""
+    for cached in (chapter_by_name, claim, keys._module_path):
+        cached.cache_clear()
+    for name in [each for each in sys.modules if ".toy_chapter" in each]:
+        del sys.modules[name]
 
 
 def write_params(seed: int) -> None:
