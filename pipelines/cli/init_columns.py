@@ -125,7 +125,8 @@ def propose_missing(features: pd.DataFrame) -> dict[str, Proposed]:
             continue
         about = f"{n} of {len(column)} rows {'has' if n == 1 else 'have'} no value"
         dates = pd.api.types.is_datetime64_any_dtype(column)
-        numbers = pd.api.types.is_numeric_dtype(column) or dates
+        booleans = pd.api.types.is_bool_dtype(column)
+        numbers = dates or (pd.api.types.is_numeric_dtype(column) and not booleans)
         strategy = "median" if numbers else "most_frequent"
         if n > MANY_MISSING * len(column) and not dates:
             strategy = "indicator"

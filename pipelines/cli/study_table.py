@@ -229,7 +229,7 @@ def table_of(found: Sequence[StudyRow], metric: str, *, users: bool) -> Table:
 
 def _interval(each: StudyRow) -> str:
     if each.half is None:
-        return ""
+        return "none: one seed" if each.seeds == 1 else ""
     ends = (each.test - each.half, each.test + each.half)
     return " to ".join(map(formatting.format_number, ends))
 

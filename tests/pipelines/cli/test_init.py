@@ -160,7 +160,9 @@ def test_an_identifier_of_several_rows_is_proposed_as_a_group() -> None:
 
 def test_a_missing_value_gets_what_its_column_allows() -> None:
     data = table(size=1.0, sex="m", much=2.0, day=pd.Timestamp("2020-01-01"))
-    for column, n in {"size": 2, "sex": 3, "much": N // 2, "day": 1, "kind": 4}.items():
+    data["sold"] = pd.array([True] * N, dtype="boolean")
+    missing = {"size": 2, "sex": 3, "much": N // 2, "day": 1, "sold": 2, "kind": 4}
+    for column, n in missing.items():
         data.loc[: n - 1, column] = None
     found = propose(data, target="kind", task=None)
     assert {name: each.value for name, each in found.missing.items()} == {
@@ -168,6 +170,7 @@ def test_a_missing_value_gets_what_its_column_allows() -> None:
         "sex": "most_frequent",
         "much": "indicator",
         "day": "median",
+        "sold": "most_frequent",
     }
     assert found.missing["sex"].about == f"3 of {N} rows have no value"
     assert found.missing_target is not None

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from mlflow.entities import Metric, Run, RunData, RunInfo, RunTag
 
-from pipelines.cli.study_table import digest_of, newest, on_other_data, whose
+from pipelines.cli.study_table import (
+    StudyRow,
+    digest_of,
+    newest,
+    on_other_data,
+    table_of,
+    whose,
+)
 from pipelines.tracking.ownership import FOLDER
 
 ANNA, BOB = "a" * 32, "b" * 32
@@ -77,3 +84,9 @@ def test_a_line_says_whose_runs_are_shown_and_in_which_store() -> None:
         f"runs of this folder and 1 other folder (bob) {where}"
     )
     assert whose([others]) == f"runs of 1 other folder (bob) {where}"
+
+
+def test_the_interval_of_one_seed_is_none_and_says_why() -> None:
+    row = StudyRow("ols", "ols", 2.0, None, None, 1, 3.0, False, "anna")
+    cells = [[*each.cells] for each in table_of([row], "mse", users=False).columns]
+    assert ["none: one seed"] in cells
