@@ -126,7 +126,8 @@ def propose_missing(features: pd.DataFrame) -> dict[str, Proposed]:
         about = f"{n} of {len(column)} rows {'has' if n == 1 else 'have'} no value"
         dates = pd.api.types.is_datetime64_any_dtype(column)
         numbers = pd.api.types.is_numeric_dtype(column) or dates
-        strategy = "median" if numbers else "most_frequent"
+        booleans = pd.api.types.is_bool_dtype(column)
+        strategy = "median" if numbers and not booleans else "most_frequent"
         if n > MANY_MISSING * len(column) and not dates:
             strategy = "indicator"
         found[str(name)] = Proposed(strategy, about)

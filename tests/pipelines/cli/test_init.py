@@ -162,12 +162,14 @@ def test_a_missing_value_gets_what_its_column_allows() -> None:
     data = table(size=1.0, sex="m", much=2.0, day=pd.Timestamp("2020-01-01"))
     for column, n in {"size": 2, "sex": 3, "much": N // 2, "day": 1, "kind": 4}.items():
         data.loc[: n - 1, column] = None
+    data["paid"] = pd.array([None, *(i % 3 == 0 for i in range(1, N))], "boolean")
     found = propose(data, target="kind", task=None)
     assert {name: each.value for name, each in found.missing.items()} == {
         "size": "median",
         "sex": "most_frequent",
         "much": "indicator",
         "day": "median",
+        "paid": "most_frequent",
     }
     assert found.missing["sex"].about == f"3 of {N} rows have no value"
     assert found.missing_target is not None
