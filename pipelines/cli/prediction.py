@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ftml.data.column_encoding import STRATEGIES, ColumnEncoding
+from ftml.data.columns import decode
 from ftml.data.reading import SUFFIXES, ReadOptions, is_table_file, read_frame
-from ftml.predictor import Predictor
+from ftml.predictor import UNKNOWN_CATEGORY, Predictor
 from pipelines.cli.output import tables_beside
 from pipelines.cli.stored_models import load_predictor
 from pipelines.common.formatting import counted, shorten
@@ -19,6 +21,8 @@ WHOLE = ("integer", "long")
 REAL = ("float", "double")
 IMAGES = "docs/stages/images.md, Predict an image"
 "The section that says how an image becomes a row."
+MOST_ROWS = 5
+"Rows with replaced values that are named for each column."
 PIXELS = (
     "pixel_<row>_<column>, with _<channel> for images in colour, whole numbers; see "
     f"{IMAGES}"
@@ -122,17 +126,51 @@ def _note_what_is_not_finite(predicted: pd.DataFrame, file: Path) -> None:
 
 
 def _note_what_is_unused(predictor: Predictor, rows: pd.DataFrame, file: Path) -> None:
-    """Name on stderr the columns that the model does not use, and count the rows with
-    values that it replaces.
+    """Name on stderr the columns that the model does not use, and by column the values
+    that it replaces, with their rows.
     """
     used = {column.name for column in predictor.columns}
     unused = [name for name in rows.attrs.get("all_names", ()) if name not in used]
     if used and unused:
         print(f"{file}: columns that are not used: {shorten(unused)}", file=sys.stderr)
+    preprocessor = predictor.interface.preprocessor
+    encodings = preprocessor.encodings if preprocessor else ()
+    by_name = {encoding.column.name: encoding for encoding in encodings}
     for each in predictor.replaced(rows):
-        have = counted(int(each.rows.sum()), "row")
-        have += " has" if each.rows.sum() == 1 else " have"
-        print(f"{file}: column {each.column}: {have} {each.reason}", file=sys.stderr)
+        n, where = int(each.rows.sum()), _listed_rows(each.rows)
+        if each.reason == UNKNOWN_CATEGORY:
+            have = f"{counted(n, 'row')} {'has' if n == 1 else 'have'}"
+            said = f"{have} {each.reason} ({where})"
+        else:
+            values = f"{counted(n, 'missing value')} {'is' if n == 1 else 'are'}"
+            said = f"{values} replaced ({where}): {_replacement(by_name[each.column])}"
+        print(f"{file}: column {each.column}: {said}", file=sys.stderr)
+
+
+def _listed_rows(chosen: np.ndarray) -> str:
+    """Return the numbers of the rows that a mask (n,) chooses, counted from 1; of more
+    than MOST_ROWS the first ones.
+    """
+    found = np.flatnonzero(chosen) + 1
+    listed = ", ".join(map(str, found[:MOST_ROWS]))
+    more = ", ..." if len(found) > MOST_ROWS else ""
+    return f"row{'s' if len(found) > 1 else ''} {listed}{more}"
+
+
+def _replacement(encoding: ColumnEncoding) -> str:
+    """Return what a missing value of a column becomes: how the value was found, unless
+    `missing` gives it, and the value.
+    """
+    column, how = encoding.column, encoding.strategy
+    if encoding.fill is None:
+        return f"{how}, none of the known categories"
+    value = str(decode(np.array([[encoding.fill]]), [column]).iloc[0, 0])
+    if how not in STRATEGIES:
+        return value
+    usual = "median" if column.kind in ("number", "date") else "most_frequent"
+    if how == "indicator":
+        return f"indicator, {usual} {value}"
+    return f"{how if column.kind in ('number', 'date') else usual} {value}"
 
 
 def select_columns(

@@ -42,18 +42,13 @@ def signature(predictor: Predictor, example: pd.DataFrame) -> ModelSignature:
     """Return the signature of a model: the columns of the user's table with their
     types, and its predictions for the example, with `notes` where `serving` adds them.
 
-    A column is required unless the model fills in its missing values.
+    Each column is required, also one whose missing values the model fills in.
     """
     served = infer_signature(example, predictor.predict(example))
     if not predictor.columns:
         return served
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec(
-            TYPES[column.kind],
-            column.name,
-            required=not predictor.is_optional(column.name),
-        )
-        for column in predictor.columns
+        ColSpec(TYPES[column.kind], column.name) for column in predictor.columns
     ]
     outputs: list[ColSpec | TensorSpec] = list(served.outputs.inputs)
     if predictor.replaces:

@@ -15,6 +15,7 @@ MLflow makes 1 of `true`, and its message on a text has no row.
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -37,6 +38,9 @@ MAX_MB = "FTML_SERVE_MAX_MB"
 
 NUMBERS = (DataType.double, DataType.float, DataType.long, DataType.integer)
 "Types of the columns of a signature that hold numbers."
+
+GROUPS = re.compile(r"[+-]?\d{1,3}\.\d{3}")
+"A number whose point may be a decimal point or a mark of thousands."
 
 LONGEST = 400
 "Characters of the message of an answer."
@@ -75,7 +79,7 @@ class ServedModel(PythonModel):
 
 class CheckedModel:
     """A loaded model that refuses columns which its signature does not have: MLflow
-    drops them, and with them a misspelt column that may be missing.
+    drops them.
     """
 
     def __init__(self, model: Any) -> None:
@@ -119,6 +123,8 @@ def answer(
     if text := wrong_number(data, content_type, input_schema):
         raise refused(text)
     if content_type.startswith("text/csv"):
+        if text := ambiguous_number(data, model.unwrap_python_model().predictor):
+            raise refused(text)
         input_schema = readable(input_schema)
     try:
         return invocations(data, content_type, CheckedModel(model), input_schema)
@@ -148,6 +154,31 @@ def wrong_number(data: bytes | str, content_type: str, input_schema: Any) -> str
         return next(found, "")
     except Exception:  # what is wrong with such a request, MLflow says
         return ""
+
+
+def ambiguous_number(data: bytes | str, predictor: Any) -> str:
+    """Return which value of a CSV file is the first whose point may be a decimal point
+    or a mark of thousands, in a column with decimal commas in the training file; "" if
+    there is none, or if the file cannot be read.
+    """
+    preprocessor = predictor.interface.preprocessor
+    if preprocessor is None:
+        return ""
+    try:
+        rows = rows_of(data, "text/csv")
+    except Exception:  # what is wrong with such a request, MLflow says
+        return ""
+    read = preprocessor.spec.read
+    found = (
+        f"column {column.name}, row {i}: {value} is read as a number with a decimal "
+        "point, but the training file has decimal commas, where it is "
+        f"{value.replace('.', '')}; write the number in another way, or send JSON"
+        for column in predictor.columns
+        if column.kind == "number" and read.decimal_of(column.name) == ","
+        for i, value in enumerate(rows.get(column.name, ()), start=1)
+        if isinstance(value, str) and GROUPS.fullmatch(value.strip())
+    )
+    return next(found, "")
 
 
 def rows_of(data: bytes | str, content_type: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from ftml.predictor import Interface, Predictor
 from ftml.tasks._inputs import frame_of
 from pipelines.cli import image_rows, prediction
 from tests.test_predictor import raw_table, trained
+
+NO_CATEGORY = "indicator, none of the known categories"
 
 
 def of_images() -> Predictor:
@@ -103,3 +106,42 @@ def test_an_image_of_16_bits_is_not_scaled_by_a_guess(tmp_path: Path) -> None:
     Image.fromarray(deep).save(tmp_path / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png: has more than 8 bits"):
         image_rows.read_images([tmp_path / "deep.png"], (2, 3))
+
+
+ROWS = "".join(
+    f"{'' if i % 2 else i},{['Ulm', 'Oslo', ''][i % 3]}\n" for i in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("missing", "size", "town"),
+    [
+        ({"size": 4.5, "town": "Ulm"}, "4.5", "Ulm"),
+        ("indicator", "indicator, median {median}", NO_CATEGORY),
+        ("median", "median {median}", "most_frequent {town}"),
+    ],
+)
+def test_replaced_values_are_said_by_column_with_their_rows(
+    missing: Any,
+    size: str,
+    town: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    raw = raw_table(missing=missing)
+    trained("ols", raw, tmp_path)
+    (tmp_path / "rows.csv").write_text(f"size,town\n{ROWS}")
+    prediction.predictions(str(tmp_path / "model"), [tmp_path / "rows.csv"])
+    frame = raw.frame()
+    known = {"median": frame["size"].median(), "town": frame["town"].mode()[0]}
+    said = [
+        line.partition("column ")[2] for line in capsys.readouterr().err.split("\n")
+    ]
+    assert said == [
+        "size: 6 missing values are replaced (rows 2, 4, 6, 8, 10, ...): "
+        + size.format(**known),
+        "town: 4 missing values are replaced (rows 3, 6, 9, 12): "
+        + town.format(**known),
+        "town: 4 rows have a category that no training row had (rows 2, 5, 8, 11)",
+        "",
+    ]

@@ -98,6 +98,8 @@ def answered(predictor: Any, example: pd.DataFrame) -> Any:
     served = served_model_of(predictor)
 
     class Loaded:
+        python_model = served
+
         def predict(self, data: Any, params: Any = None) -> pd.DataFrame:
             return served.predict(None, data, params)
 
@@ -284,3 +286,39 @@ def test_a_missing_boolean_is_replaced_by_its_strategy_and_noted(
     body = records('{"town": "Ulm", "size": 5, "smoker": null}')
     (found,) = json.loads(ask(body))["predictions"]
     assert found["notes"] == "smoker: no value (most_frequent)"
+
+
+def test_a_missing_column_is_refused_also_if_its_missing_values_are_replaced(
+    tmp_path: Path,
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    raw = boolean_table(missing="most_frequent")
+    ask = answered(trained("logistic_regression", raw, tmp_path), raw.frame()[:3])
+    values = {"town": '"Ulm"', "size": "5", "smoker": "true"}
+    for column in values:
+        sent = records(str_of({**values, column: "null"}))
+        (found,) = json.loads(ask(sent))["predictions"]
+        assert found["notes"] == f"{column}: no value (most_frequent)"
+        absent = {name: value for name, value in values.items() if name != column}
+        with pytest.raises(MlflowException, match=rf"missing inputs \['{column}'\]"):
+            ask(records(str_of(absent)))
+
+
+def str_of(values: dict[str, str]) -> str:
+    """Return an object of JSON with these values, which are JSON."""
+    listed = ", ".join(f'"{name}": {value}' for name, value in values.items())
+    return f"{{{listed}}}"
+
+
+def test_an_ambiguous_point_in_csv_is_refused_if_the_training_file_has_decimal_commas(
+    tmp_path: Path,
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    raw = raw_table(("healthy", "sick"), read={"decimal": ","})
+    ask = answered(trained("logistic_regression", raw, tmp_path), raw.frame()[:3])
+    assert "sick" in ask("size,town\n6.5,Ulm\n", "text/csv")
+    assert "sick" in ask(records('{"town": "Ulm", "size": 6.500}'))
+    with pytest.raises(MlflowException, match=r"column size, row 2: 6\.500 is read"):
+        ask("size,town\n7,Ulm\n6.500,Ulm\n", "text/csv")
