@@ -18,6 +18,9 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1e9")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray prints a traceback for the error of each task whose result nobody has read, such
+# as of all workers when the driver ends because the coordinator has crashed.
+os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 # With "1", CUDA_VISIBLE_DEVICES is empty for a trial that requests no GPU. By default
 # it is unset, so that the trials of all CPUs would train on the first GPU.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")

@@ -71,7 +71,7 @@ def update_experiment(plan: Plan, dataset: str) -> None:
         )
     if due:
         run_studies(due, keys=keys, digest=digest)
-    workspace.remove_unknown_studies(prepared, studies)
+    workspace.clean(prepared, studies)
     reused = [study for study in studies if study not in due]
     logged = log_missing_runs(reused, keys=keys, digest=digest)
     fresh = bool(due) or logged

@@ -60,17 +60,17 @@ def checkpoint_folder(dataset: Dataset) -> str:
     return f"{shared or (WORKING_ROOT / dataset.name).resolve()}/{CHECKPOINTS}"
 
 
-def remove_unknown_studies(dataset: Dataset, studies: Sequence[Study]) -> None:
-    """Remove results and working directories of studies that params.yaml no longer
-    names. What no version of the pipeline has written there stays, and is named.
+def clean(dataset: Dataset, studies: Sequence[Study]) -> None:
+    """Remove what a dataset needs no longer when all of its studies are complete:
+    results of studies that params.yaml no longer names, and all working directories,
+    which a driver leaves if it ends after it has written the results.
+
+    What no version of the pipeline has written among the results stays, and is named.
     """
-    names = {study.name for study in studies}
-    unknown = [
-        folder
-        for root in (RESULTS, WORKING_ROOT)
-        for folder in (root / dataset.name).glob("*")
-        if folder.name not in {*names, comparison.FOLDER, CHECKPOINTS}
-    ]
+    names = {study.name for study in studies} | {comparison.FOLDER}
+    results = (RESULTS / dataset.name).glob("*")
+    unknown = [folder for folder in results if folder.name not in names]
+    unknown += (WORKING_ROOT / dataset.name).glob("*")
     for folder in unknown:
         if RESULTS in folder.parents and is_foreign(folder, MARKS):
             print(f"{folder}: is no result of a study; left there", file=sys.stderr)
