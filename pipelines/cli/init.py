@@ -159,7 +159,6 @@ def render(project: Project) -> dict[str, str]:
         "n_columns": len(project.data.columns),
         "read": project.read,
         "baseline": project.baseline,
-        "folds": any("cv" in each.value for each in project.proposal.studies.values()),
         "request": example_request(project.data, project.proposal, project.read),
         "p": project.proposal,
     }
@@ -232,6 +231,7 @@ def report(
         for name, each in p.missing.items()
     ]
     lines.append(f"  split     {split_of(p)}")
+    lines += [f"  no cv     {p.no_folds}"] if p.no_folds else []
     lines += [f"  note      {each}" for each in p.remarks]
     lines.append(
         f"  studies   {', '.join(p.studies)}; {project.baseline} is the baseline"

@@ -56,13 +56,26 @@ CANDIDATES = (
 )
 
 
+def why_no_folds(n: int, counts: pd.Series | None) -> str:
+    """Return why trials on n rows are not scored by cross-validation; "" if they are.
+
+    counts: the sizes of the classes; None for regression.
+    """
+    if n > SMALL:
+        return f"{n} rows are more than {SMALL}: trials are scored on validation rows"
+    if counts is not None and counts.min() < 2 * FOLDS:
+        few = f"class {counts.idxmin()} has {counts.min()} rows"
+        return f"{few}; {FOLDS} folds need {2 * FOLDS}"
+    return ""
+
+
 def propose_studies(
     task: str, *, n: int, counts: pd.Series | None
 ) -> dict[str, Proposed]:
     """Return the sections of the studies, the baseline first, for n rows."""
     size = 0 if n <= SMALL else 1 if n <= MEDIUM else 2
     n_classes = 2 if counts is None else len(counts)
-    folds = size == 0 and (counts is None or counts.min() >= 2 * FOLDS)
+    folds = not why_no_folds(n, counts)
     found = {}
     for each in CANDIDATES:
         fits = each.n_classes[0] <= n_classes <= each.n_classes[1]

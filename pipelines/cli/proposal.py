@@ -20,7 +20,7 @@ from pipelines.cli.init_columns import (
     propose_missing,
     propose_time,
 )
-from pipelines.cli.init_studies import propose_studies
+from pipelines.cli.init_studies import propose_studies, why_no_folds
 from pipelines.cli.init_values import Proposed, kind_of
 from pipelines.datasets.plausibility import numbers_to_predict
 
@@ -58,6 +58,9 @@ class Proposal:
 
     studies: Mapping[str, Proposed]
     "the sections of the studies, the baseline first"
+
+    no_folds: str = ""
+    "why no study has `cv`; empty if the studies have it"
 
     remarks: Sequence[str] = field(default=())
     "what else the person should know"
@@ -99,6 +102,7 @@ def propose(data: pd.DataFrame, *, target: str, task: str | None) -> Proposal:
         ordered=ordered,
         groups=propose_groups(data.drop(columns=target)),
         studies=propose_studies(chosen.value, n=len(y), counts=counts),
+        no_folds=why_no_folds(len(y), counts),
         remarks=_remarks(features),
     )
 

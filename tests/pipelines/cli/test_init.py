@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 def table(**columns: object) -> pd.DataFrame:
     """Return a table of N rows with a number `x`, a class `kind` and more columns."""
     kind = np.resize(["a", "b", "c"], N)
-    return pd.DataFrame({"x": RNG.normal(size=N), "kind": kind, **columns})
+    return pd.DataFrame({"x": RNG.normal(size=N), "kind": kind} | columns)
 
 
 @pytest.fixture(autouse=True)
@@ -225,6 +225,19 @@ def test_the_studies_serve_the_task_and_the_number_of_rows(
     assert there in found
     assert absent not in found
     assert all(("cv" in each.value) == (n < 1000) for each in found.values())
+    assert bool(init_studies.why_no_folds(n, sizes)) == (n > 1000)
+
+
+def test_it_is_said_why_there_is_no_cross_validation() -> None:
+    table(kind=["a"] * 9 + ["b"] * (N - 9)).to_csv("her.csv", index=False)
+    assert "  no cv     class a has 9 rows; 5 folds need 10\n" in start()
+    said = (
+        "# There is no `cv` (cross-validation): class a has 9 rows; 5 folds need 10.\n"
+    )
+    assert said in printed_params(".")
+    table().to_csv("other.csv", index=False)
+    assert "no cv" not in start("other.csv", folder="other")
+    assert "There is no `cv`" not in printed_params("other")
 
 
 # What is written
