@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Token
-from sphinx.cmd.build import build_main
 
 from ftml.core import families, family
 from ftml.evidence import claim, claims
@@ -21,6 +20,8 @@ DOCS = ROOT / "docs"
 
 def sphinx(folder: Path) -> int:
     """Build all pages in a folder; return the status."""
+    from sphinx.cmd.build import build_main
+
     options = ["--fail-on-warning", "--quiet", "--builder", "html"]
     options += ["--doctree-dir", str(folder / "tree")]
     return build_main([*options, str(DOCS), str(folder / "html")])

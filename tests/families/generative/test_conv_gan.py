@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.signal import convolve2d, correlate2d
 from scipy.special import expit
 
 from ftml import Images, Splits, Table, fit
@@ -40,6 +39,8 @@ def convolved(model: conv_gan.Model, name: str, x: np.ndarray) -> np.ndarray:
     """Return every second place of the cross-correlation of maps x (C, H, W) with
     filters 3 x 3, zeros around the maps.
     """
+    from scipy.signal import correlate2d
+
     weight, bias = layer(model, name)
     maps = [
         b + sum(correlate2d(c, f, "same") for c, f in zip(x, filters, strict=True))
@@ -52,6 +53,8 @@ def widened(model: conv_gan.Model, name: str, x: np.ndarray) -> np.ndarray:
     """Return the convolution with filters 4 x 4 of maps x (C, H, W) that have a zero
     after each value, without the first and last row and column.
     """
+    from scipy.signal import convolve2d
+
     weight, bias = layer(model, name)
     C, H, W = x.shape
     spread = np.zeros((C, 2 * H - 1, 2 * W - 1))

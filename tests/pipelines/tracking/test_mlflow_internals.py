@@ -7,7 +7,6 @@ import re
 
 import pytest
 from mlflow import environment_variables
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils import environment
 
 from pipelines.tracking import mlflow_internals
@@ -53,6 +52,8 @@ def test_mlflow_does_not_look_through_all_packages_for_a_model(
 def test_a_store_takes_its_address_and_the_folder_of_its_artifacts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
     parameters = list(inspect.signature(SqlAlchemyStore.__init__).parameters)
     assert parameters[1:3] == ["db_uri", "default_artifact_root"]
     made: list[tuple[str, ...]] = []
