@@ -434,8 +434,7 @@ def test_names_are_escaped(read):
 def test_few_seeds_are_said_and_many_are_compared_in_pairs(read):
     for name in ("diabetes", "angles"):
         text = made(f"datasets/{name}.html")
-        few = "where a study has fewer than 5 seeds, and their 95 % interval is empty"
-        assert text.count(f"are not tested {few}") == 1
+        assert text.count("are not tested where a study has fewer than 5 seeds") == 1
         assert not re.search(r"\bwins?\b|\bwinner|significant", text)
     found = page("diabetes")
     differences = [cell for cell, _ in found.column(RESULTS, "minus wide")]
